@@ -1,0 +1,1 @@
+"""CIC: a graph min-cut partitioning compiler for split inference."""

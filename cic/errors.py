@@ -1,0 +1,50 @@
+"""Every error CIC raises on purpose.
+
+    CicError
+    ├── UnitError        a bandwidth, time or size that cannot be understood
+    ├── TraceError       a model that cannot be turned into a graph
+    ├── CostError        a profile or machine description that is missing, damaged or does not fit the model
+    ├── CompileError     pins or conditions that admit no cut
+    ├── ArtifactError    a `.cic` file that is damaged, foreign or too new
+    ├── DecisionError    a question `decide` cannot answer
+    ├── EmitError        a cut that cannot be emitted, or whose halves differ from the whole
+    └── LinkError        a connection that failed or a peer that sent nonsense
+
+A message says what happened, the two values that disagree, and what to do about it.
+"""
+
+
+class CicError(Exception):
+    """Root of all errors raised by CIC."""
+
+
+class UnitError(CicError, ValueError):
+    """A bandwidth, time or size cannot be understood."""
+
+
+class TraceError(CicError):
+    """A model cannot be turned into a graph; names the op and the source line."""
+
+
+class CostError(CicError):
+    """A profile or machine description is missing, damaged or does not fit the model."""
+
+
+class CompileError(CicError):
+    """Pins or conditions admit no cut."""
+
+
+class ArtifactError(CicError):
+    """A `.cic` file or an emitted directory is damaged, foreign or too new."""
+
+
+class DecisionError(CicError, ValueError):
+    """`decide` was asked something it cannot answer."""
+
+
+class EmitError(CicError):
+    """A cut cannot be emitted, or its halves differ from the whole model."""
+
+
+class LinkError(CicError):
+    """A connection failed, or the peer sent nonsense."""

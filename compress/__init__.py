@@ -1,0 +1,1 @@
+"""Exact compression: `Problem` to smaller `Problem` and the way back."""

@@ -1,0 +1,1 @@
+"""Exact rules, one a file, each with its proof."""

@@ -1,0 +1,1 @@
+"""Minimum cuts for split inference, in numbers only: no names, no units in words, no DNN."""

@@ -1,0 +1,1 @@
+"""Closed numba kernels: int64 arrays in, ints out, never raise."""
