@@ -1,0 +1,282 @@
+"""Every optimal cut over a whole box of conditions, with a proof that there is no other.
+
+Cost is linear in the prices, so the cost of the best placement is a concave function of the prices, the lower envelope of
+one plane per placement. Let K be the cone of prices that the box allows and E the envelope of the placements known so far.
+
+Theorem (Eisner & Severance 1976 in one dimension). If at every extreme ray of the cells of E over K the minimum cut costs
+what E says, then E is the optimum everywhere in K. Proof: the optimum V is concave and V <= E. On one cell E is linear and
+every point is a non-negative combination of the cell's rays w_i; V is concave and homogeneous, so V(sum a_i w_i) >=
+sum a_i V(w_i) = sum a_i E(w_i) = E(sum a_i w_i). Hence V = E. QED
+
+So: find the rays, solve a minimum cut at each, add any placement that beats E there, repeat until none does.
+
+Fewer dimensions. (a) The offload price is paid by every placement but "everything on the device". Drop it: where the
+relaxed optimum is another placement, that one is also the best of those that offload; where it is "everything on the
+device", that stays best as the others only get dearer. So the exact answer is the better of "everything on the device"
+and the relaxed best of the others, which the table of candidates contains. (b) If every op reaches every op that makes a
+model output, all placements that offload download the same bytes; that too is a constant of offloading and drops out.
+(c) Costs are homogeneous: only ratios of prices matter, so K is a cone and no price needs fixing to one.
+
+Rays are exact integers of any size; minimum cuts need int64, so each ray is scaled and rounded once, and the comparison at
+the rounded prices is exact. What the rounding can hide is bounded rigorously and reported as `gap` (about 1e-9, relative).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from math import lcm
+
+import numpy as np
+
+from mincut.errors import MincutError
+from mincut.network import Network, build
+from mincut.placement import Placement
+from mincut.problem import ON_SERVER, BoolArray, Features, Prices, Problem
+from mincut.rays import RayCone, Vector, rank
+from mincut.solver import solve
+
+Range = tuple[Fraction, Fraction]
+SCALED_COST = 2**59
+UPLOAD, DOWNLOAD = 2, 3
+
+
+@dataclass(frozen=True)
+class PriceBox:
+    """Ranges of the prices, on any common scale.
+
+    device, server, upload: positive ranges (low, high).
+    download_per_upload: range of the ratio of the two prices, because both links usually vary together.
+    The offload price may be anything from 0 up: by (a) above it does not matter.
+    """
+
+    device: Range
+    server: Range
+    upload: Range
+    download_per_upload: Range
+
+    def __post_init__(self) -> None:
+        for field in ("device", "server", "upload", "download_per_upload"):
+            low, high = getattr(self, field)
+            if not 0 < low <= high:
+                raise MincutError(f"range {field} must satisfy 0 < low <= high, got {low}..{high}")
+
+    def rows(self, axes: tuple[int, ...]) -> list[Vector]:
+        """The cone over the box as integer rows, row . prices[axes] >= 0.
+
+        w is a multiple of a point of the box iff low_i w_j <= high_j w_i for all i, j: some scale s with
+        low <= s w <= high exists iff max(low_i / w_i) <= min(high_j / w_j).
+        """
+        ranges = dict(enumerate((self.device, self.server, self.upload)))
+        rows: list[Vector] = []
+        for i in ranges:
+            for j in ranges:
+                if i != j:
+                    rows.append(_integer_row(axes, {i: ranges[j][1], j: -ranges[i][0]}))
+        if DOWNLOAD in axes:
+            low, high = self.download_per_upload
+            rows.append(_integer_row(axes, {DOWNLOAD: Fraction(1), UPLOAD: -low}))
+            rows.append(_integer_row(axes, {DOWNLOAD: Fraction(-1), UPLOAD: high}))
+        return rows
+
+
+@dataclass(frozen=True, eq=False)
+class Envelope:
+    """All placements that can be optimal somewhere in the box, and the evidence.
+
+    placements: bool[n] device sides, each the best somewhere in the box with the offload price left out, and "everything
+        on the device" where allowed.
+    features: of each placement.
+    rays: the prices at which a minimum cut was checked, download and offload zero where they drop out.
+    gap: proven bound on (known best - optimum) / optimum anywhere in the box; infinite if `complete` is False.
+    solves: minimum cuts computed.
+    complete: False if the budget of minimum cuts ran out first.
+    """
+
+    placements: tuple[BoolArray, ...]
+    features: tuple[Features, ...]
+    rays: tuple[Prices, ...]
+    gap: float
+    solves: int
+    complete: bool
+
+
+def envelope(
+    problem: Problem, box: PriceBox, *, most_solves: int = 20_000, progress: Callable[[int, int], None] | None = None
+) -> Envelope:
+    """Compute the envelope.
+
+    Args:
+        most_solves: budget of minimum cuts; when it runs out the result says `complete=False`.
+        progress: called with (rays checked, rays known).
+
+    Raises:
+        InfeasibleError: no placement is allowed.
+    """
+    network = build(problem)
+    axes = (0, 1, UPLOAD) if downloads_are_constant(problem) else (0, 1, UPLOAD, DOWNLOAD)
+    known = _first_placements(network)
+    cone, box_row_count = _start(box, axes, known[0][1])
+    cone.add_all(_cut_row(features, axes) for _, features in known[1:])
+    checked: dict[Vector, Prices] = {}
+    solves = 0
+    while solves < most_solves:
+        ray = next((ray for ray in cone.rays if any(ray[:-1]) and ray[:-1] not in checked), None)
+        if ray is None:
+            break
+        prices = scaled_prices(network, _spread(ray[:-1], axes))
+        placement = solve(network, prices)
+        solves += 1
+        if placement.cost < min(features.cost(prices) for _, features in known):
+            known.append((placement.on_device, placement.features))
+            cone.add(_cut_row(placement.features, axes))
+        else:
+            checked[ray[:-1]] = prices
+        if progress is not None:
+            progress(len(checked), len(cone.rays) - 1)
+    final = [ray for ray in cone.rays if any(ray[:-1])]
+    complete = all(ray[:-1] in checked for ray in final)
+    needed = _needed(cone, final, box_row_count, known, problem)
+    return Envelope(
+        tuple(known[index][0] for index in needed),
+        tuple(known[index][1] for index in needed),
+        tuple(checked[ray[:-1]] for ray in final if ray[:-1] in checked),
+        max((_rounding_gap(network, ray, axes, known, checked) for ray in final), default=0.0)
+        if complete
+        else float("inf"),
+        solves,
+        complete,
+    )
+
+
+def downloads_are_constant(problem: Problem) -> bool:
+    """Does every op reach every op that makes a model output? Then all offloading placements download the same bytes."""
+    makers = np.flatnonzero(problem.download_bytes)
+    if len(makers) > 1:
+        return False  # two different ops cannot reach each other
+    if len(makers) == 0:
+        return True
+    reaches = np.zeros(problem.op_count, dtype=np.bool_)
+    reaches[makers[0]] = True
+    for tensor in np.argsort(problem.producer, kind="stable")[::-1]:
+        producer = problem.producer[tensor]
+        if producer >= 0 and reaches[problem.readers(int(tensor))].any():
+            reaches[producer] = True
+    return bool(reaches.all())
+
+
+def scaled_prices(network: Network, weights: tuple[int | Fraction, ...]) -> Prices:
+    """Integer prices proportional to `weights` up to rounding, as fine as int64 minimum cuts allow."""
+    scale = _scale(network, weights)
+    return Prices(*(round(weight * scale) for weight in weights))
+
+
+def _scale(network: Network, weights: tuple[int | Fraction, ...]) -> Fraction:
+    problem = network.problem
+    candidates = [problem.features(network.feasible)]
+    if not (problem.pinned == ON_SERVER).any():
+        candidates.append(problem.features(np.ones(problem.op_count, dtype=np.bool_)))
+    cheapest = min(
+        sum((Fraction(amount) * weight for amount, weight in zip(features, weights, strict=True)), Fraction(0))
+        for features in candidates
+    )
+    # A free placement leaves no scale to choose from: the weights alone decide.
+    return Fraction(SCALED_COST) / cheapest if cheapest > 0 else Fraction(2**40) / max(*weights, 1)
+
+
+def _first_placements(network: Network) -> list[tuple[BoolArray, Features]]:
+    problem = network.problem
+    sides = [network.feasible]
+    everything = np.ones(problem.op_count, dtype=np.bool_)
+    if not (problem.pinned == ON_SERVER).any() and not network.feasible.all():
+        sides.append(everything)
+    return [(side, problem.features(side)) for side in sides]
+
+
+def _start(box: PriceBox, axes: tuple[int, ...], first: Features) -> tuple[RayCone, int]:
+    """The cone {(w, t) : w in K, t <= first . w}, and the number of rows before the first placement's row plus one."""
+    dimensions = len(axes)
+    unit = [tuple(int(i == j) for j in range(dimensions + 1)) for i in range(dimensions)]
+    rays: list[Vector] = [(*row[:-1], first[axis]) for row, axis in zip(unit, axes, strict=True)]
+    rays.append((*(0 for _ in axes), -1))
+    cone = RayCone([*unit, _cut_row(first, axes)], rays)
+    box_rows = box.rows(axes)
+    cone.add_all((*row, 0) for row in box_rows)
+    return cone, len(box_rows)
+
+
+def _cut_row(features: Features, axes: tuple[int, ...]) -> Vector:
+    return (*(features[axis] for axis in axes), -1)
+
+
+def _needed(
+    cone: RayCone,
+    final: list[Vector],
+    box_row_count: int,
+    known: list[tuple[BoolArray, Features]],
+    problem: Problem,
+) -> list[int]:
+    """Placements whose cell is as large as the box itself, and "everything on the device".
+
+    A placement that is best only on a lower-dimensional face is never better than its neighbours there.
+    """
+    dimensions = len(final[0]) - 1 if final else 0
+    first_row = dimensions  # the rows are: unit rows, first placement, box rows, further placements
+
+    def placement_of(row: int) -> int | None:
+        if row == first_row:
+            return 0
+        later = row - (dimensions + 1 + box_row_count)
+        return later + 1 if later >= 0 else None
+
+    best_at: dict[int, list[Vector]] = {}
+    for ray in final:
+        for row in cone.tight_rows(ray):
+            placement = placement_of(row)
+            if placement is not None:
+                best_at.setdefault(placement, []).append(ray[:-1])
+    whole = rank(ray[:-1] for ray in final)
+    needed = {placement for placement, rays in best_at.items() if rank(rays) == whole}
+    needed |= {index for index, (side, _) in enumerate(known) if side.all() and problem.op_count}
+    return sorted(needed)
+
+
+def _rounding_gap(
+    network: Network,
+    ray: Vector,
+    axes: tuple[int, ...],
+    known: list[tuple[BoolArray, Features]],
+    checked: dict[Vector, Prices],
+) -> float:
+    """Bound on what rounding the prices at a ray can hide, relative to the optimum there.
+
+    With p = round(s w): for a placement S cheaper than E(w), s T(S, w) >= T(S, p) - sum F_i(S) / 2 >= E(p) - ..., so
+    T(S, w) >= E(w) - sum (F_i(S) + F_i(best)) / 2s; and F_i <= min(total_i, E(w) / w_i) for both.
+    """
+    weights, prices = _spread(ray[:-1], axes), checked[ray[:-1]]
+    best = min(features.cost(weights) for _, features in known)
+    if best == 0:
+        return 0.0
+    problem = network.problem
+    totals = (problem.device_ns, problem.server_ns, problem.wire_bytes, problem.download_bytes)
+    scale = _scale(network, weights)
+    hidden = Fraction(0)
+    for axis in axes:
+        most = Fraction(int(totals[axis].sum()))
+        if weights[axis]:
+            most = min(most, Fraction(best, weights[axis]))
+        hidden += abs(prices[axis] - scale * weights[axis]) * most / scale
+    return float(2 * hidden / best)
+
+
+def _spread(weights: Vector, axes: tuple[int, ...]) -> Vector:
+    full = [0, 0, 0, 0, 0]
+    for axis, weight in zip(axes, weights, strict=True):
+        full[axis] = weight
+    return tuple(full)
+
+
+def _integer_row(axes: tuple[int, ...], entries: dict[int, Fraction]) -> Vector:
+    common = lcm(*(entry.denominator for entry in entries.values()))
+    return tuple(int(entries.get(axis, Fraction(0)) * common) for axis in axes)

@@ -1,0 +1,224 @@
+"""The formulation: a `Problem` and `Prices` become a flow network whose minimum cut is the cheapest placement.
+
+Nodes are the ops, then one gadget node per tensor with several readers, then one node "offloads at all". The source side
+of a cut is the device. An arc is paid when it leaves the source side.
+
+    source → op            prices.server * server_ns + prices.download * download_bytes        op on the server
+    op → sink              prices.device * device_ns                                           op on the device
+    producer → reader      prices.upload * wire_bytes                                          tensor with one reader
+    producer → gadget      prices.upload * wire_bytes, gadget → each reader: infinite          paid once for all readers
+    reader → producer      infinite: data never flows back (DADS, INFOCOM 2019, lacks these)
+    source → offload       prices.offload, offload → every op that ends a chain: infinite      any op on the server
+
+A model input stands at the source, so its arcs start there. Pins are infinite terminal arcs; a tensor that may not cross
+has an infinite wire arc.
+
+Only the sinks of the DAG need the offload arc: if any op is on the server, so is, by closure, some op without readers.
+
+Terminal arcs are kept as one signed number per node (source minus sink): min(a, b) of a pair source→v→sink is paid in every
+cut, so it is taken out as a constant (Boykov & Kolmogorov, PAMI 2004, section 3.3).
+
+Finite infinity. Let `limit` = 1 + cost of some allowed placement. Replacing every capacity above `limit` by `limit` leaves
+every minimum cut as it was: a cut containing such an arc costs at least `limit`, more than that placement. Hence no cost
+that matters is ever larger than `limit` < 2^61, every residual capacity stays below 2^62, and int64 cannot wrap.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mincut.errors import InfeasibleError, MincutError
+from mincut.problem import LARGEST_COST, MODEL_INPUT, ON_DEVICE, ON_SERVER, BoolArray, IntArray, Prices, Problem
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """The part of the formulation that does not depend on prices.
+
+    Arcs are grouped by tail node: those leaving node v are start[v] .. start[v + 1] - 1.
+
+    arc_head: int64[A]; head node of each arc.
+    reverse: int64[A]; the arc of the same pair in the other direction, reverse[reverse[a]] == a.
+    arc_bytes: int64[A]; wire bytes of a finite arc, -1 for an infinite one; 0 for a reverse arc without capacity.
+    source_bytes: int64[N]; wire bytes of a model input that only this node stands for; -1 infinite; 0 none.
+    offload_node: its index, or -1 when there are no ops.
+    """
+
+    problem: Problem
+    node_count: int
+    start: IntArray
+    reverse: IntArray
+    arc_head: IntArray
+    arc_bytes: IntArray
+    source_bytes: IntArray
+    offload_node: int
+    feasible: BoolArray
+
+
+@dataclass(frozen=True, eq=False)
+class PricedNetwork:
+    """Capacities for one set of prices.
+
+    capacity: int64[A]; residual capacities before any flow.
+    terminal: int64[N]; capacity from the source (positive) or to the sink (negative) after the constant is taken out.
+    constant: cost paid in every cut.
+    limit: the finite infinity.
+    """
+
+    network: Network
+    prices: Prices
+    capacity: IntArray
+    terminal: IntArray
+    constant: int
+    limit: int
+
+
+def build(problem: Problem) -> Network:
+    """Lay out the arcs once; `price` then fills in capacities for any prices.
+
+    Raises:
+        InfeasibleError: pins and tensors that may not cross contradict each other.
+    """
+    op_count = problem.op_count
+    counts = np.diff(problem.consumer_start)
+    shared = counts > 1
+    gadget = np.where(shared, op_count + np.cumsum(shared) - 1, -1)
+    offload_node = op_count + int(shared.sum())
+    node_count = offload_node + 1
+    tensor_of_reader = np.repeat(np.arange(problem.tensor_count), counts)
+    producer_of_reader = problem.producer[tensor_of_reader]
+    wire = np.where(problem.may_cross, problem.wire_bytes, -1)
+    from_op = problem.producer != MODEL_INPUT
+
+    single = ~shared & from_op
+    first_reader = problem.consumers[problem.consumer_start[:-1]] if problem.tensor_count else problem.consumers
+    to_gadget = shared & from_op
+    read_shared = shared[tensor_of_reader]
+    back = read_shared & (producer_of_reader != MODEL_INPUT)
+    ends = np.setdiff1d(np.arange(op_count), problem.producer[from_op])
+
+    def filled(length: int, value: int) -> IntArray:
+        return np.full(length, value, dtype=np.int64)
+
+    # Each row: tails, heads, bytes forwards, bytes backwards (-1 = infinite).
+    rows: list[tuple[IntArray, IntArray, IntArray, IntArray]] = [
+        (problem.producer[single], first_reader[single], wire[single], filled(int(single.sum()), -1)),
+        (problem.producer[to_gadget], gadget[to_gadget], wire[to_gadget], filled(int(to_gadget.sum()), 0)),
+        (
+            gadget[tensor_of_reader[read_shared]],
+            problem.consumers[read_shared],
+            filled(int(read_shared.sum()), -1),
+            filled(int(read_shared.sum()), 0),
+        ),
+        (problem.consumers[back], producer_of_reader[back], filled(int(back.sum()), -1), filled(int(back.sum()), 0)),
+        (filled(len(ends), offload_node), ends.astype(np.int64), filled(len(ends), -1), filled(len(ends), 0)),
+    ]
+    tails, heads, forwards, backwards = (np.concatenate(column) for column in zip(*rows, strict=True))
+    start, reverse, arc_head, arc_bytes = _group_by_tail(node_count, tails, heads, forwards, backwards)
+
+    source_bytes = np.zeros(node_count, dtype=np.int64)
+    fed = np.flatnonzero(~from_op)
+    target = np.where(shared[fed], gadget[fed], first_reader[fed])
+    finite = wire[fed] >= 0
+    np.add.at(source_bytes, target[finite], wire[fed][finite])
+    source_bytes[target[~finite]] = -1
+    return Network(
+        problem,
+        node_count,
+        start,
+        reverse,
+        arc_head,
+        arc_bytes,
+        source_bytes,
+        offload_node,
+        _feasible_placement(problem),
+    )
+
+
+def _group_by_tail(
+    node_count: int, tails: IntArray, heads: IntArray, forwards: IntArray, backwards: IntArray
+) -> tuple[IntArray, IntArray, IntArray, IntArray]:
+    """Arc pairs to arrays sorted by tail: start, reverse, head, bytes."""
+    pairs = len(tails)
+    all_tails = np.concatenate((tails, heads))
+    order = np.argsort(all_tails, kind="stable")
+    place = np.empty(2 * pairs, dtype=np.int64)
+    place[order] = np.arange(2 * pairs)
+    start = np.zeros(node_count + 1, dtype=np.int64)
+    np.cumsum(np.bincount(all_tails, minlength=node_count), out=start[1:])
+    partner = np.concatenate((np.arange(pairs, 2 * pairs), np.arange(pairs)))
+    all_heads, all_bytes = np.concatenate((heads, tails)), np.concatenate((forwards, backwards))
+    return start, place[partner[order]], all_heads[order], all_bytes[order]
+
+
+def _feasible_placement(problem: Problem) -> BoolArray:
+    """The smallest allowed device side: pins, closed under predecessors and under tensors that may not cross."""
+    on_device: BoolArray = np.asarray(problem.pinned == ON_DEVICE)
+    tensor_of_reader = np.repeat(np.arange(problem.tensor_count), np.diff(problem.consumer_start))
+    producer = problem.producer[tensor_of_reader]
+    reader, stuck = problem.consumers, ~problem.may_cross[tensor_of_reader]
+    from_op = producer != MODEL_INPUT
+    on_device[reader[stuck & ~from_op]] = True
+    while True:
+        before = int(on_device.sum())
+        on_device[producer[from_op & on_device[reader]]] = True
+        forced = stuck & from_op
+        on_device[reader[forced][on_device[producer[forced]]]] = True
+        if int(on_device.sum()) == before:
+            break
+    conflict = np.flatnonzero(on_device & (problem.pinned == ON_SERVER))
+    if len(conflict):
+        raise InfeasibleError(
+            f"op {conflict[0]} is pinned to the server, yet ops pinned to the device or tensors that may not cross "
+            "need it on the device"
+        )
+    return on_device
+
+
+def price(network: Network, prices: Prices) -> PricedNetwork:
+    """Fill in the capacities.
+
+    Raises:
+        MincutError: a price is negative, or the costs do not fit (the cheapest known placement costs 2^60 or more).
+    """
+    problem = network.problem
+    if min(prices) < 0:
+        raise MincutError(f"prices must not be negative, got {prices}")
+    everything = np.ones(problem.op_count, dtype=np.bool_)
+    known = [problem.features(network.feasible).cost(prices)]
+    if not (problem.pinned == ON_SERVER).any():
+        known.append(problem.features(everything).cost(prices))
+    if min(known) >= LARGEST_COST:
+        raise MincutError(f"a placement costs {min(known)}, which must stay below 2^60: scale the prices down")
+    limit = min(known) + 1
+    capacity = np.where(network.arc_bytes < 0, limit, _capped(np.maximum(network.arc_bytes, 0), prices.upload, limit))
+    from_source = np.where(
+        network.source_bytes < 0, limit, _capped(np.maximum(network.source_bytes, 0), prices.upload, limit)
+    )
+    to_sink = np.zeros(network.node_count, dtype=np.int64)
+    ops = slice(0, problem.op_count)
+    from_source[ops] = _sum_capped(from_source[ops], _capped(problem.server_ns, prices.server, limit), limit)
+    from_source[ops] = _sum_capped(from_source[ops], _capped(problem.download_bytes, prices.download, limit), limit)
+    from_source[ops][problem.pinned == ON_DEVICE] = limit
+    to_sink[ops] = _capped(problem.device_ns, prices.device, limit)
+    to_sink[ops][problem.pinned == ON_SERVER] = limit
+    if problem.op_count:
+        from_source[network.offload_node] = min(prices.offload, limit)
+    constant = int(np.minimum(from_source, to_sink).sum(dtype=object))
+    return PricedNetwork(network, prices, capacity, from_source - to_sink, constant, limit)
+
+
+def _capped(amount: IntArray, unit: int, limit: int) -> IntArray:
+    """min(amount * unit, limit) without ever forming a product that wraps."""
+    if unit == 0:
+        return np.zeros_like(amount)
+    fits = amount <= limit // unit
+    product: IntArray = np.where(fits, amount, 0) * np.int64(min(unit, limit))
+    return np.asarray(np.where(fits, product, limit), dtype=np.int64)
+
+
+def _sum_capped(left: IntArray, right: IntArray, limit: int) -> IntArray:
+    # Both are at most limit < 2^61, so the sum fits.
+    return np.asarray(np.minimum(left + right, limit), dtype=np.int64)

@@ -1,0 +1,50 @@
+"""`solve`: network and prices to the cheapest placement. Loads numba at the first call, not at import."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+
+import numpy as np
+
+from mincut.errors import MincutError
+from mincut.network import Network, build, price
+from mincut.placement import Placement
+from mincut.problem import Prices, Problem
+
+KERNELS: Mapping[str, str] = {"dinic": "mincut.kernels.dinic"}
+DEFAULT_KERNEL = "dinic"
+
+
+def solve(problem: Problem | Network, prices: Prices, *, kernel: str = DEFAULT_KERNEL) -> Placement:
+    """The cheapest placement under the given prices, with a maximum flow as witness.
+
+    Args:
+        problem: a `Problem`, or its `Network` when many prices are to be solved.
+        kernel: one of `KERNELS`.
+
+    Raises:
+        InfeasibleError: no placement is allowed.
+        MincutError: prices that are negative or too large, or an unknown kernel.
+    """
+    network = build(problem) if isinstance(problem, Problem) else problem
+    run = _kernel(kernel)
+    priced = price(network, prices)
+    capacity, terminal = priced.capacity.copy(), priced.terminal.copy()
+    on_source_side = np.zeros(network.node_count, dtype=np.bool_)
+    flow = run(network.start, network.arc_head, network.reverse, capacity, terminal, on_source_side)
+    on_device = on_source_side[: network.problem.op_count].copy()
+    features = network.problem.features(on_device)
+    cost = features.cost(prices)
+    if cost != flow + priced.constant:
+        raise MincutError(
+            f"Bug: kernel {kernel} found a flow of {flow + priced.constant} but its cut costs {cost}; please report this"
+        )
+    return Placement(on_device, features, prices, cost, priced.capacity - capacity, priced.terminal - terminal)
+
+
+def _kernel(name: str) -> Callable[..., int]:
+    if name not in KERNELS:
+        raise MincutError(f"unknown kernel {name!r}; there are {', '.join(KERNELS)}")
+    run: Callable[..., int] = import_module(KERNELS[name]).run
+    return run
