@@ -1,0 +1,223 @@
+"""A profile: the measured time of every op of a model on one machine, and its JSON file.
+
+Times belong to op *signatures* (what is computed), not to op names, so a profile prices every graph made of ops it has
+seen. The file is plain JSON; reading it needs the standard library only and trusts nothing in it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from cic.cost.host import Host
+from cic.errors import CostError
+from cic.graph import Op
+
+FORMAT = "cic-profile"
+VERSION = 1
+# A profile of a model with 10,000 distinct ops is about 2 MB; a larger file is something else.
+LARGEST_FILE_BYTES = 64 * 2**20
+# No single op of a network that one would split runs for a day.
+LONGEST_S = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class OpTime:
+    """The time of one kind of op.
+
+    signature: of the op, see `cic.graph.Op`.
+    names: the model's ops that have this signature, for the reader.
+    seconds: time of one run, as priced.
+    spread: inter-quartile range of the repeats over their median: 0.02 is a quiet machine, 0.3 a busy one.
+    """
+
+    signature: str
+    names: tuple[str, ...]
+    seconds: float
+    spread: float
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Measured op times of one model on one machine.
+
+    model: name of the traced graph, graph_digest: its digest. host: the machine. torch_version, threads, date (ISO).
+    whole_s: measured time of the whole optimised model. sum_s: sum over the graph's ops of the times priced here.
+    """
+
+    model: str
+    graph_digest: str
+    host: Host
+    torch_version: str
+    threads: int
+    date: str
+    whole_s: float
+    sum_s: float
+    ops: tuple[OpTime, ...]
+
+    def __post_init__(self) -> None:
+        _check_profile(self)
+
+    @property
+    def name(self) -> str:
+        """What to call the machine in a table."""
+        return f"{self.host.processor} ({self.threads} thread{'s' if self.threads != 1 else ''})"
+
+    @cached_property
+    def seconds(self) -> Mapping[str, float]:
+        """Signature → seconds."""
+        return {op.signature: op.seconds for op in self.ops}
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the canonical JSON: equal digests, equal profiles."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+    def seconds_for(self, op: Op) -> float:
+        """The measured seconds of `op`. Raises CostError when no op of its signature was measured."""
+        try:
+            return self.seconds[op.signature]
+        except KeyError:
+            raise CostError(
+                f"op {op.name!r} (signature {op.signature[:12]!r}) is not in the profile of {self.model!r} made on "
+                f"{self.name}, {self.date}, torch {self.torch_version}: that profile was made for another model, input "
+                "shape or version. Profile this model again there, or pass a Machine instead"
+            ) from None
+
+    def save(self, path: str | Path) -> None:
+        """Write the JSON file, under a temporary name first so that a reader never sees half of it."""
+        path = Path(path)
+        body = {"format": FORMAT, "version": VERSION, "digest": self.digest, **asdict(self)}
+        text = json.dumps(body, indent=1)
+        try:
+            handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        except OSError as error:
+            raise CostError(f"cannot write the profile {path}: {error}") from error
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text + "\n")
+            os.chmod(temporary, 0o666 & ~_umask())
+            os.replace(temporary, path)
+        except OSError as error:
+            os.unlink(temporary)
+            raise CostError(f"cannot write the profile {path}: {error}") from error
+
+
+def load_profile(path: str | Path) -> Profile:
+    """Read a profile file. Raises CostError naming file and field when it is missing, damaged, foreign or too new."""
+    path = Path(path)
+    try:
+        size = path.stat().st_size
+        if size > LARGEST_FILE_BYTES:
+            raise CostError(f"profile {path}: {size} bytes, more than the {LARGEST_FILE_BYTES} a profile can have")
+        body = json.loads(path.read_bytes().decode("utf-8"))
+    except OSError as error:
+        raise CostError(f"cannot read the profile {path}: {error.strerror or error}") from error
+    except (ValueError, RecursionError) as error:
+        raise CostError(f"profile {path}: not JSON ({error}); write it again with `cic profile`") from error
+    try:
+        return _from_json(body)
+    except CostError as error:
+        raise CostError(f"profile {path}: {error}") from None
+
+
+def _from_json(body: Any) -> Profile:
+    if not isinstance(body, dict) or body.get("format") != FORMAT:
+        found = body.get("format") if isinstance(body, dict) else type(body).__name__
+        raise CostError(f"format is {found!r}, not {FORMAT!r}: this is not a CIC profile")
+    version = body.get("version")
+    if isinstance(version, bool) or not isinstance(version, int) or version < 1:
+        raise CostError(f"version is {version!r}; it must be a whole number from 1")
+    if version > VERSION:
+        raise CostError(f"version is {version}, this CIC reads up to {VERSION}: upgrade CIC or profile again")
+    content = {key: value for key, value in body.items() if key not in ("format", "version", "digest")}
+    _check_keys("the file", content, Profile)
+    host = _check_keys("host", content["host"], Host)
+    if not isinstance(content["ops"], list):
+        raise CostError(f"ops is a {type(content['ops']).__name__}, not a list")
+    ops = []
+    for index, entry in enumerate(content["ops"]):
+        entry = _check_keys(f"ops[{index}]", entry, OpTime)
+        if not isinstance(entry["names"], list):
+            raise CostError(f"ops[{index}].names is {entry['names']!r}, not a list")
+        ops.append(OpTime(**{**entry, "names": tuple(entry["names"])}))
+    profile = Profile(**{**content, "host": Host(**host), "ops": tuple(ops)})
+    # A profile written by hand needs no digest; one that carries a digest must agree with it.
+    if body.get("digest", profile.digest) != profile.digest:
+        raise CostError(
+            f"digest is {body['digest']!r}, the content has {profile.digest!r}: the file was changed or damaged. "
+            "Profile again, or delete the digest if you edited the file on purpose"
+        )
+    return profile
+
+
+def _check_keys(where: str, entry: Any, cls: type) -> dict[str, Any]:
+    if not isinstance(entry, dict):
+        raise CostError(f"{where} is a {type(entry).__name__}, not an object")
+    wanted = {field.name for field in fields(cls)}
+    if missing := sorted(wanted - entry.keys()):
+        raise CostError(f"{where} lacks {', '.join(missing)}")
+    if unknown := sorted(entry.keys() - wanted):
+        raise CostError(f"{where} has the unknown field {', '.join(map(repr, unknown))}")
+    return entry
+
+
+def _check_profile(profile: Profile) -> None:
+    for field in ("model", "graph_digest", "torch_version", "date"):
+        _check_text(field, getattr(profile, field))
+    try:
+        date.fromisoformat(profile.date[:10])
+    except ValueError:
+        raise CostError(f"date is {profile.date!r}; it must be ISO, like 2026-01-31") from None
+    _check_text("host.platform", profile.host.platform)
+    _check_text("host.processor", profile.host.processor)
+    _check_count("host.cores", profile.host.cores, least=1)
+    _check_count("host.memory_bytes", profile.host.memory_bytes, least=0)
+    _check_count("threads", profile.threads, least=1)
+    _check_seconds("whole_s", profile.whole_s)
+    _check_seconds("sum_s", profile.sum_s)
+    if not profile.ops:
+        raise CostError("ops is empty; a profile has the time of one op at least")
+    seen: set[str] = set()
+    for index, op in enumerate(profile.ops):
+        where = f"ops[{index}]"
+        _check_text(f"{where}.signature", op.signature)
+        for name in op.names:
+            _check_text(f"{where}.names", name)
+        _check_seconds(f"{where}.seconds", op.seconds)
+        _check_seconds(f"{where}.spread", op.spread)
+        if op.signature in seen:
+            raise CostError(f"{where}.signature {op.signature!r} occurs twice; a signature has one time")
+        seen.add(op.signature)
+
+
+def _check_text(field: str, value: object) -> None:
+    if not isinstance(value, str) or not value:
+        raise CostError(f"{field} is {value!r}; it must be text that is not empty")
+
+
+def _check_count(field: str, value: object, *, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value < 2**63:
+        raise CostError(f"{field} is {value!r}; it must be a whole number from {least}")
+
+
+def _check_seconds(field: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise CostError(f"{field} is {value!r}, not a number")
+    if not (0 <= value <= LONGEST_S) or math.isnan(value):
+        raise CostError(f"{field} is {value!r}; it must lie between 0 and {LONGEST_S:.0f}")
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
