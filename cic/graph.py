@@ -83,9 +83,7 @@ class Graph:
     def digest(self) -> str:
         """SHA-256 over the ops and tensors: equal digests, same graph (weights are not part of it)."""
         body = {
-            "ops": [
-                [op.name, op.kinds, op.members, op.inputs, op.outputs, op.signature] for op in self.ops
-            ],
+            "ops": [[op.name, op.kinds, op.members, op.inputs, op.outputs, op.signature] for op in self.ops],
             "tensors": [asdict(tensor) for tensor in self.tensors],
             "inputs": self.inputs,
             "outputs": self.outputs,

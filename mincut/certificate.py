@@ -31,7 +31,9 @@ def certify(network: Network, placement: Placement) -> None:
         raise CertificateError(f"the placement costs {cost}, it claims {placement.cost}")
     value = flow_value(network, placement)
     if value != cost:
-        raise CertificateError(f"the flow is worth {value}, the placement costs {cost}: no proof that it is the cheapest")
+        raise CertificateError(
+            f"the flow is worth {value}, the placement costs {cost}: no proof that it is the cheapest"
+        )
 
 
 def flow_value(network: Network, placement: Placement) -> int:
@@ -51,8 +53,7 @@ def flow_value(network: Network, placement: Placement) -> int:
     if len(skew):
         raise CertificateError(f"arc {skew[0]} carries {flow[skew[0]]}, its reverse {flow[network.reverse[skew[0]]]}")
     wrong_sign = np.flatnonzero(
-        (np.sign(terminal_flow) * np.sign(priced.terminal) < 0)
-        | (np.abs(terminal_flow) > np.abs(priced.terminal))
+        (np.sign(terminal_flow) * np.sign(priced.terminal) < 0) | (np.abs(terminal_flow) > np.abs(priced.terminal))
     )
     if len(wrong_sign):
         node = wrong_sign[0]

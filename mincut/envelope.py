@@ -32,7 +32,6 @@ import numpy as np
 
 from mincut.errors import MincutError
 from mincut.network import Network, build
-from mincut.placement import Placement
 from mincut.problem import ON_SERVER, BoolArray, Features, Prices, Problem
 from mincut.rays import RayCone, Vector, rank
 from mincut.solver import solve

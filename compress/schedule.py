@@ -1,0 +1,47 @@
+"""Which rules run, in which order, until none of them finds anything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from compress.bounds import Bounds
+from compress.reduction import Reduction, contract, identity
+from compress.rules import block, expand, heavy, shrink
+from mincut.problem import IntArray, Problem
+
+Rule = Callable[[Problem, Bounds], IntArray]
+
+# Cheap and far-reaching ones first; `block` solves a small minimum cut per region.
+RULES: Mapping[str, Rule] = MappingProxyType(
+    {"expand": expand.label, "shrink": shrink.label, "heavy": heavy.label, "block": block.label}
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Compression:
+    """The reduction reached, and how many ops each rule merged away."""
+
+    reduction: Reduction
+    merged: Mapping[str, int]
+
+
+def compress(problem: Problem, bounds: Bounds, *, rules: Mapping[str, Rule] = RULES) -> Compression:
+    """Apply the rules to a fixpoint.
+
+    Exact: each rule keeps an optimal placement for every price in the bounds, so their composition does.
+    """
+    reduction = identity(problem)
+    merged = dict.fromkeys(rules, 0)
+    changed = True
+    while changed:
+        changed = False
+        for name, rule in rules.items():
+            step = contract(reduction.problem, rule(reduction.problem, bounds))
+            fewer = reduction.problem.op_count - step.problem.op_count
+            if fewer:
+                reduction = reduction.then(step)
+                merged[name] += fewer
+                changed = True
+    return Compression(reduction, MappingProxyType(merged))
