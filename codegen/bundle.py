@@ -1,0 +1,267 @@
+"""An emitted model on disk: `manifest.json` and, for each cut, a directory with its head and tail.
+
+    resnet50.split/
+      manifest.json
+      <cut id>/head.ts, tail.ts
+
+It is built and verified in a temporary directory beside its place and then renamed, so a bundle is either whole or
+absent. A directory that is not a bundle is never replaced, nor is a bundle with files in it that are not its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import fx
+
+from codegen.emitter import Emitter, emitter_of
+from codegen.equivalence import redraw, verify
+from codegen.errors import CodegenError
+from codegen.fx_splitter import split
+from codegen.manifest import FILE_NAME, CutRecord, FileRecord, HalfFiles, Manifest, read_manifest, write_manifest
+from codegen.split import Split
+from codegen.structure import Structure, leaf_count
+
+Progress = Callable[[str], None]
+Whole = Callable[..., Sequence[torch.Tensor]]
+
+
+@dataclass(frozen=True)
+class CutPlan:
+    """A cut to be written: `device_nodes` are node names in the graph, `device_ops` the names people know them by."""
+
+    id: str
+    device_nodes: frozenset[str]
+    device_ops: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a bundle is made from.
+
+    module: flat and safe to cut, see `codegen.fx_splitter`.
+    tensors: names of the nodes that may cross.
+    example_inputs: flat, in the order of the module's placeholders.
+    input_structure: of {"args": (...), "kwargs": {...}}; output_structure: of the model's answer (`codegen.structure`).
+    model_digest: names the model in the manifest.
+    """
+
+    module: fx.GraphModule
+    tensors: Collection[str]
+    example_inputs: Sequence[torch.Tensor]
+    input_structure: Structure
+    output_structure: Structure
+    model_digest: str
+
+
+def write_bundle(
+    directory: str | Path,
+    source: Source,
+    plans: Sequence[CutPlan],
+    *,
+    formats: Sequence[str] = ("torchscript",),
+    whole: Whole | None = None,
+    tolerance: float | None = None,
+    progress: Progress | None = None,
+) -> Manifest:
+    """Split, write and verify every cut, and put the bundle at `directory`.
+
+    whole: the model as a function from flat inputs to flat outputs, to compare with (None: `source.module`).
+    progress: is told each finished step ("write <cut id>", "head <cut id>", "tail <cut id>"); for each format there are
+        three steps a cut.
+    Raises CodegenError (UnsplittableError, MismatchError); then nothing is left behind and an older bundle stays as it
+    was.
+    """
+    directory = Path(directory).absolute()
+    _check_request(directory, source, plans)
+    _check_replaceable(directory)
+    emitters = [emitter_of(name) for name in formats]
+    with _built_beside(directory) as building:
+        manifest = _write_halves(building, source, plans, emitters, progress)
+        write_manifest(building, manifest)
+        manifest = _verified(building, manifest, source, whole, tolerance, progress)
+        write_manifest(building, manifest)
+        _put_in_place(building, directory)
+    return manifest
+
+
+# ---------------------------------------------------------------------------------------------------------- writing
+
+
+def _write_halves(
+    building: Path, source: Source, plans: Sequence[CutPlan], emitters: Sequence[Emitter], progress: Progress | None
+) -> Manifest:
+    cuts = []
+    inputs = None
+    for plan in plans:
+        halves = split(source.module, plan.device_nodes, source.tensors)
+        inputs = halves.inputs
+        files = {
+            emitter.format: _write_cut(building, plan.id, halves, source, emitter, progress) for emitter in emitters
+        }
+        cuts.append(
+            CutRecord(
+                id=plan.id,
+                device_ops=plan.device_ops,
+                crossing=halves.crossing,
+                kept=halves.kept,
+                returned=halves.returned,
+                outputs=halves.outputs,
+                files=files,
+            )
+        )
+    assert inputs is not None, "_check_request refuses an empty list of cuts"
+    versions: dict[str, str] = {}
+    for emitter in emitters:
+        versions.update(emitter.versions())
+    return Manifest(
+        model_digest=source.model_digest,
+        versions=versions,
+        inputs=inputs,
+        input_structure=source.input_structure,
+        output_structure=source.output_structure,
+        cuts=tuple(cuts),
+    )
+
+
+def _write_cut(
+    building: Path, cut_id: str, halves: Split, source: Source, emitter: Emitter, progress: Progress | None
+) -> HalfFiles:
+    (building / cut_id).mkdir(exist_ok=True)
+    # A half may change what it is given in place, as the model may, so each gets its own copies.
+    inputs = [tensor.detach().clone() for tensor in source.example_inputs]
+    with torch.no_grad():
+        results = halves.head(*[tensor.clone() for tensor in inputs])
+    crossing = [
+        tensor.detach().clone(memory_format=torch.contiguous_format) for tensor in results[: len(halves.crossing)]
+    ]
+    examples = {"head": (halves.head, inputs), "tail": (halves.tail, crossing)}
+    records = {}
+    for name, (half, example) in examples.items():
+        path = building / cut_id / f"{name}{emitter.suffix}"
+        emitter.write(half, example, path)
+        records[name] = _file_record(building, path)
+    if progress is not None:
+        progress(f"write {cut_id}")
+    return HalfFiles(**records)
+
+
+def _file_record(building: Path, path: Path) -> FileRecord:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return FileRecord(path.relative_to(building).as_posix(), path.stat().st_size, digest)
+
+
+# -------------------------------------------------------------------------------------------------------- verifying
+
+
+def _verified(
+    building: Path,
+    manifest: Manifest,
+    source: Source,
+    whole: Whole | None,
+    tolerance: float | None,
+    progress: Progress | None,
+) -> Manifest:
+    """Return the manifest with the verification of each cut in each format, on the example and one more input set."""
+    whole = whole or source.module
+    input_sets = [list(source.example_inputs), redraw(source.example_inputs)]
+    with torch.no_grad():
+        expected = [list(whole(*[tensor.detach().clone() for tensor in inputs])) for inputs in input_sets]
+    for format_name in manifest.cuts[0].files:
+        checks = verify(
+            building,
+            manifest,
+            input_sets,
+            expected,
+            format_name=format_name,
+            tolerance=tolerance,
+            progress=progress,
+        )
+        cuts = tuple(replace(cut, verification=(*cut.verification, checks[cut.id])) for cut in manifest.cuts)
+        manifest = replace(manifest, cuts=cuts)
+    return manifest
+
+
+# -------------------------------------------------------------------------------------------------- checking, placing
+
+
+def _check_request(directory: Path, source: Source, plans: Sequence[CutPlan]) -> None:
+    if not plans:
+        raise CodegenError("there is no cut to write")
+    if len({plan.id for plan in plans}) != len(plans):
+        raise CodegenError(f"cut ids must differ: {', '.join(plan.id for plan in plans)}")
+    for plan in plans:
+        if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]*", plan.id) or plan.id == FILE_NAME:
+            raise CodegenError(f"the cut id {plan.id!r} names a directory: use letters, digits, '.', '_' and '-'")
+    inputs = [node.name for node in source.module.graph.nodes if node.op == "placeholder"]
+    for what, count in (
+        ("example inputs", len(source.example_inputs)),
+        ("described inputs", leaf_count(source.input_structure)),
+    ):
+        if count != len(inputs):
+            raise CodegenError(
+                f"the module has {len(inputs)} inputs ({', '.join(inputs)}), but there are {count} {what}"
+            )
+    if not directory.parent.is_dir():
+        raise CodegenError(f"the directory {directory.parent} does not exist")
+
+
+def _check_replaceable(directory: Path) -> None:
+    """Raise unless the place is free or holds nothing but an older bundle."""
+    if not directory.exists() and not directory.is_symlink():
+        return
+    if directory.is_symlink() or not directory.is_dir():
+        raise CodegenError(f"{directory} exists and is not a directory; choose another place")
+    entries = {entry.name for entry in directory.iterdir()}
+    if not entries:
+        return
+    if FILE_NAME not in entries:
+        raise CodegenError(
+            f"{directory} is not empty and not an emitted model, so it is not replaced; choose another place"
+        )
+    own = {FILE_NAME, *(cut.id for cut in read_manifest(directory).cuts)}
+    for name in sorted(entries - own):
+        raise CodegenError(f"{directory} holds {name}, which is not part of the emitted model; move it away first")
+
+
+@contextmanager
+def _built_beside(directory: Path) -> Iterator[Path]:
+    building = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
+    try:
+        yield building
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+
+
+def _put_in_place(building: Path, directory: Path) -> None:
+    """Rename the finished bundle to its place; an older one makes way first and comes back if that fails."""
+    building.chmod(0o777 & ~_umask())  # temporary directories are private, bundles are as public as any file
+    if not directory.exists():
+        building.rename(directory)
+        return
+    old = Path(tempfile.mkdtemp(prefix=f".{directory.name}-old-", dir=directory.parent))
+    directory.rename(old / directory.name)
+    try:
+        building.rename(directory)
+    except OSError:
+        (old / directory.name).rename(directory)
+        raise
+    finally:
+        if directory.exists():
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,51 @@
+"""The formats a half can be written in: one small interface and one table.
+
+A format is a module with a class that has the five members of `Emitter`. Modules are imported when their format is
+asked for, so a device that reads one format needs the packages of that one only.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from codegen.errors import CodegenError
+
+Runner = Callable[..., tuple[Any, ...]]
+
+_EMITTERS = {
+    "torchscript": ("codegen.torchscript", "TorchScriptEmitter"),
+}
+
+
+class Emitter(Protocol):
+    """Writes a half to a file and makes a function of the file again."""
+
+    format: str
+    suffix: str
+
+    def versions(self) -> dict[str, str]:
+        """Return name and version of the packages that write the format, for the manifest."""
+
+    def write(self, half: Any, example: Sequence[Any], path: Path) -> None:
+        """Write a half, a torch.fx.GraphModule from flat tensors to a flat tuple; `example` are tensors it accepts."""
+
+    def load(self, path: Path, *, optimize: bool) -> Runner:
+        """Return the half as a function from tensors to a tuple of tensors. The caller has checked the file's
+        digest."""
+
+
+def formats() -> tuple[str, ...]:
+    """Return the names of all formats."""
+    return tuple(_EMITTERS)
+
+
+def emitter_of(format_name: str) -> Emitter:
+    """Return the emitter of a format; CodegenError for an unknown one."""
+    if format_name not in _EMITTERS:
+        raise CodegenError(f"unknown format {format_name!r}; known formats: {', '.join(_EMITTERS)}")
+    module, name = _EMITTERS[format_name]
+    emitter: Emitter = getattr(importlib.import_module(module), name)()
+    return emitter

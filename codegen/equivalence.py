@@ -1,0 +1,211 @@
+"""Do the saved halves compute what the whole model computes?
+
+The answer comes from files alone, as a user would run them: one fresh process loads every head and stores its results,
+a second loads every tail and runs it on the stored crossing tensors, and only then are outputs compared with the whole
+model's. Every half runs on every input set, and what counts is the last of two rounds, since a runtime may rewrite a
+program after its first run.
+
+The error of an output is max|split - whole| / max|whole|. A network with random weights can return all but zero
+whatever its input, and then agreement shows nothing: such outputs are reported as not informative.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from codegen.errors import CodegenError, MismatchError
+from codegen.manifest import CutRecord, Manifest, OutputCheck, Verification
+from codegen.split import Half
+from codegen.structure import leaf_names
+from codegen.tensor_file import read_tensors, write_tensors
+
+TOLERANCES = {"float64": 1e-4, "float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1}
+"""Greatest relative error allowed, by the least precise dtype among inputs, crossing tensors and outputs.
+
+Halves round at the cut as the whole does, but kernels are fused and packed differently, which reorders sums: each of
+some hundred layers then differs in the last bit, 2^-11 in float16 and 2^-8 in bfloat16.
+"""
+
+ZERO = 1e-12
+"""Outputs with no greater magnitude than this are called zero."""
+
+Tensors = Sequence[torch.Tensor]
+Progress = Callable[[str], None]
+
+
+def verify(
+    directory: Path,
+    manifest: Manifest,
+    input_sets: Sequence[Tensors],
+    expected: Sequence[Tensors],
+    *,
+    format_name: str,
+    tolerance: float | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Verification]:
+    """Run all cuts of the bundle in two fresh processes and compare with `expected`, the whole model's flat outputs.
+
+    Returns the verification of each cut id. Raises MismatchError, naming cut, output and error, if one exceeds the
+    tolerance (None: `TOLERANCES`); CodegenError if a process fails.
+    """
+    names = leaf_names(manifest.output_structure)
+    informative = [_is_informative([outputs[index] for outputs in expected]) for index in range(len(names))]
+    with tempfile.TemporaryDirectory(prefix=".verify-", dir=directory.parent) as scratch:
+        runs = _run_halves(directory, manifest, input_sets, Path(scratch), format_name, progress)
+        return {
+            cut.id: _compare_cut(manifest, cut, runs, expected, names, informative, format_name, tolerance)
+            for cut in manifest.cuts
+        }
+
+
+def redraw(inputs: Tensors, seed: int = 0) -> list[torch.Tensor]:
+    """Return another input set of the same ranges.
+
+    The entries of each tensor are shuffled, which keeps token ids, indices and masks valid; a floating-point tensor of
+    one value throughout is moved by up to 1 either way.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    return [_redraw(tensor.detach().cpu(), generator) for tensor in inputs]
+
+
+def relative_error(split: torch.Tensor, whole: torch.Tensor) -> float:
+    """Return max|split - whole| / max|whole|; infinite if shapes, dtypes or the places of NaN and infinity differ."""
+    if split.shape != whole.shape or split.dtype != whole.dtype:
+        return math.inf
+    if whole.numel() == 0:
+        return 0.0
+    split, whole = _wide(split), _wide(whole)
+    equal = (split == whole) | (split.isnan() & whole.isnan())
+    if bool((~equal & ~(split.isfinite() & whole.isfinite())).any()):
+        return math.inf
+    finite = whole.isfinite()
+    difference = torch.where(equal, 0.0, (split - whole).abs())
+    scale = float(whole[finite].abs().max()) if bool(finite.any()) else 0.0
+    return float(difference.max()) / max(scale, ZERO)
+
+
+def _redraw(tensor: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    flat = tensor.contiguous().reshape(-1)
+    if flat.is_floating_point() and flat.numel() and bool((flat == flat[0]).all()):
+        return (flat + torch.rand(flat.shape, generator=generator).mul(2).sub(1).to(flat.dtype)).reshape(tensor.shape)
+    return flat[torch.randperm(flat.numel(), generator=generator)].reshape(tensor.shape)
+
+
+def _is_informative(draws: Tensors) -> bool:
+    """Tell whether an output is neither zero nor the same for all input sets."""
+    if draws[0].numel() == 0:
+        return False
+    if max(float(_wide(draw).nan_to_num(0, 0, 0).abs().max()) for draw in draws) <= ZERO:
+        return False
+    return len(draws) == 1 or any(relative_error(draw, draws[0]) > TOLERANCES["float32"] for draw in draws[1:])
+
+
+def _wide(tensor: torch.Tensor) -> torch.Tensor:
+    return torch.view_as_real(tensor).double() if tensor.is_complex() else tensor.double()
+
+
+def _tolerance(cut: CutRecord, manifest: Manifest) -> float:
+    wires = (*manifest.inputs, *cut.crossing, *cut.kept, *cut.returned)
+    return max((TOLERANCES.get(wire.dtype, 0.0) for wire in wires), default=0.0) or TOLERANCES["float32"]
+
+
+def _compare_cut(
+    manifest: Manifest,
+    cut: CutRecord,
+    runs: dict[Half, dict[str, list[Path]]],
+    expected: Sequence[Tensors],
+    names: Sequence[str],
+    informative: Sequence[bool],
+    format_name: str,
+    tolerance: float | None,
+) -> Verification:
+    allowed = _tolerance(cut, manifest) if tolerance is None else tolerance
+    errors = [0.0] * len(names)
+    for index, whole in enumerate(expected):
+        halves = {half: list(read_tensors(runs[half][cut.id][index]).values()) for half in ("head", "tail")}
+        for position, source in enumerate(cut.outputs):
+            error = relative_error(halves[source.half][source.position], whole[position].detach().cpu())
+            errors[position] = max(errors[position], error)
+            if not error <= allowed:
+                raise MismatchError(
+                    f"cut {cut.id}: the halves differ from the whole model in output {names[position]!r} (made by the"
+                    f" {source.half}): relative error {error:.3g}, allowed {allowed:.3g}, input set {index};"
+                    " the model may be random or keep state between calls"
+                )
+    checks = tuple(OutputCheck(*check) for check in zip(names, errors, informative, strict=True))
+    return Verification(format=format_name, tolerance=allowed, input_sets=len(expected), outputs=checks)
+
+
+def _run_halves(
+    directory: Path,
+    manifest: Manifest,
+    input_sets: Sequence[Tensors],
+    scratch: Path,
+    format_name: str,
+    progress: Progress | None,
+) -> dict[Half, dict[str, list[Path]]]:
+    """Run all heads in one fresh process and all tails in a second; return the result files by half, cut and input
+    set."""
+    given = []
+    for index, inputs in enumerate(input_sets):
+        given.append(scratch / f"inputs-{index}.safetensors")
+        write_tensors(given[-1], {str(position): tensor for position, tensor in enumerate(inputs)})
+    sources = {cut.id: given for cut in manifest.cuts}
+    runs: dict[Half, dict[str, list[Path]]] = {}
+    for half in ("head", "tail"):
+        runs[half] = {
+            cut.id: [scratch / f"{half}-{number}-{index}.safetensors" for index in range(len(given))]
+            for number, cut in enumerate(manifest.cuts)
+        }
+        jobs = [
+            {
+                "cut": cut_id,
+                "inputs": [str(path) for path in paths],
+                "results": [str(path) for path in runs[half][cut_id]],
+            }
+            for cut_id, paths in sources.items()
+        ]
+        _run_fresh({"directory": str(directory), "half": half, "format": format_name, "jobs": jobs}, scratch, progress)
+        sources = runs[half]
+    return runs
+
+
+def _run_fresh(request: dict[str, Any], scratch: Path, progress: Progress | None) -> None:
+    """Run `codegen.verify_process` in a new interpreter, with as many threads as this one."""
+    request["threads"] = torch.get_num_threads()
+    request_file = scratch / f"request-{request['half']}.json"
+    request_file.write_text(json.dumps(request), encoding="utf-8")
+    package_root = str(Path(__file__).resolve().parent.parent)
+    search_path = os.pathsep.join(filter(None, (package_root, os.environ.get("PYTHONPATH"))))
+    environment = {**os.environ, "PYTHONPATH": search_path, "OMP_NUM_THREADS": str(request["threads"])}
+    errors = scratch / "errors.txt"
+    with (
+        errors.open("w+") as stderr,
+        subprocess.Popen(
+            [sys.executable, "-m", "codegen.verify_process", str(request_file)],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+        ) as process,
+    ):
+        assert process.stdout is not None
+        for line in process.stdout:
+            if progress is not None:
+                progress(line.strip())
+    if process.returncode:
+        told = errors.read_text().strip().splitlines()
+        raise CodegenError(
+            f"the process that verifies each {request['half']} ended with code {process.returncode}:"
+            f" {told[-1] if told else 'it said nothing'}"
+        )

@@ -1,0 +1,159 @@
+"""An emitted cut, ready to run: check the digests, load a half or both, map the model's own call to flat tensors.
+
+Neither the model's code nor what made the bundle is imported, save the classes of its outputs. A device needs its
+head's file and the manifest only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from codegen.emitter import Runner, emitter_of
+from codegen.errors import CodegenError
+from codegen.manifest import CutRecord, FileRecord, Manifest, read_manifest
+from codegen.split import Half, WireTensor
+from codegen.structure import flatten_like, leaf_names, rebuild
+
+
+@dataclass(frozen=True)
+class LoadedCut:
+    """One cut of an emitted model.
+
+    `tail(*head(*args, **kwargs))` equals the model's answer, structure included. Over a link send only `crossing`:
+
+        results = cut.run_head_flat(cut.flatten_inputs(*args, **kwargs))                       # device
+        returned = cut.run_tail_flat(results[: len(cut.crossing)])                             # server
+        answer = cut.assemble(results, returned)                                               # device
+    """
+
+    manifest: Manifest
+    record: CutRecord
+    head_runner: Runner | None
+    tail_runner: Runner | None
+
+    @property
+    def id(self) -> str:
+        return self.record.id
+
+    @property
+    def crossing(self) -> tuple[WireTensor, ...]:
+        """The tensors sent from device to server: the first of the head's results."""
+        return self.record.crossing
+
+    @property
+    def kept(self) -> tuple[WireTensor, ...]:
+        """The outputs that stay on the device: the other results of the head."""
+        return self.record.kept
+
+    @property
+    def returned(self) -> tuple[WireTensor, ...]:
+        """The outputs made on the server: the results of the tail."""
+        return self.record.returned
+
+    def head(self, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
+        """Run the device half on the model's own arguments and return (*crossing, *kept)."""
+        return self.run_head_flat(self.flatten_inputs(*args, **kwargs))
+
+    def tail(self, *tensors: Any) -> Any:
+        """Run the server half on all that `head` returned, and return the model's own output structure."""
+        expected = (*self.crossing, *self.kept)
+        if len(tensors) != len(expected):
+            raise CodegenError(
+                f"the tail of cut {self.id} takes the {len(expected)} results of head, got {len(tensors)}"
+            )
+        return self.assemble(tensors, self.run_tail_flat(tensors[: len(self.crossing)]))
+
+    def flatten_inputs(self, *args: Any, **kwargs: Any) -> list[Any]:
+        """Return the tensors of a call in the head's order; CodegenError naming the argument that differs."""
+        return flatten_like(self.manifest.input_structure, {"args": args, "kwargs": kwargs})
+
+    def run_head_flat(self, inputs: Sequence[Any]) -> tuple[Any, ...]:
+        """Run the device half on flat inputs and return (*crossing, *kept)."""
+        runner = _present(self.head_runner, "head", self.id)
+        names = leaf_names(self.manifest.input_structure)
+        _check_tensors(inputs, self.manifest.inputs, names, "the model was compiled")
+        return runner(*inputs)
+
+    def run_tail_flat(self, crossing: Sequence[Any]) -> tuple[Any, ...]:
+        """Run the server half on the crossing tensors and return the outputs made on the server."""
+        runner = _present(self.tail_runner, "tail", self.id)
+        names = [wire.name for wire in self.crossing]
+        _check_tensors(crossing, self.crossing, names, f"the tail of cut {self.id} is made")
+        return runner(*crossing)
+
+    def assemble(self, head_results: Sequence[Any], returned: Sequence[Any]) -> Any:
+        """Return the model's own output structure from the results of head and tail."""
+        halves = {"head": head_results, "tail": returned}
+        flat = [halves[source.half][source.position] for source in self.record.outputs]
+        return rebuild(self.manifest.output_structure, flat)
+
+
+def load_cut(
+    directory: str | Path,
+    cut_id: str,
+    *,
+    half: Half | None = None,
+    format_name: str = "torchscript",
+    optimize: bool = True,
+) -> LoadedCut:
+    """Load a cut of the bundle in `directory`: both halves, or only the named one.
+
+    optimize: adapt the program to this machine's processor while loading (slower to load, faster to run).
+    Raises CodegenError if the directory is no bundle, it has no such cut or format, or a file does not match its
+    digest.
+    """
+    if half not in ("head", "tail", None):
+        raise CodegenError(f"a half is 'head', 'tail' or None for both, not {half!r}")
+    directory = Path(directory)
+    manifest = read_manifest(directory)
+    record = manifest.cut(cut_id)
+    if format_name not in record.files:
+        raise CodegenError(f"cut {cut_id} is not emitted as {format_name!r}; there is {', '.join(record.files)}")
+    emitter, files = emitter_of(format_name), record.files[format_name]
+
+    def load(name: Half) -> Runner | None:
+        if half not in (name, None):
+            return None
+        return emitter.load(check_file(directory, files.of(name)), optimize=optimize)
+
+    return LoadedCut(manifest, record, load("head"), load("tail"))
+
+
+def check_file(directory: Path, record: FileRecord) -> Path:
+    """Return the path of a file whose size and SHA-256 are as recorded; else CodegenError."""
+    path = directory / record.path
+    if not path.is_file():
+        raise CodegenError(f"{path} is missing; emit the model again")
+    size = path.stat().st_size
+    if size != record.bytes:
+        raise CodegenError(f"{path} has {size} bytes, the manifest says {record.bytes}; it is damaged, emit again")
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != record.sha256:
+        raise CodegenError(
+            f"{path} has SHA-256 {digest}, the manifest says {record.sha256}; it is damaged or was changed, and is not"
+            " loaded; emit the model again"
+        )
+    return path
+
+
+def _present(runner: Runner | None, half: Half, cut_id: str) -> Runner:
+    if runner is None:
+        raise CodegenError(f"the {half} of cut {cut_id} is not loaded; load the cut with half=None or half={half!r}")
+    return runner
+
+
+def _check_tensors(tensors: Sequence[Any], wires: Sequence[WireTensor], names: Sequence[str], compiled: str) -> None:
+    """Shapes and dtypes are part of the compiled program, which would not notice others itself."""
+    if len(tensors) != len(wires):
+        raise CodegenError(f"{compiled} for {len(wires)} tensors, called with {len(tensors)}")
+    for tensor, wire, name in zip(tensors, wires, names, strict=True):
+        shape, dtype = tuple(tensor.shape), str(tensor.dtype).removeprefix("torch.")
+        if shape != wire.shape or dtype != wire.dtype:
+            raise CodegenError(
+                f"{name}: {compiled} for {wire.dtype} of shape {wire.shape}, called with {dtype} of shape {shape}"
+            )

@@ -1,0 +1,44 @@
+"""The fresh process of a verification: `python -m codegen.verify_process request.json`.
+
+Loads one half of every cut asked for from its files, runs it on stored tensors and stores what it returns. Prints one
+line for each cut done.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from codegen.loading import LoadedCut, load_cut
+from codegen.tensor_file import read_tensors, write_tensors
+
+_ROUNDS = 2  # TorchScript rewrites a program after its first run
+
+
+def main(request_file: str) -> None:
+    """Do what the request says."""
+    request = json.loads(Path(request_file).read_text(encoding="utf-8"))
+    torch.set_num_threads(request["threads"])
+    for job in request["jobs"]:
+        cut = load_cut(request["directory"], job["cut"], half=request["half"], format_name=request["format"])
+        _run_job(cut, job)
+        print(f"{request['half']} {job['cut']}", flush=True)
+
+
+def _run_job(cut: LoadedCut, job: dict[str, Any]) -> None:
+    for _ in range(_ROUNDS):
+        for inputs, results in zip(job["inputs"], job["results"], strict=True):
+            tensors = list(read_tensors(Path(inputs)).values())
+            if cut.head_runner is not None:
+                returned = cut.run_head_flat(tensors)
+            else:
+                returned = cut.run_tail_flat(tensors[: len(cut.crossing)])
+            write_tensors(Path(results), {str(position): tensor for position, tensor in enumerate(returned)})
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
