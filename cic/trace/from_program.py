@@ -1,0 +1,67 @@
+"""Front end for a ready `torch.export.ExportedProgram`: its graph is taken as it stands, with its module names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import fx
+from torch.utils import _pytree as pytree
+
+from cic.errors import TraceError
+from cic.trace.flat_graph import flatten
+from cic.trace.flat_model import flat_tensors
+
+
+def capture(
+    program: torch.export.ExportedProgram, args: Sequence[Any], kwargs: Mapping[str, Any], names: Sequence[str]
+) -> fx.GraphModule:
+    """Return the flat graph of `program`, its inputs and outputs in our own order.
+
+    Raises TraceError if the arguments differ in structure from those the program was exported with.
+    """
+    module: Any = program.module()
+    expected = program.call_spec.in_spec
+    given = (tuple(args), {key: kwargs[key] for key in _keyword_order(expected, kwargs)})
+    leaves, spec = pytree.tree_flatten(given)
+    placeholders = [node for node in module.graph.nodes if node.op == "placeholder"]
+    if expected is not None and spec != expected:
+        raise TraceError(
+            f"the program was exported for the arguments {expected}, but was given {spec}; pass them as they were"
+        )
+    _, wanted = flat_tensors((tuple(args), dict(kwargs)), "the arguments")
+    by_identity: dict[int, list[fx.Node]] = {}
+    for leaf, node in zip(leaves, placeholders, strict=True):
+        by_identity.setdefault(id(leaf), []).append(node)
+    inputs = [by_identity[id(tensor)].pop(0) for tensor in wanted]
+    constants = {node: leaf for leaf, node in zip(leaves, placeholders, strict=True) if node not in set(inputs)}
+
+    output = next(node for node in module.graph.nodes if node.op == "output")
+    answer = output.args[0]
+    out_spec = program.call_spec.out_spec
+    if out_spec is not None:
+        answer = pytree.tree_unflatten(pytree.tree_leaves(answer, is_leaf=lambda leaf: leaf is None), out_spec)
+    results = [leaf for leaf in _walk(answer)]
+    return flatten(module, names, inner="", inputs=inputs, constants=constants, results=results)
+
+
+def _keyword_order(expected: Any, kwargs: Mapping[str, Any]) -> list[str]:
+    children = expected.children() if hasattr(expected, "children") and callable(expected.children) else []
+    known = list(children[1].context) if len(children) > 1 and children[1].context else []
+    return [key for key in known if key in kwargs] + [key for key in kwargs if key not in known]
+
+
+class _Standing:
+    """Stands for a node where a tensor is expected, so that `describe` walks a tree of nodes like one of tensors."""
+
+    shape = dtype = None
+
+    def __init__(self, node: fx.Node) -> None:
+        self.node = node
+
+
+def _walk(answer: Any) -> list[fx.Node]:
+    standing = pytree.tree_map(lambda leaf: _Standing(leaf) if isinstance(leaf, fx.Node) else leaf, answer)
+    _, leaves = flat_tensors(standing, "the program's output")
+    return [leaf.node for leaf in leaves]

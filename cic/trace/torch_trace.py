@@ -1,0 +1,139 @@
+"""From a torch model and an example call to a `Graph` of priced, fused ops, and the flat module the graph talks about.
+
+    model → FlatModel → front end (export, else fx) → constants folded → writes removed → compared with eager
+          → ops and tensors → fused runs
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import fx, nn
+
+from cic.errors import TraceError
+from cic.graph import Graph
+from cic.trace import from_export, from_fx, from_program
+from cic.trace.agreement import first_difference
+from cic.trace.constants import bake_shapes, fold_constants
+from cic.trace.failure import explain, untraceable
+from cic.trace.flat_model import FlatModel, evaluating, flat_tensors, input_names
+from cic.trace.functional import make_functional, refuse_outside_effects
+from cic.trace.fusion import fuse
+from cic.trace.graph_building import build_graph
+from cic.trace.propagation import propagate
+
+
+@dataclass(frozen=True)
+class TracedModel:
+    """A model as a graph, and the module that computes it.
+
+    graph: fused; Op.members and Tensor.name are node names of `module.graph`.
+    module: flat and functional: its placeholders are the tensors of (args, kwargs) depth first, its output the flat tuple
+    of the tensors of the model's output, depth first (see `codegen.structure`). Nodes are get_attr, call_function and, for
+    a run of in-place ops that cannot be taken apart, call_module. Weights share their storage with the model's.
+    args, kwargs: the example call.
+    output_example: what the model itself returned for it.
+    unfused: the graph before fusion.
+    """
+
+    graph: Graph
+    module: fx.GraphModule
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    output_example: Any
+    unfused: Graph
+
+    @property
+    def input_example(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        return self.args, self.kwargs
+
+
+def trace(
+    model: nn.Module | torch.export.ExportedProgram,
+    args: Sequence[Any] = (),
+    kwargs: Mapping[str, Any] | None = None,
+    *,
+    name: str | None = None,
+) -> TracedModel:
+    """Trace `model` on an example call, in eval mode; the model itself is left as it was.
+
+    Shapes, types and every argument that is no tensor are fixed to the example's. An ExportedProgram without `args` is
+    traced on its own example inputs.
+
+    Raises TraceError, naming op and source line, if no front end understands the model, if it changes an input or a buffer,
+    draws random numbers, returns what cannot be sent, or if the traced module and the model disagree.
+    """
+    args, kwargs = _example(model, args, kwargs)
+    name = name or getattr(model, "__name__", None) or type(model).__name__
+    call, tensors = flat_tensors((args, kwargs), "the arguments")
+    if not tensors:
+        raise TraceError(f"{name} was given no tensor to work on; pass args or kwargs with example tensors")
+    if isinstance(model, torch.export.ExportedProgram):
+        module = from_program.capture(model, args, kwargs, input_names(model, args, kwargs))
+        _normalise(module, tensors)
+        with torch.no_grad():
+            output = model.module()(*args, **kwargs)
+    else:
+        with evaluating(model):
+            module = _capture(FlatModel(model, call), tensors, input_names(model, args, kwargs), name)
+            _normalise(module, tensors)
+            output = _run_eagerly(model, args, kwargs, name)
+    _compare(module, tensors, output, name)
+    unfused = build_graph(module, name)
+    return TracedModel(fuse(unfused), module, args, kwargs, output, unfused)
+
+
+def _example(model: Any, args: Sequence[Any], kwargs: Mapping[str, Any] | None) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    if isinstance(args, torch.Tensor):
+        raise TraceError("args is a tensor; pass a tuple of arguments, (tensor,)")
+    if isinstance(model, torch.export.ExportedProgram) and not args and not kwargs:
+        if model.example_inputs is None:
+            raise TraceError("the exported program holds no example inputs; pass args and kwargs")
+        args, kwargs = model.example_inputs
+    if not isinstance(model, nn.Module | torch.export.ExportedProgram):
+        raise TraceError(f"a {type(model).__name__} cannot be traced; pass a torch.nn.Module or an ExportedProgram")
+    return tuple(args), dict(kwargs or {})
+
+
+def _capture(flat: FlatModel, tensors: Sequence[torch.Tensor], names: Sequence[str], name: str) -> fx.GraphModule:
+    """Try the front ends in turn."""
+    failures: dict[str, BaseException] = {}
+    for front_end, capture in (("torch.export", from_export.capture), ("torch.fx", from_fx.capture)):
+        try:
+            return capture(flat, tensors, names)
+        except Exception as error:
+            if isinstance(error, TraceError) and not failures:
+                raise
+            failures[front_end] = error
+    raise untraceable(name, failures) from failures["torch.export"]
+
+
+def _normalise(module: fx.GraphModule, tensors: Sequence[torch.Tensor]) -> None:
+    propagate(module, tensors)
+    refuse_outside_effects(module.graph)
+    bake_shapes(module)
+    fold_constants(module)
+    make_functional(module, tensors)
+
+
+def _run_eagerly(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], name: str) -> Any:
+    try:
+        return model(*args, **kwargs)
+    except Exception as error:
+        raise TraceError(f"{name} cannot run the example call: {explain(error)}") from error
+
+
+def _compare(module: fx.GraphModule, tensors: Sequence[torch.Tensor], output: Any, name: str) -> None:
+    _, expected = flat_tensors(output, "the model's output")
+    if not expected:
+        raise TraceError(f"{name} returns no tensor")
+    with torch.no_grad():
+        difference = first_difference(module(*tensors), expected)
+    if difference is not None:
+        raise TraceError(
+            f"the traced {name} and the model itself disagree: {difference}; the model keeps state between calls, draws"
+            " random numbers, or does something tracing cannot see"
+        )
