@@ -1,1 +1,84 @@
-"""CIC: a graph min-cut partitioning compiler for split inference."""
+"""CIC: a graph min-cut partitioning compiler for split inference.
+
+On the device: `cic.load(path).decide("20Mbps")`, standard library only. Everything else (`compile`, `emit`, `load_cut`,
+`Machine`, …) is imported when first used.
+"""
+
+from __future__ import annotations
+
+from cic.artifact import load
+from cic.conditions import Box, Conditions
+from cic.decision import Decision
+from cic.errors import (
+    ArtifactError,
+    CicError,
+    CompileError,
+    CostError,
+    DecisionError,
+    EmitError,
+    LinkError,
+    TraceError,
+    UnitError,
+)
+from cic.splitting_model import Cut, SplittingModel
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from cic.cost.machine import Machine
+    from cic.cost.profile import Profile, load_profile
+    from cic.emission import emit, load_cut
+    from cic.pipeline import compile, profile
+
+__version__ = "0.1.0"
+
+# Name → module, imported at first use so that the device half stays light.
+_LATER = {
+    "compile": "cic.pipeline",
+    "profile": "cic.pipeline",
+    "emit": "cic.emission",
+    "load_cut": "cic.emission",
+    "Machine": "cic.cost.machine",
+    "Profile": "cic.cost.profile",
+    "load_profile": "cic.cost.profile",
+}
+
+__all__ = [
+    "ArtifactError",
+    "Box",
+    "CicError",
+    "CompileError",
+    "Conditions",
+    "CostError",
+    "Cut",
+    "Decision",
+    "DecisionError",
+    "EmitError",
+    "LinkError",
+    "Machine",
+    "Profile",
+    "SplittingModel",
+    "TraceError",
+    "UnitError",
+    "compile",
+    "emit",
+    "load",
+    "load_cut",
+    "load_profile",
+    "profile",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module 'cic' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(_LATER[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})

@@ -1,0 +1,87 @@
+"""The state of the world a decision is for, and the box of states a model is compiled for."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+from cic.errors import CompileError
+from cic.units import bits_per_second, factor, seconds
+
+
+class Conditions:
+    """Links and machines right now.
+
+    uplink_bps, downlink_bps: bit/s. rtt_s: seconds, paid once by every cut that uses the server.
+    device_slowdown, server_slowdown: op times are multiplied by these (2 = half as fast as profiled).
+    """
+
+    __slots__ = ("device_slowdown", "downlink_bps", "rtt_s", "server_slowdown", "uplink_bps")
+
+    def __init__(
+        self, uplink_bps: float, downlink_bps: float, rtt_s: float, device_slowdown: float = 1.0, server_slowdown: float = 1.0
+    ) -> None:
+        self.uplink_bps = uplink_bps
+        self.downlink_bps = downlink_bps
+        self.rtt_s = rtt_s
+        self.device_slowdown = device_slowdown
+        self.server_slowdown = server_slowdown
+
+    def __repr__(self) -> str:
+        return (
+            f"Conditions(uplink_bps={self.uplink_bps:g}, downlink_bps={self.downlink_bps:g}, rtt_s={self.rtt_s:g}, "
+            f"device_slowdown={self.device_slowdown:g}, server_slowdown={self.server_slowdown:g})"
+        )
+
+
+class Box:
+    """Ranges of conditions within which every decision is proved optimal; each a pair (low, high), a text or a number.
+
+    uplink: bandwidth. downlink_ratio: downlink / uplink, as both links usually rise and fall together. rtt: time.
+    device_slowdown, server_slowdown: factors on the profiled op times.
+
+    Raises:
+        UnitError: a bound cannot be understood. CompileError: a range is upside down.
+    """
+
+    __slots__ = ("device_slowdown", "downlink_ratio", "rtt_s", "server_slowdown", "uplink_bps")
+
+    def __init__(
+        self,
+        uplink: Sequence[float | str] = ("50kbps", "10Gbps"),
+        downlink_ratio: Sequence[float] = (1, 10),
+        rtt: Sequence[float | str] = (0, "500ms"),
+        device_slowdown: Sequence[float] = (0.5, 10),
+        server_slowdown: Sequence[float] = (0.25, 50),
+    ) -> None:
+        self.uplink_bps = _range(uplink, "uplink", bits_per_second)
+        self.downlink_ratio = _range(downlink_ratio, "downlink_ratio", factor)
+        self.rtt_s = _range(rtt, "rtt", seconds)
+        self.device_slowdown = _range(device_slowdown, "device_slowdown", factor)
+        self.server_slowdown = _range(server_slowdown, "server_slowdown", factor)
+
+    def contains(self, conditions: Conditions) -> bool:
+        """Is a decision under these conditions covered by the proof?"""
+        # A bandwidth computed from a ratio may miss the edge by rounding; that is not outside.
+        slack = 1e-9
+        ratio = conditions.downlink_bps / conditions.uplink_bps
+        return (
+            self.uplink_bps[0] <= conditions.uplink_bps <= self.uplink_bps[1]
+            and self.downlink_ratio[0] * (1 - slack) <= ratio <= self.downlink_ratio[1] * (1 + slack)
+            and self.rtt_s[0] <= conditions.rtt_s <= self.rtt_s[1]
+            and self.device_slowdown[0] <= conditions.device_slowdown <= self.device_slowdown[1]
+            and self.server_slowdown[0] <= conditions.server_slowdown <= self.server_slowdown[1]
+        )
+
+    def __repr__(self) -> str:
+        return f"Box({', '.join(f'{name}={getattr(self, name)}' for name in self.__slots__)})"
+
+
+def _range(bounds, what, parse):  # type: ignore[no-untyped-def]
+    if isinstance(bounds, str) or not hasattr(bounds, "__len__") or len(bounds) != 2:
+        raise CompileError(f"{what} must be a pair (low, high), got {bounds!r}")
+    low, high = parse(bounds[0], f"{what} low"), parse(bounds[1], f"{what} high")
+    if low > high:
+        raise CompileError(f"{what} runs from {low:g} down to {high:g}; give (low, high)")
+    return low, high

@@ -1,0 +1,98 @@
+"""What `decide` answers."""
+
+from __future__ import annotations
+
+from cic.conditions import Conditions
+from cic.units import show_bandwidth, show_bytes, show_seconds
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from cic.splitting_model import Cut, SplittingModel
+
+
+class Decision:
+    """The best cut for some conditions.
+
+    Made in a fraction of a microsecond; everything beyond the cut is worked out when asked for.
+
+    cut: the `Cut`; its `id` names the emitted directory.
+    conditions: what it was decided for.
+    source: "table" (look-up), or "solver" (a minimum cut was computed, for conditions outside the box or other op times).
+    optimal: True if no allowed cut is faster under these conditions, proved.
+    """
+
+    __slots__ = ("_model", "_terms", "_uplink_or_conditions", "cut", "optimal", "source")
+
+    def __init__(
+        self,
+        cut: Cut,
+        uplink_or_conditions: float | Conditions,
+        model: SplittingModel,
+        source: str = "table",
+        optimal: bool = True,
+        terms: tuple[float, float, float, float, float] | None = None,
+    ) -> None:
+        self.cut = cut
+        self._uplink_or_conditions = uplink_or_conditions
+        self._model = model
+        self.source = source
+        self.optimal = optimal
+        self._terms = terms
+
+    @property
+    def cut_id(self) -> str:
+        return self.cut.id
+
+    @property
+    def conditions(self) -> Conditions:
+        given = self._uplink_or_conditions
+        return given if isinstance(given, Conditions) else self._model.default_conditions(given)
+
+    @property
+    def terms(self) -> dict[str, float]:
+        """Predicted seconds spent on: device, uplink, server, downlink, rtt. They add up to `latency_s`."""
+        values = self._terms or self.cut.terms(self.conditions)
+        return dict(zip(("device_s", "uplink_s", "server_s", "downlink_s", "rtt_s"), values, strict=True))
+
+    @property
+    def latency_s(self) -> float:
+        """Predicted end-to-end seconds."""
+        return sum(self._terms or self.cut.terms(self.conditions))
+
+    @property
+    def device_ops(self) -> tuple[str, ...]:
+        """Names of the ops that run on the device, in order."""
+        return self.cut.device_ops
+
+    @property
+    def crossing(self) -> tuple[str, ...]:
+        """Names of the tensors sent from device to server."""
+        return self.cut.crossing
+
+    @property
+    def upload_bytes(self) -> int:
+        return self.cut.upload_bytes
+
+    @property
+    def download_bytes(self) -> int:
+        return self.cut.download_bytes
+
+    @property
+    def why(self) -> str:
+        """One sentence for people: how this compares with running everything on one machine."""
+        conditions = self.conditions
+        parts = []
+        for cut_id in ("device-only", "server-only"):
+            other = self._model.cut_by_id.get(cut_id)
+            if other is None or other is self.cut:
+                continue
+            ratio = sum(other.terms(conditions)) / self.latency_s if self.latency_s > 0 else 1.0
+            parts.append(f"{ratio:.2f}x faster than {cut_id}")
+        return f"{self.cut.id} at {show_bandwidth(conditions.uplink_bps)}: " + (" and ".join(parts) or "the only cut there is")
+
+    def __repr__(self) -> str:
+        terms = ", ".join(f"{name[:-2]} {show_seconds(value)}" for name, value in self.terms.items() if value)
+        return (
+            f"Decision(cut={self.cut.id!r}, latency={show_seconds(self.latency_s)} [{terms}], "
+            f"sends {show_bytes(self.upload_bytes)}, source={self.source!r}, optimal={self.optimal})"
+        )

@@ -1,0 +1,109 @@
+"""`emit`: both halves of every cut on disk, verified; `load_cut`: one of them back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from cic.errors import ArtifactError, EmitError
+from cic.example_inputs import make_inputs
+from cic.splitting_model import SplittingModel
+from cic.trace.torch_trace import TracedModel, trace
+from codegen.bundle import CutPlan, Source, write_bundle
+from codegen.errors import CodegenError
+from codegen.loading import LoadedCut
+from codegen.loading import load_cut as load_emitted_cut
+from codegen.manifest import Manifest
+from codegen.structure import describe
+
+
+def emit(
+    model: nn.Module | torch.export.ExportedProgram | TracedModel,
+    splitting_model: SplittingModel,
+    directory: str | Path,
+    *,
+    args: Sequence[Any] | None = None,
+    kwargs: Mapping[str, Any] | None = None,
+    cuts: Sequence[str] | None = None,
+    formats: Sequence[str] = ("torchscript",),
+    tolerance: float | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> Manifest:
+    """Write head and tail of every cut of a splitting model, verified against the whole model in fresh processes.
+
+    Args:
+        model: the model that was compiled (other weights are fine, another graph is not).
+        args, kwargs: inputs to verify on; default: drawn like the compiled examples.
+        cuts: ids to emit; default: all.
+        formats: file formats, see `codegen.emitter`.
+        tolerance: largest relative error of any output; default by dtype, 1e-4 for float32.
+        progress: told each finished step; three steps per cut and format.
+
+    Raises:
+        EmitError: the model is not the compiled one, a cut is unknown, or a half differs from the whole.
+    """
+    traced = _same_model(model, splitting_model, args, kwargs)
+    wanted = [cut.id for cut in splitting_model.cuts] if cuts is None else list(cuts)
+    unknown = [cut_id for cut_id in wanted if cut_id not in splitting_model.cut_by_id]
+    if unknown or not wanted:
+        raise EmitError(f"cuts to emit are {wanted}, the splitting model has {', '.join(splitting_model.cut_by_id)}")
+    members = {op.name: op.members for op in traced.graph.ops}
+    plans = []
+    for cut_id in wanted:
+        device_ops = splitting_model.cut_by_id[cut_id].device_ops
+        nodes = frozenset(node for name in device_ops for node in members[name])
+        plans.append(CutPlan(cut_id, nodes, device_ops))
+    input_structure, example_inputs = describe({"args": tuple(traced.args), "kwargs": dict(traced.kwargs)})
+    source = Source(
+        module=traced.module,
+        tensors=frozenset(tensor.name for tensor in traced.graph.tensors),
+        example_inputs=example_inputs,
+        input_structure=input_structure,
+        output_structure=describe(traced.output_example)[0],
+        model_digest=splitting_model.information["graph_digest"],
+    )
+    try:
+        return write_bundle(directory, source, plans, formats=formats, tolerance=tolerance, progress=progress)
+    except CodegenError as error:
+        raise EmitError(f"{splitting_model.name}: {error}") from error
+
+
+def load_cut(directory: str | Path, cut_id: str, **options: Any) -> LoadedCut:
+    """Load an emitted cut: `.head(*args, **kwargs)` gives tensors, `.tail(*tensors)` the model's own output structure.
+
+    Args:
+        options: `half="head"` or `"tail"` for one of them only, `format_name`, `optimize`; see `codegen.loading.load_cut`.
+
+    Raises:
+        ArtifactError: the directory is no emitted model, lacks the cut, or a file is damaged.
+    """
+    try:
+        return load_emitted_cut(directory, cut_id, **options)
+    except CodegenError as error:
+        raise ArtifactError(str(error)) from error
+
+
+def _same_model(
+    model: nn.Module | torch.export.ExportedProgram | TracedModel,
+    splitting_model: SplittingModel,
+    args: Sequence[Any] | None,
+    kwargs: Mapping[str, Any] | None,
+) -> TracedModel:
+    if isinstance(model, TracedModel):
+        traced = model
+    else:
+        if args is None and kwargs is None:
+            args, kwargs = make_inputs(splitting_model.graph()["inputs"])
+        traced = trace(model, tuple(args or ()), dict(kwargs or {}), name=splitting_model.name)
+    expected = splitting_model.information["graph_digest"]
+    if traced.graph.digest != expected:
+        raise EmitError(
+            f"this model is not the one that was compiled as {splitting_model.name}: its graph has digest "
+            f"{traced.graph.digest[:12]}, compiled was {expected[:12]} with torch {splitting_model.information['torch']} "
+            f"(here {torch.__version__}); compile it again"
+        )
+    return traced

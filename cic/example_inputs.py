@@ -1,0 +1,73 @@
+"""Example inputs, described well enough to make similar ones later: structure, shapes, dtypes and ranges."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+
+from cic.errors import ArtifactError, TraceError
+from codegen.errors import CodegenError
+from codegen.structure import describe, leaf_names, rebuild
+
+SEED = 0
+
+
+def describe_inputs(args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON values: the nesting of args and kwargs, and per tensor its shape, dtype and range of values.
+
+    Raises:
+        TraceError: an input that is neither a tensor nor a plain constant.
+    """
+    try:
+        structure, leaves = describe({"args": tuple(args), "kwargs": dict(kwargs)})
+    except CodegenError as error:
+        raise TraceError(f"the inputs cannot be described: {error}") from error
+    return {
+        "structure": structure,
+        "tensors": [
+            {
+                "name": name,
+                "shape": list(leaf.shape),
+                "dtype": str(leaf.dtype).removeprefix("torch."),
+                "values": _values(leaf),
+            }
+            for name, leaf in zip(leaf_names(structure), leaves, strict=True)
+        ],
+    }
+
+
+def make_inputs(description: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Inputs like those described: same nesting, shapes and dtypes, values drawn from the same range, seed fixed.
+
+    Raises:
+        ArtifactError: the description is damaged.
+    """
+    generator = torch.Generator().manual_seed(SEED)
+    try:
+        leaves = [_draw(tensor, generator) for tensor in description["tensors"]]
+        call = rebuild(description["structure"], leaves)
+        return tuple(call["args"]), dict(call["kwargs"])
+    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, CodegenError) as error:
+        raise ArtifactError(f"the description of the inputs is damaged ({error!r}); compile again") from error
+
+
+def _values(leaf: torch.Tensor) -> dict[str, float | int]:
+    if leaf.numel() == 0 or leaf.is_complex():
+        return {}
+    if leaf.is_floating_point():
+        wide = leaf.double()
+        mean, deviation = float(wide.mean()), float(wide.std(correction=0))
+        return {"mean": mean, "deviation": deviation} if mean == mean and deviation < float("inf") else {}
+    return {"low": int(leaf.min()), "high": int(leaf.max())}
+
+
+def _draw(tensor: Mapping[str, Any], generator: torch.Generator) -> torch.Tensor:
+    dtype, shape, values = getattr(torch, tensor["dtype"]), tuple(tensor["shape"]), tensor["values"]
+    if dtype.is_floating_point:
+        normal = torch.randn(shape, generator=generator, dtype=torch.float32)
+        return (normal * values.get("deviation", 1.0) + values.get("mean", 0.0)).to(dtype)
+    if dtype.is_complex:
+        return torch.randn(shape, generator=generator, dtype=torch.complex64).to(dtype)
+    return torch.randint(values.get("low", 0), values.get("high", 1) + 1, shape, generator=generator).to(dtype)

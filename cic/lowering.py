@@ -1,0 +1,129 @@
+"""Names to numbers and back: the only place where an op's name and its id meet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from cic.conditions import Box, Conditions
+from cic.errors import CompileError
+from cic.graph import Graph
+from compress.bounds import Bounds
+from mincut.envelope import PriceBox, Range
+from mincut.problem import FREE, MODEL_INPUT, ON_DEVICE, ON_SERVER, Problem, make_problem
+
+SIDES = {"device": ON_DEVICE, "server": ON_SERVER}
+NS_PER_S = 10**9
+BITS_PER_BYTE = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Lowered:
+    """A priced graph as a `Problem`: op i of the problem is graph.ops[i], its tensor j is named tensors[j]."""
+
+    graph: Graph
+    problem: Problem
+    tensors: tuple[str, ...]
+
+
+def lower(
+    graph: Graph,
+    device_s: Sequence[float],
+    server_s: Sequence[float],
+    *,
+    pins: Mapping[str, str] | None = None,
+    private: Sequence[str] = (),
+) -> Lowered:
+    """Price a graph.
+
+    Args:
+        device_s, server_s: seconds of each op, in graph order; rounded to nanoseconds here, once.
+        pins: op name → "device" or "server".
+        private: names of tensors that must not leave the device.
+
+    Raises:
+        CompileError: a pin or private tensor that does not exist, or an op time that is negative or absurd.
+    """
+    pins = dict(pins or {})
+    _check_names(graph, pins, private)
+    op_id = {op.name: index for index, op in enumerate(graph.ops)}
+    sent = [tensor for tensor in graph.tensors if tensor.consumers]
+    download = [0] * len(graph.ops)
+    for tensor in graph.tensors:
+        if tensor.is_output and tensor.producer is not None:
+            download[op_id[tensor.producer]] += tensor.bytes
+    problem = make_problem(
+        _nanoseconds(graph, device_s, "device"),
+        _nanoseconds(graph, server_s, "server"),
+        [
+            (
+                MODEL_INPUT if tensor.producer is None else op_id[tensor.producer],
+                [op_id[name] for name in tensor.consumers],
+                tensor.bytes,
+            )
+            for tensor in sent
+        ],
+        download_bytes=download,
+        pinned=[SIDES[pins[op.name]] if op.name in pins else FREE for op in graph.ops],
+        may_cross=[tensor.may_cross and tensor.name not in private for tensor in sent],
+    )
+    return Lowered(graph, problem, tuple(tensor.name for tensor in sent))
+
+
+def price_box(box: Box) -> PriceBox:
+    """A box of conditions as prices in ns per ns, per byte and per byte."""
+    slowest, fastest = (Fraction(value) for value in box.uplink_bps)
+    low_ratio, high_ratio = (Fraction(value) for value in box.downlink_ratio)
+    return PriceBox(
+        device=_exact(box.device_slowdown),
+        server=_exact(box.server_slowdown),
+        upload=(BITS_PER_BYTE * NS_PER_S / fastest, BITS_PER_BYTE * NS_PER_S / slowest),
+        download_per_upload=(1 / high_ratio, 1 / low_ratio),
+    )
+
+
+def bounds(box: Box, uncertainty: float) -> Bounds:
+    """What compression rules may assume.
+
+    Raises:
+        CompileError: the uncertainty is not in [0, 1).
+    """
+    if not 0 <= uncertainty < 1:
+        raise CompileError(f"uncertainty is {uncertainty}, it must be at least 0 and less than 1")
+    return Bounds(price_box(box), Fraction(uncertainty))
+
+
+def weights(conditions: Conditions) -> tuple[Fraction, Fraction, Fraction, Fraction, Fraction]:
+    """Exact prices for one state of the world, in ns per unit of each feature."""
+    return (
+        Fraction(conditions.device_slowdown),
+        Fraction(conditions.server_slowdown),
+        BITS_PER_BYTE * NS_PER_S / Fraction(conditions.uplink_bps),
+        BITS_PER_BYTE * NS_PER_S / Fraction(conditions.downlink_bps),
+        NS_PER_S * Fraction(conditions.rtt_s),
+    )
+
+
+def _exact(bounds: tuple[float, float]) -> Range:
+    return Fraction(bounds[0]), Fraction(bounds[1])
+
+
+def _nanoseconds(graph: Graph, times_s: Sequence[float], side: str) -> list[int]:
+    if len(times_s) != len(graph.ops):
+        raise CompileError(f"there are {len(times_s)} {side} times for {len(graph.ops)} ops")
+    for op, time_s in zip(graph.ops, times_s, strict=True):
+        if not 0 <= time_s < 1e5:
+            raise CompileError(f"op {op.name} takes {time_s} s on the {side}; a time must lie between 0 and 100,000 s")
+    return [round(time_s * NS_PER_S) for time_s in times_s]
+
+
+def _check_names(graph: Graph, pins: Mapping[str, str], private: Sequence[str]) -> None:
+    for name, side in pins.items():
+        if name not in graph.op_by_name:
+            raise CompileError(f"pins names the op {name!r}, which {graph.name} does not have; `cic show` lists its ops")
+        if side not in SIDES:
+            raise CompileError(f"pins puts {name} on {side!r}; the sides are 'device' and 'server'")
+    for name in private:
+        if name not in graph.tensor_by_name:
+            raise CompileError(f"private names the tensor {name!r}, which {graph.name} does not have; `cic show` lists them")

@@ -1,0 +1,104 @@
+"""`compile`: model and machines to splitting model. Trace → cost → lower → compress → envelope → table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import torch
+from torch import nn
+
+from cic.assembly import assemble
+from cic.conditions import Box, Conditions
+from cic.cost.machine import Machine
+from cic.cost.measure import measure
+from cic.cost.pricing import price, resolve
+from cic.cost.profile import Profile
+from cic.errors import CompileError
+from cic.lowering import bounds, lower, price_box
+from cic.splitting_model import SplittingModel
+from cic.trace.torch_trace import TracedModel, trace
+from cic.units import factor, seconds
+from compress.schedule import compress
+from mincut.envelope import envelope
+from mincut.errors import InfeasibleError
+
+Source = str | Path | Machine | Profile
+Report = Callable[[str], None]
+
+
+def compile(
+    model: nn.Module | torch.export.ExportedProgram | TracedModel,
+    args: Sequence[Any] = (),
+    kwargs: Mapping[str, Any] | None = None,
+    *,
+    device: Source,
+    server: Source,
+    uplink: tuple[float | str, float | str] = ("50kbps", "10Gbps"),
+    box: Box | None = None,
+    rtt: float | str = 0.0,
+    downlink_ratio: float = 1.0,
+    pins: Mapping[str, str] | None = None,
+    private: Sequence[str] = (),
+    uncertainty: float = 0.0,
+    name: str | None = None,
+    report: Report | None = None,
+) -> SplittingModel:
+    """Work out every cut of a model that can be optimal between two machines.
+
+    Args:
+        model: a module, an exported program, or what `trace` made of one.
+        args, kwargs: example inputs; they fix the shapes. For an exported program or a traced model its own are used.
+        device, server: a profile file, the name of a machine in the catalogue, a `Machine` or a `Profile`.
+        uplink: range of bandwidths, used when no `box` is given.
+        box: ranges of all conditions; decisions inside it are proved optimal.
+        rtt, downlink_ratio: what `decide` assumes when not told.
+        pins: op name → "device" or "server". private: tensors (model inputs, say) that must not leave the device.
+        uncertainty: relative error of op times that the compressed graph must stay exact for.
+        report: told in a few words what is going on.
+
+    Raises:
+        TraceError, CostError, CompileError, UnitError.
+    """
+    tell = report or (lambda _: None)
+    started = perf_counter()
+    device_cost, server_cost = resolve(device), resolve(server)
+    box = box or Box(uplink=uplink)
+    defaults = Conditions(box.uplink_bps[0], box.uplink_bps[0] * factor(downlink_ratio, "downlink_ratio"), seconds(rtt, "rtt"))
+    if not box.contains(defaults):
+        raise CompileError(f"the default rtt {rtt} and downlink ratio {downlink_ratio} must lie inside the box, {box!r}")
+    tell("tracing")
+    traced = model if isinstance(model, TracedModel) else trace(model, tuple(args), dict(kwargs or {}), name=name)
+    lowered = lower(
+        traced.graph, price(traced.graph, device_cost), price(traced.graph, server_cost), pins=pins, private=private
+    )
+    traced_s = perf_counter() - started
+    tell(f"finding every optimal cut of {len(traced.graph.ops)} ops")
+    try:
+        compression = compress(lowered.problem, bounds(box, uncertainty))
+        found = envelope(compression.reduction.problem, price_box(box))
+    except InfeasibleError as error:
+        raise CompileError(f"no cut satisfies the pins and private tensors: {error}") from error
+    seconds_spent = {"trace_s": round(traced_s, 3), "solve_s": round(perf_counter() - started - traced_s, 3)}
+    return assemble(traced, lowered, compression, found, box, defaults, (device_cost, server_cost), uncertainty, seconds_spent)
+
+
+def profile(
+    model: nn.Module | torch.export.ExportedProgram | TracedModel,
+    args: Sequence[Any] = (),
+    kwargs: Mapping[str, Any] | None = None,
+    *,
+    threads: int = 1,
+    seconds_per_op: float = 0.1,
+    name: str | None = None,
+    progress: bool = True,
+) -> Profile:
+    """Measure a model's ops on this machine; see `cic.cost.measure`.
+
+    Raises:
+        TraceError, CostError.
+    """
+    traced = model if isinstance(model, TracedModel) else trace(model, tuple(args), dict(kwargs or {}), name=name)
+    return measure(traced, threads=threads, seconds_per_op=seconds_per_op, progress=progress)

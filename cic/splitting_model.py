@@ -1,0 +1,216 @@
+"""The splitting model: all cuts that can be optimal, and the look-up among them. Runs on the device, standard library only."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+
+from cic.conditions import Box, Conditions
+from cic.decision import Decision
+from cic.errors import DecisionError
+from cic.units import bits_per_second, factor, seconds
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from os import PathLike
+    from typing import Any
+
+    from cic.table import Row
+
+DEVICE_ONLY, SERVER_ONLY = "device-only", "server-only"
+
+
+class Cut:
+    """One way to split the model.
+
+    id: short and fit for a file name; "device-only" and "server-only" where those are allowed.
+    device_ns, server_ns: profiled op times on either side, summed. upload_bytes, download_bytes: sent up and down.
+    offloads: 1 if anything runs on the server.
+    row: the same in seconds and bits.
+    """
+
+    __slots__ = ("_details", "device_ns", "download_bytes", "id", "offloads", "row", "server_ns", "upload_bytes")
+
+    def __init__(
+        self, cut_id: str, features: Sequence[int], details: Callable[[], tuple[tuple[str, ...], tuple[str, ...]]]
+    ) -> None:
+        self.id = cut_id
+        self.device_ns, self.server_ns, self.upload_bytes, self.download_bytes, self.offloads = features
+        self.row: Row = (
+            self.device_ns * 1e-9,
+            self.server_ns * 1e-9,
+            self.upload_bytes * 8.0,
+            self.download_bytes * 8.0,
+            float(self.offloads),
+        )
+        self._details = details
+
+    @property
+    def features(self) -> tuple[int, int, int, int, int]:
+        """(device_ns, server_ns, upload_bytes, download_bytes, offloads); latency is linear in them."""
+        return self.device_ns, self.server_ns, self.upload_bytes, self.download_bytes, self.offloads
+
+    @property
+    def device_ops(self) -> tuple[str, ...]:
+        """Names of the ops on the device, in order."""
+        return self._details()[0]
+
+    @property
+    def crossing(self) -> tuple[str, ...]:
+        """Names of the tensors sent to the server."""
+        return self._details()[1]
+
+    def terms(self, conditions: Conditions) -> tuple[float, float, float, float, float]:
+        """Predicted seconds: device, uplink, server, downlink, rtt."""
+        device_s, server_s, upload_bits, download_bits, offloads = self.row
+        return (
+            conditions.device_slowdown * device_s,
+            upload_bits / conditions.uplink_bps,
+            conditions.server_slowdown * server_s,
+            download_bits / conditions.downlink_bps,
+            offloads * conditions.rtt_s,
+        )
+
+    def latency_s(self, conditions: Conditions) -> float:
+        """Predicted end-to-end seconds."""
+        return sum(self.terms(conditions))
+
+    def __repr__(self) -> str:
+        return f"Cut({self.id!r}, features={self.features})"
+
+
+class SplittingModel:
+    """What `compile` makes and a device loads.
+
+    name: of the model. cuts: every cut that is optimal somewhere in `box`, from all-server to all-device.
+    break_points: ascending uplink bit/s; between two of them one cut is best under the default conditions.
+    best_between: indices into `cuts`, one more than break points.
+    box: conditions for which decisions are proved optimal.
+    default_rtt_s, default_downlink_ratio: what `decide` assumes when not told.
+    information: provenance for people (digests, machines, versions, counts); proof: prices at which minimum cuts were checked.
+    graph: a function that gives the ops, tensors and cuts in full; called only when they are asked for.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        cuts: Sequence[Cut],
+        break_points: Sequence[float],
+        best_between: Sequence[int],
+        box: Box,
+        default_rtt_s: float,
+        default_downlink_ratio: float,
+        information: Mapping[str, Any],
+        proof: Mapping[str, Any],
+        graph: Callable[[], Mapping[str, Any]],
+    ) -> None:
+        self.name = name
+        self.cuts = tuple(cuts)
+        self.break_points = tuple(break_points)
+        self.best_between = tuple(best_between)
+        self.box = box
+        self.default_rtt_s = default_rtt_s
+        self.default_downlink_ratio = default_downlink_ratio
+        self.information = information
+        self.proof = proof
+        self.graph = graph
+        self.cut_by_id = {cut.id: cut for cut in self.cuts}
+        self._best = [self.cuts[index] for index in self.best_between]
+        self._points = list(self.break_points)
+        self._slowest, self._fastest = box.uplink_bps
+
+    def decide(
+        self,
+        bandwidth: float | str,
+        rtt: float | str | None = None,
+        downlink: float | str | None = None,
+        device_slowdown: float | None = None,
+        server_slowdown: float | None = None,
+        op_times: Mapping[str, tuple[float, float]] | None = None,
+    ) -> Decision:
+        """The best cut right now.
+
+        Args:
+            bandwidth: uplink, a number of bit/s or a text such as "18.88Mbps".
+            rtt: round trip, seconds or text; default: as compiled.
+            downlink: like `bandwidth`; default: the uplink times the compiled ratio.
+            device_slowdown, server_slowdown: factors on the profiled op times.
+            op_times: seconds (device, server) of ops by name, where they differ from the profile.
+
+        Raises:
+            UnitError: a value cannot be understood (zero, negative, NaN, unknown unit).
+            DecisionError: an op in `op_times` does not exist.
+        """
+        if (
+            rtt is None
+            and downlink is None
+            and device_slowdown is None
+            and server_slowdown is None
+            and op_times is None
+            and type(bandwidth) is float
+            and self._slowest <= bandwidth <= self._fastest
+        ):
+            return Decision(self._best[bisect_right(self._points, bandwidth)], bandwidth, self)
+        conditions = self._conditions(bandwidth, rtt, downlink, device_slowdown, server_slowdown)
+        if op_times is None and self.box.contains(conditions):
+            return Decision(self.best_of_table(conditions), conditions, self)
+        return self._decide_off_table(conditions, op_times)
+
+    def default_conditions(self, uplink_bps: float) -> Conditions:
+        """The conditions assumed when only the uplink is known."""
+        return Conditions(uplink_bps, uplink_bps * self.default_downlink_ratio, self.default_rtt_s)
+
+    def best_of_table(self, conditions: Conditions) -> Cut:
+        """The fastest of the known cuts; of equally fast ones the one with less on the device."""
+        device, server = conditions.device_slowdown, conditions.server_slowdown
+        up, down, rtt = 1 / conditions.uplink_bps, 1 / conditions.downlink_bps, conditions.rtt_s
+        best, lowest = self.cuts[0], float("inf")
+        for cut in self.cuts:
+            device_s, server_s, upload_bits, download_bits, offloads = cut.row
+            latency = device * device_s + server * server_s + up * upload_bits + down * download_bits + rtt * offloads
+            if latency < lowest:
+                best, lowest = cut, latency
+        return best
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write a `.cic` file, all or nothing.
+
+        Raises:
+            ArtifactError: the file cannot be written.
+        """
+        from cic.artifact import save
+
+        save(self, path)
+
+    def _conditions(
+        self,
+        bandwidth: float | str,
+        rtt: float | str | None,
+        downlink: float | str | None,
+        device_slowdown: float | None,
+        server_slowdown: float | None,
+    ) -> Conditions:
+        uplink_bps = bits_per_second(bandwidth)
+        return Conditions(
+            uplink_bps,
+            uplink_bps * self.default_downlink_ratio if downlink is None else bits_per_second(downlink, "downlink"),
+            self.default_rtt_s if rtt is None else seconds(rtt, "rtt"),
+            1.0 if device_slowdown is None else factor(device_slowdown, "device_slowdown"),
+            1.0 if server_slowdown is None else factor(server_slowdown, "server_slowdown"),
+        )
+
+    def _decide_off_table(self, conditions: Conditions, op_times: Mapping[str, tuple[float, float]] | None) -> Decision:
+        try:
+            from cic.off_table import decide_off_table
+        except ImportError:
+            # A device without numpy and numba still gets the best known cut, and is told that it is only that.
+            if op_times is not None:
+                raise DecisionError(
+                    "op_times needs the solver: install cic-compiler[solve] on this device, or use device_slowdown"
+                ) from None
+            return Decision(self.best_of_table(conditions), conditions, self, optimal=False)
+        return decide_off_table(self, conditions, op_times)
+
+    def __repr__(self) -> str:
+        return f"SplittingModel({self.name!r}, {len(self.cuts)} cuts, {len(self.break_points)} break points)"

@@ -1,0 +1,118 @@
+"""What people write for bandwidths, times and ratios, as plain numbers.
+
+Bandwidths become bits per second, times become seconds. Units are decimal (1 MB/s = 8,000,000 bit/s); "b" is bit, "B" byte.
+Standard library only, and little of it: this runs on the device.
+"""
+
+from __future__ import annotations
+
+from cic.errors import UnitError
+
+BITS_PER_S = {
+    "bps": 1.0, "bit/s": 1.0, "b/s": 1.0,
+    "kbps": 1e3, "kbit/s": 1e3, "kb/s": 1e3,
+    "mbps": 1e6, "mbit/s": 1e6, "mb/s": 1e6,
+    "gbps": 1e9, "gbit/s": 1e9, "gb/s": 1e9,
+}  # fmt: skip
+BYTES_PER_S = {"B/s": 1.0, "kB/s": 1e3, "KB/s": 1e3, "MB/s": 1e6, "GB/s": 1e9}
+SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
+# A bit in three years, and a hundred times the fastest port there is: beyond these somebody mistook a unit.
+SLOWEST_BPS, FASTEST_BPS = 1e-8, 1e14
+LONGEST_S = 1e6
+
+
+def bits_per_second(bandwidth: float | int | str, what: str = "bandwidth") -> float:
+    """A bandwidth in bit/s from a number (bit/s) or a text such as "18.88Mbps", "2.5 MB/s", "64kbit/s".
+
+    Raises:
+        UnitError: not a positive finite bandwidth, or an unknown unit.
+    """
+    if isinstance(bandwidth, str):
+        number, unit = _number_and_unit(bandwidth, what, 'write it like "18.88Mbps", "2.5MB/s" or as a number of bit/s')
+        if unit in BYTES_PER_S:
+            value = number * BYTES_PER_S[unit] * 8
+        elif unit == "":
+            value = number
+        elif "B" not in unit and unit.lower() in BITS_PER_S:
+            value = number * BITS_PER_S[unit.lower()]
+        else:
+            known = ", ".join([*BITS_PER_S, *BYTES_PER_S])
+            raise UnitError(f"{what} {bandwidth!r} has the unknown unit {unit!r}; known are {known} (b is bit, B is byte)")
+    else:
+        value = _real(bandwidth, what)
+    if not SLOWEST_BPS <= value <= FASTEST_BPS:
+        raise UnitError(
+            f"{what} {bandwidth!r} is {value:g} bit/s; it must be positive and between {SLOWEST_BPS:g} and {FASTEST_BPS:g}"
+        )
+    return value
+
+
+def seconds(time: float | int | str, what: str = "time") -> float:
+    """A time in seconds from a number (seconds) or a text such as "40ms".
+
+    Raises:
+        UnitError: negative, not finite, longer than 11 days, or an unknown unit.
+    """
+    if isinstance(time, str):
+        number, unit = _number_and_unit(time, what, 'write it like "40ms", "0.04s" or as a number of seconds')
+        if unit and unit not in SECONDS:
+            raise UnitError(f"{what} {time!r} has the unknown unit {unit!r}; known are {', '.join(SECONDS)}")
+        value = number * SECONDS.get(unit, 1.0)
+    else:
+        value = _real(time, what)
+    if not 0 <= value <= LONGEST_S:
+        raise UnitError(f"{what} {time!r} is {value:g} s; it must lie between 0 and {LONGEST_S:g}")
+    return value
+
+
+def factor(ratio: float | int, what: str = "factor") -> float:
+    """A positive finite ratio, such as a slowdown.
+
+    Raises:
+        UnitError: otherwise.
+    """
+    value = _real(ratio, what)
+    if not 1e-9 <= value <= 1e9:
+        raise UnitError(f"{what} {ratio!r} must be positive and between 1e-9 and 1e9")
+    return value
+
+
+def show_bandwidth(bits_per_s: float) -> str:
+    """A short text for people: "18.9 Mbit/s"."""
+    for unit, size in (("Gbit/s", 1e9), ("Mbit/s", 1e6), ("kbit/s", 1e3)):
+        if bits_per_s >= size * 0.9995:
+            return f"{bits_per_s / size:.3g} {unit}"
+    return f"{bits_per_s:.3g} bit/s"
+
+
+def show_seconds(time_s: float) -> str:
+    """A short text for people: "12.3 ms"."""
+    for unit, size in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
+        if time_s >= size * 0.9995:
+            return f"{time_s / size:.3g} {unit}"
+    return f"{time_s * 1e9:.3g} ns"
+
+
+def show_bytes(size: float) -> str:
+    """A short text for people: "602 kB"."""
+    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= scale * 0.9995:
+            return f"{size / scale:.3g} {unit}"
+    return f"{size:.0f} B"
+
+
+def _number_and_unit(text: str, what: str, advice: str) -> tuple[float, str]:
+    stripped = text.strip()
+    end = len(stripped)
+    while end and not (stripped[end - 1].isdigit() or stripped[end - 1] == "."):
+        end -= 1
+    try:
+        return float(stripped[:end]), stripped[end:].strip()
+    except ValueError:
+        raise UnitError(f"{what} {text!r} is not a number with a unit; {advice}") from None
+
+
+def _real(value: object, what: str) -> float:
+    if isinstance(value, bool) or not hasattr(value, "__float__"):
+        raise UnitError(f"{what} must be a number or a text with a unit, got {value!r}")
+    return float(value)
