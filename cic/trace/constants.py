@@ -67,6 +67,21 @@ def fold_constants(module: fx.GraphModule) -> None:
         folds = _Folding(module, wanted, changed)
         with torch.no_grad():
             folds.run()
+    _drop_unread(graph, dependent)
+
+
+def _drop_unread(graph: fx.Graph, dependent: set[fx.Node]) -> None:
+    """Remove constant nodes that no result and no dependent node needs any more, writes to folded values included."""
+    live: set[fx.Node] = set()
+    stack = [node for node in graph.nodes if node in dependent or node.op == "output"]
+    while stack:
+        node = stack.pop()
+        if node not in live:
+            live.add(node)
+            stack += node.all_input_nodes
+    for node in reversed(list(graph.nodes)):
+        if node not in live and node.op != "placeholder":
+            graph.erase_node(node)
 
 
 def _frontier(graph: fx.Graph, dependent: set[fx.Node], changed: frozenset[int]) -> set[fx.Node]:

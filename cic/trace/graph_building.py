@@ -20,7 +20,7 @@ from cic.trace.naming import name_ops
 from cic.trace.schema import arguments, base_name, is_getitem, kind_of
 from cic.trace.signature import signature_of
 from cic.trace.views import base_of, is_free_view
-from cic.trace.work import bytes_of, flops_of
+from cic.trace.work import bytes_of, flops_of, traffic_of
 
 
 def build_graph(module: fx.GraphModule, name: str) -> Graph:
@@ -98,8 +98,7 @@ def _op(module: fx.GraphModule, lead: fx.Node, name: str, inputs: list[fx.Node])
         inputs=tuple(value.name for value in inputs),
         outputs=tuple(value.name for value in _values(lead)),
         flops=_flops(module, lead),
-        memory_bytes=sum(bytes_of(source.meta.get("val")) for source in lead.all_input_nodes)
-        + bytes_of(lead.meta.get("val")),
+        memory_bytes=traffic_of(lead),
         signature=signature_of(module, [lead]),
         source=last_user_line(lead.meta.get("stack_trace", "")),
     )

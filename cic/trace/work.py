@@ -36,6 +36,7 @@ _MOVES = frozenset(
     " pad constant_pad_nd roll flip tile clone contiguous to _to_copy view reshape permute transpose flatten squeeze"
     " unsqueeze unflatten getitem where masked_fill full zeros ones arange copy tensor_split".split()
 )
+_LOOK_UPS = frozenset("embedding embedding_bag index index_select gather take select slice narrow".split())
 _POOLS = frozenset(
     "max_pool1d max_pool2d max_pool3d avg_pool1d avg_pool2d avg_pool3d max_pool2d_with_indices lp_pool2d".split()
 )
@@ -65,6 +66,18 @@ def bytes_of(value: Any) -> int:
     if not isinstance(value, torch.Tensor) or not all(isinstance(size, int) for size in value.shape):
         return 0
     return value.numel() * value.element_size()
+
+
+def traffic_of(node: fx.Node) -> int:
+    """Return the bytes one node must read and write: its arguments, weights included, and its results.
+
+    Of a table that is only looked things up in, no more is read than comes out.
+    """
+    made = bytes_of(node.meta.get("val"))
+    sources = [bytes_of(source.meta.get("val")) for source in node.all_input_nodes]
+    if base_name(node) in _LOOK_UPS and sources:
+        sources[0] = min(sources[0], made)
+    return sum(sources) + made
 
 
 def first_tensor(value: Any) -> torch.Tensor | None:

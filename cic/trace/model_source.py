@@ -1,0 +1,110 @@
+"""Models and example inputs as a person writes them on a command line."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from cic.errors import TraceError
+
+Model = nn.Module | torch.export.ExportedProgram
+
+_SEED = 0
+_FORMS = "package.module:callable, torchvision:resnet50, timm:resnet50 or a .pt2 file"
+
+
+def load_model(text: str) -> tuple[Model, tuple[Any, ...] | None]:
+    """Return the model that `text` names, and its example arguments if it brings some.
+
+    "package.module:callable" calls it (or takes it, if it is a module already) from the Python path or the working
+    directory; "torchvision:name" and "timm:name" build that architecture with random weights of a fixed seed;
+    a path ending in .pt2 is read with `torch.export.load`. Such a file is a program: load only what you trust.
+
+    Raises TraceError saying which part of `text` could not be found.
+    """
+    if text.endswith(".pt2"):
+        return _load_program(Path(text))
+    library, separator, name = text.partition(":")
+    if not separator or not library or not name:
+        raise TraceError(f"{text!r} names no model; write {_FORMS}")
+    if library == "torchvision":
+        return _torchvision_model(name), None
+    if library == "timm":
+        return _timm_model(name), None
+    return _called(library, name), None
+
+
+def _load_program(path: Path) -> tuple[Model, tuple[Any, ...] | None]:
+    if not path.is_file():
+        raise TraceError(f"{path}: no such file")
+    try:
+        program = torch.export.load(str(path))
+    except Exception as error:
+        raise TraceError(f"{path} is not an exported program that torch {torch.__version__} can load: {error}") from error
+    args, kwargs = program.example_inputs or ((), {})
+    return program, None if kwargs or not args else tuple(args)
+
+
+def _torchvision_model(name: str) -> nn.Module:
+    try:
+        from torchvision import models
+    except ImportError as error:
+        raise TraceError(f"torchvision:{name} needs torchvision: {error}; pip install torchvision") from error
+    except (RuntimeError, AttributeError) as error:
+        raise TraceError(
+            f"torchvision cannot be imported, its compiled operators do not fit torch {torch.__version__}: {error};"
+            " install the torchvision built for this torch"
+        ) from error
+    if name not in models.list_models():
+        raise TraceError(f"torchvision has no model {name!r}; it has, for example, {', '.join(_similar(name, models))}")
+    torch.manual_seed(_SEED)
+    given = {"init_weights": True} if name in ("googlenet", "inception_v3") else {}
+    return models.get_model(name, weights=None, **given)
+
+
+def _similar(name: str, models: Any) -> list[str]:
+    known = models.list_models()
+    return [other for other in known if other[:4] == name[:4]][:8] or known[:8]
+
+
+def _timm_model(name: str) -> nn.Module:
+    try:
+        timm = importlib.import_module("timm")
+    except ImportError as error:
+        raise TraceError(f"timm:{name} needs timm: {error}; pip install timm") from error
+    torch.manual_seed(_SEED)
+    try:
+        return timm.create_model(name, pretrained=False)
+    except Exception as error:
+        raise TraceError(f"timm cannot build {name!r}: {error}") from error
+
+
+def _called(module_name: str, attribute: str) -> nn.Module:
+    here = os.getcwd()
+    if here not in sys.path:
+        sys.path.insert(0, here)  # the user's own files, as `python -m` finds them
+    try:
+        found: Any = importlib.import_module(module_name)
+    except ImportError as error:
+        raise TraceError(f"{module_name} cannot be imported: {error}; write {_FORMS}") from error
+    for step in attribute.split("."):
+        if not hasattr(found, step):
+            raise TraceError(f"{module_name} has no {attribute!r}")
+        found = getattr(found, step)
+    if not isinstance(found, nn.Module):
+        if not callable(found):
+            raise TraceError(f"{module_name}:{attribute} is a {type(found).__name__}, neither a module nor callable")
+        torch.manual_seed(_SEED)
+        try:
+            found = found()
+        except Exception as error:
+            raise TraceError(f"calling {module_name}:{attribute}() failed: {type(error).__name__}: {error}") from error
+    if not isinstance(found, nn.Module):
+        raise TraceError(f"{module_name}:{attribute}() returned a {type(found).__name__} instead of a torch.nn.Module")
+    return found
