@@ -1,0 +1,55 @@
+# Two commands matter: `make demo` and `make test`. Both build .venv first, once.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/installed
+
+# A plain torchvision wheel asks for another build of torch, so it comes without its dependencies, which are installed anyway.
+TORCHVISION := torchvision==0.28.0
+
+# One thread per process: the tests run in two, and prices are measured on one.
+export OMP_NUM_THREADS := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint pytest bench clean
+
+help:  ## list the targets
+	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r name what; do \
+		printf '  make %-7s %s\n' "$$name" "$$what"; done
+
+demo: $(STAMP)  ## ResNet-50 between this machine and a Raspberry Pi 4: decide, emit, classify a photograph, draw
+	@$(BIN)/python -m examples.demo
+
+test: lint pytest  ## everything CI runs: lint, types, import contracts, tests
+
+lint: $(STAMP)  ## style, types and import contracts
+	@echo "── ruff: style"
+	@$(BIN)/ruff check .
+	@echo "── ruff: layout"
+	@$(BIN)/ruff format --check .
+	@echo "── mypy: types"
+	@$(BIN)/mypy
+	@echo "── import-linter: who may import whom"
+	@$(BIN)/lint-imports
+
+pytest: $(STAMP)  ## the tests alone
+	@echo "── pytest: tests, in two processes"
+	@$(BIN)/pytest -n 2 --dist worksteal $(PYTEST_ARGS)
+
+clean:  ## delete .venv, caches and the demo's output
+	rm -rf $(VENV) demo-output build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(STAMP): pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || { echo "make: there is no $(PYTHON); name one with make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else \
+		"make: CIC needs Python 3.11 or newer, $(PYTHON) is %d.%d; name another with make PYTHON=python3.12" % v[:2])'
+	@echo "── setting up $(VENV) with $$($(PYTHON) --version): a minute or two, once"
+	@$(PYTHON) -m venv $(VENV)
+	@echo "── installing CIC and the exact versions of constraints.txt"
+	@PIP_CONSTRAINT=constraints.txt $(BIN)/pip install --quiet -c constraints.txt -e '.[dev]'
+	@echo "── installing $(TORCHVISION), the models of demo and tests"
+	@$(BIN)/pip install --quiet --no-deps $(TORCHVISION)
+	@touch $(STAMP)
