@@ -105,9 +105,7 @@ def _write_halves(
     for plan in plans:
         halves = split(source.module, plan.device_nodes, source.tensors)
         inputs = halves.inputs
-        files = {
-            emitter.format: _write_cut(building, plan.id, halves, source, emitter, progress) for emitter in emitters
-        }
+        files = {emitter.format: _write_cut(building, plan.id, halves, source, emitter, progress) for emitter in emitters}
         cuts.append(
             CutRecord(
                 id=plan.id,
@@ -141,9 +139,7 @@ def _write_cut(
     inputs = [tensor.detach().clone() for tensor in source.example_inputs]
     with torch.no_grad():
         results = halves.head(*[tensor.clone() for tensor in inputs])
-    crossing = [
-        tensor.detach().clone(memory_format=torch.contiguous_format) for tensor in results[: len(halves.crossing)]
-    ]
+    crossing = [tensor.detach().clone(memory_format=torch.contiguous_format) for tensor in results[: len(halves.crossing)]]
     examples = {"head": (halves.head, inputs), "tail": (halves.tail, crossing)}
     records = {}
     for name, (half, example) in examples.items():
@@ -209,9 +205,7 @@ def _check_request(directory: Path, source: Source, plans: Sequence[CutPlan]) ->
         ("described inputs", leaf_count(source.input_structure)),
     ):
         if count != len(inputs):
-            raise CodegenError(
-                f"the module has {len(inputs)} inputs ({', '.join(inputs)}), but there are {count} {what}"
-            )
+            raise CodegenError(f"the module has {len(inputs)} inputs ({', '.join(inputs)}), but there are {count} {what}")
     if not directory.parent.is_dir():
         raise CodegenError(f"the directory {directory.parent} does not exist")
 
@@ -226,9 +220,7 @@ def _check_replaceable(directory: Path) -> None:
     if not entries:
         return
     if FILE_NAME not in entries:
-        raise CodegenError(
-            f"{directory} is not empty and not an emitted model, so it is not replaced; choose another place"
-        )
+        raise CodegenError(f"{directory} is not empty and not an emitted model, so it is not replaced; choose another place")
     own = {FILE_NAME, *(cut.id for cut in read_manifest(directory).cuts)}
     for name in sorted(entries - own):
         raise CodegenError(f"{directory} holds {name}, which is not part of the emitted model; move it away first")

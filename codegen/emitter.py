@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from codegen.errors import CodegenError
+from codegen.split import WireTensor
 
 Runner = Callable[..., tuple[Any, ...]]
 
 _EMITTERS = {
     "torchscript": ("codegen.torchscript", "TorchScriptEmitter"),
+    "exported_program": ("codegen.exported_program", "ExportedProgramEmitter"),
 }
 
 
@@ -32,7 +34,7 @@ class Emitter(Protocol):
     def write(self, half: Any, example: Sequence[Any], path: Path) -> None:
         """Write a half, a torch.fx.GraphModule from flat tensors to a flat tuple; `example` are tensors it accepts."""
 
-    def load(self, path: Path, *, optimize: bool) -> Runner:
+    def load(self, path: Path, inputs: Sequence[WireTensor], *, optimize: bool) -> Runner:
         """Return the half as a function from tensors to a tuple of tensors. The caller has checked the file's
         digest."""
 

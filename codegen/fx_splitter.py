@@ -168,9 +168,7 @@ def _output_sources(
 ) -> tuple[OutputSource, ...]:
     """Phase three: where each of the model's outputs is found among the results of the halves."""
     return tuple(
-        OutputSource("head", head.index(result))
-        if sides.is_device_made(result)
-        else OutputSource("tail", tail.index(result))
+        OutputSource("head", head.index(result)) if sides.is_device_made(result) else OutputSource("tail", tail.index(result))
         for result in results
     )
 

@@ -62,9 +62,7 @@ class LoadedCut:
         """Run the server half on all that `head` returned, and return the model's own output structure."""
         expected = (*self.crossing, *self.kept)
         if len(tensors) != len(expected):
-            raise CodegenError(
-                f"the tail of cut {self.id} takes the {len(expected)} results of head, got {len(tensors)}"
-            )
+            raise CodegenError(f"the tail of cut {self.id} takes the {len(expected)} results of head, got {len(tensors)}")
         return self.assemble(tensors, self.run_tail_flat(tensors[: len(self.crossing)]))
 
     def flatten_inputs(self, *args: Any, **kwargs: Any) -> list[Any]:
@@ -118,7 +116,8 @@ def load_cut(
     def load(name: Half) -> Runner | None:
         if half not in (name, None):
             return None
-        return emitter.load(check_file(directory, files.of(name)), optimize=optimize)
+        inputs = manifest.inputs if name == "head" else record.crossing
+        return emitter.load(check_file(directory, files.of(name)), inputs, optimize=optimize)
 
     return LoadedCut(manifest, record, load("head"), load("tail"))
 

@@ -162,8 +162,7 @@ def _cut_of(body: Mapping[str, Any]) -> CutRecord:
         returned=_wires_of(body["returned"]),
         outputs=tuple(OutputSource(**output) for output in body["outputs"]),
         files={
-            name: HalfFiles(**{half: _file_of(file) for half, file in files.items()})
-            for name, files in body["files"].items()
+            name: HalfFiles(**{half: _file_of(file) for half, file in files.items()}) for name, files in body["files"].items()
         },
         verification=tuple(_verification_of(check) for check in body["verification"]),
     )

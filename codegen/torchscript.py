@@ -18,8 +18,10 @@ from pathlib import Path
 import torch
 from torch import fx
 
+from codegen.blocked_layout import optimize_for_inference
 from codegen.emitter import Runner
 from codegen.errors import CodegenError
+from codegen.split import WireTensor
 
 
 class TorchScriptEmitter:
@@ -43,14 +45,14 @@ class TorchScriptEmitter:
         except RuntimeError as error:
             raise CodegenError(f"torch.jit cannot write {path.name}: {error}") from error
 
-    def load(self, path: Path, *, optimize: bool) -> Runner:
+    def load(self, path: Path, inputs: Sequence[WireTensor], *, optimize: bool) -> Runner:
         """Return the saved half as a function; with `optimize`, packed for this machine's processor."""
         try:
             with quiet_torchscript(), torch.no_grad():
                 program = torch.jit.load(str(path), map_location="cpu")
                 program.eval()
                 if optimize:
-                    program = torch.jit.optimize_for_inference(program)
+                    program = optimize_for_inference(program, inputs)
         except RuntimeError as error:
             raise CodegenError(f"{path} is not TorchScript that torch {torch.__version__} can load: {error}") from error
 

@@ -17,7 +17,12 @@ from torch import fx, nn
 from codegen.bundle import Source
 from codegen.structure import describe
 
-FREE_VIEWS = ["view", "reshape", "permute", "transpose", "flatten", "unsqueeze", "squeeze", "expand", "dropout", "select", "slice", "t", "unflatten", "contiguous", "alias", "detach", "chunk", "split", "split_with_sizes", "unbind"]
+# fmt: off
+FREE_VIEWS = frozenset((
+    "view", "reshape", "permute", "transpose", "flatten", "unsqueeze", "squeeze", "expand", "dropout", "select", "slice",
+    "t", "unflatten", "contiguous", "alias", "detach", "chunk", "split", "split_with_sizes", "unbind",
+))
+# fmt: on
 
 
 @dataclass(frozen=True)

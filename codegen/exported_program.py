@@ -1,0 +1,65 @@
+"""Halves as exported programs, torch's `.pt2` files.
+
+The successor of TorchScript. It is run op by op, without the fusion and packing TorchScript does when it is loaded, and so
+is slower on a processor; it is what compilers such as AOTInductor and ExecuTorch start from. `torch.export.load` may
+unpickle, so load only what a digest vouches for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import fx
+
+from codegen.emitter import Runner
+from codegen.errors import CodegenError
+from codegen.split import WireTensor
+
+_NOTHING = "returns_nothing"
+
+
+class ExportedProgramEmitter:
+    """Writes `.pt2` files with `torch.export.export` → `save`."""
+
+    format = "exported_program"
+    suffix = ".pt2"
+
+    def versions(self) -> dict[str, str]:
+        """Return the version of torch."""
+        return {"torch": torch.__version__}
+
+    def write(self, half: fx.GraphModule, example: Sequence[torch.Tensor], path: Path) -> None:
+        """Export `half` with the shapes of `example` and save it to `path`; CodegenError if torch cannot."""
+        returns_nothing = not next(node for node in half.graph.nodes if node.op == "output").args[0]
+        # torch cannot export a program without results, so such a half returns an empty tensor, and the file says so.
+        source = _Nothing() if returns_nothing else half
+        try:
+            with torch.no_grad():
+                program = torch.export.export(source, tuple(example), strict=False)
+            torch.export.save(program, str(path), extra_files={_NOTHING: str(int(returns_nothing))})
+        except Exception as error:  # torch.export fails in many ways
+            raise CodegenError(f"torch.export cannot write {path.name}: {error}") from error
+
+    def load(self, path: Path, inputs: Sequence[WireTensor], *, optimize: bool) -> Runner:
+        """Return the saved half as a function. There is nothing to optimise: the program is run op by op."""
+        extra_files = {_NOTHING: ""}
+        try:
+            module = torch.export.load(str(path), extra_files=extra_files).module()
+        except Exception as error:  # torch.export fails in many ways
+            raise CodegenError(f"{path} is not an exported program that torch {torch.__version__} can load: {error}") from error
+        returns_nothing = extra_files[_NOTHING] in ("1", b"1")
+
+        def run(*tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            if returns_nothing:
+                return ()
+            with torch.no_grad():
+                return tuple(module(*tensors))
+
+        return run
+
+
+class _Nothing(torch.nn.Module):
+    def forward(self, *unused: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return (torch.zeros(0),)
