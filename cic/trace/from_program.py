@@ -15,9 +15,9 @@ from cic.trace.flat_model import flat_tensors
 
 
 def capture(
-    program: torch.export.ExportedProgram, args: Sequence[Any], kwargs: Mapping[str, Any], names: Sequence[str]
+    program: torch.export.ExportedProgram, args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> fx.GraphModule:
-    """Return the flat graph of `program`, its inputs and outputs in our own order.
+    """Return the flat graph of `program`, its inputs and outputs in our own order, inputs named as in the program.
 
     Raises TraceError if the arguments differ in structure from those the program was exported with.
     """
@@ -42,7 +42,8 @@ def capture(
     out_spec = program.call_spec.out_spec
     if out_spec is not None:
         answer = pytree.tree_unflatten(pytree.tree_leaves(answer, is_leaf=lambda leaf: leaf is None), out_spec)
-    results = [leaf for leaf in _walk(answer)]
+    results = _walk(answer)
+    names = [node.name for node in inputs]
     return flatten(module, names, inner="", inputs=inputs, constants=constants, results=results)
 
 

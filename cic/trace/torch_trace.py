@@ -72,7 +72,7 @@ def trace(
     if not tensors:
         raise TraceError(f"{name} was given no tensor to work on; pass args or kwargs with example tensors")
     if isinstance(model, torch.export.ExportedProgram):
-        module = from_program.capture(model, args, kwargs, input_names(model, args, kwargs))
+        module = from_program.capture(model, args, kwargs)
         _normalise(module, tensors)
         with torch.no_grad():
             output = model.module()(*args, **kwargs)

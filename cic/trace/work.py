@@ -114,6 +114,13 @@ def _attention(bound: dict[str, Any], out: torch.Tensor) -> int:
     return 2 * scores * query[-1] + 7 * scores + 2 * scores * value[-1]
 
 
+def _recurrent(bound: dict[str, Any], out: torch.Tensor) -> int:
+    """Each step multiplies by every weight matrix once."""
+    matrices = [weight for weight in bound["params"] if weight.dim() == 2]
+    steps = math.prod(bound["input"].shape[:-1])
+    return 2 * steps * sum(matrix.numel() for matrix in matrices)
+
+
 def _einsum(bound: dict[str, Any], out: torch.Tensor) -> int:
     """Count one multiply-add for each combination of all indices, as a loop nest would do it."""
     sizes: dict[str, int] = {}
@@ -138,5 +145,6 @@ _PRODUCTS: dict[str, Callable[[dict[str, Any], torch.Tensor], int]] = {
     "addmm": _product("mat1", 1),
     "baddbmm": _product("batch1", 1),
     "einsum": _einsum,
+    **dict.fromkeys(("lstm", "gru", "rnn_tanh", "rnn_relu"), _recurrent),
     "scaled_dot_product_attention": _attention,
 }
