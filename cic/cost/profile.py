@@ -36,13 +36,15 @@ class OpTime:
 
     signature: of the op, see `cic.graph.Op`.
     names: the model's ops that have this signature, for the reader.
-    seconds: time of one run, as priced.
-    spread: inter-quartile range of the repeats over their median: 0.02 is a quiet machine, 0.3 a busy one.
+    seconds: time of one run inside the network, as priced.
+    alone_s: time of one run on its own, layout conversions included; spread: inter-quartile range of its repeats over
+    their median (0.02 is a quiet machine, 0.3 a busy one). Both are for the reader, nothing is priced by them.
     """
 
     signature: str
     names: tuple[str, ...]
     seconds: float
+    alone_s: float
     spread: float
 
 
@@ -52,6 +54,7 @@ class Profile:
 
     model: name of the traced graph, graph_digest: its digest. host: the machine. torch_version, threads, date (ISO).
     whole_s: measured time of the whole optimised model. sum_s: sum over the graph's ops of the times priced here.
+    halves_error: median relative error of sums of op times against heads and tails that were measured; 0 if none were.
     """
 
     model: str
@@ -62,6 +65,7 @@ class Profile:
     date: str
     whole_s: float
     sum_s: float
+    halves_error: float
     ops: tuple[OpTime, ...]
 
     def __post_init__(self) -> None:
@@ -185,6 +189,7 @@ def _check_profile(profile: Profile) -> None:
     _check_count("threads", profile.threads, least=1)
     _check_seconds("whole_s", profile.whole_s)
     _check_seconds("sum_s", profile.sum_s)
+    _check_seconds("halves_error", profile.halves_error)
     if not profile.ops:
         raise CostError("ops is empty; a profile has the time of one op at least")
     seen: set[str] = set()
@@ -194,6 +199,7 @@ def _check_profile(profile: Profile) -> None:
         for name in op.names:
             _check_text(f"{where}.names", name)
         _check_seconds(f"{where}.seconds", op.seconds)
+        _check_seconds(f"{where}.alone_s", op.alone_s)
         _check_seconds(f"{where}.spread", op.spread)
         if op.signature in seen:
             raise CostError(f"{where}.signature {op.signature!r} occurs twice; a signature has one time")

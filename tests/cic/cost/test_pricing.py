@@ -17,8 +17,8 @@ OPS = tuple(
 )
 GRAPH = Graph("net", OPS, (), (), ())
 PROFILE = Profile(
-    "net", "d", Host("Linux", "cpu", 1, 0), "2.13.0", 1, "2026-01-31", 1.0, 1.0,
-    (OpTime("s0", ("op6", "op8"), 0.25, 0.0), OpTime("s1", ("op7", "op9"), 0.75, 0.0)),
+    "net", "d", Host("Linux", "cpu", 1, 0), "2.13.0", 1, "2026-01-31", 1.0, 1.0, 0.0,
+    (OpTime("s0", ("op6", "op8"), 0.25, 0.25, 0.0), OpTime("s1", ("op7", "op9"), 0.75, 0.75, 0.0)),
 )  # fmt: skip
 
 
@@ -67,5 +67,5 @@ def test_resolve_says_what_is_accepted(spec):
 
 
 def test_a_missing_profile_file_is_named(tmp_path):
-    with pytest.raises(CostError, match="missing.json"):
+    with pytest.raises(CostError, match=r"missing\.json"):
         resolve(str(tmp_path / "missing.json"))

@@ -1,0 +1,143 @@
+"""Measured profiles: every op gets a time, the times add up to the network, and the network is left as it was."""
+
+import sys
+
+import pytest
+import torch
+from torch import nn
+
+from cic.cost.measure import measure
+from cic.cost.op_module import capture, extract, tensors_in
+from cic.cost.pricing import price
+from cic.cost.profile import load_profile
+from cic.errors import CostError
+from cic.trace.torch_trace import trace
+
+
+class Branches(nn.Module):
+    """Convolutions, batch norm in place, a residual sum, a concatenation, a split, views and a keyword argument."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 32, 3, padding=1), nn.BatchNorm2d(32), nn.ReLU(inplace=True))
+        self.left = nn.Conv2d(32, 32, 3, padding=1)
+        self.right = nn.Conv2d(32, 32, 3, padding=1)
+        self.join = nn.Conv2d(64, 32, 1)
+        self.classify = nn.Linear(32, 10)
+
+    def forward(self, image, *, scale):
+        stem = self.stem(image)
+        both = torch.cat([self.left(stem), self.right(stem)], dim=1)
+        one, two = self.join(both).relu_().chunk(2, dim=1)
+        mixed = torch.cat([one + two, one * scale], dim=1) + stem
+        return {"scores": self.classify(mixed.mean((2, 3)).flatten(1)), "image": mixed.permute(0, 2, 3, 1)}
+
+
+@pytest.fixture(scope="module")
+def traced():
+    torch.manual_seed(0)
+    return trace(Branches().eval(), (torch.rand(1, 3, 48, 48),), {"scale": torch.rand(1)}, name="branches")
+
+
+@pytest.fixture(scope="module")
+def profile(traced):
+    return measure(traced, seconds_per_op=0.05, progress=False)
+
+
+def test_every_op_has_a_time_and_conv_costs_something(traced, profile):
+    prices = price(traced.graph, profile)
+    assert len(prices) == len(traced.graph.ops)
+    assert all(seconds >= 0 for seconds in prices)
+    assert all(prices[i] > 0 for i, op in enumerate(traced.graph.ops) if "conv2d" in op.kinds)
+    assert {name for op in profile.ops for name in op.names} == {op.name for op in traced.graph.ops}
+
+
+def test_the_times_add_up_to_the_network(traced, profile):
+    assert sum(price(traced.graph, profile)) == pytest.approx(profile.sum_s)
+    assert profile.sum_s == pytest.approx(profile.whole_s, rel=0.35)
+    assert profile.halves_error < 0.35
+
+
+def test_a_second_profile_agrees_loosely(traced, profile):
+    again = measure(traced, seconds_per_op=0.05, progress=False)
+    assert again.whole_s / profile.whole_s == pytest.approx(1, abs=0.75)
+    assert set(again.seconds) == set(profile.seconds)
+
+
+def test_without_cuts_the_ops_are_scaled_to_the_whole(traced):
+    plain = measure(traced, seconds_per_op=0.02, cuts=0, progress=False)
+    assert plain.sum_s == pytest.approx(plain.whole_s, rel=1e-3)
+    assert plain.halves_error == 0
+
+
+def test_a_profile_survives_its_file(profile, tmp_path):
+    profile.save(tmp_path / "p.json")
+    assert load_profile(tmp_path / "p.json") == profile
+
+
+def test_threads_are_restored(traced):
+    before = torch.get_num_threads()
+    assert measure(traced, threads=2, seconds_per_op=0.01, cuts=0, progress=False).threads == 2
+    assert torch.get_num_threads() == before
+
+
+def test_measuring_changes_no_weight_and_no_input(traced):
+    state = {name: value.clone() for name, value in traced.module.state_dict().items()}
+    inputs = [tensor.clone() for tensor in tensors_in(traced)]
+    measure(traced, seconds_per_op=0.01, cuts=2, progress=False)
+    assert all(torch.equal(value, state[name]) for name, value in traced.module.state_dict().items())
+    assert all(torch.equal(one, two) for one, two in zip(tensors_in(traced), inputs, strict=True))
+
+
+def test_each_op_on_its_own_computes_what_it_does_in_the_network(traced):
+    every_node = {node.name for node in traced.module.graph.nodes if node.op != "output"}
+    values = capture(traced, every_node)
+    for op in traced.graph.ops:
+        alone = extract(traced, op.members)
+        with torch.no_grad():
+            results = alone.module(*(values[name] for name in alone.inputs))
+        expected = values[op.members[-1]]
+        assert any(
+            isinstance(result, type(expected))
+            and all(torch.allclose(a, b) for a, b in zip(as_tuple(result), as_tuple(expected), strict=True))
+            for result in results
+            if len(as_tuple(result)) == len(as_tuple(expected))
+            and all(a.shape == b.shape for a, b in zip(as_tuple(result), as_tuple(expected), strict=True))
+        ), op.name
+
+
+def as_tuple(value):
+    return tuple(value) if isinstance(value, list | tuple) else (value,)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"threads": 0}, {"threads": True}, {"threads": 1.5}, {"seconds_per_op": 0}, {"seconds_per_op": float("nan")},
+     {"seconds_per_op": "1"}, {"cuts": -1}, {"cuts": 2.0}],
+)  # fmt: skip
+def test_bad_arguments_are_refused_by_name(traced, arguments):
+    with pytest.raises(CostError, match=next(iter(arguments))):
+        measure(traced, **arguments)
+
+
+def test_an_op_of_another_network_has_no_price(profile):
+    other = trace(nn.Sequential(nn.Conv2d(3, 5, 3)).eval(), (torch.rand(1, 3, 48, 48),), name="other")
+    with pytest.raises(CostError, match="Profile this model again"):
+        price(other.graph, profile)
+
+
+def test_a_member_that_is_not_in_the_module_is_named(traced):
+    with pytest.raises(CostError, match="no_such_node"):
+        extract(traced, ["no_such_node"])
+
+
+def test_nothing_is_drawn_when_no_terminal_looks(traced, capsys):
+    assert not sys.stderr.isatty()
+    measure(traced, seconds_per_op=0.01, cuts=0, progress=True)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_network_of_one_op_can_be_profiled():
+    single = trace(nn.Sequential(nn.Linear(64, 64)).eval(), (torch.rand(8, 64),), name="single")
+    profile = measure(single, seconds_per_op=0.02, progress=False)
+    assert len(profile.ops) == 1 and profile.sum_s == pytest.approx(profile.whole_s, rel=1e-3)
