@@ -1,11 +1,10 @@
 """Halves as TorchScript: traced, frozen, saved; optimised for this machine when loaded.
 
-What `torch.jit.optimize_for_inference` makes (weights packed for oneDNN) can neither be saved nor be moved to another
-processor, so the file holds the frozen program and `load` optimises it. A TorchScript file is code: load only what a
-digest vouches for.
+A program optimised for a processor (`codegen.blocked_layout`) can neither be saved nor moved to another one, so the file
+holds the frozen program and `load` optimises it. A TorchScript file is code: load only what a digest vouches for.
 
-TorchScript is deprecated since torch 2.10 but remains what old fleets load; its warnings are silenced here and nowhere
-else.
+TorchScript is deprecated since torch 2.10 but remains what old fleets load; its warnings are silenced here
+and nowhere else.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from pathlib import Path
 import torch
 from torch import fx
 
-from codegen.blocked_layout import optimize_for_inference
+from codegen.blocked_layout import enter_blocked_layout
 from codegen.emitter import Runner
 from codegen.errors import CodegenError
 from codegen.split import WireTensor
@@ -52,7 +51,7 @@ class TorchScriptEmitter:
                 program = torch.jit.load(str(path), map_location="cpu")
                 program.eval()
                 if optimize:
-                    program = optimize_for_inference(program, inputs)
+                    enter_blocked_layout(program, inputs)
         except RuntimeError as error:
             raise CodegenError(f"{path} is not TorchScript that torch {torch.__version__} can load: {error}") from error
 
