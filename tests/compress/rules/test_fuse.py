@@ -55,7 +55,13 @@ def test_forbidden_cuts_are_dominated(seed: int) -> None:
         assert all(wiring.may_cross[tensor] for tensor in instead)
         assert sum(wiring.size_bytes[t] for t in instead) <= sum(wiring.size_bytes[t] for t in sent)
         downloads = [
-            sum(wiring.size_bytes[t] for op in range(len(wiring.kinds)) if op not in side for t in wiring.makes[op] if wiring.is_output[t])
+            sum(
+                wiring.size_bytes[t]
+                for op in range(len(wiring.kinds))
+                if op not in side
+                for t in wiring.makes[op]
+                if wiring.is_output[t]
+            )
             for side in (whole, device)
         ]
         assert downloads[0] <= downloads[1]

@@ -1,0 +1,87 @@
+"""`solve` finds the optimum: against brute force, against networkx, and by its own certificate."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given, settings
+
+from mincut.certificate import certify
+from mincut.errors import InfeasibleError
+from mincut.network import build
+from mincut.problem import Prices
+from mincut.solver import KERNELS, solve
+from tests.oracles import networkx_flow
+from tests.oracles.brute_force import PlainProblem, closed_sets
+from tests.random_problems import network_shaped, prices, problems, random_prices, small_problem, to_problem
+
+every_kernel = pytest.mark.parametrize("kernel", KERNELS)
+
+
+def check_against_brute_force(plain: PlainProblem, at: Prices, kernel: str) -> None:
+    expected = closed_sets(plain).cheapest(at)
+    try:
+        network = build(to_problem(plain))
+    except InfeasibleError:
+        assert expected is None
+        return
+    placement = solve(network, at, kernel=kernel)
+    certify(network, placement)
+    assert placement.cost == expected
+
+
+@every_kernel
+def test_ten_thousand_random_dags_equal_brute_force(kernel: str) -> None:
+    rng = random.Random(20220718)
+    for _ in range(10_000):
+        # Amounts up to 1e12 times prices up to 1e5 would leave int64; such prices are refused, see below.
+        plain = small_problem(rng, amounts=[0, 0, 1, 2, 7, 100, 12_345, 10**6, 10**9])
+        check_against_brute_force(plain, random_prices(rng), kernel)
+
+
+@every_kernel
+@settings(max_examples=300, deadline=None)
+@given(plain=problems(), at=prices())
+def test_any_dag_equals_brute_force(kernel: str, plain: PlainProblem, at: Prices) -> None:
+    check_against_brute_force(plain, at, kernel)
+
+
+@every_kernel
+def test_three_hundred_larger_dags_equal_networkx(kernel: str) -> None:
+    rng = random.Random(400)
+    for index in range(300):
+        plain = network_shaped(rng, 10 + index * 390 // 299)
+        at = Prices(rng.randint(1, 20), rng.randint(1, 40), rng.randint(0, 3000), rng.randint(0, 3000), rng.randint(0, 10**8))
+        network = build(to_problem(plain))
+        placement = solve(network, at, kernel=kernel)
+        certify(network, placement)
+        assert placement.cost == networkx_flow.cheapest(plain, at)
+
+
+@every_kernel
+def test_among_equally_cheap_placements_the_one_with_least_on_the_device_is_chosen(kernel: str) -> None:
+    rng = random.Random(3)
+    for _ in range(500):
+        plain = small_problem(rng, 8, amounts=[0, 1, 2])
+        at = Prices(1, 1, 1, 1, rng.choice([0, 1]))
+        sets = closed_sets(plain)
+        if sets.cheapest(at) is None:
+            continue
+        cheapest = sets.on_device[(sets.features * at).sum(axis=1) == sets.cheapest(at)]
+        chosen = solve(to_problem(plain), at, kernel=kernel).on_device
+        assert chosen.sum() == cheapest.sum(axis=1).min()
+        assert (~chosen | cheapest).all(), "the smallest one lies inside every other"
+
+
+@every_kernel
+def test_amounts_near_the_limit_do_not_wrap(kernel: str) -> None:
+    rng = random.Random(61)
+    for _ in range(300):
+        plain = small_problem(rng, 7, amounts=[0, 1, 2**47, 2**48 - 1])
+        at = Prices(*(rng.choice([0, 1, 2**8]) for _ in range(3)), 2**30, 2**60)
+        expected = closed_sets(plain).cheapest(at)
+        if expected is None or expected >= 2**59:
+            continue
+        placement = solve(to_problem(plain), at, kernel=kernel)
+        assert placement.cost == expected
