@@ -15,9 +15,7 @@ def first_difference(given: Sequence[torch.Tensor], expected: Sequence[torch.Ten
         return f"{len(given)} output tensors instead of {len(expected)}"
     for position, (ours, theirs) in enumerate(zip(given, expected, strict=True)):
         if ours.shape != theirs.shape or ours.dtype != theirs.dtype:
-            return (
-                f"output {position} is {tuple(ours.shape)} {ours.dtype} instead of {tuple(theirs.shape)} {theirs.dtype}"
-            )
+            return f"output {position} is {tuple(ours.shape)} {ours.dtype} instead of {tuple(theirs.shape)} {theirs.dtype}"
         error, allowed = relative_error(ours, theirs), TOLERANCE.get(theirs.dtype, 0.0)
         if not error <= allowed:
             return f"output {position} differs by {error:.3g} relative, allowed are {allowed:g}"

@@ -1,4 +1,8 @@
-"""Copies what a front end captured into a graph of our own: named inputs, weights once, no guards, a flat tuple out."""
+"""Copies what a front end captured into a graph of our own: named inputs, weights once, no guards, a flat tuple out.
+
+Export wraps code under `torch.enable_grad` or a disabled `torch.autocast` in an operator that calls a graph of its own;
+neither changes a result here, so those graphs are inlined.
+"""
 
 from __future__ import annotations
 
@@ -33,33 +37,20 @@ def flatten(
     if inputs is None:
         inputs = [node for node in captured.graph.nodes if node.op == "placeholder"]
     if results is None:
-        results = list(next(node for node in captured.graph.nodes if node.op == "output").args[0])
+        results = list(_output_of(captured.graph))
     if len(inputs) != len(names):
         raise TraceError(f"the traced graph has {len(inputs)} inputs, but the example has {len(names)} tensors")
-    graph, weights = fx.Graph(), {}
+    copying = _Copying(inner)
     copies: dict[fx.Node, Any] = dict(constants or {})
     for node, name in zip(inputs, names, strict=True):
-        copies[node] = graph.placeholder(name)
-        copies[node].meta = _kept_meta(node, inner)
-    by_target: dict[str, fx.Node] = {}
-    for node in captured.graph.nodes:
-        if node.op == "get_attr":
-            target = _without(inner, node.meta.get("path", node.target))
-            if target not in by_target:
-                weights[target] = _constant(captured, node)
-                by_target[target] = graph.get_attr(target)
-                by_target[target].meta = {"val": weights[target]}
-            copies[node] = by_target[target]
-        elif node.op == "call_function" and not _is_assertion(node):
-            copies[node] = graph.node_copy(node, lambda argument: copies[argument])
-            copies[node].meta = _kept_meta(node, inner)
-        elif node.op == "call_module" and not _is_assertion(node):
-            raise TraceError(f"the traced graph calls the module {node.target}, which has not been flattened")
-    graph.output(tuple(copies[node] for node in results))
-    hoist_getitems(graph)
+        copies[node] = copying.graph.placeholder(name)
+        copies[node].meta = copying.kept_meta(node)
+    copying.copy(captured, "", copies)
+    copying.graph.output(tuple(copies[node] for node in results))
+    hoist_getitems(copying.graph)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a weight that is neither parameter nor buffer is meant to be there
-        module = fx.GraphModule(weights, graph)
+        module = fx.GraphModule(copying.weights, copying.graph)
     module.eval()
     return module
 
@@ -81,29 +72,87 @@ def hoist_getitems(graph: fx.Graph) -> None:
             node.append(taken[index])
 
 
-def _constant(captured: fx.GraphModule, node: fx.Node) -> Any:
+class _Copying:
+    """The graph being built, and the weights it reads."""
+
+    def __init__(self, inner: str) -> None:
+        self.inner = inner
+        self.graph = fx.Graph()
+        self.weights: dict[str, Any] = {}
+        self.readers: dict[str, fx.Node] = {}
+
+    def copy(self, source: fx.GraphModule, path: str, copies: dict[fx.Node, Any]) -> None:
+        """Copy the nodes of `source`, the module at `path`; `copies` holds its inputs and takes what is copied."""
+        for node in source.graph.nodes:
+            if node.op == "get_attr":
+                copies[node] = self._weight(source, path, node)
+            elif node.op not in ("call_function", "call_module") or _is_assertion(node):
+                continue
+            elif node.op == "call_module":
+                raise TraceError(f"the traced graph calls the module {node.target}, which has not been flattened")
+            elif (wrapped := _harmless_wrapping(node)) is not None:
+                self._inline(source, path, node, wrapped, copies)
+            elif node.target is operator.getitem and isinstance(copies[node.args[0]], tuple):
+                copies[node] = copies[node.args[0]][node.args[1]]
+            else:
+                copies[node] = self.graph.node_copy(node, copies.__getitem__)
+                copies[node].meta = self.kept_meta(node)
+
+    def kept_meta(self, node: fx.Node) -> dict[str, Any]:
+        meta = {key: node.meta[key] for key in _KEPT_META if key in node.meta}
+        stack = meta.get("nn_module_stack")
+        if stack:
+            meta["nn_module_stack"] = {
+                key: ("" if path == self.inner else self._without_inner(path), kind) for key, (path, kind) in stack.items()
+            }
+        return meta
+
+    def _weight(self, source: fx.GraphModule, path: str, node: fx.Node) -> fx.Node:
+        target = self._without_inner(".".join(filter(None, [path, node.meta.get("path", node.target)])))
+        if target not in self.readers:
+            self.weights[target] = _constant(source, node)
+            self.readers[target] = self.graph.get_attr(target)
+            self.readers[target].meta = {"val": self.weights[target]}
+        return self.readers[target]
+
+    def _inline(self, source: fx.GraphModule, path: str, node: fx.Node, wrapped: int, copies: dict[fx.Node, Any]) -> None:
+        name = node.args[wrapped].target  # type: ignore[union-attr]
+        inside = source.get_submodule(str(name))
+        if not isinstance(inside, fx.GraphModule):
+            raise TraceError(f"{node.target} wraps {name}, which is no graph")
+        parameters = [parameter for parameter in inside.graph.nodes if parameter.op == "placeholder"]
+        given = [copies[value] if isinstance(value, fx.Node) else value for value in node.args[wrapped + 1 :]]
+        inner_copies = dict(zip(parameters, given, strict=True))
+        self.copy(inside, ".".join(filter(None, [path, str(name)])), inner_copies)
+        copies[node] = fx.node.map_arg(_output_of(inside.graph), inner_copies.__getitem__)
+
+    def _without_inner(self, path: str) -> str:
+        return path.removeprefix(f"{self.inner}.") if self.inner else path
+
+
+def _output_of(graph: fx.Graph) -> Any:
+    return next(node for node in graph.nodes if node.op == "output").args[0]
+
+
+def _harmless_wrapping(node: fx.Node) -> int | None:
+    """Return at which argument the wrapped graph stands if the wrapping changes no result, else None."""
+    name = getattr(node.target, "__name__", "")
+    if name == "wrap_with_set_grad_enabled":
+        return 1
+    if name == "wrap_with_autocast" and node.args[2] is False:
+        return 4
+    return None
+
+
+def _constant(source: fx.GraphModule, node: fx.Node) -> Any:
     value = node.meta.get("tensor")
     if value is None:
-        value = captured
-        for step in node.target.split("."):
+        value = source
+        for step in str(node.target).split("."):
             value = getattr(value, step)
     if isinstance(value, nn.Parameter):
         return nn.Parameter(value.detach(), requires_grad=False)
     return value.detach() if isinstance(value, torch.Tensor) else value
-
-
-def _without(inner: str, path: str) -> str:
-    return path.removeprefix(f"{inner}.") if inner else path
-
-
-def _kept_meta(node: fx.Node, inner: str) -> dict[str, Any]:
-    meta = {key: node.meta[key] for key in _KEPT_META if key in node.meta}
-    stack = meta.get("nn_module_stack")
-    if stack:
-        meta["nn_module_stack"] = {
-            key: ("" if path in ("", inner) else _without(inner, path), kind) for key, (path, kind) in stack.items()
-        }
-    return meta
 
 
 def _is_assertion(node: fx.Node) -> bool:

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import fx
 
-from cic.trace.flat_model import INNER, FlatModel
 from cic.trace.flat_graph import flatten
+from cic.trace.flat_model import INNER, FlatModel
 
 
 def capture(flat: FlatModel, tensors: Sequence[torch.Tensor], names: Sequence[str]) -> fx.GraphModule:

@@ -17,7 +17,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from torch.fx.traceback import preserve_node_meta
 
 from cic.trace.flat_graph import flatten
-from cic.trace.flat_model import INNER, FlatModel, flat_tensors
+from cic.trace.flat_model import INNER, FlatModel
 
 
 def capture(flat: FlatModel, tensors: Sequence[torch.Tensor], names: Sequence[str]) -> fx.GraphModule:

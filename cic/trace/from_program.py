@@ -14,9 +14,7 @@ from cic.trace.flat_graph import flatten
 from cic.trace.flat_model import flat_tensors
 
 
-def capture(
-    program: torch.export.ExportedProgram, args: Sequence[Any], kwargs: Mapping[str, Any]
-) -> fx.GraphModule:
+def capture(program: torch.export.ExportedProgram, args: Sequence[Any], kwargs: Mapping[str, Any]) -> fx.GraphModule:
     """Return the flat graph of `program`, its inputs and outputs in our own order, inputs named as in the program.
 
     Raises TraceError if the arguments differ in structure from those the program was exported with.
@@ -27,9 +25,7 @@ def capture(
     leaves, spec = pytree.tree_flatten(given)
     placeholders = [node for node in module.graph.nodes if node.op == "placeholder"]
     if expected is not None and spec != expected:
-        raise TraceError(
-            f"the program was exported for the arguments {expected}, but was given {spec}; pass them as they were"
-        )
+        raise TraceError(f"the program was exported for the arguments {expected}, but was given {spec}; pass them as they were")
     _, wanted = flat_tensors((tuple(args), dict(kwargs)), "the arguments")
     by_identity: dict[int, list[fx.Node]] = {}
     for leaf, node in zip(leaves, placeholders, strict=True):

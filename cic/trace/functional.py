@@ -21,6 +21,7 @@ import torch
 from torch import fx
 
 from cic.errors import TraceError
+from cic.trace.constants import dependent_nodes
 from cic.trace.failure import last_user_line
 from cic.trace.pieces import Piece, extract_pieces
 from cic.trace.propagation import propagate, storages
@@ -61,11 +62,21 @@ def make_functional(module: fx.GraphModule, tensors: Sequence[torch.Tensor]) -> 
     for aliases in _written_families(graph):
         pieces += _Family(graph, aliases).repair()
     _repoint_reshapes(graph)
+    dependent = dependent_nodes(graph)
+    pieces += [Piece(frozenset([node])) for node in graph.nodes if base_name(node) == "as_strided" and node in dependent]
     extract_pieces(module, pieces)
     graph.eliminate_dead_code()
+    _allow_any_strides(graph)
     graph.lint()
     module.recompile()
     propagate(module, tensors)
+
+
+def _allow_any_strides(graph: fx.Graph) -> None:
+    """Turn `view` into `reshape`: a value that was sent is contiguous, though the model's own may not have been."""
+    for node in graph.nodes:
+        if node.target is torch.ops.aten.view.default:
+            node.target = torch.ops.aten.reshape.default
 
 
 def _written_families(graph: fx.Graph) -> list[list[fx.Node]]:

@@ -52,6 +52,4 @@ def _merge(graph: Graph, run: Sequence[Op]) -> Op:
 
 def _renamed(tensor: Tensor, name_of: dict[str, str]) -> Tensor:
     producer = None if tensor.producer is None else name_of[tensor.producer]
-    return replace(
-        tensor, producer=producer, consumers=tuple(dict.fromkeys(name_of[name] for name in tensor.consumers))
-    )
+    return replace(tensor, producer=producer, consumers=tuple(dict.fromkeys(name_of[name] for name in tensor.consumers)))

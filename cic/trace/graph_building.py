@@ -17,7 +17,8 @@ from cic.graph import Graph, Op, Tensor
 from cic.trace.constants import dependent_nodes
 from cic.trace.failure import last_user_line
 from cic.trace.naming import name_ops
-from cic.trace.schema import arguments, base_name, is_getitem, kind_of
+from cic.trace.pieces import is_dense
+from cic.trace.schema import is_getitem, kind_of
 from cic.trace.signature import signature_of
 from cic.trace.views import base_of, is_free_view
 from cic.trace.work import bytes_of, flops_of, traffic_of
@@ -39,8 +40,7 @@ def build_graph(module: fx.GraphModule, name: str) -> Graph:
     values: list[fx.Node] = [*inputs, *(value for lead in leads for value in _values(lead))]
     pinned = _order_sensitive(nodes)
     tensors = tuple(
-        _tensor(value, names, reading.consumers.get(value, []), value in outputs, value not in pinned)
-        for value in values
+        _tensor(value, names, reading.consumers.get(value, []), value in outputs, value not in pinned) for value in values
     )
     return Graph(
         name=name,
@@ -93,7 +93,7 @@ def _getitems(lead: fx.Node) -> list[fx.Node]:
 def _op(module: fx.GraphModule, lead: fx.Node, name: str, inputs: list[fx.Node]) -> Op:
     return Op(
         name=name,
-        kinds=(kind_of(lead) if lead.op == "call_function" else "in_place",),
+        kinds=(kind_of(lead) if lead.op == "call_function" else str(lead.target).rpartition("_")[0],),
         members=(lead.name, *(item.name for item in _getitems(lead))),
         inputs=tuple(value.name for value in inputs),
         outputs=tuple(value.name for value in _values(lead)),
@@ -105,44 +105,44 @@ def _op(module: fx.GraphModule, lead: fx.Node, name: str, inputs: list[fx.Node])
 
 
 def _flops(module: fx.GraphModule, lead: fx.Node) -> int:
-    if lead.op == "call_function":
+    graphs = [source.meta.get("val") for source in lead.all_input_nodes if source.op == "get_attr"]
+    inner = [graph for graph in graphs if isinstance(graph, fx.GraphModule)]
+    if lead.op == "call_module":
+        inner.append(module.get_submodule(str(lead.target)))  # type: ignore[arg-type]
+    if not inner:
         return flops_of(lead)
-    inner = module.get_submodule(str(lead.target))
-    return sum(flops_of(node) for node in inner.graph.nodes if node.op == "call_function")
+    return sum(flops_of(node) for graph in inner for node in graph.graph.nodes if node.op == "call_function")
 
 
-def _tensor(
-    value: fx.Node, names: dict[fx.Node, str], consumers: list[fx.Node], is_output: bool, order_free: bool
-) -> Tensor:
+def _tensor(value: fx.Node, names: dict[fx.Node, str], consumers: list[fx.Node], is_output: bool, order_free: bool) -> Tensor:
     held = value.meta.get("val")
     producer = value
     while is_getitem_of_several(producer):
         producer = producer.args[0]  # type: ignore[assignment]
-    fixed = isinstance(held, torch.Tensor) and all(isinstance(size, int) for size in held.shape)
+    shape = tuple(held.shape) if isinstance(held, torch.Tensor) else ()
+    fixed = all(isinstance(size, int) for size in shape)
     return Tensor(
         name=value.name,
         producer=names.get(producer),
         consumers=tuple(names[consumer] for consumer in consumers),
-        shape=tuple(held.shape) if fixed else (),
+        shape=shape if fixed else (),
         dtype=str(held.dtype).removeprefix("torch.") if isinstance(held, torch.Tensor) else type(held).__name__,
         bytes=bytes_of(held),
         is_output=is_output,
-        may_cross=fixed and order_free and _is_sendable(held),
+        may_cross=isinstance(held, torch.Tensor) and fixed and order_free and _is_sendable(value, held),
     )
 
 
-def _is_sendable(value: torch.Tensor) -> bool:
-    return value.layout is torch.strided and not value.is_quantized and not value.is_complex()
+def _is_sendable(value: fx.Node, held: torch.Tensor) -> bool:
+    plain = held.layout is torch.strided and not held.is_complex() and not str(held.dtype).startswith("torch.q")
+    return plain and not value.meta.get("surprising", False)
 
 
 def _order_sensitive(nodes: list[fx.Node]) -> set[fx.Node]:
-    """Return the values that `as_strided` reads and that are not contiguous: a sent tensor arrives contiguous."""
-    sensitive: set[fx.Node] = set()
-    for node in nodes:
-        source = arguments(node).get("self") if base_name(node).startswith("as_strided") else None
-        if isinstance(source, fx.Node):
-            base = base_of(source)
-            held = base.meta.get("val")
-            if not (isinstance(held, torch.Tensor) and held.is_contiguous()):
-                sensitive.add(base)
-    return sensitive
+    """Return the values a piece reads whose strides it cannot restore (expanded ones): they must not be sent."""
+    read = [source for node in nodes if node.op == "call_module" for source in node.all_input_nodes]
+    return {base_of(source) for source in read if not _is_restorable(source.meta.get("val"))}
+
+
+def _is_restorable(value: object) -> bool:
+    return not isinstance(value, torch.Tensor) or value.layout is not torch.strided or is_dense(value)

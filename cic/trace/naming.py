@@ -29,7 +29,7 @@ def name_ops(nodes: Iterable[fx.Node], taken: Iterable[str]) -> dict[fx.Node, st
 
 
 def _stem(node: fx.Node, parents: set[str]) -> str:
-    kind = kind_of(node) if node.op == "call_function" else "in_place"
+    kind = kind_of(node) if node.op == "call_function" else str(node.target).rpartition("_")[0]
     stack = _stack(node)
     if not stack or not stack[-1][0]:
         return kind

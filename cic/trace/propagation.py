@@ -29,6 +29,15 @@ def propagate(module: fx.GraphModule, tensors: Sequence[torch.Tensor]) -> None:
             _Propagation(module, torch.clone).run(*tensors)
 
 
+def run_checked(module: fx.GraphModule, tensors: Sequence[torch.Tensor]) -> Sequence[torch.Tensor]:
+    """Return the module's results on real tensors; nodes that are not what was foretold get `meta["surprising"]`.
+
+    Fake tensors know no quantised types, for one.
+    """
+    with torch.no_grad():
+        return _Check(module).run(*tensors)  # type: ignore[no-any-return]
+
+
 def storages(value: Any) -> frozenset[int]:
     """Return the identities of the storages behind a node's value; a view has its base's."""
     if isinstance(value, torch.Tensor):
@@ -57,6 +66,16 @@ class _Propagation(fx.Interpreter):
         result = super().run_node(n)
         n.meta["val"] = _snapshot(result)
         n.meta["object"] = id(result)
+        return result
+
+
+class _Check(fx.Interpreter):
+    def run_node(self, n: fx.Node) -> Any:
+        result, foretold = super().run_node(n), n.meta.get("val")
+        if isinstance(result, torch.Tensor) and isinstance(foretold, torch.Tensor):
+            sizes = zip(result.shape, foretold.shape, strict=False)
+            alike = result.dim() == foretold.dim() and all(a == b for a, b in sizes if isinstance(b, int))
+            n.meta["surprising"] = not (alike and result.dtype == foretold.dtype and result.layout == foretold.layout)
         return result
 
 

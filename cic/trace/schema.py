@@ -11,9 +11,8 @@ from torch import fx
 _OVERLOAD = torch._ops.OpOverload
 
 # They change what a tensor object looks like, never a value, so other aliases do not notice.
-_RESHAPING_IN_PLACE = frozenset(
-    "detach_ unsqueeze_ squeeze_ t_ transpose_ swapaxes_ swapdims_ as_strided_ requires_grad_ rename_".split()
-)
+_RESHAPING_NAMES = "detach_ unsqueeze_ squeeze_ t_ transpose_ swapaxes_ swapdims_ as_strided_ requires_grad_ rename_"
+_RESHAPING_IN_PLACE = frozenset(_RESHAPING_NAMES.split())
 
 
 def base_name(node: fx.Node) -> str:
@@ -27,11 +26,20 @@ def base_name(node: fx.Node) -> str:
 
 
 def kind_of(node: fx.Node) -> str:
-    """Return the op's name for people; names of foreign libraries are kept ("mylib.roll")."""
+    """Return the op's name for people; names of foreign libraries are kept ("mylib.roll").
+
+    A batch norm that computes its statistics from the batch is "batch_norm_of_batch": it is no elementwise op.
+    """
     target = node.target
+    if base_name(node) in ("batch_norm", "instance_norm") and _takes_batch_statistics(arguments(node)):
+        return f"{base_name(node)}_of_batch"
     if isinstance(target, _OVERLOAD) and target.namespace not in ("aten", "prims"):
         return f"{target.namespace}.{base_name(node)}"
     return base_name(node)
+
+
+def _takes_batch_statistics(bound: dict[str, Any]) -> bool:
+    return bool(bound.get("training", bound.get("use_input_stats")))
 
 
 def arguments(node: fx.Node) -> dict[str, Any]:

@@ -32,16 +32,21 @@ def joined(signatures: Sequence[str]) -> str:
 def _described(module: fx.GraphModule, node: fx.Node, number: dict[fx.Node, int]) -> list[Any]:
     described: list[Any] = [str(node.target) if node.op == "call_function" else node.op]
     if node.op == "call_module":
-        inner = module.get_submodule(str(node.target))
-        described.append(signature_of(inner, [n for n in inner.graph.nodes if n.op != "placeholder"]))
+        described.append(_of_graph(module.get_submodule(str(node.target))))
     arguments = [node.args, dict(sorted(node.kwargs.items()))]
     return [*described, _argument(arguments, number), _tensor(node.meta.get("val"))]
+
+
+def _of_graph(module: Any) -> str:
+    return signature_of(module, list(module.graph.nodes))
 
 
 def _argument(value: Any, number: dict[fx.Node, int]) -> Any:
     if isinstance(value, fx.Node):
         if value in number:
             return {"node": number[value]}
+        if isinstance(value.meta.get("val"), fx.GraphModule):  # the graph that a higher-order op runs
+            return {"graph": _of_graph(value.meta["val"])}
         views = [[base_name(view), _argument(list(view.args[1:]), {})] for view in view_chain(value)]
         return {"tensor": _tensor(value.meta.get("val")), "views": views}
     if isinstance(value, list | tuple):

@@ -1,7 +1,7 @@
 """From a torch model and an example call to a `Graph` of priced, fused ops, and the flat module the graph talks about.
 
-    model → FlatModel → front end (export, else fx) → constants folded → writes removed → compared with eager
-          → ops and tensors → fused runs
+model → FlatModel → front end (export, else fx) → constants folded → writes removed → compared with eager
+      → ops and tensors → fused runs
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from cic.trace.flat_model import FlatModel, evaluating, flat_tensors, input_name
 from cic.trace.functional import make_functional, refuse_outside_effects
 from cic.trace.fusion import fuse
 from cic.trace.graph_building import build_graph
-from cic.trace.propagation import propagate
+from cic.trace.propagation import propagate, run_checked
 
 
 @dataclass(frozen=True)
@@ -130,8 +130,7 @@ def _compare(module: fx.GraphModule, tensors: Sequence[torch.Tensor], output: An
     _, expected = flat_tensors(output, "the model's output")
     if not expected:
         raise TraceError(f"{name} returns no tensor")
-    with torch.no_grad():
-        difference = first_difference(module(*tensors), expected)
+    difference = first_difference(run_checked(module, tensors), expected)
     if difference is not None:
         raise TraceError(
             f"the traced {name} and the model itself disagree: {difference}; the model keeps state between calls, draws"

@@ -10,12 +10,13 @@ from torch import fx
 
 from cic.trace.schema import base_name, is_identity_dropout
 
-_LAYOUT = frozenset(
+_LAYOUT_NAMES = (
     "view reshape _reshape_alias _unsafe_view flatten unflatten ravel squeeze unsqueeze permute transpose swapaxes swapdims"
     " movedim moveaxis t numpy_T mT matrix_H adjoint detach alias lift_fresh lift_fresh_copy contiguous clone positive"
     " view_copy permute_copy transpose_copy t_copy squeeze_copy unsqueeze_copy atleast_1d atleast_2d atleast_3d"
-    " expand slice select narrow to _to_copy pad constant_pad_nd channel_shuffle pixel_shuffle pixel_unshuffle".split()
+    " expand slice select narrow to _to_copy pad constant_pad_nd channel_shuffle pixel_shuffle pixel_unshuffle real"
 )
+_LAYOUT = frozenset(_LAYOUT_NAMES.split())
 
 
 def is_free_view(node: fx.Node) -> bool:

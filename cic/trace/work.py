@@ -26,20 +26,22 @@ _PER_OUTPUT = {
     "upsample_bilinear2d": 8, "upsample_bicubic2d": 32, "upsample_nearest2d": 0, "grid_sampler": 16,
 }  # fmt: skip
 # Operations per element of the first input.
-_PER_INPUT = frozenset(
+_PER_INPUT_NAMES = (
     "mean sum var std var_mean std_mean amax amin max min argmax argmin norm linalg_vector_norm prod cumsum logsumexp topk"
-    " sort any all adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool2d".split()
+    " sort any all adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool2d"
 )
+_PER_INPUT = frozenset(_PER_INPUT_NAMES.split())
 # They move or choose data and compute nothing.
-_MOVES = frozenset(
+_MOVES_NAMES = (
     "cat stack split chunk split_with_sizes unbind select slice narrow expand repeat index index_select gather embedding"
     " pad constant_pad_nd roll flip tile clone contiguous to _to_copy view reshape permute transpose flatten squeeze"
-    " unsqueeze unflatten getitem where masked_fill full zeros ones arange copy tensor_split".split()
+    " unsqueeze unflatten getitem where masked_fill full zeros ones arange copy tensor_split"
 )
-_LOOK_UPS = frozenset("embedding embedding_bag index index_select gather take select slice narrow".split())
-_POOLS = frozenset(
-    "max_pool1d max_pool2d max_pool3d avg_pool1d avg_pool2d avg_pool3d max_pool2d_with_indices lp_pool2d".split()
-)
+_MOVES = frozenset(_MOVES_NAMES.split())
+_LOOK_UPS_NAMES = "embedding embedding_bag index index_select gather take select slice narrow"
+_LOOK_UPS = frozenset(_LOOK_UPS_NAMES.split())
+_POOLS_NAMES = "max_pool1d max_pool2d max_pool3d avg_pool1d avg_pool2d avg_pool3d max_pool2d_with_indices lp_pool2d"
+_POOLS = frozenset(_POOLS_NAMES.split())
 
 
 def flops_of(node: fx.Node) -> int:

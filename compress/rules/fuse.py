@@ -19,12 +19,11 @@ Plain data only: ops and tensors are numbers.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 # Elementwise with one operand; with a constant second operand also the arithmetic ones. Whether a second operand is a
 # constant shows in the wiring: an op that reads two tensors is not unary.
-ELEMENTWISE_KINDS = frozenset(
+_ELEMENTWISE = (
     "batch_norm _native_batch_norm_legit_no_training native_batch_norm cudnn_batch_norm"
     " relu relu6 leaky_relu prelu rrelu elu selu celu gelu silu mish hardtanh hardswish hardsigmoid hardshrink softshrink"
     " tanhshrink threshold sigmoid tanh softplus softsign log_sigmoid logit"
@@ -33,8 +32,9 @@ ELEMENTWISE_KINDS = frozenset(
     " sinh cosh asin acos atan erf erfc abs neg sign reciprocal floor ceil round trunc frac"
     " clamp clamp_min clamp_max clip maximum minimum fmod remainder"
     " masked_fill where nan_to_num eq ne lt le gt ge logical_not logical_and logical_or logical_xor bitwise_not"
-    " bitwise_and bitwise_or bitwise_xor to _to_copy type_as".split()
+    " bitwise_and bitwise_or bitwise_xor to _to_copy type_as"
 )
+ELEMENTWISE_KINDS = frozenset(_ELEMENTWISE.split())
 
 
 @dataclass(frozen=True, slots=True)

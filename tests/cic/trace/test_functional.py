@@ -152,7 +152,33 @@ def base_returned_and_view_written(model: Written, y: Tensor) -> tuple[Tensor, T
     return y, model.other(y)
 
 
+def strides_decide_over_copy(model: Written, y: Tensor) -> Tensor:
+    y = model.other(y.to(memory_format=torch.channels_last)).exp()
+    z = y + 1
+    w = z.reshape(1, -1)  # a copy only because z lies in memory channels last
+    w.mul_(3)
+    v = z.permute(0, 2, 3, 1).reshape(1, -1)  # a view for the same reason
+    v.add_(5)
+    return z * 2 + w.sum()
+
+
+def strided_by_hand_behind_other_ops(model: Written, y: Tensor) -> Tensor:
+    y = model.other(y.to(memory_format=torch.channels_last)).exp().tanh()
+    a = torch.as_strided(y + 1, (2, 3), (1, 2))
+    return a + torch.as_strided(y.permute(0, 2, 3, 1) * 3, (2, 3), (7, 2), 5)
+
+
+def expanded_into_piece(model: Written, y: Tensor) -> Tensor:
+    wide = y.mean((2, 3), keepdim=True).expand(-1, -1, 6, 6)
+    z = wide + 0 * y
+    z[:, 0] += wide[:, 1]
+    return z * y
+
+
 BODIES = [
+    strides_decide_over_copy,
+    strided_by_hand_behind_other_ops,
+    expanded_into_piece,
     view_written_later,
     base_read_after_view_is_written,
     slice_written,

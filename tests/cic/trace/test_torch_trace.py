@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections import namedtuple
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -321,6 +322,67 @@ def test_fx_takes_over_where_export_gives_up() -> None:
     traced = trace(model, (torch.randn(2, 4),))
     assert_good(traced, model, cuts=10)
     assert "cic_test_trace.double" in {op.kinds[0] for op in traced.unfused.ops}
+
+
+class Peculiar(nn.Module):
+    """Values that cannot be sent, or whose size only the data tells."""
+
+    def __init__(self, body: Callable[[nn.Module, Tensor], Tensor]) -> None:
+        super().__init__()
+        self.layer, self.body = nn.Linear(4, 4), body
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.body(self.layer, x)
+
+
+def under_modes(layer: nn.Module, x: Tensor) -> Tensor:
+    with torch.enable_grad():
+        y = layer(x)
+    with torch.autocast("cpu", enabled=False):
+        return layer(y)
+
+
+PECULIAR = {
+    "item": (lambda layer, x: layer(x) * x.sum().item(), {"item"}),
+    "nonzero": (lambda layer, x: layer(x)[x[:, 0] > 0].sum(0), {"index"}),
+    "sparse": (lambda layer, x: torch.sparse.mm(layer(x).to_sparse(), torch.ones(4, 4)), {"to_sparse"}),
+    "quantised": (
+        lambda layer, x: torch.quantize_per_tensor(layer(x), 0.1, 0, torch.qint8).dequantize(),
+        {"quantize_per_tensor"},
+    ),
+    "modes": (under_modes, set()),
+    "branch": (lambda layer, x: torch.cond(x.sum() > 0, lambda y: y + 1, lambda y: y - 1, (layer(x),)), set()),
+}
+
+
+@pytest.mark.parametrize("name", PECULIAR)
+@pytest.mark.filterwarnings("ignore:.*quantize_per_tensor.*")
+def test_values_that_cannot_be_sent_stay(name: str) -> None:
+    body, unsendable = PECULIAR[name]
+    model = Peculiar(body)
+    traced = trace(model, (torch.randn(2, 4),))
+    assert_good(traced, model, cuts=10)
+    assert {tensor.name for tensor in traced.unfused.tensors if not tensor.may_cross} == unsendable
+
+
+def test_view_that_needs_the_models_own_strides_survives_the_wire() -> None:
+    class Flat(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 4, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.conv(x).permute(0, 2, 3, 1).view(len(x), -1) * 2
+
+    model = Flat().to(memory_format=torch.channels_last)
+    picture = torch.randn(2, 3, 8, 8).to(memory_format=torch.channels_last)
+    assert_good(trace(model, (picture,)), model, cuts=10)
+
+
+def test_batch_norm_of_the_batch_is_not_elementwise() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3, track_running_stats=False), nn.ReLU())
+    traced = trace(model, (torch.randn(4, 3, 5, 5),))
+    assert [op.kinds for op in traced.graph.ops] == [("conv2d",), ("batch_norm_of_batch", "relu")]
 
 
 def test_module_survives_a_copy_by_fx() -> None:
