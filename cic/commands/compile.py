@@ -1,0 +1,81 @@
+"""compile: work out every cut of a model that can be optimal between two machines."""
+
+from __future__ import annotations
+
+import sys
+
+from cic.commands.arguments import add_model, model_name, number, read_box, read_model_and_call, read_pairs
+from cic.commands.show import print_break_points, print_cuts
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    machine = "a profile file or a name that `cic machines` lists"
+    add_model(parser)
+    parser.add_argument("--device", required=True, metavar="MACHINE", help=machine)
+    parser.add_argument("--server", required=True, metavar="MACHINE", help=machine)
+    parser.add_argument("-o", "--output", required=True, metavar="FILE", help="the splitting model to write, such as model.cic")
+    parser.add_argument("--uplink", default="50kbps..10Gbps", metavar="LOW..HIGH", help="default: 50kbps..10Gbps")
+    parser.add_argument("--rtt", default="0ms", metavar="TIME", help="what `decide` assumes when not told; default: 0ms")
+    parser.add_argument("--downlink-ratio", default="1", metavar="R", help="downlink / uplink, assumed likewise; default: 1")
+    parser.add_argument(
+        "--box",
+        action="append",
+        default=[],
+        metavar="NAME=LOW..HIGH",
+        help="range within which decisions are proved optimal, of rtt, downlink_ratio, device_slowdown or server_slowdown",
+    )
+    parser.add_argument("--pin", action="append", default=[], metavar="OP=SIDE", help="keep an op on the device or the server")
+    parser.add_argument(
+        "--private", action="append", default=[], metavar="TENSOR", help="a tensor that must stay on the device"
+    )
+    parser.add_argument(
+        "--uncertainty", default="0", metavar="E", help="relative error of op times that compression allows for; default: 0"
+    )
+
+
+def run(arguments: Namespace) -> int:
+    from cic.cost.pricing import resolve
+    from cic.pipeline import compile
+
+    # Whatever can be wrong on the command line is found before the model is built, which may take long.
+    box = read_box(arguments.uplink, arguments.box)
+    pins = read_pairs(arguments.pin, "--pin")
+    ratio = number(arguments.downlink_ratio, "--downlink-ratio")
+    uncertainty = number(arguments.uncertainty, "--uncertainty")
+    device, server = resolve(arguments.device), resolve(arguments.server)
+    _tell(f"building {arguments.model}")
+    model, (args, kwargs) = read_model_and_call(arguments)
+    compiled = compile(
+        model,
+        args,
+        kwargs,
+        device=device,
+        server=server,
+        box=box,
+        rtt=arguments.rtt,
+        downlink_ratio=ratio,
+        pins=pins,
+        private=arguments.private,
+        uncertainty=uncertainty,
+        name=model_name(arguments.model),
+        report=_tell,
+    )
+    compiled.save(arguments.output)
+    information = compiled.information
+    _tell(
+        f"{information['ops']} ops compressed to {information['compressed_ops']}, {compiled.proof['solves']} minimum cuts, "
+        f"{information['trace_s']} s tracing, {information['solve_s']} s solving"
+    )
+    print_cuts(compiled)
+    print()
+    print_break_points(compiled)
+    print(f"\nwrote {arguments.output}")
+    return 0
+
+
+def _tell(what: str) -> None:
+    print(what, file=sys.stderr)

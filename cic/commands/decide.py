@@ -1,0 +1,71 @@
+"""decide: name the best cut for a bandwidth; needs nothing but Python."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from cic.artifact import load
+from cic.commands.arguments import add_link, optional_number
+from cic.units import show_bytes, show_seconds
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+    from typing import Any
+
+    from cic.decision import Decision
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", help="a splitting model, such as model.cic")
+    parser.add_argument("bandwidth", metavar="BANDWIDTH", help="of the uplink, such as 18.88Mbps or 2.5MB/s")
+    add_link(parser)
+    parser.add_argument("--device-slowdown", metavar="F", help="factor on the device's op times, such as 1.3")
+    parser.add_argument("--server-slowdown", metavar="F", help="factor on the server's op times, such as 4")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(arguments: Namespace) -> int:
+    decision = load(arguments.file).decide(
+        arguments.bandwidth,
+        rtt=arguments.rtt,
+        downlink=arguments.downlink,
+        device_slowdown=optional_number(arguments.device_slowdown, "--device-slowdown"),
+        server_slowdown=optional_number(arguments.server_slowdown, "--server-slowdown"),
+    )
+    if arguments.json:
+        print(json.dumps(decision_document(decision), indent=1))
+        return 0
+    terms = ", ".join(f"{name[:-2]} {show_seconds(value)}" for name, value in decision.terms.items() if value)
+    print(f"{decision.cut_id}: {show_seconds(decision.latency_s)} ({terms})")
+    print(decision.why)
+    print(f"{len(decision.device_ops)} ops on the device")
+    if decision.cut.offloads:
+        sent = ", ".join(decision.crossing) or "nothing"
+        print(f"sends {show_bytes(decision.upload_bytes)} ({sent}), gets back {show_bytes(decision.download_bytes)}")
+    if not decision.optimal:
+        print(
+            "cic: these conditions lie outside what was compiled for; this is the best cut known, not proved optimal "
+            "(with cic-compiler[solve] installed a minimum cut would be computed)",
+            file=sys.stderr,
+        )
+    return 0
+
+
+def decision_document(decision: Decision) -> dict[str, Any]:
+    """A decision as JSON values."""
+    conditions = decision.conditions
+    return {
+        "cut": decision.cut_id,
+        "latency_s": decision.latency_s,
+        "terms": decision.terms,
+        "upload_bytes": decision.upload_bytes,
+        "download_bytes": decision.download_bytes,
+        "device_ops": list(decision.device_ops),
+        "crossing": list(decision.crossing),
+        "conditions": {name: getattr(conditions, name) for name in conditions.__slots__},
+        "source": decision.source,
+        "optimal": decision.optimal,
+        "why": decision.why,
+    }

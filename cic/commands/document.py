@@ -1,0 +1,83 @@
+"""`cic show --json`: a splitting model as plain JSON from which any solver can recompute the optimum."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from cic.splitting_model import SplittingModel
+
+INPUT, OUTPUT = "@input", "@output"
+SIDES = (None, "device", "server")
+"""By the number that the graph of a `.cic` file keeps for a pin."""
+
+NS_PER_S = 10**9
+
+COST = (
+    "latency_s = device_slowdown * device_s + server_slowdown * server_s + 8 * upload_bytes / uplink_bps "
+    "+ 8 * download_bytes / downlink_bps + offloads * rtt_s, where device_s and server_s sum over the ops on either side; "
+    "upload_bytes sums wire_bytes, once each, over tensors with a consumer among the server's ops whose producer is on the "
+    'device or "@input", all of which must have may_cross; download_bytes sums wire_bytes of tensors with the consumer '
+    '"@output" that an op on the server produces; offloads is 1 if any op is on the server; '
+    'every producer of an op on the device is on the device or is "@input", and pinned ops are on their side. '
+    "downlink_bps is downlink_ratio * uplink_bps unless known."
+)
+
+
+def solver_document(model: SplittingModel) -> dict[str, Any]:
+    """Ops, tensors, cuts, break points, defaults, box and the cost function in words.
+
+    Times are seconds, the stored whole nanoseconds divided by 10⁹.
+    """
+    graph = model.graph()
+    names = [op["name"] for op in graph["ops"]]
+    return {
+        "name": model.name,
+        "cost": COST,
+        "ops": [
+            {
+                "name": op["name"],
+                "kinds": list(op["kinds"]),
+                "device_s": op["device_ns"] / NS_PER_S,
+                "server_s": op["server_ns"] / NS_PER_S,
+                "pinned": SIDES[op["pinned"]],
+            }
+            for op in graph["ops"]
+        ],
+        "tensors": [
+            {
+                "name": tensor["name"],
+                "producer": INPUT if tensor["producer"] < 0 else names[tensor["producer"]],
+                "consumers": [names[op] for op in tensor["consumers"]] + [OUTPUT] * tensor["is_output"],
+                "wire_bytes": tensor["wire_bytes"],
+                "may_cross": tensor["may_cross"],
+                "dtype": tensor["dtype"],
+                "shape": list(tensor["shape"]),
+            }
+            for tensor in graph["tensors"]
+        ],
+        "cuts": [
+            {
+                "id": cut.id,
+                "device_ops": list(cut.device_ops),
+                "crossing": list(cut.crossing),
+                "features": {
+                    "device_s": cut.device_ns / NS_PER_S,
+                    "server_s": cut.server_ns / NS_PER_S,
+                    "upload_bytes": cut.upload_bytes,
+                    "download_bytes": cut.download_bytes,
+                    "offloads": cut.offloads,
+                },
+            }
+            for cut in model.cuts
+        ],
+        "break_points": [
+            {"uplink_bps": point, "below": model.cuts[below].id, "above": model.cuts[above].id}
+            for point, below, above in zip(model.break_points, model.best_between, model.best_between[1:], strict=False)
+        ],
+        "defaults": {"rtt_s": model.default_rtt_s, "downlink_ratio": model.default_downlink_ratio},
+        "box": {name: list(getattr(model.box, name)) for name in model.box.__slots__},
+        "information": dict(model.information),
+        "proof": dict(model.proof),
+    }

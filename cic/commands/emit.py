@@ -1,0 +1,91 @@
+"""emit: write head and tail of every cut that can be optimal, verified."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+
+from cic.artifact import load
+from cic.commands.arguments import add_model, read_model
+from cic.commands.table import print_table
+from cic.errors import EmitError
+from cic.units import show_bytes
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+    from collections.abc import Callable, Iterator
+
+    from codegen.manifest import CutRecord
+
+STEPS_PER_CUT = 3
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    add_model(parser)
+    parser.add_argument("file", metavar="FILE", help="the splitting model compiled from MODEL")
+    parser.add_argument("-o", "--output", required=True, metavar="DIR", help="directory to write, such as model.split")
+    parser.add_argument("--cut", action="append", dest="cuts", metavar="ID", help="only this cut; may be repeated")
+    parser.add_argument("--format", action="append", dest="formats", metavar="NAME", help="default: torchscript")
+
+
+def run(arguments: Namespace) -> int:
+    splitting_model = load(arguments.file)
+    # A misspelt cut must not cost the time it takes to build the model.
+    for cut_id in arguments.cuts or ():
+        if cut_id not in splitting_model.cut_by_id:
+            raise EmitError(f"{arguments.file} has no cut {cut_id!r}; it has {', '.join(splitting_model.cut_by_id)}")
+    cuts = list(dict.fromkeys(arguments.cuts)) if arguments.cuts else None
+    formats = tuple(dict.fromkeys(arguments.formats or ("torchscript",)))
+    _check_formats(formats)
+    from cic.emission import emit
+
+    print(f"building {arguments.model}", file=sys.stderr)
+    model, call = read_model(arguments)
+    args, kwargs = call if call is not None else (None, None)
+    steps = STEPS_PER_CUT * len(formats) * len(cuts or splitting_model.cuts)
+    with _progress_bar(steps) as advance:
+        manifest = emit(
+            model,
+            splitting_model,
+            arguments.output,
+            args=args,
+            kwargs=kwargs,
+            cuts=cuts,
+            formats=formats,
+            progress=advance,
+        )
+    rows = [_row(cut, format_name) for cut in manifest.cuts for format_name in cut.files]
+    columns = ("cut", "format", "head", "tail", "relative error", "crossing")
+    print_table(columns, rows, left=("cut", "format", "crossing"))
+    print(f"\nwrote {arguments.output}")
+    return 0
+
+
+def _check_formats(formats: tuple[str, ...]) -> None:
+    from codegen.emitter import formats as known_formats
+
+    for name in formats:
+        if name not in known_formats():
+            raise EmitError(f"--format {name!r} is not known; known are {', '.join(known_formats())}")
+
+
+def _row(cut: CutRecord, format_name: str) -> tuple[str, ...]:
+    check = next(check for check in cut.verification if check.format == format_name)
+    error = f"{check.max_relative_error:.1e}" if check.informative else f"{check.max_relative_error:.1e} (output is constant)"
+    files = cut.files[format_name]
+    crossing = ", ".join(f"{wire.name} {wire.dtype} {'x'.join(map(str, wire.shape))}" for wire in cut.crossing) or "-"
+    return cut.id, format_name, show_bytes(files.head.bytes), show_bytes(files.tail.bytes), error, crossing
+
+
+@contextmanager
+def _progress_bar(total: int) -> Iterator[Callable[[str], None]]:
+    """A function to be told each finished step; draws on stderr if that is a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("tracing", total=total)
+        yield lambda step: bar.update(task, advance=1, description=step)

@@ -1,0 +1,43 @@
+"""machines: list the boards, phones and servers known by name, with figures and sources."""
+
+from __future__ import annotations
+
+import json
+
+from cic.commands.table import print_table
+from cic.units import show_seconds
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(arguments: Namespace) -> int:
+    from dataclasses import asdict
+
+    from cic.cost.catalogue import machines
+
+    known = machines()
+    if arguments.json:
+        print(json.dumps([asdict(machine) for machine in known], indent=1))
+        return 0
+    rows = [
+        (
+            machine.name,
+            f"{machine.flops_per_s / 1e9:.3g}",
+            f"{machine.memory_bytes_per_s / 1e9:.3g}",
+            show_seconds(machine.op_overhead_s),
+            str(machine.threads) if machine.threads else "-",
+            "-" if machine.fit_error is None else f"{machine.fit_error:.0%}",
+            machine.source,
+        )
+        for machine in known
+    ]
+    columns = ("machine", "GFLOP/s", "GB/s", "per op", "threads", "fit error", "source")
+    print_table(columns, rows, left=("machine", "source"))
+    print("\nFit error: median over published latencies of whole models. For a machine at hand use `cic profile`.")
+    return 0

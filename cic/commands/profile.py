@@ -1,0 +1,33 @@
+"""profile: measure a model's ops on this machine and save the times."""
+
+from __future__ import annotations
+
+import sys
+
+from cic.commands.arguments import add_model, model_name, number, read_model_and_call
+from cic.units import show_seconds
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    add_model(parser)
+    parser.add_argument("-o", "--output", required=True, metavar="FILE", help="the profile to write, such as rpi4.profile.json")
+    parser.add_argument("--threads", default=1, type=int, metavar="N", help="threads to measure with; default: 1")
+    parser.add_argument("--seconds-per-op", default="0.1", metavar="S", help="time budget of one op; default: 0.1")
+
+
+def run(arguments: Namespace) -> int:
+    from cic.pipeline import profile
+
+    seconds_per_op = number(arguments.seconds_per_op, "--seconds-per-op")
+    print(f"tracing {arguments.model}", file=sys.stderr)
+    model, (args, kwargs) = read_model_and_call(arguments)
+    name = model_name(arguments.model)
+    measured = profile(model, args, kwargs, threads=arguments.threads, seconds_per_op=seconds_per_op, name=name)
+    measured.save(arguments.output)
+    print(f"{measured.model} on {measured.name}: {show_seconds(measured.whole_s)} as a whole, {len(measured.ops)} distinct ops")
+    print(f"wrote {arguments.output}")
+    return 0

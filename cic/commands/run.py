@@ -1,0 +1,151 @@
+"""run: run head and tail in two processes over a local link of a given bandwidth, and compare with the prediction."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from cic.artifact import load
+from cic.commands.arguments import add_inputs, add_link, read_inputs
+from cic.commands.table import print_table
+from cic.conditions import Conditions
+from cic.errors import CicError, DecisionError
+from cic.units import bits_per_second, seconds, show_bandwidth, show_bytes, show_seconds
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+    from collections.abc import Sequence
+    from typing import Any
+
+    from cic.runtime.session import Timing
+    from cic.splitting_model import Cut, SplittingModel
+
+PICTURES = (".jpg", ".jpeg", ".png")
+TOLERANCE = 1e-4
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("directory", metavar="DIR", help="what `cic emit` wrote")
+    parser.add_argument("file", metavar="FILE", help="the splitting model it was emitted from")
+    parser.add_argument("--bandwidth", required=True, metavar="BANDWIDTH", help="of the uplink, such as 20Mbps")
+    add_link(parser)
+    parser.add_argument("--cut", metavar="ID", help="run this cut; default: the one `cic decide` names")
+    add_inputs(parser, ", a .jpg or .png picture, or the word photo for the photograph that comes with matplotlib")
+    parser.add_argument("--repeat", type=int, default=5, metavar="N", help="how often to measure; default: 5")
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="of each process; default: 1")
+    parser.add_argument("--timeout", default="60s", metavar="TIME", help="longest silence of the other side; default: 60s")
+    parser.add_argument(
+        "--format", default="torchscript", metavar="NAME", help="which emitted files to run; default: torchscript"
+    )
+    parser.add_argument("--check", action="store_true", help="compare the answer with tail(head(x)) in this process")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(arguments: Namespace) -> int:
+    model = load(arguments.file)
+    conditions = _conditions(model, arguments)
+    cut = _chosen_cut(model, arguments, conditions)
+    if arguments.repeat < 1 or arguments.threads < 1:
+        raise CicError(f"--repeat {arguments.repeat} and --threads {arguments.threads} must be at least 1")
+    patience_s = seconds(arguments.timeout, "--timeout")
+    # Only now, as it imports torch, which takes seconds.
+    from cic.runtime.bundle_check import check_bundle
+    from cic.runtime.session import Session
+
+    check_bundle(model, arguments.directory, [cut.id])
+    args, kwargs = _read_call(model, arguments.inputs)
+    _tell(f"loading {cut.id}")
+    with Session(
+        arguments.directory,
+        cut,
+        conditions,
+        threads=arguments.threads,
+        patience_s=patience_s,
+        format_name=arguments.format,
+    ) as session:
+        inputs = session.flatten(args, kwargs)
+        _tell("warming up")
+        session.warm_up(inputs)
+        timings = []
+        for number in range(1, arguments.repeat + 1):
+            _tell(f"run {number} of {arguments.repeat}")
+            answer, timing = session.infer(inputs)
+            timings.append(timing)
+        error = session.error_against_one_process(inputs, answer) if arguments.check else None
+    _report(arguments, cut, conditions, timings, error)
+    if error is not None and not error <= TOLERANCE:
+        raise CicError(
+            f"{cut.id}: the answer over the link differs from tail(head(x)) by {error:.2e}, allowed is {TOLERANCE:g}"
+        )
+    return 0
+
+
+def _conditions(model: SplittingModel, arguments: Namespace) -> Conditions:
+    usual = model.default_conditions(bits_per_second(arguments.bandwidth))
+    return Conditions(
+        usual.uplink_bps,
+        usual.downlink_bps if arguments.downlink is None else bits_per_second(arguments.downlink, "downlink"),
+        usual.rtt_s if arguments.rtt is None else seconds(arguments.rtt, "rtt"),
+    )
+
+
+def _chosen_cut(model: SplittingModel, arguments: Namespace, conditions: Conditions) -> Cut:
+    if arguments.cut is None:
+        # Of the cuts in the table, since a cut that was computed on the spot is not on the disk.
+        return model.best_of_table(conditions)
+    if arguments.cut not in model.cut_by_id:
+        raise DecisionError(f"{arguments.file} has no cut {arguments.cut!r}; it has {', '.join(model.cut_by_id)}")
+    return model.cut_by_id[arguments.cut]
+
+
+def _read_call(model: SplittingModel, texts: Sequence[str]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    from cic.example_inputs import make_inputs
+
+    described = model.graph()["inputs"]
+    if not texts:
+        return make_inputs(described)
+    if len(texts) == 1 and (texts[0] == "photo" or texts[0].lower().endswith(PICTURES)):
+        from cic.runtime.photo import read_photo
+
+        return (
+            read_photo(None if texts[0] == "photo" else texts[0], [tensor["shape"] for tensor in described["tensors"]]),
+        ), {}
+    return read_inputs(texts)
+
+
+def _report(arguments: Namespace, cut: Cut, conditions: Conditions, timings: Sequence[Timing], error: float | None) -> None:
+    from statistics import median
+
+    parts = ("device_s", "uplink_s", "server_s", "downlink_s", "rtt_s")
+    predicted = {**dict(zip(parts, cut.terms(conditions), strict=True)), "latency_s": cut.latency_s(conditions)}
+    measured = {part: median(getattr(timing, part) for timing in timings) for part in (*parts, "latency_s")}
+    if arguments.json:
+        document = {
+            "cut": cut.id,
+            "conditions": {name: getattr(conditions, name) for name in conditions.__slots__},
+            "upload_bytes": cut.upload_bytes,
+            "download_bytes": cut.download_bytes,
+            "predicted": predicted,
+            "measured": measured,
+            "latencies_s": [timing.latency_s for timing in timings],
+            "sent_bytes": timings[-1].sent_bytes,
+            "received_bytes": timings[-1].received_bytes,
+            "relative_error": error,
+        }
+        print(json.dumps(document, indent=1))
+        return
+    rows = [
+        [name.removesuffix("_s"), show_seconds(predicted[name]), show_seconds(measured[name])] for name in (*parts, "latency_s")
+    ]
+    title = (
+        f"{cut.id} at {show_bandwidth(conditions.uplink_bps)}, sends {show_bytes(timings[-1].sent_bytes)}; "
+        f"median of {len(timings)}"
+    )
+    print_table(("", "predicted", "measured here"), rows, title=title, left=("",))
+    if error is not None:
+        print(f"the answer equals tail(head(x)) in one process; relative error {error:.1e}")
+
+
+def _tell(what: str) -> None:
+    print(what, file=sys.stderr)

@@ -1,0 +1,165 @@
+"""show: print a splitting model's cuts and break points, or draw them; needs nothing but Python."""
+
+from __future__ import annotations
+
+import json
+
+from cic.artifact import load
+from cic.commands.document import SIDES, solver_document
+from cic.commands.table import print_table
+from cic.units import show_bandwidth, show_bytes, show_seconds
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+    from cic.splitting_model import SplittingModel
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", help="a splitting model, such as model.cic")
+    parser.add_argument("--json", action="store_true", help="print all that a solver needs to recompute the optimum, as JSON")
+    parser.add_argument("--ops", action="store_true", help="list ops and tensors, too")
+    parser.add_argument("--emitted", metavar="DIR", help="say which cuts this emitted directory holds")
+    parser.add_argument("--picture", metavar="IMAGE", help="draw latency against bandwidth to a .png, .svg or .pdf file")
+
+
+def run(arguments: Namespace) -> int:
+    model = load(arguments.file)
+    emitted = _emitted_cuts(model, arguments.emitted) if arguments.emitted else None
+    if arguments.picture:
+        from cic.report import latency_picture
+
+        latency_picture(model, arguments.picture)
+    if arguments.json:
+        document = solver_document(model)
+        if emitted is not None:
+            document["emitted"] = sorted(emitted)
+        print(json.dumps(document, indent=1))
+        return 0
+    print_cuts(model, emitted)
+    print()
+    print_break_points(model)
+    print()
+    _print_provenance(model)
+    if arguments.ops:
+        print()
+        _print_ops(model)
+        print()
+        _print_tensors(model)
+    if arguments.picture:
+        print(f"\ndrew {arguments.picture}")
+    return 0
+
+
+def print_cuts(model: SplittingModel, emitted: set[str] | None = None) -> None:
+    """One line a cut: what it costs and where it is best under the default conditions."""
+    columns = ["cut", "ops on device", "device", "server", "up", "down", "best at"]
+    total = len(model.graph()["ops"])
+    rows = [
+        [
+            cut.id,
+            f"{len(cut.device_ops)} of {total}",
+            _milliseconds(cut.device_ns),
+            _milliseconds(cut.server_ns),
+            show_bytes(cut.upload_bytes),
+            show_bytes(cut.download_bytes),
+            _where_best(model, index),
+        ]
+        for index, cut in enumerate(model.cuts)
+    ]
+    if emitted is not None:
+        columns.append("emitted")
+        rows = [[*row, "yes" if row[0] in emitted else "no"] for row in rows]
+    print_table(columns, rows, title=f"{model.name}: every cut that can be optimal", left=("cut", "best at", "emitted"))
+
+
+def print_break_points(model: SplittingModel) -> None:
+    """One line a break point under the default conditions."""
+    given = f"round trip {show_seconds(model.default_rtt_s)}, downlink {model.default_downlink_ratio:g} x uplink"
+    if not model.break_points:
+        print(f"No break point: {model.cuts[model.best_between[0]].id} is best at every uplink ({given})")
+        return
+    rows = [
+        [show_bandwidth(point), model.cuts[below].id, model.cuts[above].id]
+        for point, below, above in zip(model.break_points, model.best_between, model.best_between[1:], strict=False)
+    ]
+    print_table(
+        ("uplink", "best below", "best above"), rows, title=f"Break points ({given})", left=("best below", "best above")
+    )
+
+
+def _where_best(model: SplittingModel, index: int) -> str:
+    edges = [model.box.uplink_bps[0], *model.break_points, model.box.uplink_bps[1]]
+    where = [
+        f"{show_bandwidth(low)} to {show_bandwidth(high)}"
+        for low, high, best in zip(edges, edges[1:], model.best_between, strict=False)
+        if best == index
+    ]
+    return ", ".join(where) or "other conditions"
+
+
+def _print_provenance(model: SplittingModel) -> None:
+    information, proof, box = model.information, model.proof, model.box
+    print(f"Compiled {information['date']} by CIC {information['cic']} with torch {information['torch']}")
+    for side in ("device", "server"):
+        machine = information[side]
+        origin = machine.get("source") or machine.get("date") or "own figures"
+        print(f"{side.capitalize()}: {machine['name']} ({machine['kind']}; {origin})")
+    print(
+        f"Graph {information['graph_digest'][:12]}: {information['traced_nodes']} nodes in {information['ops']} ops, "
+        f"compressed to {information['compressed_ops']} (exact for op times within {information['uncertainty']:.0%})"
+    )
+    print(
+        f"Box: uplink {' to '.join(map(show_bandwidth, box.uplink_bps))}, "
+        f"round trip {' to '.join(map(show_seconds, box.rtt_s))}, "
+        f"downlink {box.downlink_ratio[0]:g} to {box.downlink_ratio[1]:g} x uplink, "
+        f"device x {box.device_slowdown[0]:g} to {box.device_slowdown[1]:g}, "
+        f"server x {box.server_slowdown[0]:g} to {box.server_slowdown[1]:g}"
+    )
+    if proof["complete"]:
+        print(
+            f"Proof: at each of the {len(proof['rays'])} corners of the lower envelope a minimum cut was compared with it "
+            f"({proof['solves']} solved, largest gap {proof['gap']:g}): no other cut is faster anywhere in the box"
+        )
+    else:
+        print(f"Proof: not complete; {proof['solves']} minimum cuts were solved before the search was stopped")
+
+
+def _print_ops(model: SplittingModel) -> None:
+    rows = [
+        [
+            op["name"],
+            "+".join(op["kinds"]),
+            _milliseconds(op["device_ns"]),
+            _milliseconds(op["server_ns"]),
+            SIDES[op["pinned"]] or "",
+        ]
+        for op in model.graph()["ops"]
+    ]
+    print_table(("op", "kinds", "device", "server", "pinned"), rows, title="Ops", left=("op", "kinds", "pinned"))
+
+
+def _print_tensors(model: SplittingModel) -> None:
+    graph = model.graph()
+    rows = [
+        [
+            tensor["name"],
+            "model input" if tensor["producer"] < 0 else graph["ops"][tensor["producer"]]["name"],
+            f"{tensor['dtype']} {'x'.join(map(str, tensor['shape']))}",
+            show_bytes(tensor["wire_bytes"]),
+            "" if tensor["may_cross"] else "stays on the device",
+        ]
+        for tensor in graph["tensors"]
+    ]
+    print_table(("tensor", "made by", "type", "on the wire", ""), rows, title="Tensors", left=("tensor", "made by", "type", ""))
+
+
+def _milliseconds(time_ns: int) -> str:
+    return f"{time_ns / 1e6:.3f} ms" if time_ns < 100_000_000 else f"{time_ns / 1e6:.0f} ms"
+
+
+def _emitted_cuts(model: SplittingModel, directory: str) -> set[str]:
+    from cic.runtime.bundle_check import emitted_cuts
+
+    return emitted_cuts(model, directory)

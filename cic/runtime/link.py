@@ -1,0 +1,150 @@
+"""Frames over a socket, at the pace of a slower network.
+
+A frame is eight bytes (the mark "CIC1" and a little-endian 32-bit length) and that many bytes of payload. The sender
+shapes the traffic: tokens for bytes accrue at the bandwidth from the moment a frame begins, and a piece is handed to the
+socket once there are tokens for all of it. So a frame of n bytes never takes less than n * 8 / bandwidth seconds, a late
+wake-up is caught up with at the next piece, and idle time saves up nothing.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+import time
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+
+from cic.errors import LinkError
+
+Buffer = bytes | bytearray | memoryview
+
+MARK = b"CIC1"
+_HEADER = struct.Struct("<4sI")
+HEADER_BYTES = _HEADER.size
+LARGEST_FRAME_BYTES = 2**31
+# Pieces short enough to flow evenly, long enough for a sleep to be exact to a few per cent.
+_PIECE_S, _LARGEST_PIECE_BYTES = 0.005, 256 * 1024
+
+
+class Link:
+    """One end of a connection.
+
+    bandwidth_bps: pace of what this end sends; None: as fast as it goes.
+    delay_s: time on the way, spent before the first byte of each frame.
+    patience_s: how long the other side may be silent within a frame, or not take what is sent.
+    largest_bytes: longer frames are refused, unread.
+    """
+
+    def __init__(
+        self,
+        connection: socket.socket,
+        *,
+        bandwidth_bps: float | None = None,
+        delay_s: float = 0.0,
+        patience_s: float = 60.0,
+        largest_bytes: int = LARGEST_FRAME_BYTES,
+    ) -> None:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._connection = connection
+        self._bytes_per_s = None if bandwidth_bps is None else bandwidth_bps / 8
+        self._delay_s = delay_s
+        self._patience_s = patience_s
+        self._largest_bytes = largest_bytes
+
+    def send(self, buffers: Sequence[Buffer], *, shaped: bool = True) -> int:
+        """Send one frame made of `buffers` and return its size in bytes. With `shaped` false, at full speed, undelayed.
+
+        Raises LinkError when the frame is too long, or the other side is gone or takes nothing for `patience_s`.
+        """
+        size = sum(memoryview(buffer).nbytes for buffer in buffers)
+        if size > self._largest_bytes:
+            raise LinkError(f"a message of {size} bytes is to be sent, a frame holds at most {self._largest_bytes}")
+        pace = _Pace(self._bytes_per_s, self._delay_s) if shaped else _Pace(None, 0.0)
+        self._connection.settimeout(self._patience_s)
+        try:
+            for buffer in (_HEADER.pack(MARK, size), *buffers):
+                for piece in pace.pieces(memoryview(buffer).cast("B")):
+                    self._connection.sendall(piece)
+        except TimeoutError as error:
+            raise LinkError(f"the other side took nothing for {self._patience_s:g} s") from error
+        except OSError as error:
+            raise LinkError(f"the connection broke while sending {size} bytes: {error}") from error
+        return HEADER_BYTES + size
+
+    def receive(self, *, wait_s: float | None = None) -> bytearray:
+        """Receive the payload of one frame, waiting up to `wait_s` for its first byte (None: as long as it takes).
+
+        Raises LinkError for a frame that does not begin, does not end, is too long, or is no frame.
+        """
+        header = bytearray(HEADER_BYTES)
+        self._fill(memoryview(header)[:1], wait_s, "a frame", 0, HEADER_BYTES)
+        self._fill(memoryview(header)[1:], self._patience_s, "the head of a frame", 1, HEADER_BYTES)
+        mark, size = _HEADER.unpack(header)
+        if mark != MARK:
+            raise LinkError(f"the other side sent {bytes(mark)!r} where a frame begins with {MARK!r}; it speaks something else")
+        if size > self._largest_bytes:
+            raise LinkError(f"the other side announced a frame of {size} bytes, at most {self._largest_bytes} are accepted")
+        payload = bytearray(size)
+        self._fill(memoryview(payload), self._patience_s, "a frame", 0, size)
+        return payload
+
+    def close(self) -> None:
+        """Close the connection; the other side sees its end."""
+        self._connection.close()
+
+    def __enter__(self) -> Link:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def _fill(self, room: memoryview, patience_s: float | None, what: str, already: int, total: int) -> None:
+        got = 0
+        self._connection.settimeout(patience_s)
+        while got < len(room):
+            try:
+                count = self._connection.recv_into(room[got:])
+            except TimeoutError as error:
+                raise LinkError(
+                    f"nothing came for {patience_s:g} s while waiting for {what}, {already + got} of {total} bytes are here"
+                ) from error
+            except OSError as error:
+                raise LinkError(f"the connection broke after {already + got} of {total} bytes of {what}: {error}") from error
+            if count == 0:
+                if already + got == 0:
+                    raise ClosedError("the other side closed the connection")
+                raise LinkError(f"the connection was closed after {already + got} of {total} bytes of {what}")
+            got += count
+
+
+class ClosedError(LinkError):
+    """The other side closed the connection between two frames, which is how a conversation ends."""
+
+
+class _Pace:
+    """The tokens of one frame: bytes may be sent once they have accrued, which begins after the delay."""
+
+    def __init__(self, bytes_per_s: float | None, delay_s: float) -> None:
+        self._bytes_per_s = bytes_per_s
+        self._began = time.perf_counter() + delay_s
+        self._spent = 0
+
+    def pieces(self, buffer: memoryview) -> Iterator[memoryview]:
+        """Yield the buffer piece by piece, each when there are tokens for all of it."""
+        if self._bytes_per_s is None:
+            _sleep_until(self._began)
+            yield buffer
+            return
+        length = max(1, min(_LARGEST_PIECE_BYTES, int(self._bytes_per_s * _PIECE_S)))
+        for start in range(0, len(buffer), length):
+            piece = buffer[start : start + length]
+            self._spent += len(piece)
+            _sleep_until(self._began + self._spent / self._bytes_per_s)
+            yield piece
+
+
+def _sleep_until(moment: float) -> None:
+    """Wait for a moment of time.perf_counter()."""
+    early_s = moment - time.perf_counter()
+    if early_s > 0:
+        time.sleep(early_s)

@@ -1,0 +1,82 @@
+"""The tail's process as seen by the one that starts it."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from cic.errors import LinkError
+
+_SECONDS_TO_END = 5.0
+# Loading torch and packing a large tail takes longer than any silence on a link.
+_SECONDS_TO_START = 120.0
+
+
+class ServerProcess:
+    """`python -m cic.runtime.tail_process` for one cut; `stop` it when done.
+
+    downlink_bps, delay_s: how it paces what it sends. patience_s: see `cic.runtime.link.Link`.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        cut_id: str,
+        format_name: str,
+        threads: int,
+        downlink_bps: float,
+        delay_s: float,
+        patience_s: float,
+    ) -> None:
+        command = [sys.executable, "-m", "cic.runtime.tail_process"]
+        command += ["--directory", str(directory), "--cut", cut_id, "--format", format_name, "--threads", str(threads)]
+        command += ["--downlink-bps", repr(downlink_bps), "--delay-s", repr(delay_s), "--patience-s", repr(patience_s)]
+        package_root = str(Path(__file__).resolve().parents[2])
+        search_path = os.pathsep.join(filter(None, (package_root, os.environ.get("PYTHONPATH"))))
+        environment = {**os.environ, "PYTHONPATH": search_path, "OMP_NUM_THREADS": str(threads)}
+        # A file instead of a pipe: nobody reads it while the process runs, and a full pipe would stop it.
+        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed by stop()
+        self._process = subprocess.Popen(
+            command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._errors, text=True
+        )
+
+    def port(self) -> int:
+        """The port it listens on, once its tail is loaded. Raises LinkError if it ends or says nothing for too long."""
+        assert self._process.stdout is not None
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._process.stdout, selectors.EVENT_READ)
+            if not selector.select(_SECONDS_TO_START):
+                raise LinkError(f"the server's process did not start within {_SECONDS_TO_START:g} s")
+        word, _, number = self._process.stdout.readline().strip().partition(" ")
+        if word == "port" and number.isdigit():
+            return int(number)
+        raise LinkError(f"the server's process did not start: {self.last_words() or 'it said nothing'}")
+
+    def last_words(self) -> str:
+        """The last line it wrote on stderr if it has ended or is about to, else nothing."""
+        deadline = time.monotonic() + 1.0
+        while self._process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+        if self._process.poll() is None:
+            return ""
+        self._errors.seek(0)
+        lines = self._errors.read().strip().splitlines()
+        return lines[-1] if lines else f"nothing, and ended with code {self._process.returncode}"
+
+    def stop(self, *, connected: bool) -> None:
+        """End the process. Once `connected` it ends by itself when its connection is closed, which is given some time."""
+        try:
+            if not connected:
+                self._process.terminate()
+            self._process.wait(_SECONDS_TO_END)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+        self._errors.close()

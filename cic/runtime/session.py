@@ -1,0 +1,196 @@
+"""The device's side: run the head, send what crosses, receive the answer, put the model's own output together."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import torch
+
+from cic.conditions import Conditions
+from cic.errors import ArtifactError, LinkError
+from cic.runtime.link import Link
+from cic.runtime.server_process import ServerProcess
+from cic.runtime.wire import Message, decode, encode
+from cic.splitting_model import Cut
+from codegen.equivalence import relative_error
+from codegen.errors import CodegenError
+from codegen.loading import LoadedCut, load_cut
+from codegen.structure import flatten_like
+
+# TorchScript rewrites a program in its first runs.
+_REHEARSALS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Seconds of one inference; the five parts add up to `latency_s`.
+
+    device_s: head, packing and unpacking. uplink_s, downlink_s: bytes on their way. server_s: tail, packing and unpacking.
+    rtt_s: the delay both ways. sent_bytes, received_bytes: frames, headers included.
+    """
+
+    device_s: float
+    uplink_s: float
+    server_s: float
+    downlink_s: float
+    rtt_s: float
+    latency_s: float
+    sent_bytes: int
+    received_bytes: int
+
+
+class Session:
+    """A cut at work between this process and one it starts, under given conditions; use it in a `with` statement.
+
+    A cut that keeps everything on the device starts no process. Slowdowns in the conditions are not imitated.
+
+    Raises (from the constructor):
+        ArtifactError: the directory is no emitted model, lacks the cut, or a file is damaged.
+        LinkError: the server's process does not start or cannot be reached.
+    """
+
+    def __init__(
+        self,
+        directory: str | Path,
+        cut: Cut,
+        conditions: Conditions,
+        *,
+        threads: int = 1,
+        patience_s: float = 60.0,
+        format_name: str = "torchscript",
+    ) -> None:
+        self._directory, self._cut_id, self._format = Path(directory), cut.id, format_name
+        self._conditions, self._patience_s = conditions, patience_s
+        self._link: Link | None = None
+        self._server: ServerProcess | None = None
+        self._number = 0
+        torch.set_num_threads(threads)
+        delay_s = conditions.rtt_s / 2
+        try:
+            if cut.offloads:
+                self._server = ServerProcess(
+                    self._directory, cut.id, format_name, threads, conditions.downlink_bps, delay_s, patience_s
+                )
+            # The head is loaded while the other process starts.
+            self._head = self._load("head")
+            if self._server is not None:
+                self._link = Link(
+                    _connect(self._server.port(), patience_s),
+                    bandwidth_bps=conditions.uplink_bps,
+                    delay_s=delay_s,
+                    patience_s=patience_s,
+                )
+        except BaseException:
+            self.close()
+            raise
+
+    def flatten(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[torch.Tensor]:
+        """The tensors of a call, in the head's order. Raises ArtifactError if the cut was not emitted for such a call."""
+        try:
+            return self._head.flatten_inputs(*args, **kwargs)
+        except CodegenError as error:
+            raise ArtifactError(f"{self._directory}: {error}") from error
+
+    def warm_up(self, inputs: Sequence[torch.Tensor]) -> None:
+        """Run both halves a few times, over an unshaped link. Raises as `infer`."""
+        for _ in range(_REHEARSALS):
+            results = self._run_head(inputs)
+            if self._link is not None:
+                self._exchange("rehearse", results)
+
+    def infer(self, inputs: Sequence[torch.Tensor]) -> tuple[Any, Timing]:
+        """The model's answer and where the time went.
+
+        Raises:
+            LinkError: the server is gone, silent, or answers nonsense. ArtifactError: inputs of another shape or type.
+        """
+        began = time.perf_counter()
+        results = self._run_head(inputs)
+        if self._link is None:
+            answer = self._head.assemble(results, ())
+            latency_s = time.perf_counter() - began
+            return answer, Timing(latency_s, 0.0, 0.0, 0.0, 0.0, latency_s, 0, 0)
+        reply, sending_s, waiting_s, sent_bytes, received_bytes = self._exchange("run", results)
+        answer = self._head.assemble(results, reply.tensors)
+        latency_s = time.perf_counter() - began
+        rtt_s = self._conditions.rtt_s
+        return answer, Timing(
+            device_s=latency_s - sending_s - waiting_s,
+            uplink_s=sending_s - rtt_s / 2,
+            server_s=reply.seconds,
+            downlink_s=waiting_s - reply.seconds - rtt_s / 2,
+            rtt_s=rtt_s,
+            latency_s=latency_s,
+            sent_bytes=sent_bytes,
+            received_bytes=received_bytes,
+        )
+
+    def error_against_one_process(self, inputs: Sequence[torch.Tensor], answer: Any) -> float:
+        """Greatest relative error of `answer` against tail(head(inputs)) without any link."""
+        both = self._load(None)
+        results = both.run_head_flat(inputs)
+        returned = both.run_tail_flat(results[: len(both.crossing)])
+        halves = {"head": results, "tail": returned}
+        whole = [halves[source.half][source.position] for source in both.record.outputs]
+        flat = flatten_like(both.manifest.output_structure, answer)
+        return max((relative_error(ours, theirs) for ours, theirs in zip(flat, whole, strict=True)), default=0.0)
+
+    def close(self) -> None:
+        """Close the connection and end the server's process."""
+        if self._link is not None:
+            self._link.close()
+        if self._server is not None:
+            self._server.stop(connected=self._link is not None)
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def _load(self, half: Any) -> LoadedCut:
+        try:
+            return load_cut(self._directory, self._cut_id, half=half, format_name=self._format)
+        except CodegenError as error:
+            raise ArtifactError(str(error)) from error
+
+    def _run_head(self, inputs: Sequence[torch.Tensor]) -> tuple[torch.Tensor, ...]:
+        try:
+            return self._head.run_head_flat(inputs)
+        except CodegenError as error:
+            raise ArtifactError(f"{self._directory}: {error}") from error
+
+    def _exchange(self, kind: Any, results: Sequence[torch.Tensor]) -> tuple[Message, float, float, int, int]:
+        """Send the crossing tensors, receive the answer: (reply, s sending, s waiting, bytes sent, bytes received)."""
+        assert self._link is not None and self._server is not None
+        self._number += 1
+        crossing = tuple(results[: len(self._head.crossing)])
+        buffers = encode(Message(kind, self._number, crossing))
+        try:
+            began = time.perf_counter()
+            sent_bytes = self._link.send(buffers, shaped=kind == "run")
+            sent = time.perf_counter()
+            payload = self._link.receive(wait_s=self._patience_s + self._conditions.rtt_s)
+            received = time.perf_counter()
+        except LinkError as error:
+            told = self._server.last_words()
+            raise LinkError(f"{error}; the server's process said: {told}" if told else str(error)) from error
+        reply = decode(payload, self._head.returned)
+        if reply.kind == "failure":
+            raise LinkError(f"the tail of {self._cut_id} failed on the server: {reply.text}")
+        if reply.kind != "answer" or reply.number != self._number:
+            raise LinkError(f"request {self._number} was answered by a message of kind {reply.kind!r} to number {reply.number}")
+        return reply, sent - began, received - sent, sent_bytes, len(payload)
+
+
+def _connect(port: int, patience_s: float) -> socket.socket:
+    try:
+        return socket.create_connection(("127.0.0.1", port), timeout=patience_s)
+    except OSError as error:
+        raise LinkError(f"the server's process does not answer on port {port}: {error}") from error
