@@ -134,8 +134,9 @@ def weights_inside(rng: random.Random, box: PriceBox) -> tuple[Fraction, ...]:
 
     def inside(bounds: tuple[Fraction, Fraction]) -> Fraction:
         low, high = bounds
-        share = rng.choice([Fraction(0), Fraction(1), Fraction(rng.randint(0, 1000), 1000)])
-        return low + (high - low) * share
+        # Evenly in the logarithm: in a range over many decades an even draw would only ever see the top one.
+        between = Fraction(float(low) * (float(high) / float(low)) ** rng.random())
+        return rng.choice([low, high, *[min(max(between, low), high)] * 3])
 
     upload = inside(box.upload)
     offload = Fraction(rng.choice([0, 1, 1000, 10**7]))

@@ -33,7 +33,7 @@ def any_problem(rng: random.Random, most_ops: int) -> Problem:
     if rng.random() < 0.2:
         return to_problem(network_shaped(rng, rng.randint(3, 2 * most_ops)))
     make = rng.choice([small_problem, small_chain])
-    return to_problem(make(rng, most_ops, amounts=AMOUNTS, stuck=rng.choice([0, 0.05, 0.25])))
+    return to_problem(make(rng, most_ops, amounts=AMOUNTS, stuck=rng.choice([0, 0.05, 0.5])))
 
 
 def is_exact(problem: Problem, bounds: Bounds, rules: Mapping[str, Rule], rng: random.Random, merged: Counter[str]) -> bool:
@@ -126,20 +126,18 @@ def break_condition(name: str, source_line: str, replacement: str) -> Rule:
         ("heavy", "int(problem.download_bytes[op]))\n\n\ndef _head", "0)\n\n\ndef _head"),
         ("heavy", "server_ns = int(problem.server_ns[op]) * (1 + bounds.uncertainty)", "server_ns = 0"),
         ("heavy", "device_ns = int(problem.device_ns[op]) * (1 + bounds.uncertainty)", "device_ns = 0"),
-        ("heavy", "for device, server, upload, download in bounds.corners()", "for device, server, upload, download in [next(bounds.corners())]"),
-        ("block", "_fewest_bytes(problem, tensors, before, gate) ==", "0 *"),
+        ("heavy", "in bounds.corners()", "in [next(bounds.corners())]"),
+        ("block", "return _fewest_bytes(problem, inside, before, gate) ==", "return True or 0 =="),
         ("block", "bounds.device_is_never_faster(device, server)", "True"),
         ("block", "if any(not wires.readers_of[op] for op in inner):", "if False:"),
         ("block", "problem.download_bytes[inner].any() or ", ""),
     ],
 )  # fmt: skip
 def test_a_rule_with_a_condition_left_out_is_caught(name: str, source_line: str, replacement: str) -> None:
-    if name == "block" and "_fewest_bytes" in source_line:
-        source_line, replacement = "return _fewest_bytes(problem, inside, before, gate) ==", "return True or 0 =="
     mutant = break_condition(name, source_line, replacement)
     for seed in range(30):
         try:
-            wrong, _ = exercise({name: mutant}, 100, 100 + seed, Fraction(0), most_ops=6)
+            wrong, _ = exercise({name: mutant}, 100, 100 + seed, Fraction(0), most_ops=20 if name == "block" else 6)
         except (AssertionError, NotExactError, MincutError):
             return  # it merged what does not belong together so plainly that the checks notice
         if wrong:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -87,7 +88,7 @@ def test_one_dimension_gives_nested_sets_when_the_device_is_never_faster() -> No
         )
         found = envelope(to_problem(slower), PriceBox(one, one, (Fraction(1, 10), Fraction(10**5)), one))
         sides = sorted(found.placements, key=lambda side: side.sum())
-        assert all((~small | large).all() for small, large in zip(sides, sides[1:], strict=False))
+        assert all((~small | large).all() for small, large in pairwise(sides))
 
 
 def test_a_spent_budget_is_said_aloud() -> None:
