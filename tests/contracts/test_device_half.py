@@ -1,0 +1,85 @@
+"""What runs on the device needs the standard library alone."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+import cic
+from tests.contracts.source_files import ROOT
+
+BLOCKED = ("torch", "torchvision", "numba", "numpy", "networkx", "onnx", "onnxruntime", "scipy", "rich", "matplotlib", "PIL")
+
+BLOCKER = f"""
+import sys
+
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {BLOCKED!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}} (blocked)", name=name)
+
+sys.meta_path.insert(0, Blocker())
+"""
+
+
+@pytest.fixture(scope="module")
+def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A splitting model that was compiled with everything at hand."""
+    path = tmp_path_factory.mktemp("device") / "model.cic"
+    network = nn.Sequential(nn.Conv2d(3, 64, 3, 2), nn.ReLU(), nn.Conv2d(64, 8, 3, 2), nn.Flatten(), nn.Linear(8 * 15 * 15, 10))
+    cic.compile(network, (torch.zeros(1, 3, 64, 64),), device="raspberry-pi-4", server="epyc-7742").save(path)
+    return path
+
+
+def run(code: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", BLOCKER + code, *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+
+
+def test_the_blocker_blocks() -> None:
+    for name in BLOCKED:
+        assert "(blocked)" in run(f"import {name}").stderr
+
+
+def test_load_and_decide_with_everything_else_blocked(model_file: Path) -> None:
+    result = run("import cic; print(cic.load(sys.argv[1]).decide('20Mbps'))", model_file)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.strip() == repr(cic.load(model_file).decide("20Mbps"))
+
+
+def test_every_question_to_a_decision_with_everything_else_blocked(model_file: Path) -> None:
+    code = """
+import cic
+model = cic.load(sys.argv[1])
+for decision in (
+    model.decide(20e6),
+    model.decide("20Mbps", rtt="40ms", downlink="50Mbps", device_slowdown=1.3, server_slowdown=4),
+    model.decide("1kbps"),
+):
+    print(decision.cut_id, decision.latency_s, decision.terms, decision.crossing, decision.device_ops, decision.why)
+"""
+    result = run(code, model_file)
+    assert result.returncode == 0, result.stderr
+    assert len(result.stdout.splitlines()) == 3
+
+
+def test_the_decide_command_with_everything_else_blocked(model_file: Path) -> None:
+    code = "from cic.cli import main; sys.exit(main(['decide', sys.argv[1], '20Mbps']))"
+    result = run(code, model_file)
+    assert result.returncode == 0, result.stderr
+    assert cic.load(model_file).decide("20Mbps").cut_id in result.stdout
+
+
+def test_importing_cic_loads_nothing_from_outside_the_standard_library() -> None:
+    code = """
+before = set(sys.modules)
+import cic
+outside = {name.partition(".")[0] for name in set(sys.modules) - before} - set(sys.stdlib_module_names) - {"cic"}
+print(sorted(outside))
+"""
+    assert run(code).stdout.strip() == "[]"

@@ -1,0 +1,54 @@
+"""What the README says is so: its quick start runs, its map is the tree, its commands exist."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from cic.cli import main
+from docs.file_map import with_map
+from tests.contracts.source_files import ROOT
+
+README = ROOT.joinpath("README.md").read_text(encoding="utf-8")
+
+
+def quick_start() -> str:
+    blocks = re.findall(r"^```python\n(.*?)^```", README, flags=re.M | re.S)
+    assert blocks, "README.md has no python block"
+    return blocks[0]
+
+
+def test_the_quick_start_runs(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    result = subprocess.run(
+        [sys.executable, "-c", quick_start()], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.splitlines()[-1] == "True"
+
+
+def test_the_quick_start_is_quick() -> None:
+    assert len([line for line in quick_start().splitlines() if line.strip()]) <= 15
+
+
+def test_the_file_map_is_the_tree() -> None:
+    assert with_map(README) == README, "the file map in README.md is out of date: run `make map`"
+
+
+def test_the_make_targets_exist() -> None:
+    makefile = ROOT.joinpath("Makefile").read_text(encoding="utf-8")
+    for target in set(re.findall(r"`make (\w+)`|^make (\w+)", README, flags=re.M)):
+        assert re.search(rf"^{''.join(target)}:", makefile, flags=re.M), f"make {target} is in README.md, not in the Makefile"
+
+
+def test_the_commands_exist(capsys) -> None:
+    named = set(re.findall(r"^cic (\w+)", README, flags=re.M))
+    assert {"machines", "profile", "compile", "decide", "emit", "show", "run"} <= named
+    for command in named:
+        try:
+            main([command, "--help"])
+        except SystemExit as stop:
+            assert stop.code == 0, f"cic {command} is in README.md, but is no command"
