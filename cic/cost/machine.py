@@ -16,9 +16,10 @@ class Machine:
     """Achievable (not peak) figures of one machine running one kind of inference software.
 
     name: as listed in the catalogue, or yours.
-    flops_per_s: floating point operations a second in large convolutions; multiply and add counted separately.
-    memory_bytes_per_s: bytes a second in operators that do little arithmetic.
-    op_overhead_s: time of an operator that has nothing to do.
+    flops_per_s: floating point operations a second in ops of about 100 flops a byte, such as 3x3 convolutions; multiply
+        and add counted separately. The prediction lets the rate fall for leaner ops (see `cic.cost.roofline`).
+    memory_bytes_per_s: bytes a second in ops that do little arithmetic.
+    op_overhead_s: time of an op that has nothing to do.
     threads: how many the figures were taken with; 0 where the word has no meaning (a GPU) or is not known.
     fit_error: median relative error against the published latencies the figures were fitted to, or None.
     source: where the figures come from.

@@ -1,19 +1,23 @@
 """Measured op times: what `cic profile` does, on the machine it runs on. Needs torch and numpy.
 
-What is measured, and why not simply each op. On one core of a server, torch 2.13, four networks were cut at 19 places
-each, and the sums of op times compared with the measured time of the real heads (median over the cuts, then worst tail):
+What is measured, and why not simply each op. benchmarks/profile_accuracy.py cuts networks at places a profile has not
+seen and compares sums of op times with the measured heads and tails (relative error, median and worst over 11 cuts; one
+core of a busy server, torch 2.13):
 
-                        op times measured alone   the same, scaled to the whole   explained from every other half
-    ResNet-50           head 42 %   tail 30 %     head 24 %   tail 40 %           head 1.5 %   tail 6 %
-    MobileNetV3-Large   head 67 %   tail 35 %     head 27 %   tail 53 %           head 1.9 %   tail 10 %
-    GoogLeNet           head 51 %   tail 32 %     head 32 %   tail 43 %           head 2.1 %   tail 9 %
-    DenseNet-121        ...
+                          ops measured alone      the same scaled         as priced here
+                                                  to the whole
+    ResNet-50      head   32 %, worst 70 %        23 %, worst 58 %        1.0 %, worst  4 %
+                   tail   21 %, worst 34 %        26 %, worst 39 %        1.9 %, worst  4 %
+    MobileNetV3    head   35 %, worst 69 %        25 %, worst 56 %        3.4 %, worst 18 %
+       Large       tail   29 %, worst 64 %        34 %, worst 66 %        2.9 %, worst 24 %
+    GoogLeNet      head   31 %, worst 97 %        21 %, worst 81 %        1.8 %, worst 13 %
+                   tail   17 %, worst 33 %        23 %, worst 39 %        1.2 %, worst 10 %
 
-Alone, an op converts its tensors into and out of the blocked layout that convolutions work in; inside a network only the
-first and the last do. The bias grows with the tensors, so it makes early ops far too dear (the first convolution of
-ResNet-50 seems to take 6 ms; the head that holds it and a pooling takes 2), and scaling everything alike cannot mend it.
-So a number of real heads and tails are measured too, and `cic.cost.attribution` finds the op times that explain them.
-A head and its tail together take 1 to 6 % longer than the whole; that share is spread over the ops.
+Alone, an op converts its tensors into and out of the blocked layout that convolutions work in, or misses that layout
+altogether (the first pooling of ResNet-50 alone takes 4.4 ms, the head that ends with it 2.2 ms); inside a network only
+the first and the last op convert. The bias grows with the tensors, so it makes early ops far too dear, and one scale for
+all cannot mend it. So a number of real heads and tails are measured too, and `cic.cost.attribution` finds the op times
+that explain them. A head and its tail together take 1 to 3 % longer than the whole; that share is spread over the ops.
 """
 
 from __future__ import annotations

@@ -6,10 +6,11 @@ CACM 52(4), 2009, plus a constant for starting an op: an op is limited by arithm
 One thing the published latencies demand beyond that: the arithmetic rate a library reaches grows with the arithmetic
 intensity (flops a byte). 3x3 convolutions with many channels (about 150 flops a byte) run at two to three times the
 rate of pointwise ones (about 20), by Winograd transforms and reuse in registers. With a flat roof VGG-16 is
-over-estimated by 39 % in the median of 23 machines, and the worst model of a machine is off by 46 % on average; with
-the rate growing as the 0.45th power of intensity that becomes 12 % and 27 %, with the same three figures a machine. An
-exponent fitted for each machine gains little more (23 %). Depthwise convolutions, element-wise runs and fully connected
-layers need no rates of their own: they do so little arithmetic for each byte that the memory term prices them.
+over-estimated by 36 % in the median of 23 machines of the ncnn log, the worst model of a machine is off by 47 % on
+average, and models that were not fitted by 23 % in the median; with the rate growing as the 0.45th power of intensity,
+and the same three figures a machine, that becomes 10 %, 27 % and 17 %. Depthwise convolutions, element-wise runs and
+fully connected layers need no rates of their own: they do so little arithmetic for each byte that the memory term
+prices them.
 """
 
 from __future__ import annotations

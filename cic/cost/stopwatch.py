@@ -18,10 +18,11 @@ from torch import fx
 Run = Callable[[], object]
 
 # The profiling executor of TorchScript specialises in the first two runs.
-WARM_UP_RUNS = 3
+WARM_UP_RUNS = 2
 # One timed sample lasts at least this long, so that the clock's own time does not matter.
 SAMPLE_S = 200e-6
-FEWEST_SAMPLES = 7
+# Slow models take few samples, and their relative noise is small.
+FEWEST_SAMPLES = 3
 MOST_SAMPLES = 200
 
 

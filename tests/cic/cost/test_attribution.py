@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cic.cost.attribution import Half, attribute, halves_error
+from cic.cost.attribution import HALF_PRECISION, WHOLE_PRECISION, Half, attribute, halves_error
 
 ops = st.lists(st.tuples(st.floats(1e-4, 1e-1), st.floats(0.4, 3.0)), min_size=3, max_size=12)
 
@@ -18,6 +18,12 @@ def halves_of(times, positions):
     return [Half(row, float(np.dot(row, times))) for row in rows]
 
 
+def misfit(halves, whole, times):
+    sigmas = [HALF_PRECISION * half.seconds + WHOLE_PRECISION * whole.seconds for half in [*halves, whole]]
+    residuals = [np.dot(half.counts, times) - half.seconds for half in [*halves, whole]]
+    return sum((residual / sigma) ** 2 for residual, sigma in zip(residuals, sigmas, strict=True))
+
+
 @given(ops)
 @settings(max_examples=100, deadline=None)
 def test_halves_at_every_place_are_explained_whatever_the_bias(pairs):
@@ -28,8 +34,8 @@ def test_halves_at_every_place_are_explained_whatever_the_bias(pairs):
     found = attribute(halves, alone, whole)
     assert all(seconds >= 0 for seconds in found)
     scaled = [seconds * whole.seconds / sum(alone) for seconds in alone]
-    # Never worse than scaling, up to the precision that is claimed of a half.
-    assert halves_error(halves, found) <= halves_error(halves, scaled) + 0.005
+    # The search starts at the scaled times, where nothing is paid for leaving them: it can only explain better.
+    assert misfit(halves, whole, found) <= misfit(halves, whole, scaled) + 1e-6
     for half in halves:
         assert np.dot(half.counts, found) == pytest.approx(half.seconds, abs=0.02 * whole.seconds)
 
@@ -40,6 +46,12 @@ def test_without_halves_the_ops_are_scaled_to_the_whole(pairs):
     alone = [seconds for seconds, _ in pairs]
     whole = Half([1] * len(alone), 3 * sum(alone))
     assert attribute([], alone, whole) == pytest.approx([3 * seconds for seconds in alone], rel=1e-3)
+
+
+def test_the_error_is_the_median_over_halves():
+    halves = [Half([1, 0], 1.0), Half([0, 1], 2.0), Half([1, 1], 3.0)]
+    assert halves_error(halves, [1.1, 2.0]) == pytest.approx(0.1 / 3)
+    assert halves_error([], [1.0, 2.0]) == 0
 
 
 def test_unbiased_ops_are_left_as_they_are():

@@ -12,8 +12,7 @@ from cic.errors import CostError
 from cic.graph import Graph, Op
 
 OPS = tuple(
-    Op(f"op{i}", ("conv2d",), (f"n{i}",), (), (), flops=10**i, memory_bytes=10**3, signature=f"s{i % 2}")
-    for i in range(6, 10)
+    Op(f"op{i}", ("conv2d",), (f"n{i}",), (), (), flops=10**i, memory_bytes=10**3, signature=f"s{i % 2}") for i in range(6, 10)
 )
 GRAPH = Graph("net", OPS, (), (), ())
 PROFILE = Profile(

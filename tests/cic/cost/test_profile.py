@@ -72,8 +72,6 @@ def test_seconds_for_finds_ops_by_signature_and_explains_a_miss():
     assert "Profile this model again" in str(caught.value) and "Machine" in str(caught.value)
 
 
-
-
 def put(*keys_and_value):
     *keys, value = keys_and_value
 
