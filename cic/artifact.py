@@ -75,7 +75,7 @@ def dumps(model: SplittingModel) -> bytes:
         "cuts": [[cut.id, *cut.features] for cut in model.cuts],
         "break_points": model.break_points,
         "best_between": model.best_between,
-        "box": {field: getattr(model.box, field) for field in Box.__slots__},
+        "box": {field: getattr(model.box, field) for field in Box.FIELDS},
         "default_rtt_s": model.default_rtt_s,
         "default_downlink_ratio": model.default_downlink_ratio,
         "information": model.information,
@@ -117,9 +117,7 @@ def _checked_lines(content: bytes, where: str) -> tuple[bytes, bytes]:
     version = header.get("version")
     if type(version) is not int or version != VERSION:
         raise ArtifactError(f"{where} has format version {version!r}, this CIC reads version {VERSION}; use a matching CIC")
-    sizes, sums = header.get("bytes"), header.get("crc32")
-    if not (_two_counts(sizes) and _two_counts(sums)):
-        raise ArtifactError(f"{where}: the header is damaged (bytes {sizes!r}, crc32 {sums!r})")
+    sizes, sums = _two_counts(header.get("bytes"), where), _two_counts(header.get("crc32"), where)
     expected = end + 1 + sizes[0] + 1 + sizes[1] + 1
     if len(content) != expected:
         raise ArtifactError(f"{where} is damaged: {len(content)} bytes, its header says {expected}; copy it again")
@@ -133,8 +131,10 @@ def _checked_lines(content: bytes, where: str) -> tuple[bytes, bytes]:
     return lines
 
 
-def _two_counts(value: object) -> bool:
-    return isinstance(value, list) and len(value) == 2 and all(type(count) is int and count >= 0 for count in value)
+def _two_counts(value: Any, where: str) -> tuple[int, int]:
+    if not isinstance(value, list) or len(value) != 2 or any(type(count) is not int or count < 0 for count in value):
+        raise ArtifactError(f"{where} is damaged: its header gives {value!r} where two counts belong; copy it again")
+    return value[0], value[1]
 
 
 def _model(table: Mapping[str, Any], graph_line: bytes, where: str) -> SplittingModel:

@@ -138,7 +138,7 @@ def _graph_document(
 def _provenance(cost: Machine | Profile) -> dict[str, Any]:
     if isinstance(cost, Machine):
         return {"kind": "machine", "name": cost.name, "source": cost.source}
-    return {"kind": "profile", "name": cost.host.get("cpu", "unknown machine"), "digest": cost.digest, "date": cost.date}
+    return {"kind": "profile", "name": cost.host.processor, "digest": cost.digest, "date": cost.date}
 
 
 def _weights_digest(traced: TracedModel) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 from cic.errors import CompileError
 from cic.units import bits_per_second, factor, seconds
@@ -28,6 +28,11 @@ class Conditions:
         self.device_slowdown = device_slowdown
         self.server_slowdown = server_slowdown
 
+    @property
+    def numbers(self) -> tuple[float, float, float, float, float]:
+        """uplink_bps, downlink_bps, rtt_s, device_slowdown, server_slowdown."""
+        return self.uplink_bps, self.downlink_bps, self.rtt_s, self.device_slowdown, self.server_slowdown
+
     def __repr__(self) -> str:
         return (
             f"Conditions(uplink_bps={self.uplink_bps:g}, downlink_bps={self.downlink_bps:g}, rtt_s={self.rtt_s:g}, "
@@ -45,7 +50,8 @@ class Box:
         UnitError: a bound cannot be understood. CompileError: a range is upside down.
     """
 
-    __slots__ = ("device_slowdown", "downlink_ratio", "rtt_s", "server_slowdown", "uplink_bps")
+    FIELDS = ("uplink_bps", "downlink_ratio", "rtt_s", "device_slowdown", "server_slowdown")
+    __slots__ = (*FIELDS, "_bounds")
 
     def __init__(
         self,
@@ -60,25 +66,41 @@ class Box:
         self.rtt_s = _range(rtt, "rtt", seconds)
         self.device_slowdown = _range(device_slowdown, "device_slowdown", factor)
         self.server_slowdown = _range(server_slowdown, "server_slowdown", factor)
+        low_ratio, high_ratio = self.downlink_ratio
+        self._bounds: tuple[float, float, float, float, float, float, float, float, float, float] = (
+            *self.uplink_bps,
+            # A bandwidth computed from a ratio may miss the edge by rounding; that is not outside.
+            low_ratio * (1 - 1e-9),
+            high_ratio * (1 + 1e-9),
+            *self.rtt_s,
+            *self.device_slowdown,
+            *self.server_slowdown,
+        )
+
+    def covers(
+        self, uplink_bps: float, downlink_bps: float, rtt_s: float, device_slowdown: float, server_slowdown: float
+    ) -> bool:
+        """Is a decision under these conditions covered by the proof?"""
+        slowest, fastest, low_ratio, high_ratio, low_rtt, high_rtt, low_device, high_device, low_server, high_server = (
+            self._bounds
+        )
+        return (
+            slowest <= uplink_bps <= fastest
+            and low_ratio * uplink_bps <= downlink_bps <= high_ratio * uplink_bps
+            and low_rtt <= rtt_s <= high_rtt
+            and low_device <= device_slowdown <= high_device
+            and low_server <= server_slowdown <= high_server
+        )
 
     def contains(self, conditions: Conditions) -> bool:
         """Is a decision under these conditions covered by the proof?"""
-        # A bandwidth computed from a ratio may miss the edge by rounding; that is not outside.
-        slack = 1e-9
-        ratio = conditions.downlink_bps / conditions.uplink_bps
-        return (
-            self.uplink_bps[0] <= conditions.uplink_bps <= self.uplink_bps[1]
-            and self.downlink_ratio[0] * (1 - slack) <= ratio <= self.downlink_ratio[1] * (1 + slack)
-            and self.rtt_s[0] <= conditions.rtt_s <= self.rtt_s[1]
-            and self.device_slowdown[0] <= conditions.device_slowdown <= self.device_slowdown[1]
-            and self.server_slowdown[0] <= conditions.server_slowdown <= self.server_slowdown[1]
-        )
+        return self.covers(*conditions.numbers)
 
     def __repr__(self) -> str:
-        return f"Box({', '.join(f'{name}={getattr(self, name)}' for name in self.__slots__)})"
+        return f"Box({', '.join(f'{name}={getattr(self, name)}' for name in self.FIELDS)})"
 
 
-def _range(bounds, what, parse):  # type: ignore[no-untyped-def]
+def _range(bounds: Sequence[float | str], what: str, parse: Callable[[float | str, str], float]) -> tuple[float, float]:
     if isinstance(bounds, str) or not hasattr(bounds, "__len__") or len(bounds) != 2:
         raise CompileError(f"{what} must be a pair (low, high), got {bounds!r}")
     low, high = parse(bounds[0], f"{what} low"), parse(bounds[1], f"{what} high")

@@ -21,19 +21,19 @@ class Decision:
     optimal: True if no allowed cut is faster under these conditions, proved.
     """
 
-    __slots__ = ("_model", "_terms", "_uplink_or_conditions", "cut", "optimal", "source")
+    __slots__ = ("_model", "_terms", "_given", "cut", "optimal", "source")
 
     def __init__(
         self,
         cut: Cut,
-        uplink_or_conditions: float | Conditions,
+        given: float | tuple[float, float, float, float, float],
         model: SplittingModel,
         source: str = "table",
         optimal: bool = True,
         terms: tuple[float, float, float, float, float] | None = None,
     ) -> None:
         self.cut = cut
-        self._uplink_or_conditions = uplink_or_conditions
+        self._given = given
         self._model = model
         self.source = source
         self.optimal = optimal
@@ -45,8 +45,8 @@ class Decision:
 
     @property
     def conditions(self) -> Conditions:
-        given = self._uplink_or_conditions
-        return given if isinstance(given, Conditions) else self._model.default_conditions(given)
+        given = self._given
+        return Conditions(*given) if isinstance(given, tuple) else self._model.default_conditions(given)
 
     @property
     def terms(self) -> dict[str, float]:

@@ -32,10 +32,12 @@ def decide_off_table(
     whole = model.graph()
     known = whole["cuts"].index(ops) if ops in whole["cuts"] else None
     if known is not None and op_times is None:
-        return Decision(model.cuts[known], conditions, model, source="solver")
+        return Decision(model.cuts[known], conditions.numbers, model, source="solver")
     document = {"ops": whole["ops"], "tensors": whole["tensors"], "cuts": [ops]}
     cut_id = model.cuts[known].id if known is not None else "not-emitted"
-    return Decision(Cut(cut_id, placement.features, details_of(lambda: document, 0)), conditions, model, source="solver")
+    return Decision(
+        Cut(cut_id, placement.features, details_of(lambda: document, 0)), conditions.numbers, model, source="solver"
+    )
 
 
 def stored_problem(model: SplittingModel, op_times: Mapping[str, tuple[float, float]]) -> Problem:
@@ -49,9 +51,9 @@ def stored_problem(model: SplittingModel, op_times: Mapping[str, tuple[float, fl
             raise DecisionError(f"op_times of {name} are {times!r}, expected (device seconds, server seconds)")
     device_ns, server_ns = [], []
     for op in whole["ops"]:
-        times = op_times.get(op["name"])
-        device_ns.append(op["device_ns"] if times is None else round(times[0] * 1e9))
-        server_ns.append(op["server_ns"] if times is None else round(times[1] * 1e9))
+        replaced = op_times.get(op["name"])
+        device_ns.append(op["device_ns"] if replaced is None else round(replaced[0] * 1e9))
+        server_ns.append(op["server_ns"] if replaced is None else round(replaced[1] * 1e9))
     download = [0] * len(whole["ops"])
     for tensor in whole["tensors"]:
         if tensor["is_output"] and tensor["producer"] >= 0:

@@ -118,6 +118,7 @@ class SplittingModel:
         self.cut_by_id = {cut.id: cut for cut in self.cuts}
         self._best = [self.cuts[index] for index in self.best_between]
         self._points = list(self.break_points)
+        self._rows = _rows(self.cuts)
         self._slowest, self._fastest = box.uplink_bps
 
     def decide(
@@ -142,35 +143,50 @@ class SplittingModel:
             UnitError: a value cannot be understood (zero, negative, NaN, unknown unit).
             DecisionError: an op in `op_times` does not exist.
         """
-        if (
-            rtt is None
-            and downlink is None
-            and device_slowdown is None
-            and server_slowdown is None
-            and op_times is None
-            and type(bandwidth) is float
-            and self._slowest <= bandwidth <= self._fastest
+        if rtt is None and downlink is None and device_slowdown is None and server_slowdown is None and op_times is None:
+            if type(bandwidth) is float and self._slowest <= bandwidth <= self._fastest:
+                return Decision(self._best[bisect_right(self._points, bandwidth)], bandwidth, self)
+        elif op_times is None and (
+            type(bandwidth) is type(rtt) is type(downlink) is type(device_slowdown) is type(server_slowdown) is float
         ):
-            return Decision(self._best[bisect_right(self._points, bandwidth)], bandwidth, self)
+            # Plain numbers need no parsing; NaN fails every comparison of `covers`.
+            numbers = (bandwidth, downlink, rtt, device_slowdown, server_slowdown)
+            if self.box.covers(*numbers):
+                return Decision(self.best_of_table(*numbers), numbers, self)
         conditions = self._conditions(bandwidth, rtt, downlink, device_slowdown, server_slowdown)
         if op_times is None and self.box.contains(conditions):
-            return Decision(self.best_of_table(conditions), conditions, self)
+            return Decision(self.best_of_table(*conditions.numbers), conditions.numbers, self)
         return self._decide_off_table(conditions, op_times)
 
     def default_conditions(self, uplink_bps: float) -> Conditions:
         """The conditions assumed when only the uplink is known."""
         return Conditions(uplink_bps, uplink_bps * self.default_downlink_ratio, self.default_rtt_s)
 
-    def best_of_table(self, conditions: Conditions) -> Cut:
+    def best_of_table(
+        self, uplink_bps: float, downlink_bps: float, rtt_s: float, device_slowdown: float, server_slowdown: float
+    ) -> Cut:
         """The fastest of the known cuts; of equally fast ones the one with less on the device."""
-        device, server = conditions.device_slowdown, conditions.server_slowdown
-        up, down, rtt = 1 / conditions.uplink_bps, 1 / conditions.downlink_bps, conditions.rtt_s
-        best, lowest = self.cuts[0], float("inf")
-        for cut in self.cuts:
-            device_s, server_s, upload_bits, download_bits, offloads = cut.row
-            latency = device * device_s + server * server_s + up * upload_bits + down * download_bits + rtt * offloads
-            if latency < lowest:
-                best, lowest = cut, latency
+        rows, device_only, download_bits = self._rows
+        # What every cut that offloads pays alike is weighed once, against the cut that does not.
+        shared_s = rtt_s + download_bits / downlink_bps
+        if device_only is None:
+            best, lowest = self.cuts[0], float("inf")
+        else:
+            best, lowest = device_only, device_slowdown * device_only.row[0] - shared_s
+        up = 1 / uplink_bps
+        if rows and len(rows[0]) == 5:
+            down = 1 / downlink_bps
+            for device_s, server_s, upload_bits, extra_bits, cut in rows:
+                latency = device_slowdown * device_s + server_slowdown * server_s + up * upload_bits + down * extra_bits
+                if latency <= lowest:
+                    lowest = latency
+                    best = cut
+            return best
+        for device_s, server_s, upload_bits, cut in rows:
+            latency = device_slowdown * device_s + server_slowdown * server_s + up * upload_bits
+            if latency <= lowest:
+                lowest = latency
+                best = cut
         return best
 
     def save(self, path: str | PathLike[str]) -> None:
@@ -209,8 +225,24 @@ class SplittingModel:
                 raise DecisionError(
                     "op_times needs the solver: install cic-compiler[solve] on this device, or use device_slowdown"
                 ) from None
-            return Decision(self.best_of_table(conditions), conditions, self, optimal=False)
+            return Decision(self.best_of_table(*conditions.numbers), conditions.numbers, self, optimal=False)
         return decide_off_table(self, conditions, op_times)
 
     def __repr__(self) -> str:
         return f"SplittingModel({self.name!r}, {len(self.cuts)} cuts, {len(self.break_points)} break points)"
+
+
+def _rows(cuts: Sequence[Cut]) -> tuple[list[tuple[Any, ...]], Cut | None, float]:
+    """The table in the form that is quickest to search.
+
+    Returns:
+        (rows, device_only, download_bits): rows of the cuts that offload, from most to least on the device, as
+        (device s, server s, upload bits, cut) when all of them download the same `download_bits`, else as
+        (device s, server s, upload bits, download bits beyond `download_bits`, cut); and the cut that does not offload.
+    """
+    offloading = [cut for cut in reversed(cuts) if cut.offloads]
+    device_only = next((cut for cut in cuts if not cut.offloads), None)
+    download_bits = min((cut.row[3] for cut in offloading), default=0.0)
+    if all(cut.row[3] == download_bits for cut in offloading):
+        return [(*cut.row[:3], cut) for cut in offloading], device_only, download_bits
+    return [(*cut.row[:3], cut.row[3] - download_bits, cut) for cut in offloading], device_only, download_bits

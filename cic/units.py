@@ -65,8 +65,8 @@ def seconds(time: float | int | str, what: str = "time") -> float:
     return value
 
 
-def factor(ratio: float | int, what: str = "factor") -> float:
-    """A positive finite ratio, such as a slowdown.
+def factor(ratio: float | str, what: str = "factor") -> float:
+    """A positive finite ratio, such as a slowdown; texts are refused.
 
     Raises:
         UnitError: otherwise.

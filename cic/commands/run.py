@@ -93,7 +93,7 @@ def _conditions(model: SplittingModel, arguments: Namespace) -> Conditions:
 def _chosen_cut(model: SplittingModel, arguments: Namespace, conditions: Conditions) -> Cut:
     if arguments.cut is None:
         # Of the cuts in the table, since a cut that was computed on the spot is not on the disk.
-        return model.best_of_table(conditions)
+        return min(model.cuts, key=lambda cut: cut.latency_s(conditions))
     if arguments.cut not in model.cut_by_id:
         raise DecisionError(f"{arguments.file} has no cut {arguments.cut!r}; it has {', '.join(model.cut_by_id)}")
     return model.cut_by_id[arguments.cut]
