@@ -12,12 +12,14 @@ core of a busy server, torch 2.13):
        Large       tail   29 %, worst 64 %        34 %, worst 66 %        2.9 %, worst 24 %
     GoogLeNet      head   31 %, worst 97 %        21 %, worst 81 %        1.8 %, worst 13 %
                    tail   17 %, worst 33 %        23 %, worst 39 %        1.2 %, worst 10 %
+    DenseNet-121   head    5 %, worst 48 %        10 %, worst 62 %        1.3 %, worst  4 %
+                   tail   17 %, worst 32 %         9 %, worst 26 %        0.4 %, worst  5 %
 
 Alone, an op converts its tensors into and out of the blocked layout that convolutions work in, or misses that layout
 altogether (the first pooling of ResNet-50 alone takes 4.4 ms, the head that ends with it 2.2 ms); inside a network only
 the first and the last op convert. The bias grows with the tensors, so it makes early ops far too dear, and one scale for
 all cannot mend it. So a number of real heads and tails are measured too, and `cic.cost.attribution` finds the op times
-that explain them. A head and its tail together take 1 to 3 % longer than the whole; that share is spread over the ops.
+that explain them. A head and its tail together take up to 3 % longer than the whole; that share is spread over the ops.
 """
 
 from __future__ import annotations
