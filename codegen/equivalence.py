@@ -58,7 +58,7 @@ def verify(
     Returns the verification of each cut id. Raises MismatchError, naming cut, output and error, if one exceeds the
     tolerance (None: `TOLERANCES`); CodegenError if a process fails.
     """
-    names = leaf_names(manifest.output_structure)
+    names = leaf_names(manifest.output_structure, "output")
     informative = [_is_informative([outputs[index] for outputs in expected]) for index in range(len(names))]
     with tempfile.TemporaryDirectory(prefix=".verify-", dir=directory.parent) as scratch:
         runs = _run_halves(directory, manifest, input_sets, Path(scratch), format_name, progress)
@@ -138,7 +138,7 @@ def _compare_cut(
             errors[position] = max(errors[position], error)
             if not error <= allowed:
                 raise MismatchError(
-                    f"cut {cut.id}: the halves differ from the whole model in output {names[position]!r} (made by the"
+                    f"cut {cut.id}: the halves differ from the whole model in {names[position]} (made by the"
                     f" {source.half}): relative error {error:.3g}, allowed {allowed:.3g}, input set {index};"
                     " the model may be random or keep state between calls"
                 )

@@ -48,6 +48,7 @@ class HalfFiles:
 class OutputCheck:
     """How one output of the halves compares with the whole model's.
 
+    name: where the output sits in the model's answer ("output.logits").
     relative_error: max|split - whole| / max|whole|, the worst over all input sets.
     informative: False if the whole model's output is all but zero, or does not change with the input: then agreement
         shows little.

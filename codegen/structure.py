@@ -63,9 +63,9 @@ def leaf_count(structure: Structure) -> int:
     return sum(leaf_count(item) for item in structure.get("items", ()))
 
 
-def leaf_names(structure: Structure) -> list[str]:
-    """Return where each tensor sits ("kwargs.mask", "args[0]"), in leaf order."""
-    return [path or "the value" for path in _leaf_paths(structure, "")]
+def leaf_names(structure: Structure, root: str = "") -> list[str]:
+    """Return where each tensor sits in a value called `root` ("kwargs.mask", "args[0]"), in leaf order."""
+    return [path or "the value" for path in _leaf_paths(structure, root)]
 
 
 def is_tensor(value: Any) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -70,10 +71,10 @@ def _to_bytes(tensor: torch.Tensor) -> bytes:
     return flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b""
 
 
-def _from_bytes(entry: Mapping[str, object], raw: bytes, base: int) -> torch.Tensor:
-    begin, end = entry["data_offsets"]  # type: ignore[misc]
-    dtype = _DTYPES[str(entry["dtype"])]
-    shape: list[int] = entry["shape"]  # type: ignore[assignment]
+def _from_bytes(entry: Mapping[str, Any], raw: bytes, base: int) -> torch.Tensor:
+    begin, end = entry["data_offsets"]
+    dtype = _DTYPES[entry["dtype"]]
+    shape: list[int] = entry["shape"]
     if begin == end:
         return torch.empty(shape, dtype=dtype)
     copied = torch.frombuffer(bytearray(raw[base + begin : base + end]), dtype=torch.uint8)

@@ -1,0 +1,146 @@
+"""Nested values are taken apart and put together without loss, and a call that differs is refused by name."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import OrderedDict, namedtuple
+from dataclasses import dataclass
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from codegen.errors import CodegenError
+from codegen.structure import describe, flatten_like, leaf_names, rebuild
+from tests.codegen.small_models import Answer, Pair
+
+leaves = st.builds(lambda size: torch.arange(size), st.integers(0, 4))
+constants = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(max_size=3))
+values = st.recursive(
+    leaves | constants,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.lists(inner, max_size=3).map(tuple),
+        st.dictionaries(st.text(max_size=2) | st.integers(), inner, max_size=3),
+        st.dictionaries(st.text(max_size=2), inner, max_size=3).map(OrderedDict),
+        st.tuples(inner, inner).map(lambda both: Pair(*both)),
+        st.tuples(inner, inner).map(lambda both: Answer(*both)),
+    ),
+    max_leaves=12,
+)
+
+
+def same(left: object, right: object) -> bool:
+    if type(left) is not type(right):
+        return False
+    if isinstance(left, torch.Tensor):
+        return left is right
+    if isinstance(left, Answer):
+        return all(same(getattr(left, name), getattr(right, name)) for name in ("logits", "hidden", "note"))
+    if isinstance(left, dict):
+        return list(left) == list(right) and all(same(left[key], right[key]) for key in left)
+    if isinstance(left, list | tuple):
+        return len(left) == len(right) and all(map(same, left, right))
+    return left == right
+
+
+@given(values)
+def test_there_and_back(value):
+    structure, tensors = describe(value)
+    structure = json.loads(json.dumps(structure))
+    assert same(rebuild(structure, tensors), value)
+    assert all(map(same, flatten_like(structure, value), tensors))
+    assert len(leaf_names(structure)) == len(tensors)
+
+
+@given(values, values)
+def test_another_value_gives_exactly_its_own_tensors_or_is_refused(compiled, called):
+    structure, _ = describe(compiled)
+    try:
+        flat = flatten_like(structure, called)
+    except CodegenError:
+        assert not same(compiled, called)
+    else:
+        assert sorted(map(id, flat)) == sorted(map(id, describe(called)[1]))
+
+
+def call(*args, **kwargs):
+    return {"args": args, "kwargs": kwargs}
+
+
+@pytest.mark.parametrize(
+    ("called", "message"),
+    [
+        (call(1.0, use_mask=True, sizes=[1, 2]), r"args\[0\]: compiled for a tensor, called with 1.0"),
+        (call(torch.ones(1), use_mask=False, sizes=[1, 2]), r"kwargs.use_mask: compiled for True, called with False; comp"),
+        (call(torch.ones(1), use_mask=1, sizes=[1, 2]), r"kwargs.use_mask: compiled for True, called with 1"),
+        (call(torch.ones(1), use_mask=True, sizes=[1, 3]), r"kwargs.sizes\[1\]: compiled for 2, called with 3"),
+        (call(torch.ones(1), use_mask=True, sizes=[1]), r"kwargs.sizes: compiled with 2 entries, called with 1"),
+        (call(torch.ones(1), use_mask=True, sizes=(1, 2)), r"kwargs.sizes: compiled for a list, called with a tuple"),
+        (call(torch.ones(1), sizes=[1, 2]), r"kwargs.use_mask is missing"),
+        (call(torch.ones(1), use_mask=True, sizes=[1, 2], extra=None), r"kwargs.extra was not given when"),
+        (call(torch.ones(1), True, sizes=[1, 2]), r"args: compiled with 1 entries, called with 2"),
+    ],
+)
+def test_the_field_that_differs_is_named(called, message):
+    structure, _ = describe(call(torch.ones(1), use_mask=True, sizes=[1, 2]))
+    with pytest.raises(CodegenError, match=message):
+        flatten_like(structure, called)
+
+
+def test_keyword_arguments_come_in_any_order():
+    one, two = torch.ones(1), torch.ones(2)
+    structure, _ = describe(call(a=one, b=two))
+    assert flatten_like(structure, call(b=two, a=one)) == [one, two]
+    assert leaf_names(structure) == ["kwargs.a", "kwargs.b"]
+
+
+def test_what_is_not_a_number_survives_json():
+    structure, _ = describe([math.nan, math.inf, -math.inf])
+    structure = json.loads(json.dumps(structure, allow_nan=False))
+    assert math.isnan(rebuild(structure, [])[0]) and rebuild(structure, [])[1:] == [math.inf, -math.inf]
+    assert flatten_like(structure, [math.nan, math.inf, -math.inf]) == []
+
+
+def test_an_output_like_those_of_hugging_face_comes_back_as_its_class():
+    structure, tensors = describe(ModelOutput(logits=torch.ones(2), hidden=(torch.zeros(1),)))
+    value = rebuild(structure, tensors)
+    assert type(value) is ModelOutput and value["logits"] is tensors[0] and value.loss is None
+
+
+def test_a_class_that_cannot_be_imported_comes_back_as_a_dict():
+    @dataclass
+    class Local:
+        value: torch.Tensor
+
+    Named = namedtuple("Named", ["one"])
+    for value in (Local(torch.ones(1)), Named(torch.ones(1))):
+        structure, tensors = describe(value)
+        assert isinstance(rebuild(structure, tensors), dict)
+
+
+def test_a_path_in_a_manifest_cannot_name_just_any_function():
+    structure = {"kind": "dataclass", "class": "os:system", "keys": ["command"], "items": [{"kind": "none"}]}
+    assert rebuild(structure, []) == {"command": None}
+
+
+@pytest.mark.parametrize("value", [{1, 2}, torch.nn.ReLU, b"raw", 1j, {(1, 2): torch.ones(1)}])
+def test_other_values_are_refused_with_their_place(value):
+    with pytest.raises(CodegenError, match=r"kwargs.odd"):
+        describe(call(odd=value))
+
+
+@dataclass
+class ModelOutput(OrderedDict):
+    """A dict and a dataclass at once, whose empty fields are not entries."""
+
+    loss: torch.Tensor | None = None
+    logits: torch.Tensor | None = None
+    hidden: tuple[torch.Tensor, ...] | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("loss", "logits", "hidden"):
+            if getattr(self, name) is not None:
+                super().__setitem__(name, getattr(self, name))
