@@ -103,7 +103,7 @@ def _frontier(graph: fx.Graph, dependent: set[fx.Node], changed: frozenset[int])
 
 
 def _is_foldable(node: fx.Node) -> bool:
-    value = node.meta.get("val")
+    value: Any = node.meta.get("val")
     if not _is_plain(value) or draws_random_numbers(node):
         return False
     is_view = any(storages(value) & storages(source.meta.get("val")) for source in node.all_input_nodes)
@@ -148,11 +148,12 @@ class _Folding:
     def _evaluate(self, node: fx.Node) -> Any:
         if node.op == "get_attr":
             value: Any = self.module
-            for step in node.target.split("."):
+            for step in str(node.target).split("."):
                 value = getattr(value, step)
             return value
         args, kwargs = fx.node.map_arg((node.args, node.kwargs), lambda source: self.values[source])
-        return node.target(*args, **kwargs)
+        target: Any = node.target
+        return target(*args, **kwargs)
 
     def _buffer(self, source: fx.Node, first: fx.Node | None) -> fx.Node:
         value = self.values[source]

@@ -15,6 +15,7 @@ Writes to model inputs, parameters and buffers would be lost or seen by the call
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -95,7 +96,8 @@ def _written_families(graph: fx.Graph) -> list[list[fx.Node]]:
         overlapping = [other for other in merged if other & family]
         merged = [other for other in merged if not other & family]
         merged.append(family.union(*overlapping))
-    return [sorted(family, key=order.__getitem__) for family in sorted(merged, key=lambda f: min(map(order.get, f)))]
+    ordered = [sorted(family, key=order.__getitem__) for family in merged]
+    return sorted(ordered, key=lambda family: order[family[0]])
 
 
 class _Family:
@@ -145,7 +147,8 @@ class _Family:
                 last = self.graph.call_function(torch.ops.aten.to.dtype, (result, before.dtype))
             last.meta = dict(write.meta)
         write.replace_all_uses_with(last, delete_user_cb=lambda user: user not in (result, last))
-        for node in _same_object(target, self.aliases):
+        earlier = [node for node in self.aliases if order[node] < order[write]]
+        for node in {target, *_same_object(target, earlier)}:
             for user in [user for user in node.users if user in order and order[user] > order[write]]:
                 user.replace_input_with(node, last)
         self.graph.erase_node(write)
@@ -188,11 +191,10 @@ def _functional_value(node: fx.Node) -> Any:
     """Return what the rewritten node gives, on fake values; None if that cannot be told."""
     args, kwargs = fx.node.map_arg((node.args, node.kwargs), lambda source: source.meta.get("val"))
     mode = next((v.fake_mode for v in torch.utils._pytree.tree_leaves((args, kwargs)) if hasattr(v, "fake_mode")), None)
+    target: Any = node.target
     try:
-        if mode is None:
-            return node.target(*args, **kwargs)
-        with mode, torch.no_grad():
-            return node.target(*args, **kwargs)
+        with mode or nullcontext(), torch.no_grad():
+            return target(*args, **kwargs)
     except Exception:
         return None
 

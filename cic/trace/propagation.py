@@ -14,6 +14,8 @@ from torch import fx
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.symbolic_shapes import ShapeEnv
 
+from cic.trace.schema import reshapes_in_place, written
+
 
 def propagate(module: fx.GraphModule, tensors: Sequence[torch.Tensor]) -> None:
     """Set `meta["val"]` of every node and `meta["object"]`, equal for nodes that are the very same tensor object.
@@ -65,7 +67,8 @@ class _Propagation(fx.Interpreter):
     def run_node(self, n: fx.Node) -> Any:
         result = super().run_node(n)
         n.meta["val"] = _snapshot(result)
-        n.meta["object"] = id(result)
+        changed = written(n) or (n.all_input_nodes[:1] if reshapes_in_place(n) else [])
+        n.meta["object"] = changed[0].meta["object"] if len(changed) == 1 else id(result)
         return result
 
 

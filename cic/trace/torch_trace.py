@@ -73,13 +73,13 @@ def trace(
         raise TraceError(f"{name} was given no tensor to work on; pass args or kwargs with example tensors")
     if isinstance(model, torch.export.ExportedProgram):
         module = from_program.capture(model, args, kwargs)
-        _normalise(module, tensors)
+        _normalise(module, tensors, name)
         with torch.no_grad():
             output = model.module()(*args, **kwargs)
     else:
         with evaluating(model):
             module = _capture(FlatModel(model, call), tensors, input_names(model, args, kwargs), name)
-            _normalise(module, tensors)
+            _normalise(module, tensors, name)
             output = _run_eagerly(model, args, kwargs, name)
     _compare(module, tensors, output, name)
     unfused = build_graph(module, name)
@@ -111,12 +111,17 @@ def _capture(flat: FlatModel, tensors: Sequence[torch.Tensor], names: Sequence[s
     raise untraceable(name, failures) from failures["torch.export"]
 
 
-def _normalise(module: fx.GraphModule, tensors: Sequence[torch.Tensor]) -> None:
-    propagate(module, tensors)
-    refuse_outside_effects(module.graph)
-    bake_shapes(module)
-    fold_constants(module)
-    make_functional(module, tensors)
+def _normalise(module: fx.GraphModule, tensors: Sequence[torch.Tensor], name: str) -> None:
+    try:
+        propagate(module, tensors)
+        refuse_outside_effects(module.graph)
+        bake_shapes(module)
+        fold_constants(module)
+        make_functional(module, tensors)
+    except TraceError:
+        raise
+    except Exception as error:  # the captured graph itself does not run: the front end misread the model
+        raise TraceError(f"the graph captured of {name} cannot be made safe to cut: {explain(error)}") from error
 
 
 def _run_eagerly(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], name: str) -> Any:

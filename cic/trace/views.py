@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import fx
 
-from cic.trace.schema import base_name, is_identity_dropout
+from cic.trace.schema import arguments, base_name, is_identity_dropout
 
 _LAYOUT_NAMES = (
     "view reshape _reshape_alias _unsafe_view flatten unflatten ravel squeeze unsqueeze permute transpose swapaxes swapdims"
@@ -37,7 +37,7 @@ def is_free_view(node: fx.Node) -> bool:
 
 def _shifts(node: fx.Node) -> bool:
     """Tell whether a pad drops on one side what it adds on another, keeping the size but not the values."""
-    return base_name(node) in ("pad", "constant_pad_nd") and any(node.args[1])
+    return base_name(node) in ("pad", "constant_pad_nd") and any(arguments(node)["pad"])
 
 
 def base_of(node: fx.Node) -> fx.Node:

@@ -48,10 +48,10 @@ def flops_of(node: fx.Node) -> int:
     """Return the floating-point operations of one node, from its traced shapes."""
     name, value = base_name(node), first_tensor(node.meta.get("val"))
     formula = _PRODUCTS.get(name)
-    if formula is not None:
-        return int(formula(_with_values(arguments(node)), value))
     if name in _MOVES or value is None:
         return 0
+    if formula is not None:
+        return int(formula(_with_values(arguments(node)), value))
     if name in _POOLS:
         kernel = arguments(node).get("kernel_size", [1])
         return value.numel() * math.prod(kernel if isinstance(kernel, list | tuple) else [kernel])
