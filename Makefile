@@ -13,7 +13,7 @@ export OMP_NUM_THREADS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint pytest bench clean
+.PHONY: help demo test lint pytest map clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r name what; do \
@@ -37,6 +37,9 @@ lint: $(STAMP)  ## style, types and import contracts
 pytest: $(STAMP)  ## the tests alone
 	@echo "── pytest: tests, in two processes"
 	@$(BIN)/pytest -n 2 --dist worksteal $(PYTEST_ARGS)
+
+map:  ## write the file map into README.md
+	@$(PYTHON) docs/file_map.py
 
 clean:  ## delete .venv, caches and the demo's output
 	rm -rf $(VENV) demo-output build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -21,7 +21,9 @@ with tempfile.TemporaryDirectory() as directory, torch.no_grad():
     manifest = cic.emit(model, splitting_model, bundle)
     for cut in manifest.cuts:
         error = max(check.max_relative_error for check in cut.verification)
-        print(f"{cut.id:<20} sends {', '.join(f'{wire.dtype} {wire.shape}' for wire in cut.crossing) or 'nothing'}, {error=:.1e}")
+        print(
+            f"{cut.id:<20} sends {', '.join(f'{wire.dtype} {wire.shape}' for wire in cut.crossing) or 'nothing'}, {error=:.1e}"
+        )
 
     decision = splitting_model.decide("20Mbps")
     halves = cic.load_cut(bundle, decision.cut_id)

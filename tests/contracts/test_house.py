@@ -16,7 +16,15 @@ LONGEST_FUNCTION = 100
 LONGEST_KERNEL = 150
 
 # Put together from pieces, so that this file is no finding itself.
-FORBIDDEN = ("/wor" + "k/", "sha" + "red/", "/ro" + "ot/", "/tm" + "p/venv", "pypi" + ".org", "python" + "hosted", "sub" + "agent")
+FORBIDDEN = (
+    "/wor" + "k/",
+    "sha" + "red/",
+    "/ro" + "ot/",
+    "/tm" + "p/venv",
+    "pypi" + ".org",
+    "python" + "hosted",
+    "sub" + "agent",
+)
 
 # Modules that turn bytes into code.
 UNSAFE_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "shelve", "marshal", "joblib"}
