@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +42,14 @@ def load_model(text: str) -> tuple[Model, tuple[Any, ...] | None]:
     return _called(library, name), None
 
 
+@contextmanager
+def _fixed_seed() -> Iterator[None]:
+    """Draw the same weights each time, and leave the caller's random numbers as they were."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(_SEED)
+        yield
+
+
 def _load_program(path: Path) -> tuple[Model, tuple[Any, ...] | None]:
     if not path.is_file():
         raise TraceError(f"{path}: no such file")
@@ -63,9 +73,9 @@ def _torchvision_model(name: str) -> nn.Module:
         ) from error
     if name not in models.list_models():
         raise TraceError(f"torchvision has no model {name!r}; it has, for example, {', '.join(_similar(name, models))}")
-    torch.manual_seed(_SEED)
     given = {"init_weights": True} if name in ("googlenet", "inception_v3") else {}
-    return models.get_model(name, weights=None, **given)
+    with _fixed_seed():
+        return models.get_model(name, weights=None, **given)
 
 
 def _similar(name: str, models: Any) -> list[str]:
@@ -78,9 +88,9 @@ def _timm_model(name: str) -> nn.Module:
         timm = importlib.import_module("timm")
     except ImportError as error:
         raise TraceError(f"timm:{name} needs timm: {error}; pip install timm") from error
-    torch.manual_seed(_SEED)
     try:
-        return timm.create_model(name, pretrained=False)
+        with _fixed_seed():
+            return timm.create_model(name, pretrained=False)
     except Exception as error:
         raise TraceError(f"timm cannot build {name!r}: {error}") from error
 
@@ -100,9 +110,9 @@ def _called(module_name: str, attribute: str) -> nn.Module:
     if not isinstance(found, nn.Module):
         if not callable(found):
             raise TraceError(f"{module_name}:{attribute} is a {type(found).__name__}, neither a module nor callable")
-        torch.manual_seed(_SEED)
         try:
-            found = found()
+            with _fixed_seed():
+                found = found()
         except Exception as error:
             raise TraceError(f"calling {module_name}:{attribute}() failed: {type(error).__name__}: {error}") from error
     if not isinstance(found, nn.Module):
