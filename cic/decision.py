@@ -18,10 +18,9 @@ class Decision:
     cut: the `Cut`; its `id` names the emitted directory.
     conditions: what it was decided for.
     source: "table" (look-up), or "solver" (a minimum cut was computed, for conditions outside the box or other op times).
-    optimal: True if no allowed cut is faster under these conditions, proved.
     """
 
-    __slots__ = ("_model", "_terms", "_given", "cut", "optimal", "source")
+    __slots__ = ("_given", "_model", "_proved", "_terms", "cut", "source")
 
     def __init__(
         self,
@@ -29,19 +28,24 @@ class Decision:
         given: float | tuple[float, float, float, float, float],
         model: SplittingModel,
         source: str = "table",
-        optimal: bool = True,
+        proved: bool = True,
         terms: tuple[float, float, float, float, float] | None = None,
     ) -> None:
         self.cut = cut
         self._given = given
         self._model = model
         self.source = source
-        self.optimal = optimal
+        self._proved = proved
         self._terms = terms
 
     @property
     def cut_id(self) -> str:
         return self.cut.id
+
+    @property
+    def optimal(self) -> bool:
+        """No allowed cut is faster under these conditions: proved (of a look-up, when the file was compiled)."""
+        return self._proved and (self.source == "solver" or self._model.proved)
 
     @property
     def conditions(self) -> Conditions:

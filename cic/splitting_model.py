@@ -158,6 +158,11 @@ class SplittingModel:
             return Decision(self.best_of_table(*conditions.numbers), conditions.numbers, self)
         return self._decide_off_table(conditions, op_times)
 
+    @property
+    def proved(self) -> bool:
+        """Was the search for optimal cuts finished, so that every look-up inside the box is optimal?"""
+        return bool(self.proof.get("complete"))
+
     def default_conditions(self, uplink_bps: float) -> Conditions:
         """The conditions assumed when only the uplink is known."""
         return Conditions(uplink_bps, uplink_bps * self.default_downlink_ratio, self.default_rtt_s)
@@ -225,7 +230,7 @@ class SplittingModel:
                 raise DecisionError(
                     "op_times needs the solver: install cic-compiler[solve] on this device, or use device_slowdown"
                 ) from None
-            return Decision(self.best_of_table(*conditions.numbers), conditions.numbers, self, optimal=False)
+            return Decision(self.best_of_table(*conditions.numbers), conditions.numbers, self, proved=False)
         return decide_off_table(self, conditions, op_times)
 
     def __repr__(self) -> str:

@@ -23,7 +23,7 @@ the rounded prices is exact. What the rounding can hide is bounded rigorously an
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import lcm
@@ -114,17 +114,16 @@ def envelope(
         InfeasibleError: no placement is allowed.
     """
     network = build(problem)
-    axes = (0, 1, UPLOAD) if downloads_are_constant(problem) else (0, 1, UPLOAD, DOWNLOAD)
+    axes = price_axes(problem)
     known = _first_placements(network)
-    cone, box_row_count = _start(box, axes, known[0][1])
-    cone.add_all(_cut_row(features, axes) for _, features in known[1:])
+    cone, box_row_count = envelope_cone(box, axes, [features for _, features in known])
     checked: dict[Vector, Prices] = {}
     solves = 0
     while solves < most_solves:
         ray = next((ray for ray in cone.rays if any(ray[:-1]) and ray[:-1] not in checked), None)
         if ray is None:
             break
-        prices = scaled_prices(network, _spread(ray[:-1], axes))
+        prices = scaled_prices(network, all_prices(ray[:-1], axes))
         placement = solve(network, prices)
         solves += 1
         if placement.cost < min(features.cost(prices) for _, features in known):
@@ -141,7 +140,7 @@ def envelope(
         tuple(known[index][0] for index in needed),
         tuple(known[index][1] for index in needed),
         tuple(checked[ray[:-1]] for ray in final if ray[:-1] in checked),
-        max((_rounding_gap(network, ray, axes, known, checked) for ray in final), default=0.0)
+        max((rounding_gap(network, ray[:-1], axes, [features for _, features in known]) for ray in final), default=0.0)
         if complete
         else float("inf"),
         solves,
@@ -193,15 +192,25 @@ def _first_placements(network: Network) -> list[tuple[BoolArray, Features]]:
     return [(side, problem.features(side)) for side in sides]
 
 
-def _start(box: PriceBox, axes: tuple[int, ...], first: Features) -> tuple[RayCone, int]:
-    """The cone {(w, t) : w in K, t <= first . w}, and the number of rows before the first placement's row plus one."""
+def price_axes(problem: Problem) -> tuple[int, ...]:
+    """The prices that matter for the envelope, by (a) and (b) above."""
+    return (0, 1, UPLOAD) if downloads_are_constant(problem) else (0, 1, UPLOAD, DOWNLOAD)
+
+
+def envelope_cone(box: PriceBox, axes: tuple[int, ...], features: Sequence[Features]) -> tuple[RayCone, int]:
+    """The cone {(w, t) : w in K, t <= f . w for each f}; its rays with w != 0 are the rays of the envelope's cells.
+
+    Returns:
+        (cone, number of rows that describe the box). Its rows are: w >= 0, the first placement, the box, the others.
+    """
     dimensions = len(axes)
     unit = [tuple(int(i == j) for j in range(dimensions + 1)) for i in range(dimensions)]
-    rays: list[Vector] = [(*row[:-1], first[axis]) for row, axis in zip(unit, axes, strict=True)]
+    rays: list[Vector] = [(*row[:-1], features[0][axis]) for row, axis in zip(unit, axes, strict=True)]
     rays.append((*(0 for _ in axes), -1))
-    cone = RayCone([*unit, _cut_row(first, axes)], rays)
+    cone = RayCone([*unit, _cut_row(features[0], axes)], rays)
     box_rows = box.rows(axes)
     cone.add_all((*row, 0) for row in box_rows)
+    cone.add_all(_cut_row(others, axes) for others in features[1:])
     return cone, len(box_rows)
 
 
@@ -241,20 +250,15 @@ def _needed(
     return sorted(needed)
 
 
-def _rounding_gap(
-    network: Network,
-    ray: Vector,
-    axes: tuple[int, ...],
-    known: list[tuple[BoolArray, Features]],
-    checked: dict[Vector, Prices],
-) -> float:
+def rounding_gap(network: Network, ray: Vector, axes: tuple[int, ...], known: Sequence[Features]) -> float:
     """Bound on what rounding the prices at a ray can hide, relative to the optimum there.
 
     With p = round(s w): for a placement S cheaper than E(w), s T(S, w) >= T(S, p) - sum F_i(S) / 2 >= E(p) - ..., so
     T(S, w) >= E(w) - sum (F_i(S) + F_i(best)) / 2s; and F_i <= min(total_i, E(w) / w_i) for both.
     """
-    weights, prices = _spread(ray[:-1], axes), checked[ray[:-1]]
-    best = min(features.cost(weights) for _, features in known)
+    weights = all_prices(ray, axes)
+    prices = scaled_prices(network, weights)
+    best = min(features.cost(weights) for features in known)
     if best == 0:
         return 0.0
     problem = network.problem
@@ -269,7 +273,8 @@ def _rounding_gap(
     return float(2 * hidden / best)
 
 
-def _spread(weights: Vector, axes: tuple[int, ...]) -> Vector:
+def all_prices(weights: Vector, axes: tuple[int, ...]) -> Vector:
+    """Weights of the five features from those on some axes; the others are zero."""
     full = [0, 0, 0, 0, 0]
     for axis, weight in zip(axes, weights, strict=True):
         full[axis] = weight
