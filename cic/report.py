@@ -14,11 +14,14 @@ from cic.units import show_bandwidth, show_seconds
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
     from matplotlib.axes import Axes
 
 FORMATS = (".png", ".svg", ".pdf")
 _POINTS = 400
+# Between labels of break points, as a share of the width.
+_LABEL_DISTANCE = 0.026
 _BEST, _DEVICE, _SERVER, _OTHER, _INK = "#0b6e4f", "#b3541e", "#3a5a9b", "#b9bfc6", "#444444"
 
 
@@ -85,31 +88,44 @@ def _limit(axes: Axes, model: SplittingModel, uplinks: Sequence[float], best: Se
 
 
 def _draw_break_points(axes: Axes, model: SplittingModel) -> None:
-    """Dotted lines with their bandwidths; labels of neighbours that are close alternate in height."""
+    """Dotted lines with their bandwidths above the picture; labels too close together move apart."""
     low, high = model.box.uplink_bps
-    width = math.log(high / low)
-    level, before = 0, -math.inf
-    for point in model.break_points:
-        place = math.log(point / low) / width
-        level = level + 1 if place - before < 0.022 else 0
-        before = place
+    places = [math.log(point / low) / math.log(high / low) for point in model.break_points]
+    for point, place, label_place in zip(model.break_points, places, _apart(places, _LABEL_DISTANCE), strict=True):
         axes.axvline(point, color=_INK, linewidth=0.8, linestyle=":", zorder=1)
-        axes.annotate(
-            show_bandwidth(point),
-            (point, 0.985 - 0.2 * (level % 3)),
-            xycoords=("data", "axes fraction"),
-            xytext=(-2, 0),
-            textcoords="offset points",
-            rotation=90,
-            ha="right",
-            va="top",
-            fontsize=8,
-            color=_INK,
-        )
+        leader: dict[str, Any] = {"color": _INK, "linewidth": 0.6, "transform": axes.transAxes, "clip_on": False}
+        axes.plot([place, label_place], [1.0, 1.025], scalex=False, scaley=False, **leader)
+        label: dict[str, Any] = {
+            "rotation": 35,
+            "rotation_mode": "anchor",
+            "ha": "left",
+            "va": "baseline",
+            "fontsize": 8,
+            "color": _INK,
+        }
+        axes.text(label_place, 1.03, show_bandwidth(point), transform=axes.transAxes, **label)
+
+
+def _apart(places: Sequence[float], distance: float) -> list[float]:
+    """Ascending places, each as near to its own as a least distance from its neighbours allows."""
+    groups: list[list[float]] = []
+    for place in places:
+        groups.append([place])
+        # Groups that would overlap become one, centred on its members.
+        while len(groups) > 1 and _extent(groups[-2], distance)[1] + distance > _extent(groups[-1], distance)[0]:
+            last = groups.pop()
+            groups[-1] += last
+    return [_extent(group, distance)[0] + distance * index for group in groups for index in range(len(group))]
+
+
+def _extent(group: Sequence[float], distance: float) -> tuple[float, float]:
+    half = distance * (len(group) - 1) / 2
+    centre = sum(group) / len(group)
+    return centre - half, centre + half
 
 
 def _name_pieces(axes: Axes, model: SplittingModel) -> None:
-    """The id of the best cut below its piece of the thick line, where there is room."""
+    """The id of the best cut under its piece of the thick line, where there is room."""
     edges = [model.box.uplink_bps[0], *model.break_points, model.box.uplink_bps[1]]
     width = math.log(edges[-1] / edges[0])
     for low, high, index in zip(edges, edges[1:], model.best_between, strict=False):
@@ -118,14 +134,15 @@ def _name_pieces(axes: Axes, model: SplittingModel) -> None:
             continue
         middle = math.sqrt(low * high)
         latency_s = cut.latency_s(model.default_conditions(middle))
+        # Lines fall or are level, so below and to the left of a point there is no line of this cut.
         axes.annotate(
             cut.id,
             (middle, latency_s),
-            xytext=(0, -9),
+            xytext=(-3, -5),
             textcoords="offset points",
-            ha="center",
+            ha="right",
             va="top",
-            fontsize=8,
+            fontsize=8.5,
             color=_BEST,
         )
 
@@ -134,11 +151,10 @@ def _label(axes: Axes, model: SplittingModel) -> None:
     from matplotlib.ticker import FuncFormatter, NullFormatter
 
     information = model.information
-    axes.set_title(
-        f"{model.name}: {information['device']['name']} with {information['server']['name']}", fontsize=11, loc="left"
-    )
+    title = f"{model.name}: device {information['device']['name']}, server {information['server']['name']}"
+    axes.set_title(title, fontsize=11, loc="left", pad=48 if model.break_points else 8)
     axes.set_xlabel(
-        f"uplink bandwidth (round trip {show_seconds(model.default_rtt_s)}, downlink {model.default_downlink_ratio:g} × uplink)"
+        f"uplink bandwidth (round trip {model.default_rtt_s * 1e3:g} ms, downlink {model.default_downlink_ratio:g} × uplink)"
     )
     axes.set_ylabel("predicted latency, end to end")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: show_bandwidth(value)))

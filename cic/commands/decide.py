@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from cic.decision import Decision
 
+CONDITIONS = ("uplink_bps", "downlink_bps", "rtt_s", "device_slowdown", "server_slowdown")
+
 
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="a splitting model, such as model.cic")
@@ -64,7 +66,7 @@ def decision_document(decision: Decision) -> dict[str, Any]:
         "download_bytes": decision.download_bytes,
         "device_ops": list(decision.device_ops),
         "crossing": list(decision.crossing),
-        "conditions": {name: getattr(conditions, name) for name in conditions.__slots__},
+        "conditions": {name: getattr(conditions, name) for name in CONDITIONS},
         "source": decision.source,
         "optimal": decision.optimal,
         "why": decision.why,

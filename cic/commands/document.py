@@ -12,6 +12,7 @@ INPUT, OUTPUT = "@input", "@output"
 SIDES = (None, "device", "server")
 """By the number that the graph of a `.cic` file keeps for a pin."""
 
+BOX = ("uplink_bps", "downlink_ratio", "rtt_s", "device_slowdown", "server_slowdown")
 NS_PER_S = 10**9
 
 COST = (
@@ -77,7 +78,7 @@ def solver_document(model: SplittingModel) -> dict[str, Any]:
             for point, below, above in zip(model.break_points, model.best_between, model.best_between[1:], strict=False)
         ],
         "defaults": {"rtt_s": model.default_rtt_s, "downlink_ratio": model.default_downlink_ratio},
-        "box": {name: list(getattr(model.box, name)) for name in model.box.__slots__},
+        "box": {name: list(getattr(model.box, name)) for name in BOX},
         "information": dict(model.information),
         "proof": dict(model.proof),
     }

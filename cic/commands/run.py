@@ -7,6 +7,7 @@ import sys
 
 from cic.artifact import load
 from cic.commands.arguments import add_inputs, add_link, read_inputs
+from cic.commands.decide import CONDITIONS
 from cic.commands.table import print_table
 from cic.conditions import Conditions
 from cic.errors import CicError, DecisionError
@@ -123,7 +124,7 @@ def _report(arguments: Namespace, cut: Cut, conditions: Conditions, timings: Seq
     if arguments.json:
         document = {
             "cut": cut.id,
-            "conditions": {name: getattr(conditions, name) for name in conditions.__slots__},
+            "conditions": {name: getattr(conditions, name) for name in CONDITIONS},
             "upload_bytes": cut.upload_bytes,
             "download_bytes": cut.download_bytes,
             "predicted": predicted,

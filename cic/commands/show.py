@@ -7,7 +7,7 @@ import json
 from cic.artifact import load
 from cic.commands.document import SIDES, solver_document
 from cic.commands.table import print_table
-from cic.units import show_bandwidth, show_bytes, show_seconds
+from cic.units import show_bandwidth, show_bytes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def print_cuts(model: SplittingModel, emitted: set[str] | None = None) -> None:
 
 def print_break_points(model: SplittingModel) -> None:
     """One line a break point under the default conditions."""
-    given = f"round trip {show_seconds(model.default_rtt_s)}, downlink {model.default_downlink_ratio:g} x uplink"
+    given = f"round trip {model.default_rtt_s * 1e3:g} ms, downlink {model.default_downlink_ratio:g} x uplink"
     if not model.break_points:
         print(f"No break point: {model.cuts[model.best_between[0]].id} is best at every uplink ({given})")
         return
@@ -112,7 +112,7 @@ def _print_provenance(model: SplittingModel) -> None:
     )
     print(
         f"Box: uplink {' to '.join(map(show_bandwidth, box.uplink_bps))}, "
-        f"round trip {' to '.join(map(show_seconds, box.rtt_s))}, "
+        f"round trip {box.rtt_s[0] * 1e3:g} to {box.rtt_s[1] * 1e3:g} ms, "
         f"downlink {box.downlink_ratio[0]:g} to {box.downlink_ratio[1]:g} x uplink, "
         f"device x {box.device_slowdown[0]:g} to {box.device_slowdown[1]:g}, "
         f"server x {box.server_slowdown[0]:g} to {box.server_slowdown[1]:g}"

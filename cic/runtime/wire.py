@@ -63,7 +63,8 @@ def decode(payload: bytearray, expected: Sequence[WireTensor]) -> Message:
     header, rest = _header_of(payload)
     kind, number = header.get("kind"), header.get("number")
     worked_s, text = header.get("seconds", 0.0), header.get("text", "")
-    if kind not in get_args(Kind) or type(number) is not int:
+    known: tuple[Kind, ...] = get_args(Kind)
+    if kind not in known or type(number) is not int:
         raise LinkError(f"a message has kind {kind!r} and number {number!r}; the other side speaks something else")
     if type(worked_s) not in (int, float) or not isinstance(text, str):
         raise LinkError(f"a message has seconds {worked_s!r} and text {text!r}; a number and a text are expected")

@@ -1,0 +1,260 @@
+"""A cut at work in two processes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import cic
+from cic.conditions import Conditions
+from cic.errors import ArtifactError, LinkError
+from cic.runtime import session as session_module
+from cic.runtime.bundle_check import check_bundle, emitted_cuts
+from cic.runtime.link import Link
+from cic.runtime.photo import read_photo, sample_photo
+from cic.runtime.session import Session
+from cic.runtime.tail_process import load_tail, main, serve
+from cic.runtime.wire import Message, decode, encode
+from cic.splitting_model import Cut
+from tests.cic.conftest import Project, run_cic
+
+FAST = Conditions(1e9, 1e9, 0.0)
+
+
+@pytest.fixture
+def model(project: Project) -> cic.SplittingModel:
+    return cic.load(project.file)
+
+
+@pytest.fixture
+def image() -> torch.Tensor:
+    return torch.randn(1, 3, 64, 64)
+
+
+def whole_answer(project: Project, image: torch.Tensor) -> torch.Tensor:
+    return cic.load_cut(project.split, "device-only").head(image)[0]
+
+
+def test_every_cut_gives_the_answer_of_the_whole(project: Project, model: cic.SplittingModel, image: torch.Tensor) -> None:
+    expected = whole_answer(project, image)
+    assert float(expected.abs().max()) > 1e-3
+    for cut in model.cuts:
+        with Session(project.split, cut, FAST) as session:
+            inputs = session.flatten((image,), {})
+            session.warm_up(inputs)
+            answer, timing = session.infer(inputs)
+            assert session.error_against_one_process(inputs, answer) <= 1e-5
+        assert torch.allclose(answer, expected, rtol=1e-4, atol=1e-5 * float(expected.abs().max()))
+        parts = timing.device_s + timing.uplink_s + timing.server_s + timing.downlink_s + timing.rtt_s
+        assert parts == pytest.approx(timing.latency_s, abs=1e-6)
+        assert timing.sent_bytes >= cut.upload_bytes and timing.received_bytes >= cut.download_bytes
+
+
+def test_links_take_their_time_both_ways(project: Project, model: cic.SplittingModel, image: torch.Tensor) -> None:
+    cut = model.cut_by_id["server-only"]
+    with Session(project.split, cut, Conditions(2e6, 4e3, 0.04)) as session:
+        inputs = session.flatten((image,), {})
+        session.warm_up(inputs)
+        _, timing = session.infer(inputs)
+    assert timing.rtt_s == 0.04
+    assert timing.uplink_s >= 8 * cut.upload_bytes / 2e6
+    assert timing.downlink_s >= 8 * cut.download_bytes / 4e3
+    assert timing.latency_s >= cut.latency_s(Conditions(2e6, 4e3, 0.04, 1e-9, 1e-9))
+
+
+def test_device_only_starts_no_process(
+    project: Project, model: cic.SplittingModel, image: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: Any) -> None:
+        raise AssertionError("a process was started")
+
+    monkeypatch.setattr(session_module, "ServerProcess", refuse)
+    with Session(project.split, model.cut_by_id["device-only"], FAST) as session:
+        inputs = session.flatten((image,), {})
+        session.warm_up(inputs)
+        answer, timing = session.infer(inputs)
+    assert torch.equal(answer, whole_answer(project, image))
+    assert timing.device_s == timing.latency_s > 0
+
+
+def test_a_server_that_dies_is_told(project: Project, model: cic.SplittingModel, image: torch.Tensor) -> None:
+    with Session(project.split, model.cut_by_id["server-only"], FAST, patience_s=20.0) as session:
+        inputs = session.flatten((image,), {})
+        session.infer(inputs)
+        assert session._server is not None
+        session._server._process.kill()
+        session._server._process.wait()
+        with pytest.raises(LinkError, match=r"closed the connection|broke"):
+            session.infer(inputs)
+
+
+def test_a_server_that_cannot_start_says_why(project: Project, model: cic.SplittingModel, tmp_path: Path) -> None:
+    split = tmp_path / "damaged.split"
+    shutil.copytree(project.split, split)
+    tail = split / "server-only" / "tail.ts"
+    content = bytearray(tail.read_bytes())
+    content[len(content) // 2] ^= 1
+    tail.write_bytes(content)
+    with pytest.raises(LinkError, match=r"did not start: .*tail\.ts has SHA-256"):
+        Session(split, model.cut_by_id["server-only"], FAST)
+    tail.unlink()
+    with pytest.raises(LinkError, match=r"did not start: .*tail\.ts is missing"):
+        Session(split, model.cut_by_id["server-only"], FAST)
+
+
+def test_head_and_bundle_are_checked_before_anything_runs(
+    project: Project, model: cic.SplittingModel, image: torch.Tensor, tmp_path: Path
+) -> None:
+    with pytest.raises(ArtifactError, match="nowhere"):
+        Session(tmp_path / "nowhere", model.cut_by_id["device-only"], FAST)
+    unknown = Cut("cut-77", (1, 0, 0, 0, 0), lambda: ((), ()))
+    with pytest.raises(ArtifactError, match="cut-77"):
+        Session(project.split, unknown, FAST)
+    with Session(project.split, model.cut_by_id["device-only"], FAST) as session:
+        with pytest.raises(ArtifactError, match="compiled"):
+            session.flatten((image, image), {})
+        with pytest.raises(ArtifactError, match="shape"):
+            session.infer(session.flatten((image[..., :32],), {}))
+
+
+def test_a_bundle_of_another_model_or_time_is_refused(project: Project, model: cic.SplittingModel, tmp_path: Path) -> None:
+    check_bundle(model, project.split, list(model.cut_by_id))
+    assert emitted_cuts(model, project.split) == set(model.cut_by_id)
+    machines = ("--device", "raspberry-pi-4", "--server", "v100")
+    done = run_cic(
+        "compile",
+        "small_networks:Similar",
+        "--input",
+        "1x3x64x64",
+        *machines,
+        "-o",
+        tmp_path / "similar.cic",
+        cwd=project.directory,
+    )
+    assert done.returncode == 0, done.stderr
+    with pytest.raises(ArtifactError, match="another model"):
+        check_bundle(cic.load(tmp_path / "similar.cic"), project.split, ["device-only"])
+    # The same cut ids, other cuts: the manifest says what it holds.
+    split = tmp_path / "renamed.split"
+    shutil.copytree(project.split, split)
+    manifest = json.loads((split / "manifest.json").read_text())
+    manifest["cuts"][-1]["device_ops"].pop()
+    renamed = manifest["cuts"][-1]["id"]
+    (split / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(ArtifactError, match=renamed):
+        check_bundle(model, split, [renamed])
+    assert emitted_cuts(model, split) == set(model.cut_by_id) - {renamed}
+
+
+# --------------------------------------------------------------------------------------------------- the server's side
+
+
+@pytest.fixture
+def links() -> Iterator[tuple[Link, Link]]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        near = socket.create_connection(listener.getsockname())
+        far, _ = listener.accept()
+    with Link(near, patience_s=10) as device, Link(far, patience_s=10) as server:
+        yield device, server
+
+
+def test_the_tail_answers_until_the_device_leaves(project: Project, image: torch.Tensor, links: tuple[Link, Link]) -> None:
+    device, server = links
+    cut = load_tail(str(project.split), "server-only", "torchscript")
+    assert cut.head_runner is None
+    thread = threading.Thread(target=serve, args=(cut, server))
+    thread.start()
+    for number in (5, 6):
+        device.send(encode(Message("run", number, (image,))))
+        reply = decode(device.receive(wait_s=20), cut.returned)
+        assert (reply.kind, reply.number) == ("answer", number)
+        assert torch.allclose(reply.tensors[0], whole_answer(project, image), rtol=1e-4, atol=1e-5)
+    device.close()
+    thread.join(20)
+    assert not thread.is_alive()
+
+
+def test_a_tail_that_fails_says_so_and_goes_on(project: Project, image: torch.Tensor, links: tuple[Link, Link]) -> None:
+    device, server = links
+    cut = load_tail(str(project.split), "server-only", "torchscript")
+    good, calls = cut.tail_runner, []
+
+    def fails_once(*tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        calls.append(tensors)
+        if len(calls) == 1:
+            raise RuntimeError("out of memory")
+        assert good is not None
+        return good(*tensors)
+
+    object.__setattr__(cut, "tail_runner", fails_once)
+    thread = threading.Thread(target=serve, args=(cut, server))
+    thread.start()
+    device.send(encode(Message("run", 1, (image,))))
+    failure = decode(device.receive(wait_s=20), cut.returned)
+    assert failure.kind == "failure" and "out of memory" in failure.text
+    device.send(encode(Message("run", 2, (image,))))
+    assert decode(device.receive(wait_s=20), cut.returned).kind == "answer"
+    device.close()
+    thread.join(20)
+
+
+@pytest.mark.parametrize(
+    "message", [Message("answer", 1, (torch.zeros(1, 3, 64, 64),)), Message("failure", 1), Message("run", 1)]
+)
+def test_the_tail_refuses_what_is_no_request(project: Project, links: tuple[Link, Link], message: Message) -> None:
+    device, server = links
+    cut = load_tail(str(project.split), "server-only", "torchscript")
+    device.send(encode(message))
+    with pytest.raises(LinkError):
+        serve(cut, server)
+
+
+def test_the_tail_process_ends_with_one_line(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--directory", str(project.split), "--cut", "cut-77"]) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("cic: tail of cut-77: ") and captured.err.count("\n") == 1
+    assert captured.out == ""
+
+
+# ------------------------------------------------------------------------------------------------------------ pictures
+
+
+def test_the_photograph_is_normalised_and_fits() -> None:
+    shown = read_photo(None, [(1, 3, 224, 160)])
+    assert shown.shape == (1, 3, 224, 160) and shown.dtype == torch.float32 and shown.is_contiguous()
+    # Pixels from 0 to 1, less the mean, over the deviation.
+    assert -2.2 < float(shown.min()) < -1 < 1 < float(shown.max()) < 2.7
+    assert float(shown.std()) > 0.5
+    assert torch.equal(shown, read_photo(sample_photo(), [(1, 3, 224, 160)]))
+
+
+def test_one_colour_stays_one_colour(tmp_path: Path) -> None:
+    from PIL import Image
+
+    Image.new("RGB", (50, 20), (255, 0, 51)).save(tmp_path / "red.png")
+    shown = read_photo(tmp_path / "red.png", [(1, 3, 8, 8)])
+    for channel, value, mean, deviation in zip(
+        shown[0], (1, 0, 0.2), (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), strict=True
+    ):
+        assert torch.allclose(channel, torch.full((8, 8), (value - mean) / deviation), atol=1e-5)
+
+
+@pytest.mark.parametrize("shapes", [[(1, 128)], [(1, 1, 28, 28)], [(2, 3, 8, 8)], [(1, 3, 8, 8), (1, 3, 8, 8)], []])
+def test_a_photograph_does_not_fit_every_model(shapes: list[tuple[int, ...]]) -> None:
+    with pytest.raises(cic.CicError, match="fits a model with one input"):
+        read_photo(None, shapes)
+
+
+def test_pictures_without_pillow_say_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    with pytest.raises(cic.CicError, match="pip install pillow"):
+        read_photo(None, [(1, 3, 8, 8)])

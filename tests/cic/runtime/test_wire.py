@@ -1,0 +1,121 @@
+"""Tensors survive the wire bit by bit; nothing else gets through."""
+
+from __future__ import annotations
+
+import json
+import struct
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cic.errors import LinkError
+from cic.runtime.wire import Message, decode, encode
+from codegen.split import WireTensor
+
+DTYPES = ("float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool", "complex64")
+X = WireTensor("x", (2, 3), "float32", 24)
+
+
+def wire_of(tensor: torch.Tensor, name: str = "x") -> WireTensor:
+    dtype = str(tensor.dtype).removeprefix("torch.")
+    return WireTensor(name, tuple(tensor.shape), dtype, tensor.numel() * tensor.element_size())
+
+
+def joined(message: Message) -> bytearray:
+    return bytearray(b"".join(bytes(buffer) for buffer in encode(message)))
+
+
+def drawn(dtype: str, shape: list[int]) -> torch.Tensor:
+    kind = getattr(torch, dtype)
+    raw = torch.randint(0, 2 if dtype == "bool" else 256, (torch.Size(shape).numel() * kind.itemsize,), dtype=torch.uint8)
+    return raw.view(kind).reshape(shape) if raw.numel() else torch.empty(shape, dtype=kind)
+
+
+def same_bits(one: torch.Tensor, other: torch.Tensor) -> bool:
+    if one.dtype != other.dtype or one.shape != other.shape:
+        return False
+    one, other = (tensor.contiguous().reshape(-1) for tensor in (one, other))
+    return not one.numel() or torch.equal(one.view(torch.uint8), other.view(torch.uint8))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(DTYPES), st.lists(st.integers(0, 5), max_size=4)), max_size=4), st.integers(0, 2**40))
+def test_tensors_come_back_bit_by_bit(kinds: list[tuple[str, list[int]]], number: int) -> None:
+    tensors = tuple(drawn(dtype, shape) for dtype, shape in kinds)
+    message = decode(joined(Message("answer", number, tensors, seconds=0.25)), [wire_of(tensor) for tensor in tensors])
+    assert (message.kind, message.number, message.seconds) == ("answer", number, 0.25)
+    assert len(message.tensors) == len(tensors)
+    assert all(same_bits(one, other) for one, other in zip(message.tensors, tensors, strict=True))
+
+
+def test_views_are_sent_as_what_they_show() -> None:
+    whole = torch.arange(24.0).reshape(4, 6)
+    views = (whole.t(), whole[1:3, ::2], whole[0, 0], whole.expand(2, 4, 6), torch.complex(whole, whole).conj())
+    message = decode(joined(Message("run", 1, views)), [wire_of(view) for view in views])
+    for sent, view in zip(message.tensors, views, strict=True):
+        assert torch.equal(sent, view)
+
+
+def test_numbers_are_little_endian_whatever_the_machine() -> None:
+    payload = joined(Message("run", 1, (torch.tensor([1, 258], dtype=torch.int32),)))
+    assert payload.endswith(b"\x01\x00\x00\x00\x02\x01\x00\x00")
+
+
+def test_a_request_is_little_more_than_its_tensors() -> None:
+    assert len(joined(Message("run", 12, (torch.zeros(1, 64, 56, 56),)))) < 64 * 56 * 56 * 4 + 80
+
+
+def test_a_failure_carries_its_text_and_no_tensors() -> None:
+    message = decode(joined(Message("failure", 3, text="out of memory")), [X])
+    assert (message.kind, message.number, message.text, message.tensors) == ("failure", 3, "out of memory", ())
+
+
+def framed(header: object, body: bytes = bytes(24)) -> bytearray:
+    text = json.dumps(header).encode()
+    return bytearray(struct.pack("<I", len(text)) + text + body)
+
+
+GOOD = {"kind": "run", "number": 1, "tensors": [["float32", [2, 3]]]}
+
+NONSENSE = {
+    "empty": (bytearray(), "0 bytes"),
+    "header longer than the message": (bytearray(b"\xff\xff\xff\x00{}"), "says that its header has"),
+    "no JSON": (bytearray(b"\x04\x00\x00\x00oops"), "not JSON"),
+    "deep JSON": (bytearray(struct.pack("<I", 200_000) + b"[" * 200_000), "not JSON"),
+    "a list": (framed([1, 2]), "list"),
+    "unknown kind": (framed({**GOOD, "kind": "eval"}), "'eval'"),
+    "unhashable kind": (framed({**GOOD, "kind": ["run"]}), "kind"),
+    "number of a word": (framed({**GOOD, "number": "one"}), "'one'"),
+    "time of a word": (framed({**GOOD, "seconds": "long"}), "'long'"),
+    "text of a number": (framed({**GOOD, "text": 5}), "text 5"),
+    "too few tensors": (framed({**GOOD, "tensors": []}, b""), "has 1 here"),
+    "tensors of a word": (framed({**GOOD, "tensors": "x"}), "has 1 here"),
+    "other shape": (framed({**GOOD, "tensors": [["float32", [3, 2]]]}), r"x: .*\[3, 2\].*\[2, 3\]"),
+    "other type": (framed({**GOOD, "tensors": [["int32", [2, 3]]]}), "x: .*int32.*float32"),
+    "too few bytes": (framed(GOOD, bytes(23)), "23 bytes of tensors, the manifest says 24"),
+    "too many bytes": (framed(GOOD, bytes(25)), "25 bytes of tensors, the manifest says 24"),
+}
+
+
+@pytest.mark.parametrize("case", NONSENSE)
+def test_nonsense_is_refused_with_a_reason(case: str) -> None:
+    payload, told = NONSENSE[case]
+    with pytest.raises(LinkError, match=told):
+        decode(payload, [X])
+    assert decode(framed(GOOD), [X]).tensors[0].shape == (2, 3)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_damaged_messages_never_do_anything_but_fail_or_differ(data: st.DataObject) -> None:
+    payload = framed(GOOD)
+    for _ in range(data.draw(st.integers(1, 4))):
+        payload[data.draw(st.integers(0, len(payload) - 1))] = data.draw(st.integers(0, 255))
+    payload = payload[: data.draw(st.integers(0, len(payload)))]
+    try:
+        message = decode(payload, [X])
+    except LinkError:
+        return
+    assert message.kind == "failure" or message.tensors[0].shape == (2, 3)
