@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from binascii import crc32
+from itertools import pairwise
 
 from cic.conditions import Box
 from cic.errors import ArtifactError, CicError
@@ -147,7 +148,7 @@ def _model(table: Mapping[str, Any], graph_line: bytes, where: str) -> Splitting
     points, best = table["break_points"], table["best_between"]
     if len(best) != len(points) + 1 or any(not 0 <= index < len(cuts) for index in best):
         raise ValueError(f"{len(points)} break points but best_between is {best!r}")
-    if any(low >= high for low, high in zip(points, points[1:], strict=False)):
+    if any(low >= high for low, high in pairwise(points)):
         raise ValueError("break points do not ascend")
     box = table["box"]
     return SplittingModel(

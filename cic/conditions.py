@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from cic.errors import CompileError
+from cic.units import bits_per_second, factor, seconds
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-from cic.errors import CompileError
-from cic.units import bits_per_second, factor, seconds
 
 
 class Conditions:

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
+from cic.emitted_cut import EmittedCut
 from cic.errors import ArtifactError, EmitError
 from cic.example_inputs import make_inputs
 from cic.splitting_model import SplittingModel
+from cic.trace.flat_model import evaluating
 from cic.trace.torch_trace import TracedModel, trace
 from codegen.bundle import CutPlan, Source, write_bundle
 from codegen.errors import CodegenError
-from codegen.loading import LoadedCut
-from codegen.loading import load_cut as load_emitted_cut
+from codegen.loading import load_cut as load_halves
 from codegen.manifest import Manifest
-from codegen.structure import describe
+from codegen.structure import Structure, describe, rebuild
 
 
 def emit(
@@ -60,19 +62,28 @@ def emit(
     input_structure, example_inputs = describe({"args": tuple(traced.args), "kwargs": dict(traced.kwargs)})
     source = Source(
         module=traced.module,
-        tensors=frozenset(tensor.name for tensor in traced.graph.tensors),
+        tensors=frozenset(tensor.name for tensor in traced.graph.tensors if tensor.may_cross),
         example_inputs=example_inputs,
         input_structure=input_structure,
         output_structure=describe(traced.output_example)[0],
         model_digest=splitting_model.information["graph_digest"],
     )
     try:
-        return write_bundle(directory, source, plans, formats=formats, tolerance=tolerance, progress=progress)
+        with evaluating(model) if isinstance(model, nn.Module) else nullcontext():
+            return write_bundle(
+                directory,
+                source,
+                plans,
+                formats=formats,
+                whole=_whole(model, input_structure) if isinstance(model, nn.Module) else None,
+                tolerance=tolerance,
+                progress=progress,
+            )
     except CodegenError as error:
         raise EmitError(f"{splitting_model.name}: {error}") from error
 
 
-def load_cut(directory: str | Path, cut_id: str, **options: Any) -> LoadedCut:
+def load_cut(directory: str | Path, cut_id: str, **options: Any) -> EmittedCut:
     """Load an emitted cut: `.head(*args, **kwargs)` gives tensors, `.tail(*tensors)` the model's own output structure.
 
     Args:
@@ -82,9 +93,19 @@ def load_cut(directory: str | Path, cut_id: str, **options: Any) -> LoadedCut:
         ArtifactError: the directory is no emitted model, lacks the cut, or a file is damaged.
     """
     try:
-        return load_emitted_cut(directory, cut_id, **options)
+        return EmittedCut(load_halves(directory, cut_id, **options))
     except CodegenError as error:
         raise ArtifactError(str(error)) from error
+
+
+def _whole(model: nn.Module, input_structure: Structure) -> Callable[..., Sequence[torch.Tensor]]:
+    """The user's own model, not what was traced of it, as a function of flat tensors: what the halves are compared with."""
+
+    def whole(*tensors: torch.Tensor) -> Sequence[torch.Tensor]:
+        call = rebuild(input_structure, tensors)
+        return describe(model(*call["args"], **call["kwargs"]))[1]
+
+    return whole
 
 
 def _same_model(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -65,7 +66,7 @@ def _check_break_points(model: SplittingModel) -> None:
     points, best = break_points(lines, model.box.uplink_bps)
     if points != list(model.break_points) or best != list(model.best_between):
         raise ArtifactError(f"{model.name}: break points are {model.break_points}, the cuts say {points}; compile again")
-    for point, slower, faster in zip(points, best, best[1:], strict=False):
+    for point, (slower, faster) in zip(points, pairwise(best), strict=True):
         at = Conditions(point, point * model.default_downlink_ratio, model.default_rtt_s)
         left, right = model.cuts[slower].latency_s(at), model.cuts[faster].latency_s(at)
         if abs(left - right) > 1e-9 * max(left, right):

@@ -31,9 +31,7 @@ def certify(network: Network, placement: Placement) -> None:
         raise CertificateError(f"the placement costs {cost}, it claims {placement.cost}")
     value = flow_value(network, placement)
     if value != cost:
-        raise CertificateError(
-            f"the flow is worth {value}, the placement costs {cost}: no proof that it is the cheapest"
-        )
+        raise CertificateError(f"the flow is worth {value}, the placement costs {cost}: no proof that it is the cheapest")
 
 
 def flow_value(network: Network, placement: Placement) -> int:

@@ -194,9 +194,7 @@ def price(network: Network, prices: Prices) -> PricedNetwork:
         raise MincutError(f"a placement costs {min(known)}, which must stay below 2^60: scale the prices down")
     limit = min(known) + 1
     capacity = np.where(network.arc_bytes < 0, limit, _capped(np.maximum(network.arc_bytes, 0), prices.upload, limit))
-    from_source = np.where(
-        network.source_bytes < 0, limit, _capped(np.maximum(network.source_bytes, 0), prices.upload, limit)
-    )
+    from_source = np.where(network.source_bytes < 0, limit, _capped(np.maximum(network.source_bytes, 0), prices.upload, limit))
     to_sink = np.zeros(network.node_count, dtype=np.int64)
     ops = slice(0, problem.op_count)
     from_source[ops] = _sum_capped(from_source[ops], _capped(problem.server_ns, prices.server, limit), limit)

@@ -176,9 +176,7 @@ def _check_ranges(problem: Problem) -> None:
     for field in ("device_ns", "server_ns", "download_bytes", "wire_bytes"):
         array = getattr(problem, field)
         if len(array) and (array.min() < 0 or array.max() >= LARGEST_AMOUNT or int(array.sum(dtype=object)) >= 2**62):
-            raise BadProblemError(
-                f"{field} must lie in 0..2^48 and sum below 2^62; it spans {array.min()}..{array.max()}"
-            )
+            raise BadProblemError(f"{field} must lie in 0..2^48 and sum below 2^62; it spans {array.min()}..{array.max()}")
     if len(problem.pinned) and not np.isin(problem.pinned, (FREE, ON_DEVICE, ON_SERVER)).all():
         raise BadProblemError(f"pinned must hold 0, 1 or 2, got {np.unique(problem.pinned)}")
 
@@ -186,9 +184,7 @@ def _check_ranges(problem: Problem) -> None:
 def _check_order(problem: Problem) -> None:
     start, consumers = problem.consumer_start, problem.consumers
     if start[0] != 0 or start[-1] != len(consumers) or (np.diff(start) < 1).any():
-        raise BadProblemError(
-            "consumer_start must rise from 0 to len(consumers), every tensor with at least one reader"
-        )
+        raise BadProblemError("consumer_start must rise from 0 to len(consumers), every tensor with at least one reader")
     if not len(consumers):
         return
     if problem.producer.min() < MODEL_INPUT or problem.producer.max() >= problem.op_count:

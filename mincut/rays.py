@@ -64,9 +64,7 @@ class RayCone:
         common = self._tight[one] & self._tight[other]
         if common.bit_count() < len(one) - 2:
             return False
-        return not any(
-            tight & common == common for ray, tight in self._tight.items() if ray is not one and ray is not other
-        )
+        return not any(tight & common == common for ray, tight in self._tight.items() if ray is not one and ray is not other)
 
 
 def rank(vectors: Iterable[Vector]) -> int:

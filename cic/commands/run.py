@@ -74,7 +74,7 @@ def run(arguments: Namespace) -> int:
             answer, timing = session.infer(inputs)
             timings.append(timing)
         error = session.error_against_one_process(inputs, answer) if arguments.check else None
-    _report(arguments, cut, conditions, timings, error)
+    _report(arguments, model, cut, conditions, timings, error)
     if error is not None and not error <= TOLERANCE:
         raise CicError(
             f"{cut.id}: the answer over the link differs from tail(head(x)) by {error:.2e}, allowed is {TOLERANCE:g}"
@@ -115,7 +115,14 @@ def _read_call(model: SplittingModel, texts: Sequence[str]) -> tuple[tuple[Any, 
     return read_inputs(texts)
 
 
-def _report(arguments: Namespace, cut: Cut, conditions: Conditions, timings: Sequence[Timing], error: float | None) -> None:
+def _report(
+    arguments: Namespace,
+    model: SplittingModel,
+    cut: Cut,
+    conditions: Conditions,
+    timings: Sequence[Timing],
+    error: float | None,
+) -> None:
     from statistics import median
 
     parts = ("device_s", "uplink_s", "server_s", "downlink_s", "rtt_s")
@@ -143,7 +150,9 @@ def _report(arguments: Namespace, cut: Cut, conditions: Conditions, timings: Seq
         f"{cut.id} at {show_bandwidth(conditions.uplink_bps)}, sends {show_bytes(timings[-1].sent_bytes)}; "
         f"median of {len(timings)}"
     )
-    print_table(("", "predicted", "measured here"), rows, title=title, left=("",))
+    print_table(("", "predicted", "measured"), rows, title=title, left=("",))
+    device, server = (model.information[side]["name"] for side in ("device", "server"))
+    print(f"predicted for {device} and {server}, measured on this machine")
     if error is not None:
         print(f"the answer equals tail(head(x)) in one process; relative error {error:.1e}")
 

@@ -40,9 +40,12 @@ def _print_rich(columns: Sequence[str], rows: Sequence[Sequence[str]], title: st
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
         table.add_column(column, justify="left" if column in left else "right", overflow="fold")
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))  # Text, so that a bracket in a name is not read as markup
-    Console().print(table)
+    console = Console()
+    if title:
+        console.print(Text(title, style="bold"))  # not as the table's title, which is wrapped to the table's width
+    console.print(table)

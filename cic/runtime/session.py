@@ -119,17 +119,20 @@ class Session:
         reply, sending_s, waiting_s, sent_bytes, received_bytes = self._exchange("run", results)
         answer = self._head.assemble(results, reply.tensors)
         latency_s = time.perf_counter() - began
-        rtt_s = self._conditions.rtt_s
-        return answer, Timing(
+        delay_s = self._conditions.rtt_s / 2
+        # The server may be at work before this process is woken to see that all is sent; that time is the server's.
+        overlap_s = max(0.0, reply.seconds + delay_s - waiting_s)
+        timing = Timing(
             device_s=latency_s - sending_s - waiting_s,
-            uplink_s=sending_s - rtt_s / 2,
+            uplink_s=sending_s - delay_s - overlap_s,
             server_s=reply.seconds,
-            downlink_s=waiting_s - reply.seconds - rtt_s / 2,
-            rtt_s=rtt_s,
+            downlink_s=waiting_s + overlap_s - reply.seconds - delay_s,
+            rtt_s=2 * delay_s,
             latency_s=latency_s,
             sent_bytes=sent_bytes,
             received_bytes=received_bytes,
         )
+        return answer, timing
 
     def error_against_one_process(self, inputs: Sequence[torch.Tensor], answer: Any) -> float:
         """Greatest relative error of `answer` against tail(head(inputs)) without any link."""

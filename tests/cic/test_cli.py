@@ -11,7 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy
 import pytest
+import torch
 
 import cic
 from cic.cli import main
@@ -133,6 +135,21 @@ def test_inputs_by_name_and_dict_outputs(capsys: pytest.CaptureFixture[str], tmp
         )
         assert told["cut"] == cut
         assert told["relative_error"] <= 1e-4
+
+
+def test_an_exported_program_brings_its_own_inputs(
+    capsys: pytest.CaptureFixture[str], project: Project, tmp_path: Path
+) -> None:
+    import small_networks
+
+    program, file, split = tmp_path / "small.pt2", tmp_path / "small.cic", tmp_path / "small.split"
+    torch.export.save(torch.export.export(small_networks.Small().eval(), (torch.randn(1, 3, 64, 64),)), program)
+    answer(capsys, "compile", program, *MACHINES, "-o", file)
+    answer(capsys, "emit", program, file, "-o", split, "--cut", "server-only")
+    # Other values of the same shape, from a file.
+    numpy.save(tmp_path / "image.npy", numpy.ones((1, 3, 64, 64), dtype=numpy.float32))
+    asked = ("--bandwidth", "50Mbps", "--cut", "server-only", "--input", tmp_path / "image.npy", "--repeat", "1")
+    assert "equals tail(head(x))" in answer(capsys, "run", split, file, *asked, "--check")
 
 
 def test_show_prints_provenance_ops_and_tensors(capsys: pytest.CaptureFixture[str], project: Project) -> None:

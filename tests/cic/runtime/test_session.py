@@ -54,8 +54,9 @@ def test_every_cut_gives_the_answer_of_the_whole(project: Project, model: cic.Sp
             answer, timing = session.infer(inputs)
             assert session.error_against_one_process(inputs, answer) <= 1e-5
         assert torch.allclose(answer, expected, rtol=1e-4, atol=1e-5 * float(expected.abs().max()))
-        parts = timing.device_s + timing.uplink_s + timing.server_s + timing.downlink_s + timing.rtt_s
-        assert parts == pytest.approx(timing.latency_s, abs=1e-6)
+        parts = (timing.device_s, timing.uplink_s, timing.server_s, timing.downlink_s, timing.rtt_s)
+        assert min(parts) > -1e-9
+        assert sum(parts) == pytest.approx(timing.latency_s, abs=1e-6)
         assert timing.sent_bytes >= cut.upload_bytes and timing.received_bytes >= cut.download_bytes
 
 

@@ -1,0 +1,190 @@
+"""A `.cic` file is whole or refused: every kind of damage gives an `ArtifactError` that names the file."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import stat
+from binascii import crc32
+from pathlib import Path
+
+import pytest
+
+import cic
+from cic.artifact import dumps, loads
+from cic.conditions import Box
+from cic.errors import ArtifactError
+from cic.splitting_model import SplittingModel
+from cic.verification import verify
+from tests.cic.hand_made import random_conditions, splitting_model
+from tests.random_problems import network_shaped
+
+
+@pytest.fixture(scope="module")
+def model() -> SplittingModel:
+    return splitting_model(network_shaped(random.Random(2), 30), Box(), 0.01, 2.0)
+
+
+@pytest.fixture(scope="module")
+def content(model: SplittingModel) -> bytes:
+    return dumps(model)
+
+
+def test_what_is_loaded_decides_the_same(model: SplittingModel, tmp_path: Path) -> None:
+    model.save(tmp_path / "m.cic")
+    loaded = cic.load(tmp_path / "m.cic")
+    assert dumps(loaded) == dumps(model)
+    rng = random.Random(1)
+    for _ in range(200):
+        uplink, downlink, rtt, device, server = random_conditions(rng, model.box)
+        here, there = (each.decide(uplink, rtt, downlink, device, server) for each in (model, loaded))
+        assert (here.cut_id, here.latency_s, here.device_ops, here.crossing) == (
+            there.cut_id,
+            there.latency_s,
+            there.device_ops,
+            there.crossing,
+        )
+
+
+def test_every_truncation_is_refused(content: bytes) -> None:
+    for length in [*range(0, len(content), 97), len(content) - 1, len(content) - 2]:
+        with pytest.raises(ArtifactError, match="the file"):
+            loads(content[:length], "the file")
+
+
+def test_every_changed_bit_is_refused_or_changes_nothing(content: bytes) -> None:
+    rng = random.Random(3)
+    for _ in range(3000):
+        damaged = bytearray(content)
+        damaged[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
+        try:
+            again = loads(bytes(damaged), "the file")
+        except ArtifactError:
+            continue
+        assert dumps(again) == content  # white space after the header's last brace, say
+
+
+def with_table(content: bytes, change: dict[str, object], part: int = 0) -> bytes:
+    """The file with some entries replaced and all checksums right: only its meaning is wrong."""
+    _, *lines = content.splitlines()
+    document = json.loads(lines[part])
+    document.update(change)
+    lines[part] = json.dumps(document, separators=(",", ":")).encode()
+    header = {"format": "cic splitting model", "version": 1}
+    header |= {"bytes": [len(line) for line in lines], "crc32": [crc32(line) for line in lines]}
+    return b"\n".join([json.dumps(header).encode(), *lines, b""])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"cuts": []},
+        {"cuts": [["a", 1, 2, 3]]},
+        {"cuts": [["a", 1, 2, 3, 4, -5]]},
+        {"cuts": [["a", 1, 2, 3, 4, 0.5]]},
+        {"cuts": [[1, 1, 2, 3, 4, 1]]},
+        {"cuts": 5},
+        {"break_points": [5.0, 4.0], "best_between": [0, 0, 0]},
+        {"break_points": [1e6], "best_between": [0]},
+        {"best_between": [99]},
+        {"best_between": [-1]},
+        {"box": {}},
+        {"box": {"uplink_bps": [1, 2]}},
+        {"default_rtt_s": "x"},
+        {"default_downlink_ratio": None},
+        {"name": None, "box": None},
+    ],
+)
+def test_tables_that_make_no_sense_are_refused(content: bytes, change: dict[str, object]) -> None:
+    with pytest.raises(ArtifactError, match="the file"):
+        loads(with_table(content, change), "the file")
+
+
+def test_other_files_and_versions_are_refused(content: bytes, tmp_path: Path) -> None:
+    header, *rest = content.splitlines()
+    for version in (0, 2, "1", None, True):
+        newer = json.dumps({**json.loads(header), "version": version}).encode()
+        with pytest.raises(ArtifactError, match=r"version|format"):
+            loads(b"\n".join([newer, *rest, b""]))
+    for foreign in (
+        b"",
+        b"\n",
+        b"{}",
+        b"{}\n",
+        b"[]\n[]\n[]\n",
+        b"PK\x03\x04" * 99,
+        b"[" * 100_000,
+        b'{"a":' * 100_000 + b"\n",
+        b"\x80\x04.",
+    ):
+        with pytest.raises(ArtifactError):
+            loads(foreign)
+    with pytest.raises(ArtifactError, match=r"none\.cic"):
+        cic.load(tmp_path / "none.cic")
+    with pytest.raises(ArtifactError):
+        cic.load(tmp_path)
+
+
+def test_saving_is_all_or_nothing(
+    model: SplittingModel, content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "m.cic"
+    model.save(target)
+
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    for call in ("fsync", "replace"):
+        with monkeypatch.context() as patched:
+            patched.setattr(os, call, fail)
+            with pytest.raises(ArtifactError, match="No space left"):
+                model.save(target)
+        assert target.read_bytes() == content
+        assert os.listdir(tmp_path) == ["m.cic"]
+    with pytest.raises(ArtifactError, match="nowhere"):
+        model.save(tmp_path / "nowhere" / "m.cic")
+
+
+def test_saved_files_have_usual_permissions(model: SplittingModel, tmp_path: Path) -> None:
+    old = os.umask(0o022)
+    try:
+        model.save(tmp_path / "m.cic")
+    finally:
+        os.umask(old)
+    assert stat.S_IMODE((tmp_path / "m.cic").stat().st_mode) == 0o644
+
+
+def test_verification_accepts_what_was_compiled(model: SplittingModel) -> None:
+    found = verify(model)
+    assert found.cuts == len(model.cuts)
+    assert found.gap < 1e-6
+
+
+def test_verification_finds_what_is_wrong(content: bytes) -> None:
+    table = json.loads(content.splitlines()[1])
+    graph = json.loads(content.splitlines()[2])
+    assert len(table["cuts"]) > 3
+    middle = len(table["cuts"]) // 2
+
+    def without(index: int) -> bytes:
+        cuts, ops = list(table["cuts"]), list(graph["cuts"])
+        del cuts[index], ops[index]
+        return with_table(with_table(content, {"cuts": cuts, "break_points": [], "best_between": [0]}), {"cuts": ops}, part=1)
+
+    wrong_feature = [list(cut) for cut in table["cuts"]]
+    wrong_feature[middle][1] += 1
+    cheaper = [dict(op) for op in graph["ops"]]
+    cheaper[0]["device_ns"] += 1
+    open_cut = list(graph["cuts"])
+    open_cut[middle] = [len(graph["ops"]) - 1]
+    for name, damaged in {
+        "a feature": with_table(content, {"cuts": wrong_feature}),
+        "an op time": with_table(content, {"ops": cheaper}, part=1),
+        "a cut that is not closed": with_table(content, {"cuts": open_cut}, part=1),
+        "a break point": with_table(content, {"break_points": [point * 1.01 for point in table["break_points"]]}),
+        "a missing cut": without(middle),
+    }.items():
+        with pytest.raises(ArtifactError):
+            verify(loads(damaged, name))
+            pytest.fail(f"{name} went unnoticed")
