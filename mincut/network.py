@@ -204,7 +204,8 @@ def price(network: Network, prices: Prices) -> PricedNetwork:
     to_sink[ops][problem.pinned == ON_SERVER] = limit
     if problem.op_count:
         from_source[network.offload_node] = min(prices.offload, limit)
-    constant = int(np.minimum(from_source, to_sink).sum(dtype=object))
+    # Every placement pays the smaller one at each node, so the sum is at most `limit` and cannot wrap.
+    constant = int(np.minimum(from_source, to_sink).sum())
     return PricedNetwork(network, prices, capacity, from_source - to_sink, constant, limit)
 
 
