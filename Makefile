@@ -13,7 +13,7 @@ export OMP_NUM_THREADS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint pytest map clean
+.PHONY: help demo test lint pytest bench map clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r name what; do \
@@ -37,6 +37,10 @@ lint: $(STAMP)  ## style, types and import contracts
 pytest: $(STAMP)  ## the tests alone
 	@echo "── pytest: tests, in two processes"
 	@$(BIN)/pytest -n 2 --dist worksteal $(PYTEST_ARGS)
+
+bench: $(STAMP)  ## is a split ResNet-50 as fast as the whole? two minutes on a quiet machine
+	@echo "── time of emitted head and tail against optimize_for_inference of the whole model"
+	@$(BIN)/python benchmarks/emitted_speed.py
 
 map:  ## write the file map into README.md
 	@$(PYTHON) docs/file_map.py
