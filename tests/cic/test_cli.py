@@ -455,3 +455,14 @@ def test_errors_of_a_real_process_are_one_line_and_code_2(project: Project) -> N
     done = run_cic("decide", "no.cic", "1Mbps", cwd=project.directory)
     assert done.returncode == 2
     assert done.stderr.startswith("cic: ") and done.stderr.count("\n") == 1 and not done.stdout
+
+
+def test_verify_proves_and_refuses(capsys: pytest.CaptureFixture[str], project: Project, tmp_path: Path) -> None:
+    assert main(["verify", str(project.file)]) == 0
+    assert "no other cut is faster" in capsys.readouterr().out
+    assert main(["verify", str(project.file), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["gap"] < 1e-6
+    damaged = tmp_path / "damaged.cic"
+    damaged.write_bytes(project.file.read_bytes()[:-20])
+    assert main(["verify", str(damaged)]) == 2
+    assert "damaged.cic" in capsys.readouterr().err
