@@ -12,7 +12,10 @@ from mincut.network import Network, build, price
 from mincut.placement import Placement
 from mincut.problem import Prices, Problem
 
-KERNELS: Mapping[str, str] = {"dinic": "mincut.kernels.dinic"}
+KERNELS: Mapping[str, str] = {
+    "dinic": "mincut.kernels.dinic",
+    "boykov_kolmogorov": "mincut.kernels.boykov_kolmogorov",
+}
 DEFAULT_KERNEL = "dinic"
 
 
@@ -28,7 +31,7 @@ def solve(problem: Problem | Network, prices: Prices, *, kernel: str = DEFAULT_K
         MincutError: prices that are negative or too large, or an unknown kernel.
     """
     network = build(problem) if isinstance(problem, Problem) else problem
-    run = _kernel(kernel)
+    run = kernel_named(kernel)
     priced = price(network, prices)
     capacity, terminal = priced.capacity.copy(), priced.terminal.copy()
     on_source_side = np.zeros(network.node_count, dtype=np.bool_)
@@ -43,7 +46,12 @@ def solve(problem: Problem | Network, prices: Prices, *, kernel: str = DEFAULT_K
     return Placement(on_device, features, prices, cost, priced.capacity - capacity, priced.terminal - terminal)
 
 
-def _kernel(name: str) -> Callable[..., int]:
+def kernel_named(name: str) -> Callable[..., int]:
+    """One of `KERNELS`, compiled at its first call.
+
+    Raises:
+        MincutError: there is none of that name.
+    """
     if name not in KERNELS:
         raise MincutError(f"unknown kernel {name!r}; there are {', '.join(KERNELS)}")
     run: Callable[..., int] = import_module(KERNELS[name]).run

@@ -1,0 +1,144 @@
+"""Capacities from op times, bytes and prices in one pass: `mincut.network.price` without numpy's many passes.
+
+Closed file: no call leaves it, because a cached numba kernel does not notice a change in a callee elsewhere.
+"""
+
+from __future__ import annotations
+
+from numba import njit
+
+# The same as in `mincut.problem`, which a cached kernel would not see change (a test compares them).
+LARGEST_AMOUNT, LARGEST_COST = 2**48, 2**60
+ON_DEVICE, ON_SERVER = 1, 2
+INFINITE, NOTHING = -1, -2
+FITS, BAD_DEVICE, BAD_SERVER, BAD_WIRE, TOO_DEAR = 0, 1, 2, 3, 4
+LARGEST_SUM = 2**62
+
+
+@njit(cache=True)
+def _split_sum(amounts, chosen):  # type: ignore[no-untyped-def]
+    """Sums of the chosen and of all amounts; the second is -1 if an amount or the sum is out of range."""
+    inside = 0
+    everything = 0
+    for index in range(len(amounts)):
+        amount = amounts[index]
+        # Below 2^62 + 2^48 here, so the sum cannot wrap before it is found too large.
+        if amount < 0 or amount >= LARGEST_AMOUNT or everything >= LARGEST_SUM:
+            return 0, -1
+        everything += amount
+        if chosen[index]:
+            inside += amount
+    return (inside, everything) if everything < LARGEST_SUM else (0, -1)
+
+
+@njit(cache=True)
+def _capped(amount, unit, most, limit):  # type: ignore[no-untyped-def]
+    """min(amount * unit, limit) for most = limit // unit (any, if unit is 0), never forming a product that wraps."""
+    return amount * unit if amount <= most else limit
+
+
+@njit(cache=True)
+def _most(unit, limit):  # type: ignore[no-untyped-def]
+    return limit // unit if unit > 0 else LARGEST_SUM
+
+
+@njit(cache=True)
+def _known_cost(device, server, upload, download, offloads, prices):  # type: ignore[no-untyped-def]
+    """Cost of a placement with these features, or LARGEST_COST if it is that or more."""
+    cost = _capped(device, prices[0], _most(prices[0], LARGEST_COST), LARGEST_COST)
+    cost += _capped(server, prices[1], _most(prices[1], LARGEST_COST), LARGEST_COST)
+    cost += _capped(upload, prices[2], _most(prices[2], LARGEST_COST), LARGEST_COST)
+    # At most 3 * 2^60 so far, 5 * 2^60 in the end.
+    cost += _capped(download, prices[3], _most(prices[3], LARGEST_COST), LARGEST_COST)
+    cost += _capped(offloads, prices[4], _most(prices[4], LARGEST_COST), LARGEST_COST)
+    return min(cost, LARGEST_COST)
+
+
+@njit(cache=True)
+def run(  # type: ignore[no-untyped-def]
+    device_ns,
+    server_ns,
+    wire_bytes,
+    download_bytes,
+    pinned,
+    arc_tensor,
+    fed_node,
+    fed_tensor,
+    feasible,
+    feasible_crossing,
+    may_stay,
+    prices,
+    capacity,
+    terminal,
+):
+    """Fill in `capacity` and `terminal`.
+
+    Args:
+        device_ns, server_ns, download_bytes: int64[n]; pinned: int8[n]; wire_bytes: int64[m].
+        arc_tensor: int64[A]; the tensor whose bytes an arc costs, INFINITE or NOTHING.
+        fed_node, fed_tensor: int64[*]; nodes fed by the source, and by which tensor (or INFINITE).
+        feasible: bool[n], an allowed placement; feasible_crossing: bool[m], the tensors that cross in it.
+        may_stay: is "everything on the device" allowed?
+        prices: five int64 (device, server, upload, download, offload), each in 0..2^61.
+        capacity: int64[A], terminal: int64[N]; overwritten. The last node is the offload node.
+
+    Returns:
+        (FITS or what is wrong, the constant paid in every cut).
+    """
+    ops = len(device_ns)
+    device_inside, device_all = _split_sum(device_ns, feasible)
+    if device_all < 0:
+        return BAD_DEVICE, 0
+    server_inside, server_all = _split_sum(server_ns, feasible)
+    if server_all < 0:
+        return BAD_SERVER, 0
+    upload, wire_all = _split_sum(wire_bytes, feasible_crossing)
+    if wire_all < 0:
+        return BAD_WIRE, 0
+    download = 0
+    offloads = 0
+    for op in range(ops):
+        if not feasible[op]:
+            download += download_bytes[op]
+            offloads = 1
+    known = _known_cost(device_inside, server_all - server_inside, upload, download, offloads, prices)
+    if may_stay:
+        known = min(known, _known_cost(device_all, 0, 0, 0, 0, prices))
+    if known >= LARGEST_COST:
+        return TOO_DEAR, 0
+    limit = known + 1
+    most_device = _most(prices[0], limit)
+    most_server = _most(prices[1], limit)
+    most_upload = _most(prices[2], limit)
+    most_download = _most(prices[3], limit)
+
+    for arc in range(len(arc_tensor)):
+        tensor = arc_tensor[arc]
+        if tensor >= 0:
+            capacity[arc] = _capped(wire_bytes[tensor], prices[2], most_upload, limit)
+        else:
+            capacity[arc] = limit if tensor == INFINITE else 0
+    for node in range(len(terminal)):
+        terminal[node] = 0
+    for index in range(len(fed_node)):
+        tensor = fed_tensor[index]
+        amount = limit
+        if tensor >= 0:
+            amount = _capped(wire_bytes[tensor], prices[2], most_upload, limit)
+        terminal[fed_node[index]] = min(terminal[fed_node[index]] + amount, limit)
+    constant = 0
+    for op in range(ops):
+        # Each term is at most limit <= 2^60, so the sum fits.
+        from_source = terminal[op] + _capped(server_ns[op], prices[1], most_server, limit)
+        from_source += _capped(download_bytes[op], prices[3], most_download, limit)
+        to_sink = _capped(device_ns[op], prices[0], most_device, limit)
+        if pinned[op] == ON_DEVICE or from_source > limit:
+            from_source = limit
+        if pinned[op] == ON_SERVER:
+            to_sink = limit
+        # Paid in every cut, so its sum stays below `limit`.
+        constant += min(from_source, to_sink)
+        terminal[op] = from_source - to_sink
+    if ops:
+        terminal[len(terminal) - 1] = min(prices[4], limit)
+    return FITS, constant

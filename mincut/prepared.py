@@ -1,0 +1,162 @@
+"""One problem, op costs that change with every call: a re-profiled device, a loaded server, compressed tensors.
+
+`solve` does everything that depends on the structure alone anew, checks all of it and returns a witness. `prepare` does
+that once; what is left for a call are two compiled passes, one that fills in capacities and one that finds the cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from mincut.errors import BadProblemError, MincutError
+from mincut.network import Network, build
+from mincut.problem import LARGEST_COST, MODEL_INPUT, ON_SERVER, BoolArray, IntArray, Prices, Problem
+from mincut.solver import DEFAULT_KERNEL, kernel_named
+
+# A price from here on makes anything it multiplies cost more than is allowed, just as every larger one does.
+ENDLESS_PRICE = 2 * LARGEST_COST
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedProblem:
+    """Everything about a problem but its costs. Calls share nothing that is written to: safe in several threads.
+
+    problem: what it was made from; pins, download bytes and which tensors may cross stay as they are there.
+    node_count, start, reverse, arc_head: as in `mincut.network.Network`.
+    arc_tensor, fed_node, fed_tensor, feasible, feasible_crossing, may_stay, fill: see `mincut.kernels.pricing.run`.
+    run: a kernel, see `mincut.kernels.dinic.run`.
+    """
+
+    problem: Problem
+    node_count: int
+    start: IntArray
+    reverse: IntArray
+    arc_head: IntArray
+    arc_tensor: IntArray
+    fed_node: IntArray
+    fed_tensor: IntArray
+    feasible: BoolArray
+    feasible_crossing: BoolArray
+    may_stay: bool
+    fill: Callable[..., tuple[int, int]]
+    run: Callable[..., int]
+
+    def solve(
+        self, device_ns: IntArray, server_ns: IntArray, prices: Prices, wire_bytes: IntArray | None = None
+    ) -> tuple[BoolArray, int]:
+        """The cheapest placement with these op costs, the one with the fewest ops on the device if several are.
+
+        Args:
+            device_ns, server_ns: int64[n], each 0..2^48.
+            wire_bytes: int64[m], each 0..2^48; None for those of the problem.
+
+        Returns:
+            on_device: bool[n], and its cost: exactly what `mincut.solver.solve` finds for the same numbers.
+
+        Raises:
+            BadProblemError: an array of the wrong type, length or range; names it.
+            MincutError: prices that are negative or too large.
+        """
+        problem = self.problem
+        wire_bytes = problem.wire_bytes if wire_bytes is None else wire_bytes
+        ops = problem.op_count
+        _check_array(device_ns, "device_ns", ops)
+        _check_array(server_ns, "server_ns", ops)
+        _check_array(wire_bytes, "wire_bytes", problem.tensor_count)
+        if min(prices) < 0:
+            raise MincutError(f"prices must not be negative, got {prices}")
+        capped = tuple([min(int(price), ENDLESS_PRICE) for price in prices])
+        capacity = np.empty(len(self.arc_tensor), dtype=np.int64)
+        terminal = np.empty(self.node_count, dtype=np.int64)
+        trouble, constant = self.fill(
+            device_ns,
+            server_ns,
+            wire_bytes,
+            problem.download_bytes,
+            problem.pinned,
+            self.arc_tensor,
+            self.fed_node,
+            self.fed_tensor,
+            self.feasible,
+            self.feasible_crossing,
+            self.may_stay,
+            capped,
+            capacity,
+            terminal,
+        )
+        if trouble:
+            raise _explained(trouble, device_ns, server_ns, wire_bytes, prices)
+        on_source_side = np.empty(self.node_count, dtype=np.bool_)
+        flow = self.run(self.start, self.arc_head, self.reverse, capacity, terminal, on_source_side)
+        return on_source_side[:ops], flow + constant
+
+
+def prepare(problem: Problem | Network, *, kernel: str = DEFAULT_KERNEL) -> PreparedProblem:
+    """Lay out everything that does not depend on costs. Loads numba.
+
+    Raises:
+        InfeasibleError: no placement is allowed.
+        MincutError: an unknown kernel.
+    """
+    from mincut.kernels import pricing
+
+    problem = problem.problem if isinstance(problem, Network) else problem
+    # With tensor e weighing e + 1 bytes, the bytes on an arc say which tensor it belongs to.
+    labels = np.arange(1, problem.tensor_count + 1, dtype=np.int64)
+    network = build(replace(problem, wire_bytes=labels))
+    arc_tensor = np.where(network.arc_bytes > 0, network.arc_bytes - 1, pricing.NOTHING)
+    arc_tensor[network.arc_bytes < 0] = pricing.INFINITE
+    fed = np.flatnonzero(problem.producer == MODEL_INPUT)
+    shared = np.diff(problem.consumer_start) > 1
+    gadget = problem.op_count + np.cumsum(shared) - 1
+    return PreparedProblem(
+        problem=problem,
+        node_count=network.node_count,
+        start=network.start,
+        reverse=network.reverse,
+        arc_head=network.arc_head,
+        arc_tensor=arc_tensor,
+        fed_node=np.where(shared[fed], gadget[fed], problem.consumers[problem.consumer_start[fed]]),
+        fed_tensor=np.where(problem.may_cross[fed], fed, pricing.INFINITE),
+        feasible=network.feasible,
+        feasible_crossing=_crossing(problem, network.feasible),
+        may_stay=not bool((problem.pinned == ON_SERVER).any()),
+        fill=pricing.run,
+        run=kernel_named(kernel),
+    )
+
+
+def _crossing(problem: Problem, on_device: BoolArray) -> BoolArray:
+    """bool[m]: the tensors that cross in a placement."""
+    crossing: BoolArray = np.zeros(problem.tensor_count, dtype=np.bool_)
+    tensor_of_reader = np.repeat(np.arange(problem.tensor_count), np.diff(problem.consumer_start))
+    crossing[tensor_of_reader[~on_device[problem.consumers]]] = True
+    from_op = problem.producer != MODEL_INPUT
+    crossing[from_op] &= on_device[problem.producer[from_op]]
+    return crossing
+
+
+def _check_array(array: npt.NDArray[np.int64], name: str, length: int) -> None:
+    # One contiguous layout, or numba compiles everything again for another.
+    if not isinstance(array, np.ndarray) or array.dtype != np.int64 or array.shape != (length,):
+        raise BadProblemError(f"{name} must be an int64 array of {length} entries, got {array!r}")
+    if not array.flags.c_contiguous:
+        raise BadProblemError(f"{name} must be contiguous; pass numpy.ascontiguousarray({name})")
+
+
+def _explained(trouble: int, device_ns: IntArray, server_ns: IntArray, wire_bytes: IntArray, prices: Prices) -> MincutError:
+    from mincut.kernels import pricing
+
+    arrays = {
+        pricing.BAD_DEVICE: ("device_ns", device_ns),
+        pricing.BAD_SERVER: ("server_ns", server_ns),
+        pricing.BAD_WIRE: ("wire_bytes", wire_bytes),
+    }
+    if trouble in arrays:
+        name, array = arrays[trouble]
+        return BadProblemError(f"{name} must lie in 0..2^48 and sum below 2^62; it spans {array.min()}..{array.max()}")
+    return MincutError(f"every known placement costs 2^60 or more at {prices}: scale the prices down")
