@@ -1,0 +1,104 @@
+"""One problem under many prices: each minimum cut starts from the flow of the one before.
+
+If no price falls from one to the next, no capacity does, so a maximum flow stays a flow and only what is new has to be
+pushed (Gallo, Grigoriadis & Tarjan 1989 in spirit; here any of the five prices may rise). Prices are put in such an order
+first; where none exists, a new chain starts from zero. All of a chain share the finite infinity of its last and dearest
+prices: what that one forbids costs more than a placement that is known for each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from mincut.errors import MincutError
+from mincut.network import Network, build
+from mincut.problem import LARGEST_COST, ON_SERVER, BoolArray, Features, Prices, Problem
+from mincut.solver import DEFAULT_KERNEL, kernel_named
+
+
+def sweep(
+    problem: Problem | Network, conditions: Sequence[Prices], *, kernel: str = DEFAULT_KERNEL
+) -> list[tuple[BoolArray, int]]:
+    """The cheapest placement for each of many prices.
+
+    Quick where the prices have one scale, so that, say, 100 bandwidths differ in the prices of the links alone: scale the
+    weights of all by one number, the one that suits the dearest.
+
+    Args:
+        conditions: prices in any order.
+        kernel: one of `mincut.solver.KERNELS`.
+
+    Returns:
+        On_device (bool[n]) and cost for each, in the order given: exactly what `mincut.solver.solve` finds.
+
+    Raises:
+        InfeasibleError: no placement is allowed.
+        MincutError: prices that are negative or too large, or an unknown kernel.
+    """
+    network = build(problem) if isinstance(problem, Problem) else problem
+    for prices in conditions:
+        if min(prices) < 0:
+            raise MincutError(f"prices must not be negative, got {prices}")
+    known = _known_features(network)
+    found: list[tuple[BoolArray, int] | None] = [None] * len(conditions)
+    for chain in _rising_chains(conditions):
+        answers = _along(network, known, [conditions[index] for index in chain], kernel)
+        for index, answer in zip(chain, answers, strict=True):
+            found[index] = answer
+    return [answer for answer in found if answer is not None]
+
+
+def _rising_chains(conditions: Sequence[Prices]) -> Iterator[list[int]]:
+    """Indices in runs along which no price falls."""
+    chain: list[int] = []
+    for index in sorted(range(len(conditions)), key=lambda index: conditions[index]):
+        if chain and any(after < before for before, after in zip(conditions[chain[-1]], conditions[index], strict=True)):
+            yield chain
+            chain = []
+        chain.append(index)
+    if chain:
+        yield chain
+
+
+def _along(network: Network, known: list[Features], chain: list[Prices], kernel: str) -> Iterator[tuple[BoolArray, int]]:
+    from mincut.kernels.pricing import grow
+
+    problem, run = network.problem, kernel_named(kernel)
+    dearest = min(features.cost(chain[-1]) for features in known)
+    if dearest >= LARGEST_COST:
+        raise MincutError(f"a placement costs {dearest}, which must stay below 2^60: scale the prices down")
+    capacity = np.zeros(len(network.arc_head), dtype=np.int64)
+    terminal = np.zeros(network.node_count, dtype=np.int64)
+    # Every price above the limit makes whatever it multiplies forbidden, just as the limit itself does.
+    capped = [tuple([min(int(price), dearest + 1) for price in prices]) for prices in chain]
+    before, cost = capped[0], 0
+    for step, after in enumerate(capped):
+        cost += grow(
+            problem.device_ns,
+            problem.server_ns,
+            problem.download_bytes,
+            problem.pinned,
+            network.arc_bytes,
+            network.source_bytes,
+            step == 0,
+            before,
+            after,
+            dearest + 1,
+            capacity,
+            terminal,
+        )
+        on_source_side = np.empty(network.node_count, dtype=np.bool_)
+        cost += run(network.start, network.arc_head, network.reverse, capacity, terminal, on_source_side)
+        before = after
+        yield on_source_side[: problem.op_count], cost
+
+
+def _known_features(network: Network) -> list[Features]:
+    """Features of placements that are allowed whatever the prices."""
+    problem = network.problem
+    known = [problem.features(network.feasible)]
+    if not (problem.pinned == ON_SERVER).any():
+        known.append(problem.features(np.ones(problem.op_count, dtype=np.bool_)))
+    return known
