@@ -57,7 +57,7 @@ def compiled(name: str) -> SplittingModel:
 
 def shrunk(model: SplittingModel) -> dict[str, object]:
     """Ops of a model at every stage."""
-    problem = stored_problem(model, {})
+    problem = stored_problem(model)
     row: dict[str, object] = {
         "model": model.name,
         "traced": model.information["traced_nodes"],

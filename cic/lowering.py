@@ -94,14 +94,14 @@ def bounds(box: Box, uncertainty: float) -> Bounds:
     return Bounds(price_box(box), Fraction(uncertainty))
 
 
-def weights(conditions: Conditions) -> tuple[Fraction, Fraction, Fraction, Fraction, Fraction]:
-    """Exact prices for one state of the world, in ns per unit of each feature."""
+def weights(conditions: Conditions) -> tuple[float, float, float, float, float]:
+    """What one unit of each feature costs in one state of the world, in ns."""
     return (
-        Fraction(conditions.device_slowdown),
-        Fraction(conditions.server_slowdown),
-        BITS_PER_BYTE * NS_PER_S / Fraction(conditions.uplink_bps),
-        BITS_PER_BYTE * NS_PER_S / Fraction(conditions.downlink_bps),
-        NS_PER_S * Fraction(conditions.rtt_s),
+        conditions.device_slowdown,
+        conditions.server_slowdown,
+        BITS_PER_BYTE * NS_PER_S / conditions.uplink_bps,
+        BITS_PER_BYTE * NS_PER_S / conditions.downlink_bps,
+        NS_PER_S * conditions.rtt_s,
     )
 
 

@@ -1,8 +1,15 @@
-"""Decisions the table does not cover: a minimum cut on the spot. Needs numpy and numba."""
+"""Decisions the table does not cover: a minimum cut on the spot, on all ops. Needs numpy and numba.
+
+The fused graph of a network of hundreds of ops is solved in some ten microseconds, so nothing is gained by solving a
+compressed one that would be exact only for costs near the profile.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -10,59 +17,118 @@ from cic.artifact import details_of
 from cic.conditions import Conditions
 from cic.decision import Decision
 from cic.errors import DecisionError
-from cic.lowering import weights
+from cic.lowering import NS_PER_S, weights
 from cic.splitting_model import Cut, SplittingModel
-from mincut.envelope import scaled_prices
-from mincut.network import build
-from mincut.problem import Problem, make_problem
-from mincut.solver import solve
+from mincut.prepared import PreparedProblem, prepare
+from mincut.problem import BoolArray, Features, IntArray, Prices, Problem, make_problem
+from mincut.scaling import SCALE_OF_A_FREE_PLACEMENT, SCALED_COST
+
+LONGEST_OP_S = 1e5
+
+
+@dataclass(frozen=True, eq=False)
+class _Prepared:
+    """What is made once per splitting model.
+
+    prepared: the problem ready to solve. op_id: ids of ops by name. known: the table's cuts by their ops.
+    simple: placements that need no search, bool[n], and their features; they tell how large prices may be.
+    """
+
+    prepared: PreparedProblem
+    op_id: Mapping[str, int]
+    known: Mapping[bytes, Cut]
+    simple: tuple[tuple[BoolArray, Features], ...]
+
+
+_PREPARED: WeakKeyDictionary[SplittingModel, _Prepared] = WeakKeyDictionary()
 
 
 def decide_off_table(
     model: SplittingModel, conditions: Conditions, op_times: Mapping[str, tuple[float, float]] | None
 ) -> Decision:
-    """The optimal cut for any conditions and op times, by a minimum cut on the full graph.
+    """The optimal cut for any conditions and op times.
 
     Raises:
         DecisionError: `op_times` names an op that does not exist, or a time that is no time.
     """
-    problem = stored_problem(model, op_times or {})
-    placement = solve(problem, scaled_prices(build(problem), weights(conditions)))
-    ops = np.flatnonzero(placement.on_device).tolist()
-    whole = model.graph()
-    known = whole["cuts"].index(ops) if ops in whole["cuts"] else None
-    if known is not None and op_times is None:
-        return Decision(model.cuts[known], conditions.numbers, model, source="solver")
-    document = {"ops": whole["ops"], "tensors": whole["tensors"], "cuts": [ops]}
-    cut_id = model.cuts[known].id if known is not None else "not-emitted"
-    return Decision(
-        Cut(cut_id, placement.features, details_of(lambda: document, 0)), conditions.numbers, model, source="solver"
+    ready = _prepared(model)
+    device_ns, server_ns = _op_times(model, ready, op_times or {})
+
+    def with_times(on_device: BoolArray, features: Features) -> Features:
+        return Features(int(device_ns[on_device].sum()), int(server_ns[~on_device].sum()), *features[2:])
+
+    unit_costs = weights(conditions)
+    cheapest = min(
+        sum(amount * weight for amount, weight in zip(with_times(*simple), unit_costs, strict=True)) for simple in ready.simple
     )
+    scale = SCALED_COST / cheapest if cheapest > 0 else SCALE_OF_A_FREE_PLACEMENT / max(unit_costs)
+    prices = Prices(*(round(weight * scale) for weight in unit_costs))
+    on_device, _ = ready.prepared.solve(device_ns, server_ns, prices)
+    known = ready.known.get(on_device.tobytes())
+    if known is not None and op_times is None:
+        return Decision(known, conditions.numbers, model, source="solver")
+    features = with_times(on_device, ready.prepared.problem.features(on_device))
+    cut = Cut("not-emitted" if known is None else known.id, features, _details(model, on_device))
+    return Decision(cut, conditions.numbers, model, source="solver")
 
 
-def stored_problem(model: SplittingModel, op_times: Mapping[str, tuple[float, float]]) -> Problem:
-    """The problem that a splitting model was compiled from, some op times replaced."""
+def _details(model: SplittingModel, on_device: BoolArray) -> Callable[[], tuple[tuple[str, ...], tuple[str, ...]]]:
+    def document() -> Mapping[str, Any]:
+        return {**model.graph(), "cuts": [np.flatnonzero(on_device).tolist()]}
+
+    return details_of(document, 0)
+
+
+def stored_problem(model: SplittingModel) -> Problem:
+    """The problem that a splitting model was compiled from; op i of it is op i of the model's graph."""
     whole = model.graph()
-    names = {op["name"] for op in whole["ops"]}
-    for name, times in op_times.items():
-        if name not in names:
-            raise DecisionError(f"op_times names {name!r}, which {model.name} does not have")
-        if len(times) != 2 or not all(0 <= time < 1e5 for time in times):
-            raise DecisionError(f"op_times of {name} are {times!r}, expected (device seconds, server seconds)")
-    device_ns, server_ns = [], []
-    for op in whole["ops"]:
-        replaced = op_times.get(op["name"])
-        device_ns.append(op["device_ns"] if replaced is None else round(replaced[0] * 1e9))
-        server_ns.append(op["server_ns"] if replaced is None else round(replaced[1] * 1e9))
     download = [0] * len(whole["ops"])
     for tensor in whole["tensors"]:
         if tensor["is_output"] and tensor["producer"] >= 0:
             download[tensor["producer"]] += tensor["wire_bytes"]
     return make_problem(
-        device_ns,
-        server_ns,
+        [op["device_ns"] for op in whole["ops"]],
+        [op["server_ns"] for op in whole["ops"]],
         [(tensor["producer"], tensor["consumers"], tensor["wire_bytes"]) for tensor in whole["tensors"]],
         download_bytes=download,
         pinned=[op["pinned"] for op in whole["ops"]],
         may_cross=[tensor["may_cross"] for tensor in whole["tensors"]],
     )
+
+
+def _prepared(model: SplittingModel) -> _Prepared:
+    ready = _PREPARED.get(model)
+    if ready is None:
+        whole, problem = model.graph(), stored_problem(model)
+        known = {}
+        for cut, ops in zip(model.cuts, whole["cuts"], strict=True):
+            on_device = np.zeros(problem.op_count, dtype=np.bool_)
+            on_device[ops] = True
+            known[on_device.tobytes()] = cut
+        prepared = prepare(problem)
+        sides = [prepared.feasible, np.ones(problem.op_count, dtype=np.bool_)]
+        ready = _Prepared(
+            prepared,
+            {op["name"]: index for index, op in enumerate(whole["ops"])},
+            known,
+            tuple((side, problem.features(side)) for side in sides if problem.violation(side) is None),
+        )
+        _PREPARED[model] = ready
+    return ready
+
+
+def _op_times(
+    model: SplittingModel, ready: _Prepared, op_times: Mapping[str, tuple[float, float]]
+) -> tuple[IntArray, IntArray]:
+    problem = ready.prepared.problem
+    if not op_times:
+        return problem.device_ns, problem.server_ns
+    device_ns, server_ns = problem.device_ns.copy(), problem.server_ns.copy()
+    for name, times in op_times.items():
+        op = ready.op_id.get(name)
+        if op is None:
+            raise DecisionError(f"op_times names {name!r}, which {model.name} does not have; `cic show --ops` lists its ops")
+        if len(times) != 2 or not (0 <= times[0] < LONGEST_OP_S and 0 <= times[1] < LONGEST_OP_S):
+            raise DecisionError(f"op_times of {name} are {times!r}, expected (device seconds, server seconds)")
+        device_ns[op], server_ns[op] = round(times[0] * NS_PER_S), round(times[1] * NS_PER_S)
+    return device_ns, server_ns

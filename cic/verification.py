@@ -38,7 +38,7 @@ def verify(model: SplittingModel, *, progress: Callable[[int, int], None] | None
     Raises:
         ArtifactError: naming what does not hold, with the two values that disagree.
     """
-    problem = stored_problem(model, {})
+    problem = stored_problem(model)
     placements = [_placement(model, problem, index) for index in range(len(model.cuts))]
     for cut, placement in zip(model.cuts, placements, strict=True):
         counted = tuple(problem.features(placement))

@@ -34,10 +34,10 @@ from mincut.errors import MincutError
 from mincut.network import Network, build
 from mincut.problem import ON_SERVER, BoolArray, Features, Prices, Problem
 from mincut.rays import RayCone, Vector, rank
+from mincut.scaling import fit_prices, fitting_scale, simple_placements
 from mincut.solver import solve
 
 Range = tuple[Fraction, Fraction]
-SCALED_COST = 2**59
 UPLOAD, DOWNLOAD = 2, 3
 
 
@@ -164,23 +164,9 @@ def downloads_are_constant(problem: Problem) -> bool:
     return bool(reaches.all())
 
 
-def scaled_prices(network: Network, weights: tuple[int | Fraction, ...]) -> Prices:
+def scaled_prices(network: Network, weights: Sequence[int | Fraction | float]) -> Prices:
     """Integer prices proportional to `weights` up to rounding, as fine as int64 minimum cuts allow."""
-    scale = _scale(network, weights)
-    return Prices(*(round(weight * scale) for weight in weights))
-
-
-def _scale(network: Network, weights: tuple[int | Fraction, ...]) -> Fraction:
-    problem = network.problem
-    candidates = [problem.features(network.feasible)]
-    if not (problem.pinned == ON_SERVER).any():
-        candidates.append(problem.features(np.ones(problem.op_count, dtype=np.bool_)))
-    cheapest = min(
-        sum((Fraction(amount) * weight for amount, weight in zip(features, weights, strict=True)), Fraction(0))
-        for features in candidates
-    )
-    # A free placement leaves no scale to choose from: the weights alone decide.
-    return Fraction(SCALED_COST) / cheapest if cheapest > 0 else Fraction(2**40) / max(*weights, 1)
+    return fit_prices(weights, simple_placements(network.problem, network.feasible))
 
 
 def _first_placements(network: Network) -> list[tuple[BoolArray, Features]]:
@@ -263,7 +249,7 @@ def rounding_gap(network: Network, ray: Vector, axes: tuple[int, ...], known: Se
         return 0.0
     problem = network.problem
     totals = (problem.device_ns, problem.server_ns, problem.wire_bytes, problem.download_bytes)
-    scale = _scale(network, weights)
+    scale = fitting_scale(weights, simple_placements(network.problem, network.feasible))
     hidden = Fraction(0)
     for axis in axes:
         most = Fraction(int(totals[axis].sum()))

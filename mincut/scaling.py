@@ -1,0 +1,42 @@
+"""Prices given as any numbers, as integers that minimum cuts in int64 can work with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+
+import numpy as np
+
+from mincut.problem import ON_SERVER, BoolArray, Features, Prices, Problem
+
+# Costs must stay below 2^60; the cheapest known placement is put just under it, which leaves about nine digits to prices.
+SCALED_COST = 2**59
+SCALE_OF_A_FREE_PLACEMENT = 2**40
+
+
+def fit_prices(weights: Sequence[int | Fraction | float], candidates: Iterable[Features]) -> Prices:
+    """Integer prices proportional to `weights` up to rounding, as fine as int64 minimum cuts allow.
+
+    Args:
+        weights: five non-negative numbers. candidates: features of some allowed placements, at least one.
+    """
+    scale = fitting_scale(weights, candidates)
+    return Prices(*(round(weight * scale) for weight in weights))
+
+
+def fitting_scale(weights: Sequence[int | Fraction | float], candidates: Iterable[Features]) -> Fraction:
+    """The factor between weights and prices."""
+    cheapest = min(
+        sum((amount * Fraction(weight) for amount, weight in zip(features, weights, strict=True)), Fraction(0))
+        for features in candidates
+    )
+    # A free placement leaves no scale to choose from: the weights alone decide.
+    return SCALED_COST / cheapest if cheapest > 0 else SCALE_OF_A_FREE_PLACEMENT / Fraction(max(*weights, 1))
+
+
+def simple_placements(problem: Problem, feasible: BoolArray) -> list[Features]:
+    """Features of the placements that need no search: as little as possible on the device, and everything there."""
+    candidates = [problem.features(feasible)]
+    if not (problem.pinned == ON_SERVER).any():
+        candidates.append(problem.features(np.ones(problem.op_count, dtype=np.bool_)))
+    return candidates
