@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from cic.cost.machine import Machine
     from cic.cost.profile import Profile, load_profile
     from cic.emission import emit, load_cut
+    from cic.export import export_decision
     from cic.pipeline import compile, profile
 
 __version__ = "0.1.0"
@@ -39,6 +40,7 @@ _LATER = {
     "profile": "cic.pipeline",
     "emit": "cic.emission",
     "load_cut": "cic.emission",
+    "export_decision": "cic.export",
     "Machine": "cic.cost.machine",
     "Profile": "cic.cost.profile",
     "load_profile": "cic.cost.profile",
@@ -63,6 +65,7 @@ __all__ = [
     "UnitError",
     "compile",
     "emit",
+    "export_decision",
     "load",
     "load_cut",
     "load_profile",

@@ -8,10 +8,10 @@ import sys
 from collections.abc import Sequence
 
 from cic import __version__
-from cic.commands import compile, decide, emit, machines, profile, run, show, verify
+from cic.commands import compile, decide, emit, export, machines, profile, run, show, verify
 from cic.errors import CicError
 
-COMMANDS = (machines, profile, compile, verify, decide, emit, show, run)
+COMMANDS = (machines, profile, compile, verify, decide, emit, export, show, run)
 BAD_INPUT, INTERRUPTED, BROKEN_PIPE = 2, 130, 141
 
 
