@@ -19,6 +19,7 @@ Runner = Callable[..., tuple[Any, ...]]
 _EMITTERS = {
     "torchscript": ("codegen.torchscript", "TorchScriptEmitter"),
     "exported_program": ("codegen.exported_program", "ExportedProgramEmitter"),
+    "onnx": ("codegen.onnx_program", "OnnxEmitter"),
 }
 
 

@@ -147,7 +147,7 @@ def edit_manifest(directory: Path, edit: Callable[[dict], object]) -> None:
     ("edit", "message"),
     [
         (lambda body: body.update(format="other"), "is not the manifest of an emitted model"),
-        (lambda body: body.update(version=2), "has format version 2, this program reads version 1"),
+        (lambda body: body.update(version=1), "has format version 1, this program reads version 2"),
         (lambda body: body.pop("cuts"), "is damaged: KeyError"),
         (lambda body: body["cuts"][0].pop("outputs"), "is damaged: KeyError"),
         (
@@ -174,8 +174,8 @@ def test_a_manifest_that_is_cut_short_is_refused(copied: Path, tmp_path: Path):
 def test_questions_a_bundle_cannot_answer(bundle: Path):
     with pytest.raises(CodegenError, match="no cut 'nowhere'; known cuts: server-only, device-only, cut-0, cut-1"):
         load_cut(bundle, "nowhere")
-    with pytest.raises(CodegenError, match="not emitted as 'onnx'; there is torchscript, exported_program"):
-        load_cut(bundle, "cut-0", format_name="onnx")
+    with pytest.raises(CodegenError, match="not emitted as 'tflite'; there is torchscript, exported_program, onnx"):
+        load_cut(bundle, "cut-0", format_name="tflite")
     with pytest.raises(CodegenError, match="a half is 'head', 'tail' or None"):
         load_cut(bundle, "cut-0", half="middle")  # type: ignore[arg-type]
 

@@ -1,0 +1,159 @@
+"""Halves as ONNX files: what a weak device wants, since ONNX Runtime starts faster and smaller than torch.
+
+A half is a `torch.fx.GraphModule`, exported through `torch.onnx.export`, or an `onnx_ir.Model` cut from an ONNX file and
+written as it is. Inputs and outputs carry the names of the tensors that cross.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from codegen.emitter import Runner
+from codegen.errors import CodegenError
+from codegen.onnx_session import RETURNS_NOTHING, open_session, runner_of
+from codegen.split import WireTensor
+
+if TYPE_CHECKING:
+    import onnx_ir
+    import torch
+    from torch import fx
+
+PROTOBUF_LIMIT_BYTES = 2**31 - 2**20
+"""A protobuf message ends at 2 GiB; a file of more keeps its weights beside it. One MiB is left for the graph."""
+
+_CHATTY = ("torch.onnx", "onnxscript", "onnx_ir", "torch.export")
+
+
+class OnnxEmitter:
+    """Writes `.onnx` files with `torch.onnx.export` and runs them with ONNX Runtime."""
+
+    format = "onnx"
+    suffix = ".onnx"
+
+    def versions(self) -> dict[str, str]:
+        """Return the versions of the packages that write ONNX, and of the one that runs it."""
+        import onnx
+        import onnx_ir
+        import onnxruntime
+
+        packages = {"onnx": onnx, "onnx_ir": onnx_ir, "onnxruntime": onnxruntime}
+        return {name: package.__version__ for name, package in packages.items()}
+
+    def write(self, half: fx.GraphModule | onnx_ir.Model, example: Sequence[torch.Tensor], path: Path) -> None:
+        """Write a half to `path`; CodegenError if it holds what ONNX cannot express, or is larger than 2 GB."""
+        import onnx_ir
+
+        model = half if isinstance(half, onnx_ir.Model) else export(half, example, path.name)
+        size = sum(value.const_value.nbytes for value in model.graph.initializers.values() if value.const_value is not None)
+        if size > PROTOBUF_LIMIT_BYTES:
+            raise CodegenError(
+                f"{path.name} would hold {size} bytes of weights, an ONNX file in one piece at most"
+                f" {PROTOBUF_LIMIT_BYTES}; emit this model in another format"
+            )
+        onnx_ir.save(model, path)
+
+    def load(self, path: Path, inputs: Sequence[WireTensor], *, optimize: bool) -> Runner:
+        """Return the saved half as a function of tensors or of numpy arrays; `optimize` chooses all of ONNX Runtime's
+        graph optimisations over the basic ones."""
+        return runner_of(open_session(path.read_bytes(), str(path), optimize=optimize), path.name)
+
+
+def export(half: fx.GraphModule, example: Sequence[torch.Tensor], what: str) -> onnx_ir.Model:
+    """Return a flat torch module as an ONNX model, its inputs and outputs named after the nodes.
+
+    Raises CodegenError naming `what` if an op has no counterpart in ONNX.
+    """
+    import torch
+
+    for part in half.modules():
+        part.training = False  # eval() is refused by modules that come from torch.export
+    inputs = [node.name for node in half.graph.nodes if node.op == "placeholder"]
+    results = list(next(node for node in half.graph.nodes if node.op == "output").args[0])
+    source: torch.nn.Module = half if results else _without_results()
+    try:
+        with quiet_exporter(), torch.no_grad():
+            program = torch.onnx.export(
+                source,
+                tuple(example),
+                dynamo=True,
+                verbose=False,
+                external_data=False,
+            )
+    except Exception as error:  # the exporter fails in many ways
+        raise CodegenError(f"torch.onnx cannot write {what}: {_explained(error)}") from error
+    assert program is not None, "with dynamo=True the exporter returns a program"
+    model: onnx_ir.Model = program.model
+    _name_borders(model, inputs, _output_names([node.name for node in results], inputs) or ["nothing"])
+    if not results:
+        model.metadata_props[RETURNS_NOTHING] = "1"
+    return model
+
+
+@contextmanager
+def quiet_exporter() -> Iterator[None]:
+    """Silence what the exporter and the packages below it log and warn of; all of it is about their own affairs."""
+    loggers = [logging.getLogger(name) for name in _CHATTY]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def _name_borders(model: onnx_ir.Model, inputs: Sequence[str], outputs: Sequence[str]) -> None:
+    """Rename the model's inputs and outputs, and whatever inside bears one of those names already."""
+    border = [*model.graph.inputs, *model.graph.outputs]
+    names = dict(zip(border, (*inputs, *outputs), strict=True))
+    inner = [value for node in model.graph.all_nodes() for value in node.outputs] + [*model.graph.initializers.values()]
+    taken = {value.name for value in (*border, *inner)} | set(names.values())
+    for value in dict.fromkeys((*border, *inner)):
+        if value.name in names.values():
+            count = 0
+            while (name := f"{value.name}.{count}") in taken:
+                count += 1
+            taken.add(name)
+            value.name = name
+    for value, name in names.items():
+        value.name = name
+
+
+def _output_names(results: Sequence[str], inputs: Sequence[str]) -> list[str]:
+    """Return a name for each result: a value of ONNX has one name, so an input passed on gets another as an output."""
+    taken, names = set(inputs), []
+    for result in results:
+        name = result
+        while name in taken:
+            name += "_passed"
+        taken.add(name)
+        names.append(name)
+    return names
+
+
+def _explained(error: Exception) -> str:
+    """Return the innermost reason: the exporter wraps it in advice on how to report bugs."""
+    innermost: BaseException = error
+    while innermost.__cause__ is not None:
+        innermost = innermost.__cause__
+    lines = [line.strip() for line in str(innermost).splitlines() if line.strip()]
+    return lines[0] if lines else type(innermost).__name__
+
+
+def _without_results() -> torch.nn.Module:
+    """Return a module without results, as far as ONNX allows."""
+    import torch
+
+    class Nothing(torch.nn.Module):
+        def forward(self, *unused: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            return (torch.zeros(1),)
+
+    return Nothing()

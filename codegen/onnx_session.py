@@ -1,0 +1,104 @@
+"""Runs an ONNX file with ONNX Runtime, on the processor; tensors of torch or arrays of numpy in, the same out.
+
+torch is not imported here: a device that holds an `.onnx` head and feeds it arrays needs numpy and onnxruntime alone.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+
+from codegen.emitter import Runner
+from codegen.errors import CodegenError
+
+RETURNS_NOTHING = "cic_returns_nothing"
+"""Metadata key of a half without results, which ONNX cannot express: the file returns one value nobody asked for."""
+
+_ERRORS_ONLY = 3
+# torch dtypes numpy lacks, with an integer type as wide and the ONNX number of the type.
+_WITHOUT_NUMPY = {"bfloat16": ("int16", 16), "float8_e4m3fn": ("uint8", 17), "float8_e5m2": ("uint8", 19)}
+
+
+def open_session(source: Path | bytes, what: str, *, optimize: bool = True) -> onnxruntime.InferenceSession:
+    """Return a session on one thread per thread of torch; CodegenError naming `what` if the model cannot be loaded.
+
+    source: the bytes of a model that holds all its weights, or the path of one with weights beside it.
+    """
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = _ERRORS_ONLY
+    options.intra_op_num_threads = _threads()
+    levels = onnxruntime.GraphOptimizationLevel
+    options.graph_optimization_level = levels.ORT_ENABLE_ALL if optimize else levels.ORT_ENABLE_BASIC
+    try:
+        model = source if isinstance(source, bytes) else str(source)
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime has a dozen exception classes without a common root
+        raise CodegenError(
+            f"{what} is not ONNX that onnxruntime {onnxruntime.__version__} can run on a processor: {_first_line(error)}"
+        ) from error
+
+
+def runner_of(session: onnxruntime.InferenceSession, what: str) -> Runner:
+    """Return a session as a function: positional tensors (or arrays) to a tuple of the same."""
+    names = [value.name for value in session.get_inputs()]
+    returns_nothing = RETURNS_NOTHING in session.get_modelmeta().custom_metadata_map
+
+    def run(*values: Any) -> tuple[Any, ...]:
+        if len(values) != len(names):
+            raise CodegenError(f"{what} takes {len(names)} tensors ({', '.join(names)}), got {len(values)}")
+        feeds = {name: to_ort(value) for name, value in zip(names, values, strict=True)}
+        if returns_nothing:
+            return ()
+        try:
+            results = session.run_with_ort_values(None, feeds)
+        except Exception as error:
+            raise CodegenError(f"onnxruntime cannot run {what}: {_first_line(error)}") from error
+        # Without inputs there is nothing to take after: tensors then, if torch is at hand.
+        as_arrays = _all_arrays(values) if values else "torch" not in sys.modules
+        return tuple(_array_of(result) if as_arrays else _tensor_of(result) for result in results)
+
+    return run
+
+
+def to_ort(value: Any) -> onnxruntime.OrtValue:
+    """Return a tensor or an array as a value of ONNX Runtime."""
+    if isinstance(value, np.ndarray):
+        return onnxruntime.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(value).reshape(value.shape))
+    tensor = value.detach().cpu().contiguous()
+    name = str(tensor.dtype).removeprefix("torch.")
+    if name not in _WITHOUT_NUMPY:
+        return onnxruntime.OrtValue.ortvalue_from_numpy(tensor.numpy())
+    torch, (as_wide, number) = sys.modules["torch"], _WITHOUT_NUMPY[name]
+    raw = tensor.view(getattr(torch, as_wide)).numpy()
+    return onnxruntime.OrtValue.ortvalue_from_numpy_with_onnx_type(raw, number)
+
+
+def _all_arrays(values: Sequence[Any]) -> bool:
+    return all(isinstance(value, np.ndarray) for value in values)
+
+
+def _array_of(value: onnxruntime.OrtValue) -> Any:
+    return value.numpy()
+
+
+def _tensor_of(value: onnxruntime.OrtValue) -> Any:
+    import torch
+
+    if value.element_type() in {number for _, number in _WITHOUT_NUMPY.values()}:
+        return torch.from_dlpack(value).clone()
+    return torch.from_numpy(value.numpy())
+
+
+def _threads() -> int:
+    """Return torch's number of threads if torch is in use, else let the environment and the runtime choose (0)."""
+    torch = sys.modules.get("torch")
+    return int(torch.get_num_threads()) if torch is not None else 0
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__
