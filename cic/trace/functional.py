@@ -74,10 +74,15 @@ def make_functional(module: fx.GraphModule, tensors: Sequence[torch.Tensor]) -> 
 
 
 def _allow_any_strides(graph: fx.Graph) -> None:
-    """Turn `view` into `reshape`: a value that was sent is contiguous, though the model's own may not have been."""
+    """Turn `view` into `reshape`: a value that was sent is contiguous, though the model's own may not have been.
+
+    A view as another type becomes a copy: TorchScript cannot trace the view.
+    """
     for node in graph.nodes:
         if node.target is torch.ops.aten.view.default:
             node.target = torch.ops.aten.reshape.default
+        elif node.target is torch.ops.aten.view.dtype:
+            node.target = torch.ops.aten.view_copy.dtype
 
 
 def _written_families(graph: fx.Graph) -> list[list[fx.Node]]:

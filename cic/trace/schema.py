@@ -75,18 +75,26 @@ def reshapes_in_place(node: fx.Node) -> bool:
 
 
 def out_of_place(node: fx.Node) -> Any:
-    """Return the operator that gives the same result without writing (`add_.Tensor` → `add.Tensor`), or None."""
+    """Return the operator that gives the same result without writing (`add_.Tensor` → `add.Tensor`), or None.
+
+    Overloads may be named apart (`transpose_.default`, `transpose.int`), so what counts are names and types of arguments.
+    """
     target = node.target
     if not isinstance(target, _OVERLOAD):
         return None
     name = target._schema.name.split("::")[-1]
     packet = getattr(getattr(torch.ops, target.namespace), name.removesuffix("_"), None)
-    if not name.endswith("_") or packet is None or target._overloadname not in packet.overloads():
+    if not name.endswith("_") or packet is None:
         return None
-    variant = getattr(packet, target._overloadname)
-    same = [argument.name for argument in variant._schema.arguments] == [a.name for a in target._schema.arguments]
-    writes = any(argument.alias_info and argument.alias_info.is_write for argument in variant._schema.arguments)
-    return variant if same and not writes else None
+    variants = [getattr(packet, overload) for overload in packet.overloads()]
+    return next((variant for variant in variants if _gives_what_is_written(variant._schema, target._schema)), None)
+
+
+def _gives_what_is_written(variant: Any, writing: Any) -> bool:
+    """Tell whether an operator takes what a writing one takes, writes nothing and returns one tensor, not a list of them."""
+    taken, wanted = ([(argument.name, str(argument.type)) for argument in schema.arguments] for schema in (variant, writing))
+    writes = any(argument.alias_info and argument.alias_info.is_write for argument in variant.arguments)
+    return taken == wanted and not writes and [str(result.type) for result in variant.returns] == ["Tensor"]
 
 
 def is_identity_dropout(node: fx.Node) -> bool:
