@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from operator import index
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,7 @@ from mincut.solver import DEFAULT_KERNEL, kernel_named
 
 # A price from here on makes anything it multiplies cost more than is allowed, just as every larger one does.
 ENDLESS_PRICE = 2 * LARGEST_COST
+INT64 = np.dtype(np.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,9 +71,10 @@ class PreparedProblem:
         _check_array(wire_bytes, "wire_bytes", problem.tensor_count)
         if min(prices) < 0:
             raise MincutError(f"prices must not be negative, got {prices}")
-        capped = tuple([min(int(price), ENDLESS_PRICE) for price in prices])
-        capacity = np.empty(len(self.arc_tensor), dtype=np.int64)
-        terminal = np.empty(self.node_count, dtype=np.int64)
+        if max(prices) > ENDLESS_PRICE:
+            prices = Prices(*(min(price, ENDLESS_PRICE) for price in prices))
+        capacity = np.empty(len(self.arc_tensor), INT64)
+        terminal = np.empty(self.node_count, INT64)
         trouble, constant = self.fill(
             device_ns,
             server_ns,
@@ -84,7 +87,7 @@ class PreparedProblem:
             self.feasible,
             self.feasible_crossing,
             self.may_stay,
-            capped,
+            tuple(map(index, prices)),
             capacity,
             terminal,
         )
@@ -142,7 +145,7 @@ def _crossing(problem: Problem, on_device: BoolArray) -> BoolArray:
 
 def _check_array(array: npt.NDArray[np.int64], name: str, length: int) -> None:
     # One contiguous layout, or numba compiles everything again for another.
-    if not isinstance(array, np.ndarray) or array.dtype != np.int64 or array.shape != (length,):
+    if not isinstance(array, np.ndarray) or array.dtype != INT64 or array.shape != (length,):
         raise BadProblemError(f"{name} must be an int64 array of {length} entries, got {array!r}")
     if not array.flags.c_contiguous:
         raise BadProblemError(f"{name} must be contiguous; pass numpy.ascontiguousarray({name})")

@@ -9,6 +9,7 @@ prices: what that one forbids costs more than a placement that is known for each
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from operator import index, le
 
 import numpy as np
 
@@ -44,20 +45,20 @@ def sweep(
     known = _known_features(network)
     found: list[tuple[BoolArray, int] | None] = [None] * len(conditions)
     for chain in _rising_chains(conditions):
-        answers = _along(network, known, [conditions[index] for index in chain], kernel)
-        for index, answer in zip(chain, answers, strict=True):
-            found[index] = answer
+        answers = _along(network, known, [conditions[place] for place in chain], kernel)
+        for place, answer in zip(chain, answers, strict=True):
+            found[place] = answer
     return [answer for answer in found if answer is not None]
 
 
 def _rising_chains(conditions: Sequence[Prices]) -> Iterator[list[int]]:
     """Indices in runs along which no price falls."""
     chain: list[int] = []
-    for index in sorted(range(len(conditions)), key=lambda index: conditions[index]):
-        if chain and any(after < before for before, after in zip(conditions[chain[-1]], conditions[index], strict=True)):
+    for place in sorted(range(len(conditions)), key=conditions.__getitem__):
+        if chain and not all(map(le, conditions[chain[-1]], conditions[place])):
             yield chain
             chain = []
-        chain.append(index)
+        chain.append(place)
     if chain:
         yield chain
 
@@ -71,8 +72,10 @@ def _along(network: Network, known: list[Features], chain: list[Prices], kernel:
         raise MincutError(f"a placement costs {dearest}, which must stay below 2^60: scale the prices down")
     capacity = np.zeros(len(network.arc_head), dtype=np.int64)
     terminal = np.zeros(network.node_count, dtype=np.int64)
-    # Every price above the limit makes whatever it multiplies forbidden, just as the limit itself does.
-    capped = [tuple([min(int(price), dearest + 1) for price in prices]) for prices in chain]
+    if max(chain[-1]) > dearest:
+        # A price above the limit makes whatever it multiplies forbidden, just as the limit itself does.
+        chain = [Prices(*(min(price, dearest + 1) for price in prices)) for prices in chain]
+    capped = [tuple(map(index, prices)) for prices in chain]
     before, cost = capped[0], 0
     for step, after in enumerate(capped):
         cost += grow(
