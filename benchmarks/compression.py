@@ -107,7 +107,8 @@ def _table(rows: list[dict[str, object]]) -> tuple[list[str], list[list[str]]]:
         line = [str(row["model"]), str(row["traced"]), str(row["fused"])]
         for title in BOXES:
             line += [str(row[title][key]) for key in ("rules", "quotient", "cuts")]  # type: ignore[index]
-        line += [str(row["bandwidth"]["merged"][rule]) for rule in ("expand", "shrink", "heavy", "block")]  # type: ignore[index]
+        merged = row["bandwidth"]["merged"]  # type: ignore[index]
+        line += [str(merged[rule]) for rule in ("expand", "shrink", "heavy", "block")]
         line += [str(size) for size in list(row["uncertainty"].values())[1:]]  # type: ignore[attr-defined]
         body.append(line)
     return header, body

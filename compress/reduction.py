@@ -84,9 +84,7 @@ def _grouped(amounts: IntArray, member_of: IntArray, groups: int) -> IntArray:
     return total
 
 
-def _merged_tensors(
-    problem: Problem, member_of: IntArray
-) -> tuple[list[int], list[tuple[int, ...]], list[int], list[bool]]:
+def _merged_tensors(problem: Problem, member_of: IntArray) -> tuple[list[int], list[tuple[int, ...]], list[int], list[bool]]:
     merged: dict[tuple[int, tuple[int, ...]], tuple[int, bool]] = {}
     for tensor in range(problem.tensor_count):
         made_by = int(problem.producer[tensor])
