@@ -258,7 +258,7 @@ def asked(request: pytest.FixtureRequest) -> tuple[SplittingModel, list[Conditio
 Asked = tuple[SplittingModel, list[Conditions], list[Answer]]
 
 
-@pytest.mark.parametrize("name", BUILDS)
+@pytest.mark.parametrize("name", ["c99", "c++11", "fused"])
 def test_the_c_header_answers_as_decide_does(asked: Asked, name: str, tmp_path: Path) -> None:
     model, conditions, expected = asked
     assert differences(answers_of_c(tmp_path, name, model, conditions), expected, conditions) == []
@@ -292,6 +292,36 @@ def tie(model: SplittingModel, numbers: Conditions) -> bool:
     """Do two cuts take the least time, but for rounding?"""
     latencies = sorted(cut.latency_s(cic.Conditions(*numbers)) for cut in model.cuts)
     return latencies[1] - latencies[0] <= 1e-15 * latencies[0]
+
+
+@pytest.mark.parametrize("name", BUILDS)
+def test_every_function_compiles_without_a_warning_and_calls_nothing(name: str, tmp_path: Path) -> None:
+    if shutil.which("nm") is None:
+        pytest.skip("there is no nm")
+    cic.export_decision(make_model("network"), tmp_path / "cut.h", "c", prefix=PREFIX)
+    source = """
+#include "cut.h"
+int main(void) {
+    exported_conditions now = exported_default_conditions(1e7);
+    return exported_decide(1e7) + exported_decide_all(1e7, 1e7, 0.01, 1, 1) + exported_best_known(now) > 0
+        && exported_latency_s(0, now) > 0 && exported_cut_id(0) != NULL;
+}
+"""
+    build(tmp_path, name, source)
+    compiler, *flags = BUILDS[name]
+    command = [compiler, *flags, "-ffreestanding", "-c", str(tmp_path / "main.c"), "-o", str(tmp_path / "main.o")]
+    subprocess.run(command, check=True, timeout=60)
+    undefined = subprocess.run(["nm", "-u", str(tmp_path / "main.o")], capture_output=True, text=True, check=True).stdout
+    assert undefined.split() == []
+
+
+def test_a_compiler_that_ignores_nan_is_stopped(tmp_path: Path) -> None:
+    if shutil.which("cc") is None:
+        pytest.skip("there is no cc")
+    cic.export_decision(make_model("network"), tmp_path / "cut.h", "c")
+    command = ["cc", "-x", "c", "-ffast-math", "-fsyntax-only", str(tmp_path / "cut.h")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode != 0 and "NaN" in done.stderr
 
 
 def test_the_limits_are_those_of_units() -> None:
