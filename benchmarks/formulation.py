@@ -66,7 +66,7 @@ class Formulation:
         from_source[:ops] += capped(problem.server_ns, prices.server, infinite)
         if prices.download:
             from_source[:ops] += capped(problem.download_bytes, prices.download, infinite)
-        from_source[self.any_node] = prices.offload
+        from_source[self.any_node] = min(prices.offload, infinite)
         to_sink[:ops] = capped(problem.device_ns, prices.device, infinite)
         from_source[:ops][problem.pinned == ON_DEVICE] = infinite
         to_sink[:ops][problem.pinned == ON_SERVER] = infinite
@@ -132,6 +132,7 @@ def capped(amount: Array, unit: int, infinite: int) -> Array:
     """min(amount * unit, a little over infinite), -1 standing for infinity; never wraps."""
     if unit == 0:
         return np.where(amount < 0, np.int64(infinite), 0)
+    unit = min(unit, infinite + 1)
     most = infinite // unit + 1
     return np.asarray(np.where(amount < 0, infinite, np.minimum(amount, most) * unit), dtype=np.int64)
 

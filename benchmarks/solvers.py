@@ -116,11 +116,11 @@ def pymaxflow(formulation: Formulation, infinite: int | None = None) -> Solve:
     return solve
 
 
-def pymaxflow_graph(formulation: Formulation, infinite: int | None = None) -> Callable[[Prices], maxflow.GraphInt]:
-    """The graph alone, not solved yet."""
+def pymaxflow_graph(formulation: Formulation, infinite: int | None = None) -> Callable[..., maxflow.GraphInt]:
+    """The graph alone, not solved yet; `infinite` may also come with the prices."""
     nodes = np.arange(formulation.node_count)
 
-    def build(prices: Prices) -> maxflow.GraphInt:
+    def build(prices: Prices, infinite: int | None = infinite) -> maxflow.GraphInt:
         capacities = formulation.capacities(prices, infinite)
         graph = maxflow.GraphInt(formulation.node_count, len(formulation.tail))
         graph.add_nodes(formulation.node_count)

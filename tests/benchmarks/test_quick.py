@@ -1,0 +1,63 @@
+"""The benchmarks run, in seconds, and leave a table and figures behind."""
+
+from __future__ import annotations
+
+import json
+import runpy
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., dict]:
+    """Runs one as `python -m` would, but in this process, which has torch and numba loaded."""
+    return partial(_run, monkeypatch, tmp_path)
+
+
+def _run(monkeypatch: pytest.MonkeyPatch, folder: Path, benchmark: str, *arguments: str) -> dict:
+    monkeypatch.setattr(sys, "argv", [benchmark, "--quick", "--results", str(folder), *arguments])
+    runpy.run_module(f"benchmarks.{benchmark}", run_name="__main__", alter_sys=True)
+    written = (folder / f"{benchmark}.md").read_text(encoding="utf-8")
+    assert f"python -m benchmarks.{benchmark} --quick" in written
+    assert "| --- |" in written
+    return json.loads((folder / f"{benchmark}.json").read_text(encoding="utf-8"))
+
+
+def test_decision_time(run: Callable[..., dict]) -> None:
+    figures = run("decision_time", "resnet18")["models"]["resnet18"]
+    assert figures["seconds"]["decide(float)"] < figures["seconds"]["full graph"] < figures["seconds"]["networkx minimum_cut"]
+    assert figures["largest_disagreement"] < 1e-7
+
+
+def test_a_million_decisions_are_checked(run: Callable[..., dict]) -> None:
+    figures = run("million_decisions", "--decisions", "500", "--processes", "1")
+    assert sum(problem["decisions"] for problem in figures["problems"]) >= 500
+    assert {problem["kind"] for problem in figures["problems"]} == {"network", "shaped DAG", "any DAG"}
+    assert not any(problem["wrong"] for problem in figures["problems"])
+
+
+def test_compile_time(run: Callable[..., dict], tmp_path: Path) -> None:
+    figures = run("compile_time", "squeezenet1_1")
+    assert set(figures["models"]) == {"squeezenet1_1"}
+    assert all(len(rows) == 2 for rows in figures["growth"].values())
+    assert (tmp_path / "compile_time.png").stat().st_size > 10_000
+
+
+def test_cold_start(run: Callable[..., dict]) -> None:
+    for programs in run("cold_start")["measured"].values():
+        assert programs["import cic"]["peak_bytes"] >= programs["bare interpreter"]["peak_bytes"] > 0
+
+
+@pytest.mark.parametrize("ops", [100, 1000])
+def test_synthetic_dags_have_the_size_asked_for(ops: int) -> None:
+    from benchmarks.synthetic import FAMILIES
+
+    for generate in FAMILIES.values():
+        problem = generate(ops)
+        assert ops <= problem.op_count <= ops + 60
+        everything_reads = set(problem.consumers.tolist()) | {0}
+        assert everything_reads == set(range(problem.op_count))
