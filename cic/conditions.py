@@ -45,13 +45,14 @@ class Box:
 
     uplink: bandwidth. downlink_ratio: downlink / uplink, as both links usually rise and fall together. rtt: time.
     device_slowdown, server_slowdown: factors on the profiled op times.
+    edges: low and high of each in this order, as `covers` compares them.
 
     Raises:
         UnitError: a bound cannot be understood. CompileError: a range is upside down.
     """
 
     FIELDS = ("uplink_bps", "downlink_ratio", "rtt_s", "device_slowdown", "server_slowdown")
-    __slots__ = (*FIELDS, "_bounds")
+    __slots__ = (*FIELDS, "edges")
 
     def __init__(
         self,
@@ -67,7 +68,7 @@ class Box:
         self.device_slowdown = _range(device_slowdown, "device_slowdown", factor)
         self.server_slowdown = _range(server_slowdown, "server_slowdown", factor)
         low_ratio, high_ratio = self.downlink_ratio
-        self._bounds: tuple[float, float, float, float, float, float, float, float, float, float] = (
+        self.edges: tuple[float, float, float, float, float, float, float, float, float, float] = (
             *self.uplink_bps,
             # A bandwidth computed from a ratio may miss the edge by rounding; that is not outside.
             low_ratio * (1 - 1e-9),
@@ -82,7 +83,7 @@ class Box:
     ) -> bool:
         """Is a decision under these conditions covered by the proof?"""
         slowest, fastest, low_ratio, high_ratio, low_rtt, high_rtt, low_device, high_device, low_server, high_server = (
-            self._bounds
+            self.edges
         )
         return (
             slowest <= uplink_bps <= fastest

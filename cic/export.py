@@ -9,7 +9,7 @@ from typing import Any
 
 from cic.errors import EmitError
 from cic.splitting_model import SplittingModel
-from cic.units import FASTEST_BPS, LONGEST_S, SLOWEST_BPS, show_bandwidth, show_seconds
+from cic.units import FACTORS, FASTEST_BPS, LONGEST_S, SLOWEST_BPS
 from codegen.c_header import c_header
 from codegen.decision_table import DecisionTable, Range
 from codegen.errors import CodegenError
@@ -20,7 +20,6 @@ FORMATS = ("c", "python")
 # Outside these `cic.units` refuses a bandwidth, a time or a factor.
 BANDWIDTHS: Range = (SLOWEST_BPS, FASTEST_BPS)
 TIMES: Range = (0.0, LONGEST_S)
-FACTORS: Range = (1e-9, 1e9)
 
 
 def export_decision(model: SplittingModel, path: str | Path, format: str, *, prefix: str | None = None) -> None:
@@ -51,7 +50,7 @@ def export_decision(model: SplittingModel, path: str | Path, format: str, *, pre
 
 def decision_table(model: SplittingModel) -> DecisionTable:
     """What a look-up needs of a splitting model, in plain numbers. Raises CodegenError if they do not fit together."""
-    uplink_low, uplink_high, *others = model.box._bounds
+    uplink_low, uplink_high, *others = model.box.edges
     ratio, rtt, device, server = zip(others[::2], others[1::2], strict=True)
     return DecisionTable(
         name=model.name,

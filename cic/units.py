@@ -19,6 +19,7 @@ SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 # A bit in three years, and a hundred times the fastest port there is: beyond these somebody mistook a unit.
 SLOWEST_BPS, FASTEST_BPS = 1e-8, 1e14
 LONGEST_S = 1e6
+FACTORS = (1e-9, 1e9)
 
 
 def bits_per_second(bandwidth: float | int | str, what: str = "bandwidth") -> float:
@@ -72,8 +73,8 @@ def factor(ratio: float | str, what: str = "factor") -> float:
         UnitError: otherwise.
     """
     value = _real(ratio, what)
-    if not 1e-9 <= value <= 1e9:
-        raise UnitError(f"{what} {ratio!r} must be positive and between 1e-9 and 1e9")
+    if not FACTORS[0] <= value <= FACTORS[1]:
+        raise UnitError(f"{what} {ratio!r} must be positive and between {FACTORS[0]:g} and {FACTORS[1]:g}")
     return value
 
 

@@ -26,10 +26,10 @@ from cic.artifact import details_of
 from cic.cli import main
 from cic.conditions import Box
 from cic.errors import CicError, EmitError, UnitError
-from cic.export import FACTORS, decision_table
+from cic.export import decision_table
 from cic.splitting_model import Cut, SplittingModel
 from cic.table import break_points, line
-from cic.units import factor
+from cic.units import FACTORS, factor
 from codegen.errors import CodegenError
 from codegen.source_text import LONGEST_IDENTIFIER, check_identifier, identifier
 from tests.cic.hand_made import random_conditions, splitting_model
