@@ -38,9 +38,15 @@ pytest: $(STAMP)  ## the tests alone
 	@echo "── pytest: tests, in two processes"
 	@$(BIN)/pytest -n 2 --dist worksteal $(PYTEST_ARGS)
 
-bench: $(STAMP)  ## is a split ResNet-50 as fast as the whole? two minutes on a quiet machine
-	@echo "── time of emitted head and tail against optimize_for_inference of the whole model"
-	@$(BIN)/python benchmarks/emitted_speed.py
+BENCHMARKS := decision_time cold_start compile_time million_decisions compression solver_kernels
+
+bench: $(STAMP)  ## all benchmarks, half an hour on a quiet machine; tables go to benchmarks/results
+	@$(BIN)/pip install --quiet --no-deps pseudoflow==2022.12.0 || echo "pseudoflow needs a C compiler: left out"
+	@failed=; for each in $(BENCHMARKS); do echo "── $$each"; \
+		$(BIN)/python -m benchmarks.$$each || failed="$$failed $$each"; done; \
+		echo "── emitted_speed: emitted head and tail against optimize_for_inference of the whole model"; \
+		$(BIN)/python benchmarks/emitted_speed.py || failed="$$failed emitted_speed"; \
+		test -z "$$failed" || { echo "make: not as promised:$$failed"; exit 1; }
 
 map:  ## write the file map into README.md
 	@$(PYTHON) docs/file_map.py
