@@ -9,7 +9,7 @@ from typing import Any
 
 from cic.errors import EmitError
 from cic.splitting_model import SplittingModel
-from cic.units import FACTORS, FASTEST_BPS, LONGEST_S, SLOWEST_BPS
+from cic.units import FACTORS, FASTEST_BPS, LONGEST_S, SLOWEST_BPS, show_bandwidth, show_seconds
 from codegen.c_header import c_header
 from codegen.decision_table import DecisionTable, Range
 from codegen.errors import CodegenError
