@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mincut.errors import BadProblemError, MincutError
+from mincut.implied_arcs import without_implied_arcs
 from mincut.network import Network, build
 from mincut.problem import LARGEST_COST, MODEL_INPUT, ON_SERVER, BoolArray, IntArray, Prices, Problem
 from mincut.solver import DEFAULT_KERNEL, kernel_named
@@ -28,7 +29,7 @@ class PreparedProblem:
     """Everything about a problem but its costs. Calls share nothing that is written to: safe in several threads.
 
     problem: what it was made from; pins, download bytes and which tensors may cross stay as they are there.
-    node_count, start, reverse, arc_head: as in `mincut.network.Network`.
+    node_count, start, reverse, arc_head: as in `mincut.network.Network`, without implied arcs.
     arc_tensor, fed_node, fed_tensor, feasible, feasible_crossing, may_stay, fill: see `mincut.kernels.pricing.run`.
     run: a kernel, see `mincut.kernels.dinic.run`.
     """
@@ -110,7 +111,7 @@ def prepare(problem: Problem | Network, *, kernel: str = DEFAULT_KERNEL) -> Prep
     problem = problem.problem if isinstance(problem, Network) else problem
     # With tensor e weighing e + 1 bytes, the bytes on an arc say which tensor it belongs to.
     labels = np.arange(1, problem.tensor_count + 1, dtype=np.int64)
-    network = build(replace(problem, wire_bytes=labels))
+    network = without_implied_arcs(build(replace(problem, wire_bytes=labels)))
     arc_tensor = np.where(network.arc_bytes > 0, network.arc_bytes - 1, pricing.NOTHING)
     arc_tensor[network.arc_bytes < 0] = pricing.INFINITE
     fed = np.flatnonzero(problem.producer == MODEL_INPUT)

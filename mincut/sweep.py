@@ -28,6 +28,7 @@ def sweep(
     weights of all by one number, the one that suits the dearest.
 
     Args:
+        problem: a `Problem`, or its `Network` for several sweeps, quickest `without_implied_arcs` (mincut.implied_arcs).
         conditions: prices in any order.
         kernel: one of `mincut.solver.KERNELS`.
 
