@@ -1,12 +1,9 @@
-"""A split: one graph module as two, and how their results make up the whole model's outputs."""
+"""A split: one model as two, and how their results make up the whole model's outputs."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
-
-if TYPE_CHECKING:
-    from torch.fx import GraphModule
+from typing import Any, Literal
 
 Half = Literal["head", "tail"]
 
@@ -35,6 +32,7 @@ class Split:
 
     head(*inputs) returns the tuple (*crossing, *kept); tail(*crossing) returns the tuple `returned`.
 
+    head, tail: torch.fx graph modules from `fx_splitter`, `onnx_ir` models from `onnx_splitter`.
     inputs: the model's flat tensor inputs, all of them taken by the head.
     crossing: sent from device to server, in the order the tail takes them.
     kept: model outputs that are made, or merely passed through, on the device and not sent.
@@ -42,8 +40,8 @@ class Split:
     outputs: for each of the model's flat outputs where it comes from; a crossing tensor may be a model output, too.
     """
 
-    head: GraphModule
-    tail: GraphModule
+    head: Any
+    tail: Any
     inputs: tuple[WireTensor, ...]
     crossing: tuple[WireTensor, ...]
     kept: tuple[WireTensor, ...]

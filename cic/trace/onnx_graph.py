@@ -1,0 +1,122 @@
+"""From an ONNX model with known shapes to a `Graph`: which nodes are ops, which values are tensors, who reads them.
+
+As for torch: constants are not ops, each half has its own; free views are not ops, reading one is reading its base; a
+result that depends on no input stands neither among the ops nor among the outputs. If, Loop and Scan are one op each.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection
+from typing import Any
+
+import onnx_ir as ir
+
+from cic.graph import Graph, Op, Tensor
+from cic.trace.onnx_work import bytes_of, flops_of, kind_of, traffic_of
+from codegen.onnx_wiring import bodies, constants, reads
+
+_VIEWS = frozenset({"Reshape", "Transpose", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Dropout"})
+
+
+def build_onnx_graph(model: ir.Model, name: str, unsure: Collection[ir.Value] = ()) -> Graph:
+    """Return the unfused `Graph` of a model; Op.members are names of nodes, Tensor.name names of values.
+
+    unsure: values whose shape may change with the data, so that they must not cross.
+    """
+    fixed = constants(model.graph)
+    base: dict[ir.Value, ir.Value] = {}
+    consumers: dict[ir.Value, list[ir.Node]] = {}
+    inputs_of: dict[ir.Node, list[ir.Value]] = {}
+    for node in model.graph:
+        if all(value in fixed for value in node.outputs):
+            continue
+        sources = list(dict.fromkeys(base.get(value, value) for value in reads(node) if value not in fixed))
+        if is_free_view(node, fixed):
+            base[node.outputs[0]] = sources[0]
+            continue
+        inputs_of[node] = sources
+        for source in sources:
+            consumers.setdefault(source, []).append(node)
+    outputs = list(dict.fromkeys(base.get(value, value) for value in model.graph.outputs if value not in fixed))
+    made = {node: [value for value in node.outputs if value in consumers or value in outputs] for node in inputs_of}
+    values = [*model.graph.inputs, *(value for results in made.values() for value in results)]
+    return Graph(
+        name=name,
+        ops=tuple(_op(node, inputs_of[node], made[node], fixed) for node in inputs_of),
+        tensors=tuple(_tensor(value, consumers.get(value, []), value in outputs, value in unsure) for value in values),
+        inputs=tuple(str(value.name) for value in model.graph.inputs),
+        outputs=tuple(str(value.name) for value in outputs),
+    )
+
+
+def is_free_view(node: ir.Node, fixed: Collection[ir.Value]) -> bool:
+    """Tell whether a node only shows one value in another form, by means of constants alone."""
+    if node.op_type not in _VIEWS or node.domain not in ("", "ai.onnx") or not isinstance(node.outputs[0].type, ir.TensorType):
+        return False
+    if any(value.uses() or value.is_graph_output() for value in node.outputs[1:]):
+        return False  # somebody reads Dropout's mask
+    moving = [value for value in reads(node) if value not in fixed]
+    return len(moving) == 1 and moving[0] is node.inputs[0]
+
+
+def dtype_name(value: ir.Value) -> str:
+    """Return "float32", "int64" … for a tensor, else the kind of value it is."""
+    if not isinstance(value.type, ir.TensorType):
+        return type(value.type).__name__
+    dtype = ir.DataType(value.type.dtype)
+    return "string" if dtype == ir.DataType.STRING else str(dtype.numpy().name)
+
+
+def _op(node: ir.Node, inputs: list[ir.Value], outputs: list[ir.Value], fixed: Collection[ir.Value]) -> Op:
+    return Op(
+        name=str(node.name),
+        kinds=(kind_of(node),),
+        members=(str(node.name),),
+        inputs=tuple(str(value.name) for value in inputs),
+        outputs=tuple(str(value.name) for value in outputs),
+        flops=flops_of(node),
+        memory_bytes=traffic_of(node),
+        signature=hashlib.sha256(json.dumps(_described(node, fixed), sort_keys=True).encode()).hexdigest(),
+        source="",
+    )
+
+
+def _tensor(value: ir.Value, consumers: list[ir.Node], is_output: bool, unsure: bool) -> Tensor:
+    shape = value.shape.numpy() if value.shape is not None and value.shape.is_static() else None
+    producer = value.producer()
+    dtype = value.dtype
+    plain = isinstance(value.type, ir.TensorType) and dtype is not None and dtype != ir.DataType.STRING
+    # Numbers of less than a byte are packed, and complex ones unknown to most: neither is put on the wire.
+    sendable = plain and dtype is not None and dtype.itemsize >= 1 and not dtype.name.startswith("COMPLEX")
+    return Tensor(
+        name=str(value.name),
+        producer=None if producer is None else str(producer.name),
+        consumers=tuple(str(consumer.name) for consumer in consumers),
+        shape=shape or (),
+        dtype=dtype_name(value),
+        bytes=bytes_of(value),
+        is_output=is_output,
+        may_cross=sendable and shape is not None and not unsure,
+    )
+
+
+def _described(node: ir.Node, fixed: Collection[ir.Value]) -> list[Any]:
+    attributes = {name: _attribute(attribute) for name, attribute in node.attributes.items()}
+    inner = [[_described(child, ()) for child in body] for body in bodies(node)]
+    read = [[_type(value), value in fixed] for value in node.inputs if value is not None]
+    return [node.domain, node.op_type, attributes, read, [_type(value) for value in node.outputs], inner]
+
+
+def _attribute(attribute: ir.Attr) -> str:
+    if attribute.type in (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS):
+        return "graph"
+    if attribute.type == ir.AttributeType.TENSOR:
+        tensor = attribute.as_tensor()
+        return f"{tensor.dtype} {tensor.shape}"
+    return str(attribute.value)
+
+
+def _type(value: ir.Value) -> list[str]:
+    return [str(value.type), str(value.shape)]

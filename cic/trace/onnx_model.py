@@ -1,0 +1,48 @@
+"""An ONNX file as a graph, and the model that halves are cut from."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cic.graph import Graph
+
+if TYPE_CHECKING:
+    import onnx_ir
+
+
+@dataclass(frozen=True)
+class OnnxModel:
+    """What `trace_onnx` makes of a file.
+
+    graph: fused; Op.members are names of nodes and Tensor.name names of values in `model`.
+    model: the file with fixed shapes, functions inlined and every node named; weights stored outside the file are not read
+        until they are needed.
+    path: the file itself, which is what the halves are compared with.
+    kwargs: an example call, torch tensors by input name; there are no positional arguments.
+    unfused: the graph before fusion.
+    """
+
+    graph: Graph
+    model: onnx_ir.Model
+    path: Path
+    kwargs: dict[str, Any]
+    unfused: Graph
+
+    @property
+    def args(self) -> tuple[Any, ...]:
+        return ()
+
+    @cached_property
+    def weights_digest(self) -> str:
+        """SHA-256 over all weights, so that two files can be told to come from the same network."""
+        digest = hashlib.sha256()
+        for name, value in sorted(self.model.graph.initializers.items()):
+            tensor = value.const_value
+            if tensor is not None:
+                digest.update(f"{name} {tensor.dtype.name} {tuple(tensor.shape)}".encode())
+                digest.update(tensor.tobytes())
+        return digest.hexdigest()
