@@ -88,7 +88,7 @@ class Envelope:
         on the device" where allowed.
     features: of each placement.
     rays: the prices at which a minimum cut was checked, download and offload zero where they drop out.
-    gap: proven bound on (known best - optimum) / optimum anywhere in the box; infinite if `complete` is False.
+    gap: proven bound on (known best - optimum) / optimum anywhere in the box; large if `complete` is False.
     solves: minimum cuts computed.
     complete: False if the budget of minimum cuts ran out first.
     """
@@ -118,14 +118,14 @@ def envelope(
     known = _first_placements(network)
     cone, box_row_count = envelope_cone(box, axes, [features for _, features in known])
     checked: dict[Vector, Prices] = {}
-    solves = 0
-    while solves < most_solves:
+    optima: list[tuple[Prices, int]] = []
+    while len(optima) < most_solves:
         ray = next((ray for ray in cone.rays if any(ray[:-1]) and ray[:-1] not in checked), None)
         if ray is None:
             break
         prices = scaled_prices(network, all_prices(ray[:-1], axes))
         placement = solve(network, prices)
-        solves += 1
+        optima.append((prices, placement.cost))
         if placement.cost < min(features.cost(prices) for _, features in known):
             known.append((placement.on_device, placement.features))
             cone.add(_cut_row(placement.features, axes))
@@ -134,17 +134,19 @@ def envelope(
         if progress is not None:
             progress(len(checked), len(cone.rays) - 1)
     final = [ray for ray in cone.rays if any(ray[:-1])]
-    complete = all(ray[:-1] in checked for ray in final)
+    features = [features for _, features in known]
+    gaps = [
+        rounding_gap(network, ray[:-1], axes, features) if ray[:-1] in checked else _open_gap(ray[:-1], axes, features, optima)
+        for ray in final
+    ]
     needed = _needed(cone, final, box_row_count, known, problem)
     return Envelope(
         tuple(known[index][0] for index in needed),
         tuple(known[index][1] for index in needed),
         tuple(checked[ray[:-1]] for ray in final if ray[:-1] in checked),
-        max((rounding_gap(network, ray[:-1], axes, [features for _, features in known]) for ray in final), default=0.0)
-        if complete
-        else float("inf"),
-        solves,
-        complete,
+        max(gaps, default=0.0),
+        len(optima),
+        all(ray[:-1] in checked for ray in final),
     )
 
 
@@ -257,6 +259,23 @@ def rounding_gap(network: Network, ray: Vector, axes: tuple[int, ...], known: Se
             most = min(most, Fraction(best, weights[axis]))
         hidden += abs(prices[axis] - scale * weights[axis]) * most / scale
     return float(2 * hidden / best)
+
+
+def _open_gap(ray: Vector, axes: tuple[int, ...], known: Sequence[Features], optima: Sequence[tuple[Prices, int]]) -> float:
+    """What the best known placement may be above the optimum at a ray where no minimum cut was computed, relative.
+
+    Costs do not fall when prices rise, and scale with them: from the optimum V(p) at other prices follows
+    V(w) >= V(share p) = share V(p) for the largest share with share p <= w.
+    """
+    weights = all_prices(ray, axes)
+    best = min(features.cost(weights) for features in known)
+    bound = Fraction(0)
+    for prices, optimum in optima:
+        shares = [Fraction(weights[axis], prices[axis]) for axis in axes if prices[axis]]
+        bound = max(bound, min(shares, default=Fraction(0)) * optimum)
+    if best == 0:
+        return 0.0
+    return float(best / bound - 1) if bound else float("inf")
 
 
 def all_prices(weights: Vector, axes: tuple[int, ...]) -> Vector:

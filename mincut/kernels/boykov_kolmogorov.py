@@ -13,6 +13,63 @@ FAR = 2**62
 
 
 @njit(cache=True)
+def _augment(bridge, head, reverse, capacity, terminal, parent, orphans):  # type: ignore[no-untyped-def]
+    """Send what fits from root to root over the arc `bridge`; nodes cut off go in front of the ring of orphans.
+
+    Returns:
+        The amount, and where in the ring (which ends at 0) the orphans begin.
+    """
+    ring = len(orphans)
+    upper = head[reverse[bridge]]
+    lower = head[bridge]
+    amount = capacity[bridge]
+    step = upper
+    while parent[step] != ROOT:
+        amount = min(amount, capacity[reverse[parent[step]]])
+        step = head[parent[step]]
+    amount = min(amount, terminal[step])
+    step = lower
+    while parent[step] != ROOT:
+        amount = min(amount, capacity[parent[step]])
+        step = head[parent[step]]
+    amount = min(amount, -terminal[step])
+    capacity[bridge] -= amount
+    capacity[reverse[bridge]] += amount
+    first = 0
+    step = upper
+    while parent[step] != ROOT:
+        arc = parent[step]
+        capacity[arc] += amount
+        capacity[reverse[arc]] -= amount
+        if capacity[reverse[arc]] == 0:
+            parent[step] = ORPHAN
+            first = first - 1 if first > 0 else ring - 1
+            orphans[first] = step
+        step = head[arc]
+    terminal[step] -= amount
+    if terminal[step] == 0:
+        parent[step] = ORPHAN
+        first = first - 1 if first > 0 else ring - 1
+        orphans[first] = step
+    step = lower
+    while parent[step] != ROOT:
+        arc = parent[step]
+        capacity[arc] -= amount
+        capacity[reverse[arc]] += amount
+        if capacity[arc] == 0:
+            parent[step] = ORPHAN
+            first = first - 1 if first > 0 else ring - 1
+            orphans[first] = step
+        step = head[arc]
+    terminal[step] += amount
+    if terminal[step] == 0:
+        parent[step] = ORPHAN
+        first = first - 1 if first > 0 else ring - 1
+        orphans[first] = step
+    return amount, first
+
+
+@njit(cache=True)
 def run(start, head, reverse, capacity, terminal, on_source_side):  # type: ignore[no-untyped-def]
     """Maximum flow from all nodes with terminal > 0 to all nodes with terminal < 0.
 
@@ -96,54 +153,9 @@ def run(start, head, reverse, capacity, terminal, on_source_side):  # type: igno
             continue
 
         # Augment: `node` stays the one to grow from, as it may have more to give.
-        upper = head[reverse[bridge]]
-        lower = head[bridge]
-        amount = capacity[bridge]
-        step = upper
-        while parent[step] != ROOT:
-            amount = min(amount, capacity[reverse[parent[step]]])
-            step = head[parent[step]]
-        amount = min(amount, terminal[step])
-        step = lower
-        while parent[step] != ROOT:
-            amount = min(amount, capacity[parent[step]])
-            step = head[parent[step]]
-        amount = min(amount, -terminal[step])
+        amount, first = _augment(bridge, head, reverse, capacity, terminal, parent, orphans)
         total += amount
-        capacity[bridge] -= amount
-        capacity[reverse[bridge]] += amount
-        first = 0
         last = 0
-        step = upper
-        while parent[step] != ROOT:
-            arc = parent[step]
-            capacity[arc] += amount
-            capacity[reverse[arc]] -= amount
-            if capacity[reverse[arc]] == 0:
-                parent[step] = ORPHAN
-                first = first - 1 if first > 0 else ring - 1
-                orphans[first] = step
-            step = head[arc]
-        terminal[step] -= amount
-        if terminal[step] == 0:
-            parent[step] = ORPHAN
-            first = first - 1 if first > 0 else ring - 1
-            orphans[first] = step
-        step = lower
-        while parent[step] != ROOT:
-            arc = parent[step]
-            capacity[arc] -= amount
-            capacity[reverse[arc]] += amount
-            if capacity[arc] == 0:
-                parent[step] = ORPHAN
-                first = first - 1 if first > 0 else ring - 1
-                orphans[first] = step
-            step = head[arc]
-        terminal[step] += amount
-        if terminal[step] == 0:
-            parent[step] = ORPHAN
-            first = first - 1 if first > 0 else ring - 1
-            orphans[first] = step
 
         # Adopt: nearest orphans to the roots first, so that their children find them settled.
         while first != last:

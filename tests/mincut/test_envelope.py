@@ -91,13 +91,28 @@ def test_one_dimension_gives_nested_sets_when_the_device_is_never_faster() -> No
         assert all((~small | large).all() for small, large in pairwise(sides))
 
 
-def test_a_spent_budget_is_said_aloud() -> None:
-    problem = to_problem(network_shaped(random.Random(1), 100))
-    box = PriceBox((Fraction(1), Fraction(9)), (Fraction(1), Fraction(9)), (Fraction(1), Fraction(10**4)), (Fraction(1),) * 2)
-    stopped = envelope(problem, box, most_solves=2)
-    assert not stopped.complete
-    assert stopped.gap == float("inf")
-    assert envelope(problem, box).complete
+def test_a_spent_budget_is_said_aloud_with_a_gap_that_holds() -> None:
+    rng = random.Random(15)
+    for _ in range(20):
+        problem = to_problem(network_shaped(rng, 60))
+        box = PriceBox(
+            (Fraction(1), Fraction(9)), (Fraction(1), Fraction(9)), (Fraction(1), Fraction(10**4)), (Fraction(1),) * 2
+        )
+        whole = envelope(problem, box)
+        assert whole.complete
+        network = build(problem)
+        gaps = []
+        for budget in range(1, whole.solves, 2):
+            stopped = envelope(problem, box, most_solves=budget)
+            assert not stopped.complete
+            assert stopped.solves == budget
+            gaps.append(stopped.gap)
+            for _ in range(10):
+                prices = scaled_prices(network, weights_inside(rng, box))
+                known = min(features.cost(prices) for features in stopped.features)
+                best = min(features.cost(prices) for features in whole.features)
+                assert known <= best * (1 + stopped.gap) * (1 + 1e-9)
+        assert min(gaps) < float("inf")
 
 
 def test_constant_downloads_are_recognised() -> None:
