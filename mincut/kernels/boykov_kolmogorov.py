@@ -70,6 +70,24 @@ def _augment(bridge, head, reverse, capacity, terminal, parent, orphans):  # typ
 
 
 @njit(cache=True)
+def _distance_to_root(node, now, head, parent, mark, distance):  # type: ignore[no-untyped-def]
+    """How far a node hangs below a root, or FAR if an orphan is in between."""
+    far = 0
+    step = node
+    while mark[step] != now:
+        up = parent[step]
+        far += 1
+        if up == ROOT:
+            mark[step] = now
+            distance[step] = 1
+            return far
+        if up == ORPHAN:
+            return FAR
+        step = head[up]
+    return far + distance[step]
+
+
+@njit(cache=True)
 def run(start, head, reverse, capacity, terminal, on_source_side):  # type: ignore[no-untyped-def]
     """Maximum flow from all nodes with terminal > 0 to all nodes with terminal < 0.
 
@@ -171,23 +189,7 @@ def run(start, head, reverse, capacity, terminal, on_source_side):  # type: igno
                 other = head[arc]
                 if from_source[other] != forwards or parent[other] == FREE:
                     continue
-                # Does `other` still hang on a root, and how far away?
-                far = 0
-                step = other
-                while True:
-                    if mark[step] == now:
-                        far += distance[step]
-                        break
-                    up = parent[step]
-                    far += 1
-                    if up == ROOT:
-                        mark[step] = now
-                        distance[step] = 1
-                        break
-                    if up == ORPHAN:
-                        far = FAR
-                        break
-                    step = head[up]
+                far = _distance_to_root(other, now, head, parent, mark, distance)
                 if far == FAR:
                     continue
                 if far < nearest:
