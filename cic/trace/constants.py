@@ -207,6 +207,9 @@ _BAKED: dict[str, Callable[[dict[str, Any], torch.Tensor], Any]] = {
     "empty_like": _filled(lambda bound: 0),
     "new_empty": _filled(lambda bound: 0),
     "empty": _filled(lambda bound: 0),
+    # What is left of `zero_` and `fill_` once they write nothing; TorchScript cannot trace them as they are.
+    "zero": _filled(lambda bound: 0),
+    "fill": _filled(lambda bound: bound["value"]),
     "expand_as": _as_shape(_aten.expand.default),
     "view_as": _as_shape(_aten.view.default),
     "reshape_as": _as_shape(_aten.reshape.default),

@@ -22,7 +22,7 @@ import torch
 from torch import fx
 
 from cic.errors import TraceError
-from cic.trace.constants import dependent_nodes
+from cic.trace.constants import bake_shapes, dependent_nodes
 from cic.trace.failure import last_user_line
 from cic.trace.pieces import Piece, extract_pieces
 from cic.trace.propagation import propagate, storages
@@ -46,11 +46,28 @@ def refuse_outside_effects(graph: fx.Graph) -> None:
             )
         for value in written(node):
             for owner in {owners[key] for key in storages(value.meta.get("val")) if key in owners}:
+                if str(owner.target).startswith("_tensor_constant"):
+                    raise TraceError(
+                        f"{where} changes in place a tensor that tracing lost sight of (reached through .data, say); write to"
+                        " the tensor itself, or use the out-of-place op"
+                    )
                 what = "model input" if owner.op == "placeholder" else "parameter or buffer"
                 raise TraceError(
                     f"{where} changes the {what} {str(owner.target)!r} in place; a split model can neither keep nor return"
                     " such a change, so work on a copy (.clone()), use the out-of-place op or inplace=False"
                 )
+
+
+def refuse_sizes_from_data(graph: fx.Graph) -> None:
+    """Raise TraceError if the model returns a tensor whose size the data decides: no cut could describe it."""
+    for node in next(node for node in graph.nodes if node.op == "output").all_input_nodes:
+        value = node.meta.get("val")
+        if isinstance(value, torch.Tensor) and not all(isinstance(size, int) for size in value.shape):
+            where = last_user_line(node.meta.get("stack_trace", "")) or node.name
+            raise TraceError(
+                f"{kind_of(node)} at {where} gives an output whose size depends on the data, {tuple(value.shape)}; halves have"
+                " fixed shapes, so return a padded tensor with a mask, or move this step out of the model"
+            )
 
 
 def make_functional(module: fx.GraphModule, tensors: Sequence[torch.Tensor]) -> None:
@@ -66,6 +83,8 @@ def make_functional(module: fx.GraphModule, tensors: Sequence[torch.Tensor]) -> 
     dependent = dependent_nodes(graph)
     pieces += [Piece(frozenset([node])) for node in graph.nodes if base_name(node) == "as_strided" and node in dependent]
     extract_pieces(module, pieces)
+    graph = module.graph  # another one, if there were pieces
+    bake_shapes(module)
     graph.eliminate_dead_code()
     _allow_any_strides(graph)
     graph.lint()

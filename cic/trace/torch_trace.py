@@ -20,10 +20,12 @@ from cic.trace.agreement import first_difference
 from cic.trace.constants import bake_shapes, fold_constants
 from cic.trace.failure import explain, untraceable
 from cic.trace.flat_model import FlatModel, evaluating, flat_tensors, input_names
-from cic.trace.functional import make_functional, refuse_outside_effects
+from cic.trace.functional import make_functional, refuse_outside_effects, refuse_sizes_from_data
 from cic.trace.fusion import fuse
 from cic.trace.graph_building import build_graph
 from cic.trace.propagation import propagate, run_checked
+from codegen.equivalence import redraw
+from codegen.structure import Structure, rebuild
 
 
 @dataclass(frozen=True)
@@ -75,13 +77,12 @@ def trace(
         module = from_program.capture(model, args, kwargs)
         _normalise(module, tensors, name)
         with torch.no_grad():
-            output = model.module()(*args, **kwargs)
+            output = _checked_output(module, model.module(), call, tensors, name)
     else:
         with evaluating(model):
-            module = _capture(FlatModel(model, call), tensors, input_names(model, args, kwargs), name)
+            module = _capture(FlatModel(model, call), _distinct(tensors), input_names(model, args, kwargs), name)
             _normalise(module, tensors, name)
-            output = _run_eagerly(model, args, kwargs, name)
-    _compare(module, tensors, output, name)
+            output = _checked_output(module, model, call, tensors, name)
     unfused = build_graph(module, name)
     return TracedModel(fuse(unfused), module, args, kwargs, output, unfused)
 
@@ -118,13 +119,43 @@ def _normalise(module: fx.GraphModule, tensors: Sequence[torch.Tensor], name: st
         bake_shapes(module)
         fold_constants(module)
         make_functional(module, tensors)
+        refuse_sizes_from_data(module.graph)
     except TraceError:
         raise
     except Exception as error:  # the captured graph itself does not run: the front end misread the model
         raise TraceError(f"the graph captured of {name} cannot be made safe to cut: {explain(error)}") from error
 
 
-def _run_eagerly(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], name: str) -> Any:
+def _distinct(tensors: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    """Return the tensors, copies instead of those that stand there twice: export takes one tensor for one input."""
+    seen: set[int] = set()
+    distinct = []
+    for tensor in tensors:
+        distinct.append(tensor.clone() if id(tensor) in seen else tensor)
+        seen.add(id(tensor))
+    return distinct
+
+
+def _checked_output(module: fx.GraphModule, model: Any, call: Structure, tensors: Sequence[torch.Tensor], name: str) -> Any:
+    """Return what the model gives for the example; TraceError unless the traced module gives the same, and once more.
+
+    The second time is on other numbers: a tensor that tracing lost sight of is a constant, and right for the example only;
+    and a model that keeps state between calls answers differently.
+    """
+    output = _run_eagerly(model, call, tensors, name)
+    _compare(module, tensors, output, name)
+    others = [tensor.clone().copy_(other) for tensor, other in zip(tensors, redraw(tensors), strict=True)]
+    try:
+        args, kwargs = rebuild(call, [tensor.clone() for tensor in others])
+        answer = model(*args, **kwargs)
+    except Exception:  # a model may refuse shuffled inputs, such as offsets that must be sorted
+        others, answer = list(tensors), _run_eagerly(model, call, tensors, name)
+    _compare(module, others, answer, name)
+    return output
+
+
+def _run_eagerly(model: Any, call: Structure, tensors: Sequence[torch.Tensor], name: str) -> Any:
+    args, kwargs = rebuild(call, tensors)
     try:
         return model(*args, **kwargs)
     except Exception as error:
@@ -134,10 +165,10 @@ def _run_eagerly(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
 def _compare(module: fx.GraphModule, tensors: Sequence[torch.Tensor], output: Any, name: str) -> None:
     _, expected = flat_tensors(output, "the model's output")
     if not expected:
-        raise TraceError(f"{name} returns no tensor")
+        raise TraceError(f"{name} returns no tensor; return at least one")
     difference = first_difference(run_checked(module, tensors), expected)
     if difference is not None:
         raise TraceError(
             f"the traced {name} and the model itself disagree: {difference}; the model keeps state between calls, draws"
-            " random numbers, or does something tracing cannot see"
+            " random numbers, or hides a tensor from tracing (.data, .numpy(), a value kept from an earlier call)"
         )

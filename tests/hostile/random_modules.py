@@ -111,7 +111,7 @@ def check_module(seed: int, tally: Tally, save: bool) -> None:
     model = RandomModule(seed).eval()
     args, kwargs = example_call(seed)
     tensors = flat_tensors((args, kwargs), "the arguments")[1]
-    calls = [tensors, _redrawn(tensors)]
+    calls = [tensors, redrawn(tensors)]
     try:
         expected = [_run_whole(model, call, kwargs) for call in calls]
     except (RuntimeError, IndexError):
@@ -126,10 +126,10 @@ def check_module(seed: int, tally: Tally, save: bool) -> None:
     dice = random.Random(seed)
     for graph in (traced.unfused, traced.graph):
         for device_ops in [frozenset(), *random_closed_sets(graph, SETS_A_GRAPH, dice), frozenset(graph.op_by_name)]:
-            _check_cut(traced, graph, device_ops, calls, expected, tally, save=save and bool(device_ops))
+            check_cut(traced, graph, device_ops, calls, expected, tally, save=save and bool(device_ops))
 
 
-def _check_cut(
+def check_cut(
     traced: TracedModel,
     graph: Graph,
     device_ops: frozenset[str],
@@ -146,7 +146,7 @@ def _check_cut(
         assert sends_what_may_not(graph, device_ops), f"{sorted(device_ops)} was refused, although it sends nothing forbidden"
         return
     runners = saved_and_loaded(halves, calls[0]) if save else (halves.head, halves.tail)
-    tolerance = _tolerance(traced)
+    tolerance = tolerance_of(traced)
     for call, whole in zip(calls, expected, strict=True):
         difference = compare(run_halves(halves, runners, call), whole, tolerance)
         assert difference is None, f"device {sorted(device_ops)}: {difference}"
@@ -216,12 +216,12 @@ def _run_whole(model: nn.Module, call: Sequence[Tensor], kwargs: dict[str, Any])
     return tuple(tensor.clone() for tensor in flat_tensors(answer, "the answer")[1])
 
 
-def _redrawn(call: Sequence[Tensor]) -> tuple[Tensor, ...]:
+def redrawn(call: Sequence[Tensor]) -> tuple[Tensor, ...]:
     """Return other inputs with the strides of the given ones: the programs, as some models do, ask for contiguity."""
     return tuple(tensor.clone().copy_(other) for tensor, other in zip(call, redraw(call), strict=True))
 
 
-def _tolerance(traced: TracedModel) -> float:
+def tolerance_of(traced: TracedModel) -> float:
     types = {value.dtype for node in traced.module.graph.nodes if isinstance(value := node.meta.get("val"), Tensor)}
     return max((_COARSE[kind] for kind in types if kind in _COARSE), default=1e-4)
 
