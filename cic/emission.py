@@ -15,39 +15,50 @@ from cic.errors import ArtifactError, EmitError
 from cic.example_inputs import make_inputs
 from cic.splitting_model import SplittingModel
 from cic.trace.flat_model import evaluating
+from cic.trace.onnx_model import OnnxModel
 from cic.trace.torch_trace import TracedModel, trace
-from codegen.bundle import CutPlan, Source, write_bundle
+from codegen.bundle import CutPlan, Source, Weights, write_bundle
 from codegen.errors import CodegenError
+from codegen.loading import export_half as export_plain
 from codegen.loading import load_cut as load_halves
-from codegen.manifest import Manifest
+from codegen.manifest import FileRecord, Manifest
+from codegen.split import Half
 from codegen.structure import Structure, describe, rebuild
 
 
 def emit(
-    model: nn.Module | torch.export.ExportedProgram | TracedModel,
+    model: nn.Module | torch.export.ExportedProgram | TracedModel | OnnxModel | str | Path,
     splitting_model: SplittingModel,
     directory: str | Path,
     *,
     args: Sequence[Any] | None = None,
     kwargs: Mapping[str, Any] | None = None,
     cuts: Sequence[str] | None = None,
-    formats: Sequence[str] = ("torchscript",),
+    formats: Sequence[str] | None = None,
+    weights: Weights = "auto",
     tolerance: float | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Manifest:
     """Write head and tail of every cut of a splitting model, verified against the whole model in fresh processes.
 
     Args:
-        model: the model that was compiled (other weights are fine, another graph is not).
+        model: the model that was compiled (other weights are fine, another graph is not); a path is that of an ONNX file.
         args, kwargs: inputs to verify on; default: drawn like the compiled examples.
         cuts: ids to emit; default: all.
-        formats: file formats, see `codegen.emitter`.
+        formats: file formats, see `codegen.emitter`; default: TorchScript, and for an ONNX file ONNX, its only one.
+        weights: "shared" stores each weight once however many cuts there are, "inline" makes every half one plain file that
+            torch opens without CIC (as `export_half` does later), "auto" shares if that saves 1 MiB.
         tolerance: largest relative error of any output; default by dtype, 1e-4 for float32.
         progress: told each finished step; three steps per cut and format.
 
     Raises:
         EmitError: the model is not the compiled one, a cut is unknown, or a half differs from the whole.
     """
+    if isinstance(model, str | Path | OnnxModel):
+        from cic.onnx_emission import emit_onnx  # onnx and its friends are needed for ONNX files only
+
+        more: dict[str, Any] = {"cuts": cuts, "formats": formats or ("onnx",), "tolerance": tolerance, "progress": progress}
+        return emit_onnx(model, splitting_model, directory, args=args, kwargs=kwargs, **more)
     traced = _same_model(model, splitting_model, args, kwargs)
     wanted = [cut.id for cut in splitting_model.cuts] if cuts is None else list(cuts)
     unknown = [cut_id for cut_id in wanted if cut_id not in splitting_model.cut_by_id]
@@ -74,7 +85,8 @@ def emit(
                 directory,
                 source,
                 plans,
-                formats=formats,
+                formats=formats or ("torchscript",),
+                weights=weights,
                 whole=_whole(model, input_structure) if isinstance(model, nn.Module) else None,
                 tolerance=tolerance,
                 progress=progress,
@@ -94,6 +106,21 @@ def load_cut(directory: str | Path, cut_id: str, **options: Any) -> EmittedCut:
     """
     try:
         return EmittedCut(load_halves(directory, cut_id, **options))
+    except CodegenError as error:
+        raise ArtifactError(str(error)) from error
+
+
+def export_half(directory: str | Path, cut_id: str, half: Half, destination: str | Path, **options: Any) -> FileRecord:
+    """Write one half of an emitted cut to `destination` as one plain file that torch opens without CIC; returns its digest.
+
+    Args:
+        options: `format_name`.
+
+    Raises:
+        ArtifactError: the directory is no emitted model, lacks the cut, or a file is damaged.
+    """
+    try:
+        return export_plain(directory, cut_id, half, destination, **options)
     except CodegenError as error:
         raise ArtifactError(str(error)) from error
 

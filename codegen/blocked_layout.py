@@ -13,33 +13,75 @@ one thread on torch 2.13:
   becomes 2.9 times slower.
 
 The file on disk is not touched.
+
+The weight of a convolution is copied into the layout. Copies of one weight for convolutions of the same strides, padding
+and groups are equal, so halves that share weights share the copies.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 
 from codegen.split import WireTensor
+from codegen.weight_pool import POOL
 
 _CONVOLUTIONS = ("aten::_convolution", "aten::conv2d", "aten::conv3d")
 
 
-def enter_blocked_layout(program: Any, inputs: Sequence[WireTensor]) -> None:
-    """Convert a frozen program that takes `inputs` and returns a tuple, in place; it must not have run before."""
+def enter_blocked_layout(
+    program: Any, inputs: Sequence[WireTensor], digests: Mapping[int, str] | None = None
+) -> list[torch.Tensor]:
+    """Convert a frozen program that takes `inputs` and returns a tuple, in place; it must not have run before.
+
+    digests: of shared weights, by the addresses of their bytes.
+    Returns the copies of these weights, to be kept for as long as others are to share them.
+    """
     graph = program.graph
-    if not torch.backends.mkldnn.is_available() or not any(node.kind() in _CONVOLUTIONS for node in graph.nodes()):
-        return
+    convolutions = [node for kind in _CONVOLUTIONS for node in graph.findAllNodes(kind)]
+    if not torch.backends.mkldnn.is_available() or not convolutions:
+        return []
     results = next(iter(graph.outputs())).node()
     own = results.inputsSize()
     _add_conversions(graph, results, inputs)
+    shared = _shared_weights(convolutions, digests or {})
     torch._C._jit_pass_convert_frozen_ops_to_mkldnn(graph)
     while results.inputsSize() > own:
         results.removeInput(results.inputsSize() - 1)
     _set_result_type(results)
     torch._C._jit_pass_dce(graph)
+    return _share_copies(graph, shared)
+
+
+def _shared_weights(convolutions: Sequence[Any], digests: Mapping[int, str]) -> list[tuple[torch.Tensor, str]]:
+    weights = [list(node.inputs())[1].toIValue() for node in convolutions]
+    return [(weight, digests[weight.data_ptr()]) for weight in weights if weight is not None and weight.data_ptr() in digests]
+
+
+def _share_copies(graph: Any, shared: Sequence[tuple[torch.Tensor, str]]) -> list[torch.Tensor]:
+    """Replace each copy by the one of the process. The pass leaves no trace of what it copied, so contents are compared."""
+    copies: list[torch.Tensor] = []
+    for node in graph.findAllNodes("prim::mkldnn_convolution") if shared else ():
+        _, weight, _, *settings = node.inputs()
+        copy = weight.node().t("value")
+        content = copy.to_dense()
+        digest = next((digest for original, digest in shared if _is_equal(original, content)), None)
+        if digest is not None:
+            key = (digest, repr([setting.toIValue() for setting in settings]))
+            copies.append(POOL.get(key, partial(_same, copy)))
+            weight.node().t_("value", copies[-1])
+    return copies
+
+
+def _is_equal(one: torch.Tensor, other: torch.Tensor) -> bool:
+    return one.shape == other.shape and one.dtype == other.dtype and torch.equal(one, other)
+
+
+def _same(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor
 
 
 def _add_conversions(graph: Any, results: Any, inputs: Sequence[WireTensor]) -> None:

@@ -2,7 +2,9 @@
 
     resnet50.split/
       manifest.json
-      <cut id>/head.ts, tail.ts
+      <cut id>/head.ts, tail.ts                  plain files; or, with shared weights,
+      <cut id>/head.ts.bare, tail.ts.bare
+      weights/<SHA-256>.bin                      each weight once (`codegen.shared_weights`)
 
 It is built and verified in a temporary directory beside its place and then renamed, so a bundle is either whole or
 absent. A directory that is not a bundle is never replaced, nor is a bundle with files in it that are not its own.
@@ -19,20 +21,35 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import fx
 
-from codegen.emitter import Emitter, emitter_of
+from codegen.emitter import Emitter, WeightSharing, emitter_of
 from codegen.equivalence import redraw, verify
 from codegen.errors import CodegenError
 from codegen.fx_splitter import split
-from codegen.manifest import FILE_NAME, CutRecord, FileRecord, HalfFiles, Manifest, read_manifest, write_manifest
+from codegen.manifest import (
+    FILE_NAME,
+    WEIGHTS_FOLDER,
+    CutRecord,
+    FileRecord,
+    HalfFiles,
+    Manifest,
+    read_entries,
+    write_manifest,
+)
+from codegen.shared_weights import lift, open_half, write_plain
 from codegen.split import Split
 from codegen.structure import Structure, leaf_count
 
 Progress = Callable[[str], None]
 Whole = Callable[..., Sequence[torch.Tensor]]
+Weights = Literal["auto", "shared", "inline"]
+
+WORTH_SHARING_BYTES = 1 << 20
+"""Weights are shared without being asked for if that saves this much; plain files are simpler to handle."""
 
 
 @dataclass(frozen=True)
@@ -69,12 +86,15 @@ def write_bundle(
     plans: Sequence[CutPlan],
     *,
     formats: Sequence[str] = ("torchscript",),
+    weights: Weights = "auto",
     whole: Whole | None = None,
     tolerance: float | None = None,
     progress: Progress | None = None,
 ) -> Manifest:
     """Split, write and verify every cut, and put the bundle at `directory`.
 
+    weights: "shared" stores each weight once however many halves use it, "inline" makes every half one plain file, "auto"
+        shares if that saves `WORTH_SHARING_BYTES`.
     whole: the model as a function from flat inputs to flat outputs, to compare with (None: `source.module`).
     progress: is told each finished step ("write <cut id>", "head <cut id>", "tail <cut id>"); for each format there are
         three steps a cut.
@@ -82,11 +102,13 @@ def write_bundle(
     was.
     """
     directory = Path(directory).absolute()
-    _check_request(directory, source, plans)
+    _check_request(directory, source, plans, weights)
     _check_replaceable(directory)
     emitters = [emitter_of(name) for name in formats]
     with _built_beside(directory) as building:
-        manifest = _write_halves(building, source, plans, emitters, progress)
+        manifest = _write_halves(building, source, plans, emitters, weights, progress)
+        if weights == "auto" and _saved_bytes(manifest) < WORTH_SHARING_BYTES:
+            manifest = _inlined(building, manifest)
         write_manifest(building, manifest)
         manifest = _verified(building, manifest, source, whole, tolerance, progress)
         write_manifest(building, manifest)
@@ -98,14 +120,24 @@ def write_bundle(
 
 
 def _write_halves(
-    building: Path, source: Source, plans: Sequence[CutPlan], emitters: Sequence[Emitter], progress: Progress | None
+    building: Path,
+    source: Source,
+    plans: Sequence[CutPlan],
+    emitters: Sequence[Emitter],
+    weights: Weights,
+    progress: Progress | None,
 ) -> Manifest:
     cuts = []
+    stored: dict[str, int] = {}
     inputs = None
     for plan in plans:
         halves = split(source.module, plan.device_nodes, source.tensors)
         inputs = halves.inputs
-        files = {emitter.format: _write_cut(building, plan.id, halves, source, emitter, progress) for emitter in emitters}
+        files = {}
+        for emitter in emitters:
+            plain = _write_cut(building, plan.id, halves, source, emitter, progress)
+            # At once, so that there is never more than one plain file of each half on the disk.
+            files[emitter.format] = plain if weights == "inline" else _lifted(building, plain, emitter, stored)
         cuts.append(
             CutRecord(
                 id=plan.id,
@@ -128,6 +160,7 @@ def _write_halves(
         input_structure=source.input_structure,
         output_structure=source.output_structure,
         cuts=tuple(cuts),
+        weights=stored,
     )
 
 
@@ -155,6 +188,47 @@ def _file_record(building: Path, path: Path) -> FileRecord:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return FileRecord(path.relative_to(building).as_posix(), path.stat().st_size, digest)
+
+
+# ---------------------------------------------------------------------------------------------------------- sharing
+
+
+def _lifted(building: Path, files: HalfFiles, emitter: Emitter, stored: dict[str, int]) -> HalfFiles:
+    """Take the weights out of both files of a cut; `stored` is told their digests and sizes."""
+    if not isinstance(emitter, WeightSharing):
+        return files
+    records = {}
+    for half in ("head", "tail"):
+        records[half], sizes = lift(building, files.of(half), emitter.weight_records)
+        stored.update(sizes)
+    return HalfFiles(**records)
+
+
+def _saved_bytes(manifest: Manifest) -> int:
+    """Return how much smaller the bundle is than one of plain files."""
+    uses = [place.sha256 for record in _records(manifest) if record.bare for place in record.bare.weights]
+    return sum(manifest.weights[sha256] for sha256 in uses) - sum(manifest.weights.values())
+
+
+def _inlined(building: Path, manifest: Manifest) -> Manifest:
+    """Put the plain files together again and drop the stored weights."""
+    for record in _records(manifest):
+        if record.bare is not None:
+            write_plain(open_half(building, manifest, record), building / record.path)
+            (building / record.bare.path).unlink()
+    shutil.rmtree(building / WEIGHTS_FOLDER, ignore_errors=True)
+
+    def plain(files: HalfFiles) -> HalfFiles:
+        return HalfFiles(replace(files.head, bare=None), replace(files.tail, bare=None))
+
+    cuts = [replace(cut, files={name: plain(files) for name, files in cut.files.items()}) for cut in manifest.cuts]
+    return replace(manifest, cuts=tuple(cuts), weights={})
+
+
+def _records(manifest: Manifest) -> Iterator[FileRecord]:
+    for cut in manifest.cuts:
+        for files in cut.files.values():
+            yield from (files.head, files.tail)
 
 
 # -------------------------------------------------------------------------------------------------------- verifying
@@ -191,14 +265,19 @@ def _verified(
 # -------------------------------------------------------------------------------------------------- checking, placing
 
 
-def _check_request(directory: Path, source: Source, plans: Sequence[CutPlan]) -> None:
+def _check_request(directory: Path, source: Source, plans: Sequence[CutPlan], weights: str) -> None:
     if not plans:
         raise CodegenError("there is no cut to write")
+    if weights not in ("auto", "shared", "inline"):
+        raise CodegenError(f"weights are 'auto', 'shared' or 'inline', not {weights!r}")
     if len({plan.id for plan in plans}) != len(plans):
         raise CodegenError(f"cut ids must differ: {', '.join(plan.id for plan in plans)}")
     for plan in plans:
-        if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]*", plan.id) or plan.id == FILE_NAME:
-            raise CodegenError(f"the cut id {plan.id!r} names a directory: use letters, digits, '.', '_' and '-'")
+        if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]*", plan.id) or plan.id in (FILE_NAME, WEIGHTS_FOLDER):
+            raise CodegenError(
+                f"the cut id {plan.id!r} names a directory: use letters, digits, '.', '_' and '-', but not"
+                f" {FILE_NAME!r} or {WEIGHTS_FOLDER!r}"
+            )
     inputs = [node.name for node in source.module.graph.nodes if node.op == "placeholder"]
     for what, count in (
         ("example inputs", len(source.example_inputs)),
@@ -221,8 +300,7 @@ def _check_replaceable(directory: Path) -> None:
         return
     if FILE_NAME not in entries:
         raise CodegenError(f"{directory} is not empty and not an emitted model, so it is not replaced; choose another place")
-    own = {FILE_NAME, *(cut.id for cut in read_manifest(directory).cuts)}
-    for name in sorted(entries - own):
+    for name in sorted(entries - read_entries(directory)):
         raise CodegenError(f"{directory} holds {name}, which is not part of the emitted model; move it away first")
 
 

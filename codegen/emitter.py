@@ -9,9 +9,10 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from codegen.errors import CodegenError
+from codegen.shared_weights import SharedHalf
 from codegen.split import WireTensor
 
 Runner = Callable[..., tuple[Any, ...]]
@@ -38,6 +39,17 @@ class Emitter(Protocol):
     def load(self, path: Path, inputs: Sequence[WireTensor], *, optimize: bool) -> Runner:
         """Return the half as a function from tensors to a tuple of tensors. The caller has checked the file's
         digest."""
+
+
+@runtime_checkable
+class WeightSharing(Protocol):
+    """What an emitter has in addition if its files are zip archives whose weights can be stored apart."""
+
+    weight_records: str
+    """A regular expression of the archive's records that are nothing but the bytes of one weight."""
+
+    def load_shared(self, half: SharedHalf, inputs: Sequence[WireTensor], *, optimize: bool) -> Runner:
+        """As `load`, from a half with shared weights."""
 
 
 def formats() -> tuple[str, ...]:

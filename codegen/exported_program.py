@@ -3,10 +3,13 @@
 The successor of TorchScript. It is run op by op, without the fusion and packing TorchScript does when it is loaded, and so
 is slower on a processor; it is what compilers such as AOTInductor and ExecuTorch start from. `torch.export.load` may
 unpickle, so load only what a digest vouches for.
+
+Shared weights are stored once, but each loaded half has its own copy of them in memory.
 """
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +18,7 @@ from torch import fx
 
 from codegen.emitter import Runner
 from codegen.errors import CodegenError
+from codegen.shared_weights import SharedHalf
 from codegen.split import WireTensor
 
 _NOTHING = "returns_nothing"
@@ -25,6 +29,7 @@ class ExportedProgramEmitter:
 
     format = "exported_program"
     suffix = ".pt2"
+    weight_records = r"data/(weights/weight|constants/tensor)_\d+"
 
     def versions(self) -> dict[str, str]:
         """Return the version of torch."""
@@ -44,20 +49,28 @@ class ExportedProgramEmitter:
 
     def load(self, path: Path, inputs: Sequence[WireTensor], *, optimize: bool) -> Runner:
         """Return the saved half as a function. There is nothing to optimise: the program is run op by op."""
-        extra_files = {_NOTHING: ""}
-        try:
-            module = torch.export.load(str(path), extra_files=extra_files).module()
-        except Exception as error:  # torch.export fails in many ways
-            raise CodegenError(f"{path} is not an exported program that torch {torch.__version__} can load: {error}") from error
-        returns_nothing = extra_files[_NOTHING] in ("1", b"1")
+        return _runner(str(path), path)
 
-        def run(*tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
-            if returns_nothing:
-                return ()
-            with torch.no_grad():
-                return tuple(module(*tensors))
+    def load_shared(self, half: SharedHalf, inputs: Sequence[WireTensor], *, optimize: bool) -> Runner:
+        """As `load`, from the plain file put together in memory."""
+        return _runner(io.BytesIO(b"".join(half.plain())), half.path)
 
-        return run
+
+def _runner(source: str | io.BytesIO, path: Path) -> Runner:
+    extra_files = {_NOTHING: ""}
+    try:
+        module = torch.export.load(source, extra_files=extra_files).module()
+    except Exception as error:  # torch.export fails in many ways
+        raise CodegenError(f"{path} is not an exported program that torch {torch.__version__} can load: {error}") from error
+    returns_nothing = extra_files[_NOTHING] in ("1", b"1")
+
+    def run(*tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        if returns_nothing:
+            return ()
+        with torch.no_grad():
+            return tuple(module(*tensors))
+
+    return run
 
 
 class _Nothing(torch.nn.Module):

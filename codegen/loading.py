@@ -1,20 +1,20 @@
 """An emitted cut, ready to run: check the digests, load a half or both, map the model's own call to flat tensors.
 
-Neither the model's code nor what made the bundle is imported, save the classes of its outputs. A device needs its
-head's file and the manifest only.
+Neither the model's code nor what made the bundle is imported, save the classes of its outputs. A device needs the
+manifest and what `files_of` lists for its head, or the one plain file that `export_half` writes.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from codegen.emitter import Runner, emitter_of
+from codegen.emitter import Runner, WeightSharing, emitter_of
 from codegen.errors import CodegenError
 from codegen.manifest import CutRecord, FileRecord, Manifest, read_manifest
+from codegen.shared_weights import check_file, open_half, read_checked, weight_path, write_plain
 from codegen.split import Half, WireTensor
 from codegen.structure import flatten_like, leaf_names, rebuild
 
@@ -109,35 +109,76 @@ def load_cut(
     directory = Path(directory)
     manifest = read_manifest(directory)
     record = manifest.cut(cut_id)
-    if format_name not in record.files:
-        raise CodegenError(f"cut {cut_id} is not emitted as {format_name!r}; there is {', '.join(record.files)}")
-    emitter, files = emitter_of(format_name), record.files[format_name]
 
     def load(name: Half) -> Runner | None:
         if half not in (name, None):
             return None
         inputs = manifest.inputs if name == "head" else record.crossing
-        return emitter.load(check_file(directory, files.of(name)), inputs, optimize=optimize)
+        return _load_half(directory, manifest, _file_of(manifest, cut_id, name, format_name), inputs, format_name, optimize)
 
     return LoadedCut(manifest, record, load("head"), load("tail"))
 
 
-def check_file(directory: Path, record: FileRecord) -> Path:
-    """Return the path of a file whose size and SHA-256 are as recorded; else CodegenError."""
-    path = directory / record.path
-    if not path.is_file():
-        raise CodegenError(f"{path} is missing; emit the model again")
-    size = path.stat().st_size
-    if size != record.bytes:
-        raise CodegenError(f"{path} has {size} bytes, the manifest says {record.bytes}; it is damaged, emit again")
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if digest != record.sha256:
-        raise CodegenError(
-            f"{path} has SHA-256 {digest}, the manifest says {record.sha256}; it is damaged or was changed, and is not"
-            " loaded; emit the model again"
-        )
-    return path
+def files_of(directory: str | Path, cut_id: str, half: Half, format_name: str = "torchscript") -> tuple[FileRecord, ...]:
+    """Return the files of a bundle that `load_cut` needs for one half, besides the manifest.
+
+    A weight a machine already has, from another cut or an earlier model, has the same path: it need not be fetched again.
+    Raises CodegenError as `load_cut` does.
+    """
+    manifest = read_manifest(Path(directory))
+    record = _file_of(manifest, cut_id, half, format_name)
+    if record.bare is None:
+        return (record,)
+    bare = FileRecord(record.bare.path, record.bare.bytes, record.bare.sha256)
+    weights = dict.fromkeys(place.sha256 for place in record.bare.weights)
+    return (bare, *(FileRecord(weight_path(sha256), manifest.weights[sha256], sha256) for sha256 in weights))
+
+
+def export_half(
+    directory: str | Path, cut_id: str, half: Half, destination: str | Path, format_name: str = "torchscript"
+) -> FileRecord:
+    """Write one half to `destination` as one plain file, which torch opens without CIC (`torch.jit.load`).
+
+    Returns its record in the manifest, with its size and SHA-256. Raises CodegenError as `load_cut` does.
+    """
+    directory, destination = Path(directory), Path(destination).absolute()
+    manifest = read_manifest(directory)
+    record = _file_of(manifest, cut_id, half, format_name)
+    if not destination.parent.is_dir():
+        raise CodegenError(f"the directory {destination.parent} does not exist")
+    if destination.is_dir():
+        raise CodegenError(f"{destination} is a directory; name a file to write")
+    if record.bare is not None:
+        write_plain(open_half(directory, manifest, record), destination)
+        return record
+    content = read_checked(directory, record)
+    temporary = destination.with_name(f"{destination.name}.tmp")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(destination)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return record
+
+
+def _load_half(
+    directory: Path, manifest: Manifest, record: FileRecord, inputs: Sequence[WireTensor], format_name: str, optimize: bool
+) -> Runner:
+    emitter = emitter_of(format_name)
+    if record.bare is None:
+        return emitter.load(check_file(directory, record), inputs, optimize=optimize)
+    if not isinstance(emitter, WeightSharing):
+        raise CodegenError(f"{record.bare.path} has shared weights, which the format {format_name} cannot read; emit again")
+    return emitter.load_shared(open_half(directory, manifest, record), inputs, optimize=optimize)
+
+
+def _file_of(manifest: Manifest, cut_id: str, half: Half, format_name: str) -> FileRecord:
+    if half not in ("head", "tail"):
+        raise CodegenError(f"a half is 'head' or 'tail', not {half!r}")
+    files = manifest.cut(cut_id).files
+    if format_name not in files:
+        raise CodegenError(f"cut {cut_id} is not emitted as {format_name!r}; there is {', '.join(files)}")
+    return files[format_name].of(half)
 
 
 def _present(runner: Runner | None, half: Half, cut_id: str) -> Runner:

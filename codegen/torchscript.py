@@ -3,16 +3,23 @@
 A program optimised for a processor (`codegen.blocked_layout`) can neither be saved nor moved to another one, so the file
 holds the frozen program and `load` optimises it. A TorchScript file is code: load only what a digest vouches for.
 
+Halves with shared weights are read as `torch.package` reads the programs in its packages, for which torch can take the
+contents of tensors from elsewhere: all programs of a process that use a weight have one copy of it. Optimising replaces
+weights by copies in another layout; these are shared, too.
+
 TorchScript is deprecated since torch 2.10 but remains what old fleets load; its warnings are silenced here
 and nowhere else.
 """
 
 from __future__ import annotations
 
+import io
 import warnings
-from collections.abc import Iterator, Sequence
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import fx
@@ -20,7 +27,11 @@ from torch import fx
 from codegen.blocked_layout import enter_blocked_layout
 from codegen.emitter import Runner
 from codegen.errors import CodegenError
+from codegen.shared_weights import SharedHalf
 from codegen.split import WireTensor
+from codegen.weight_pool import POOL, return_freed_memory
+
+_CONSTANTS = "constants/"
 
 
 class TorchScriptEmitter:
@@ -28,6 +39,7 @@ class TorchScriptEmitter:
 
     format = "torchscript"
     suffix = ".ts"
+    weight_records = r"constants/\d+"
 
     def versions(self) -> dict[str, str]:
         """Return the version of torch."""
@@ -46,20 +58,81 @@ class TorchScriptEmitter:
 
     def load(self, path: Path, inputs: Sequence[WireTensor], *, optimize: bool) -> Runner:
         """Return the saved half as a function; with `optimize`, packed for this machine's processor."""
-        try:
-            with quiet_torchscript(), torch.no_grad():
-                program = torch.jit.load(str(path), map_location="cpu")
-                program.eval()
-                if optimize:
-                    enter_blocked_layout(program, inputs)
-        except RuntimeError as error:
-            raise CodegenError(f"{path} is not TorchScript that torch {torch.__version__} can load: {error}") from error
+        return _runner(lambda: torch.jit.load(str(path), map_location="cpu"), {}, path, inputs, optimize)
 
-        def run(*tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
-            with torch.no_grad():
-                return tuple(program(*tensors))
+    def load_shared(self, half: SharedHalf, inputs: Sequence[WireTensor], *, optimize: bool) -> Runner:
+        """As `load`; each weight is in memory once, whatever number of halves use it."""
+        weights = {sha256: _shared_weight(half, sha256) for sha256 in {place.sha256 for place in half.places}}
+        runner = _runner(lambda: _bind(half, weights), weights, half.path, inputs, optimize)
+        weights.clear()
+        return_freed_memory()
+        return runner
 
-        return run
+
+def _runner(
+    read: Callable[[], Any], weights: dict[str, torch.Tensor], path: Path, inputs: Sequence[WireTensor], optimize: bool
+) -> Runner:
+    """Return a program as a function. It keeps those of `weights`, and of their copies in other layouts, that it uses."""
+    try:
+        with quiet_torchscript(), torch.no_grad():
+            program = read()
+            program.eval()
+            digests = {weight.data_ptr(): sha256 for sha256, weight in weights.items()}
+            kept = enter_blocked_layout(program, inputs, digests) if optimize else []
+            used = {constant.data_ptr() for constant in constants_of(program)}
+    except RuntimeError as error:
+        raise CodegenError(f"{path} is not TorchScript that torch {torch.__version__} can load: {error}") from error
+    kept += [weight for weight in weights.values() if weight.data_ptr() in used]
+
+    def run(*tensors: torch.Tensor, _kept: Sequence[torch.Tensor] = tuple(kept)) -> tuple[torch.Tensor, ...]:
+        with torch.no_grad():
+            return tuple(program(*tensors))
+
+    return run
+
+
+def constants_of(program: Any) -> list[torch.Tensor]:
+    """Return the tensors a frozen program holds, those in the processor's own layout left out."""
+    constants = [node for node in program.graph.findAllNodes("prim::Constant") if node.hasAttribute("value")]
+    return [node.t("value") for node in constants if node.kindOf("value") == "t"]
+
+
+def _shared_weight(half: SharedHalf, sha256: str) -> torch.Tensor:
+    """Return the bytes of a weight as the one tensor of this process that holds them."""
+    # A clone, since torch aligns its own memory as its kernels like it.
+    return POOL.get(sha256, lambda: torch.frombuffer(half.weight(sha256), dtype=torch.uint8).clone())
+
+
+def _bind(half: SharedHalf, weights: dict[str, torch.Tensor]) -> Any:
+    """Read a program whose weights are in memory already.
+
+    In a package, a program's code, pickles and tensors have other names than in a file of its own.
+    """
+    context = torch._C.DeserializationStorageContext()
+    places = half.places_by_record()
+    package = io.BytesIO()
+    with half.archive() as archive, zipfile.ZipFile(package, "w") as renamed:
+        for entry in archive.infolist():
+            root, _, name = entry.filename.partition("/")
+            if entry.filename in places:
+                context.add_storage(name.removeprefix(_CONSTANTS), weights[places[entry.filename].sha256])
+            else:
+                renamed.writestr(f"{root}/{_name_in_package(name)}", archive.read(entry))
+    package.seek(0)
+    reader = torch._C.PyTorchFileReader(package)
+    unit = torch._C.CompilationUnit()
+    program = torch._C._import_ir_module_from_package(unit, reader, context, torch.device("cpu"), "0")
+    return torch.jit._recursive.wrap_cpp_module(program)
+
+
+def _name_in_package(name: str) -> str:
+    if name.startswith(_CONSTANTS):
+        return f".data/{name.removeprefix(_CONSTANTS)}"
+    if name.startswith("code/"):
+        return f".data/ts_code/{name}"
+    if name.endswith(".pkl"):
+        return f".data/ts_code/0/{name}"
+    return name
 
 
 @contextmanager

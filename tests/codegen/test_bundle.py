@@ -147,7 +147,7 @@ def edit_manifest(directory: Path, edit: Callable[[dict], object]) -> None:
     ("edit", "message"),
     [
         (lambda body: body.update(format="other"), "is not the manifest of an emitted model"),
-        (lambda body: body.update(version=2), "has format version 2, this program reads version 1"),
+        (lambda body: body.update(version=1), "has format version 1, this program reads version 2"),
         (lambda body: body.pop("cuts"), "is damaged: KeyError"),
         (lambda body: body["cuts"][0].pop("outputs"), "is damaged: KeyError"),
         (

@@ -1,0 +1,213 @@
+"""Weights stored once, however many halves use them: `weights/<SHA-256>.bin` in a bundle, and halves without their weights.
+
+A half's *plain* file, `head.ts`, is a zip archive whose weights lie in it uncompressed. Its *bare* file, `head.ts.bare`, is
+the plain file with the bytes of its large weights taken out; the manifest says where each one belongs, so the plain file
+comes back byte for byte. Halves of different cuts have equal weights wherever they have the same layers: freezing folds
+batch norm into a convolution by the same arithmetic everywhere.
+
+Nothing here knows tensors, and nothing is handed out that does not match the manifest's digests. Standard library only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import mmap
+import re
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO, cast
+
+from codegen.errors import CodegenError
+from codegen.manifest import WEIGHTS_FOLDER, BareFile, FileRecord, Manifest, WeightPlace
+
+SMALLEST_BYTES = 4096
+"""Smaller weights stay where they are: a file of its own takes a whole block on most disks."""
+
+_LOCAL_HEADER_BYTES = 30
+
+
+@dataclass(frozen=True)
+class SharedHalf:
+    """The files of one half, checked: `bare` is the content of its bare file, `record` the record of its plain one."""
+
+    directory: Path
+    record: FileRecord
+    places: tuple[WeightPlace, ...]
+    sizes: tuple[int, ...]
+    bare: bytes
+
+    @property
+    def path(self) -> Path:
+        """Where the plain file would be."""
+        return self.directory / self.record.path
+
+    def weight(self, sha256: str) -> bytearray:
+        """Return the content of one weight file, checked."""
+        size = next(size for place, size in zip(self.places, self.sizes, strict=True) if place.sha256 == sha256)
+        return read_checked(self.directory, FileRecord(weight_path(sha256), size, sha256))
+
+    def plain(self) -> Iterator[bytes | bytearray]:
+        """Return the plain file, piece by piece."""
+        taken = end = 0
+        for place, size in zip(self.places, self.sizes, strict=True):
+            yield self.bare[taken : taken + place.offset - end]
+            yield self.weight(place.sha256)
+            taken, end = taken + place.offset - end, place.offset + size
+        yield self.bare[taken:]
+
+    def archive(self) -> zipfile.ZipFile:
+        """Return the plain file as a zip archive in which weights read as zeros, which take no memory."""
+        image = _Image(-1, self.record.bytes)
+        taken = end = 0
+        for place, size in zip(self.places, self.sizes, strict=True):
+            image[end : place.offset] = self.bare[taken : taken + place.offset - end]
+            taken, end = taken + place.offset - end, place.offset + size
+        image[end:] = self.bare[taken:]
+        return zipfile.ZipFile(cast(IO[bytes], image))
+
+    def places_by_record(self) -> dict[str, WeightPlace]:
+        """Return the weights by the names of the archive's records they are the contents of."""
+        with self.archive() as archive:
+            starts = {_content_offset(archive, entry): entry.filename for entry in archive.infolist()}
+        return {starts[place.offset]: place for place in self.places}
+
+
+class _Image(mmap.mmap):
+    """Memory that exists once it is written to, as a file that `zipfile` accepts."""
+
+    def seekable(self) -> bool:
+        return True
+
+
+def lift(directory: Path, record: FileRecord, weight_records: str) -> tuple[FileRecord, dict[str, int]]:
+    """Move the weights of a plain file into the store and put the bare file in its place.
+
+    weight_records: a regular expression of the archive's records that are weights.
+    Returns the new record and the size of each weight by digest; the old record and nothing if there is none to move.
+    """
+    path = directory / record.path
+    spans = _weight_spans(path, weight_records)
+    if not spans:
+        return record, {}
+    (directory / WEIGHTS_FOLDER).mkdir(exist_ok=True)
+    places, sizes, digest, end = [], {}, hashlib.sha256(), 0
+    bare_path = path.with_name(f"{path.name}.bare")
+    with path.open("rb") as plain, bare_path.open("wb") as bare:
+        for offset, size in [*spans, (record.bytes, 0)]:
+            rest = plain.read(offset - end)
+            bare.write(rest)
+            digest.update(rest)
+            end = offset + size
+            if size:
+                weight = plain.read(size)
+                sha256 = hashlib.sha256(weight).hexdigest()
+                _store(directory, sha256, weight)
+                places.append(WeightPlace(offset, sha256))
+                sizes[sha256] = size
+        bare_bytes = bare.tell()
+    path.unlink()
+    bare_file = BareFile(bare_path.relative_to(directory).as_posix(), bare_bytes, digest.hexdigest(), tuple(places))
+    return replace(record, bare=bare_file), sizes
+
+
+def open_half(directory: Path, manifest: Manifest, record: FileRecord) -> SharedHalf:
+    """Return the files of a half with shared weights; CodegenError if its bare file is not as recorded."""
+    bare = record.bare
+    assert bare is not None, "a plain file is read as it is"
+    content = bytes(read_checked(directory, FileRecord(bare.path, bare.bytes, bare.sha256)))
+    sizes = tuple(manifest.weights[place.sha256] for place in bare.weights)
+    return SharedHalf(directory, record, bare.weights, sizes, content)
+
+
+def write_plain(half: SharedHalf, path: Path) -> None:
+    """Write the plain file of a half to `path`; CodegenError if it does not get the digest the manifest has of it."""
+    digest = hashlib.sha256()
+    temporary = path.with_name(f"{path.name}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            for piece in half.plain():
+                file.write(piece)
+                digest.update(piece)
+        if digest.hexdigest() != half.record.sha256:
+            raise CodegenError(
+                f"{path} put together has SHA-256 {digest.hexdigest()}, the manifest says {half.record.sha256}; the"
+                " manifest is damaged or was changed; emit the model again"
+            )
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_checked(directory: Path, record: FileRecord) -> bytearray:
+    """Return the content of a file whose size and SHA-256 are as recorded; else CodegenError.
+
+    What is returned is what was checked, whatever happens to the file meanwhile.
+    """
+    path = check_size(directory, record)
+    content = bytearray(record.bytes)
+    with path.open("rb") as file:
+        file.readinto(content)
+    _check_digest(path, hashlib.sha256(content).hexdigest(), record)
+    return content
+
+
+def check_file(directory: Path, record: FileRecord) -> Path:
+    """Return the path of a file whose size and SHA-256 are as recorded; else CodegenError."""
+    path = check_size(directory, record)
+    with path.open("rb") as file:
+        _check_digest(path, hashlib.file_digest(file, "sha256").hexdigest(), record)
+    return path
+
+
+def check_size(directory: Path, record: FileRecord) -> Path:
+    """Return the path of a file that is there and has the recorded size; else CodegenError."""
+    path = directory / record.path
+    if not path.is_file():
+        raise CodegenError(f"{path} is missing; emit the model again")
+    size = path.stat().st_size
+    if size != record.bytes:
+        raise CodegenError(f"{path} has {size} bytes, the manifest says {record.bytes}; it is damaged, emit again")
+    return path
+
+
+def weight_path(sha256: str) -> str:
+    """Return where in a bundle the weight of a digest is."""
+    return f"{WEIGHTS_FOLDER}/{sha256}.bin"
+
+
+def _check_digest(path: Path, digest: str, record: FileRecord) -> None:
+    if digest != record.sha256:
+        raise CodegenError(
+            f"{path} has SHA-256 {digest}, the manifest says {record.sha256}; it is damaged or was changed, and is not"
+            " loaded; emit the model again"
+        )
+
+
+def _weight_spans(path: Path, weight_records: str) -> Sequence[tuple[int, int]]:
+    """Return offset and size of each large uncompressed record that is a weight, in the order of the file."""
+    with zipfile.ZipFile(path) as archive:
+        return sorted(
+            (_content_offset(archive, entry), entry.file_size)
+            for entry in archive.infolist()
+            if entry.compress_type == zipfile.ZIP_STORED
+            and entry.file_size >= SMALLEST_BYTES
+            and re.fullmatch(weight_records, entry.filename.partition("/")[2])
+        )
+
+
+def _content_offset(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> int:
+    """Contents follow a local header with name and padding, whose lengths differ from those in the directory."""
+    file = archive.fp
+    assert file is not None, "the archive is open"
+    file.seek(entry.header_offset)
+    header = file.read(_LOCAL_HEADER_BYTES)
+    name_bytes, padding_bytes = int.from_bytes(header[26:28], "little"), int.from_bytes(header[28:30], "little")
+    return entry.header_offset + _LOCAL_HEADER_BYTES + name_bytes + padding_bytes
+
+
+def _store(directory: Path, sha256: str, weight: bytes) -> None:
+    path = directory / weight_path(sha256)
+    if not path.exists():
+        path.write_bytes(weight)
