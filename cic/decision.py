@@ -20,23 +20,15 @@ class Decision:
     source: "table" (look-up), or "solver" (a minimum cut was computed, for conditions outside the box or other op times).
     """
 
-    __slots__ = ("_given", "_model", "_proved", "_terms", "cut", "source")
+    # Three slots and class attributes for the rest: a look-up makes one of these and little else.
+    __slots__ = ("_given", "_model", "cut")
+    source = "table"
+    _in_box = True
 
-    def __init__(
-        self,
-        cut: Cut,
-        given: float | tuple[float, float, float, float, float],
-        model: SplittingModel,
-        source: str = "table",
-        proved: bool = True,
-        terms: tuple[float, float, float, float, float] | None = None,
-    ) -> None:
+    def __init__(self, cut: Cut, given: float | tuple[float, float, float, float, float], model: SplittingModel) -> None:
         self.cut = cut
         self._given = given
         self._model = model
-        self.source = source
-        self._proved = proved
-        self._terms = terms
 
     @property
     def cut_id(self) -> str:
@@ -45,7 +37,7 @@ class Decision:
     @property
     def optimal(self) -> bool:
         """No allowed cut is faster under these conditions: proved (of a look-up, when the file was compiled)."""
-        return self._proved and (self.source == "solver" or self._model.proved)
+        return self.source == "solver" or (self._in_box and self._model.proved)
 
     @property
     def conditions(self) -> Conditions:
@@ -55,13 +47,13 @@ class Decision:
     @property
     def terms(self) -> dict[str, float]:
         """Predicted seconds spent on: device, uplink, server, downlink, rtt. They add up to `latency_s`."""
-        values = self._terms or self.cut.terms(self.conditions)
+        values = self.cut.terms(self.conditions)
         return dict(zip(("device_s", "uplink_s", "server_s", "downlink_s", "rtt_s"), values, strict=True))
 
     @property
     def latency_s(self) -> float:
         """Predicted end-to-end seconds."""
-        return sum(self._terms or self.cut.terms(self.conditions))
+        return sum(self.cut.terms(self.conditions))
 
     @property
     def device_ops(self) -> tuple[str, ...]:
@@ -100,3 +92,17 @@ class Decision:
             f"Decision(cut={self.cut.id!r}, latency={show_seconds(self.latency_s)} [{terms}], "
             f"sends {show_bytes(self.upload_bytes)}, source={self.source!r}, optimal={self.optimal})"
         )
+
+
+class SolvedDecision(Decision):
+    """A decision for which a minimum cut was computed."""
+
+    __slots__ = ()
+    source = "solver"
+
+
+class BestKnownDecision(Decision):
+    """The best of the table where the table is not proved to hold the optimum, and nothing was there to compute it."""
+
+    __slots__ = ()
+    _in_box = False

@@ -15,7 +15,7 @@ import numpy as np
 
 from cic.artifact import details_of
 from cic.conditions import Conditions
-from cic.decision import Decision
+from cic.decision import Decision, SolvedDecision
 from cic.errors import DecisionError
 from cic.lowering import NS_PER_S, weights
 from cic.splitting_model import Cut, SplittingModel
@@ -66,10 +66,10 @@ def decide_off_table(
     on_device, _ = ready.prepared.solve(device_ns, server_ns, prices)
     known = ready.known.get(on_device.tobytes())
     if known is not None and op_times is None:
-        return Decision(known, conditions.numbers, model, source="solver")
+        return SolvedDecision(known, conditions.numbers, model)
     features = with_times(on_device, ready.prepared.problem.features(on_device))
     cut = Cut("not-emitted" if known is None else known.id, features, _details(model, on_device))
-    return Decision(cut, conditions.numbers, model, source="solver")
+    return SolvedDecision(cut, conditions.numbers, model)
 
 
 def _details(model: SplittingModel, on_device: BoolArray) -> Callable[[], tuple[tuple[str, ...], tuple[str, ...]]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 
 from cic.conditions import Box, Conditions
-from cic.decision import Decision
+from cic.decision import BestKnownDecision, Decision
 from cic.errors import DecisionError
 from cic.units import bits_per_second, factor, seconds
 
@@ -230,7 +230,7 @@ class SplittingModel:
                 raise DecisionError(
                     "op_times needs the solver: install cic-compiler[solve] on this device, or use device_slowdown"
                 ) from None
-            return Decision(self.best_of_table(*conditions.numbers), conditions.numbers, self, proved=False)
+            return BestKnownDecision(self.best_of_table(*conditions.numbers), conditions.numbers, self)
         return decide_off_table(self, conditions, op_times)
 
     def __repr__(self) -> str:
