@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import UTC, datetime
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from cic.example_inputs import describe_inputs
 from cic.lowering import Lowered
 from cic.splitting_model import DEVICE_ONLY, SERVER_ONLY, Cut, SplittingModel
 from cic.table import break_points, line
+from cic.trace.onnx_model import OnnxModel
 from cic.trace.torch_trace import TracedModel
 from compress.schedule import Compression
 from mincut.envelope import Envelope
@@ -26,7 +28,7 @@ from mincut.problem import BoolArray
 
 
 def assemble(
-    traced: TracedModel,
+    traced: TracedModel | OnnxModel,
     lowered: Lowered,
     compression: Compression,
     found: Envelope,
@@ -58,7 +60,7 @@ def assemble(
             "torch": torch.__version__,
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
             "graph_digest": traced.graph.digest,
-            "weights_digest": _weights_digest(traced),
+            "weights_digest": traced.weights_digest if isinstance(traced, OnnxModel) else _weights_digest(traced),
             "device": _provenance(costs[0]),
             "server": _provenance(costs[1]),
             "ops": len(traced.graph.ops),
@@ -70,7 +72,7 @@ def assemble(
         },
         proof={
             "complete": found.complete,
-            "gap": found.gap if found.complete else None,
+            "gap": found.gap if isfinite(found.gap) else None,
             "solves": found.solves,
             "rays": [list(prices) for prices in found.rays],
         },
@@ -103,7 +105,7 @@ def _cut_ids(placements: list[BoolArray]) -> list[str]:
 
 
 def _graph_document(
-    traced: TracedModel, lowered: Lowered, compression: Compression, placements: list[BoolArray]
+    traced: TracedModel | OnnxModel, lowered: Lowered, compression: Compression, placements: list[BoolArray]
 ) -> dict[str, Any]:
     """Ops, tensors and cuts in full, as plain JSON values; ids are positions in these lists, producer -1 is the caller."""
     problem, graph = lowered.problem, lowered.graph

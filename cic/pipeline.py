@@ -19,6 +19,7 @@ from cic.cost.profile import Profile
 from cic.errors import CompileError
 from cic.lowering import bounds, lower, price_box
 from cic.splitting_model import SplittingModel
+from cic.trace.onnx_model import OnnxModel
 from cic.trace.torch_trace import TracedModel, trace
 from cic.units import factor, seconds
 from compress.schedule import compress
@@ -30,7 +31,7 @@ Report = Callable[[str], None]
 
 
 def compile(
-    model: nn.Module | torch.export.ExportedProgram | TracedModel,
+    model: nn.Module | torch.export.ExportedProgram | TracedModel | OnnxModel | str | Path,
     args: Sequence[Any] = (),
     kwargs: Mapping[str, Any] | None = None,
     *,
@@ -43,20 +44,24 @@ def compile(
     pins: Mapping[str, str] | None = None,
     private: Sequence[str] = (),
     uncertainty: float = 0.0,
+    most_minimum_cuts: int = 20_000,
     name: str | None = None,
     report: Report | None = None,
 ) -> SplittingModel:
     """Work out every cut of a model that can be optimal between two machines.
 
     Args:
-        model: a module, an exported program, or what `trace` made of one.
-        args, kwargs: example inputs; they fix the shapes. For an exported program or a traced model its own are used.
+        model: a module, an exported program, the path of an ONNX file, or what `trace` or `trace_onnx` made of one.
+        args, kwargs: example inputs; they fix the shapes. For an exported program or a traced model its own are used. An ONNX
+            file needs them only where it leaves shapes open.
         device, server: a profile file, the name of a machine in the catalogue, a `Machine` or a `Profile`.
         uplink: range of bandwidths, used when no `box` is given.
         box: ranges of all conditions; decisions inside it are proved optimal.
         rtt, downlink_ratio: what `decide` assumes when not told.
         pins: op name → "device" or "server". private: tensors (model inputs, say) that must not leave the device.
         uncertainty: relative error of op times that the compressed graph must stay exact for.
+        most_minimum_cuts: budget for a box too rich to finish; if it runs out, `proof` in the result holds the proven gap
+            and decisions say `optimal=False`.
         report: told in a few words what is going on.
 
     Raises:
@@ -70,7 +75,7 @@ def compile(
     if not box.contains(defaults):
         raise CompileError(f"the default rtt {rtt} and downlink ratio {downlink_ratio} must lie inside the box, {box!r}")
     tell("tracing")
-    traced = model if isinstance(model, TracedModel) else trace(model, tuple(args), dict(kwargs or {}), name=name)
+    traced = _traced(model, args, kwargs, name)
     lowered = lower(
         traced.graph, price(traced.graph, device_cost), price(traced.graph, server_cost), pins=pins, private=private
     )
@@ -78,7 +83,7 @@ def compile(
     tell(f"finding every optimal cut of {len(traced.graph.ops)} ops")
     try:
         compression = compress(lowered.problem, bounds(box, uncertainty))
-        found = envelope(compression.reduction.problem, price_box(box))
+        found = envelope(compression.reduction.problem, price_box(box), most_solves=most_minimum_cuts)
     except InfeasibleError as error:
         raise CompileError(f"no cut satisfies the pins and private tensors: {error}") from error
     seconds_spent = {"trace_s": round(traced_s, 3), "solve_s": round(perf_counter() - started - traced_s, 3)}
@@ -102,3 +107,13 @@ def profile(
     """
     traced = model if isinstance(model, TracedModel) else trace(model, tuple(args), dict(kwargs or {}), name=name)
     return measure(traced, threads=threads, seconds_per_op=seconds_per_op, progress=progress)
+
+
+def _traced(model: Any, args: Sequence[Any], kwargs: Mapping[str, Any] | None, name: str | None) -> TracedModel | OnnxModel:
+    if isinstance(model, TracedModel | OnnxModel):
+        return model
+    if isinstance(model, str | Path):
+        from cic.trace.from_onnx import trace_onnx  # onnx and its friends are needed for ONNX files only
+
+        return trace_onnx(model, tuple(args), kwargs, name=name)
+    return trace(model, tuple(args), dict(kwargs or {}), name=name)

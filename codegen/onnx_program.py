@@ -55,7 +55,8 @@ class OnnxEmitter:
                 f"{path.name} would hold {size} bytes of weights, an ONNX file in one piece at most"
                 f" {PROTOBUF_LIMIT_BYTES}; emit this model in another format"
             )
-        onnx_ir.save(model, path)
+        # A half is one file: weights that lie beside the model it was cut from come in.
+        onnx_ir.save(onnx_ir.external_data.load_to_model(model), path)
 
     def load(self, path: Path, inputs: Sequence[WireTensor], *, optimize: bool) -> Runner:
         """Return the saved half as a function of tensors or of numpy arrays; `optimize` chooses all of ONNX Runtime's

@@ -38,7 +38,6 @@ _COUNTS_DATA = frozenset(
     ]
 )
 _INTEGERS = (ir.DataType.INT64, ir.DataType.INT32)
-_IN_ONE_PIECE_BYTES = 2**30
 _SMALL_BYTES = 4096  # shapes, axes and the like, which inference must be able to read
 
 
@@ -180,8 +179,7 @@ def _run(model: ir.Model, examples: Mapping[str, Any]) -> dict[str, Any]:
     """Run a model that exists in memory only and return its outputs as values of ONNX Runtime."""
     with tempfile.TemporaryDirectory(prefix="cic-shapes-") as scratch:
         path = Path(scratch) / "model.onnx"
-        weights = sum(value.const_value.nbytes for value in model.graph.initializers.values() if value.const_value is not None)
-        ir.save(model, path, external_data="weights" if weights > _IN_ONE_PIECE_BYTES else None)
+        ir.save(model, path, external_data="weights")
         session = open_session(path, f"{model.graph.name} with all values as outputs", optimize=False)
         feeds = {value.name: to_ort(examples[str(value.name)]) for value in model.graph.inputs}
         try:

@@ -1,0 +1,77 @@
+"""`emit` for ONNX files: head and tail of every cut as ONNX, verified against the file itself with ONNX Runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cic.errors import EmitError
+from cic.example_inputs import make_inputs
+from cic.splitting_model import SplittingModel
+from cic.trace.from_onnx import trace_onnx
+from cic.trace.onnx_model import OnnxModel
+from codegen.bundle import CutPlan
+from codegen.errors import CodegenError
+from codegen.manifest import Manifest
+from codegen.onnx_bundle import OnnxSource, write_onnx_bundle
+
+
+def emit_onnx(
+    model: str | Path | OnnxModel,
+    splitting_model: SplittingModel,
+    directory: str | Path,
+    *,
+    args: Sequence[Any] | None = None,
+    kwargs: Mapping[str, Any] | None = None,
+    cuts: Sequence[str] | None = None,
+    formats: Sequence[str] = ("onnx",),
+    tolerance: float | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> Manifest:
+    """Write head and tail of every cut; arguments and errors as for `cic.emission.emit`. The only format is "onnx"."""
+    if tuple(formats) != ("onnx",):
+        raise EmitError(f"an ONNX model is emitted in the format 'onnx' only, not as {', '.join(formats)}")
+    traced = _same_model(model, splitting_model, args, kwargs)
+    wanted = [cut.id for cut in splitting_model.cuts] if cuts is None else list(cuts)
+    unknown = [cut_id for cut_id in wanted if cut_id not in splitting_model.cut_by_id]
+    if unknown or not wanted:
+        raise EmitError(f"cuts to emit are {wanted}, the splitting model has {', '.join(splitting_model.cut_by_id)}")
+    members = {op.name: op.members for op in traced.graph.ops}
+    plans = []
+    for cut_id in wanted:
+        device_ops = splitting_model.cut_by_id[cut_id].device_ops
+        nodes = frozenset(node for name in device_ops for node in members[name])
+        plans.append(CutPlan(cut_id, nodes, device_ops))
+    source = OnnxSource(
+        model=traced.model,
+        path=traced.path,
+        tensors=frozenset(tensor.name for tensor in traced.graph.tensors if tensor.may_cross),
+        example_inputs=traced.kwargs,
+        model_digest=splitting_model.information["graph_digest"],
+    )
+    try:
+        return write_onnx_bundle(directory, source, plans, tolerance=tolerance, progress=progress)
+    except CodegenError as error:
+        raise EmitError(f"{splitting_model.name}: {error}") from error
+
+
+def _same_model(
+    model: str | Path | OnnxModel,
+    splitting_model: SplittingModel,
+    args: Sequence[Any] | None,
+    kwargs: Mapping[str, Any] | None,
+) -> OnnxModel:
+    if isinstance(model, OnnxModel):
+        traced = model
+    else:
+        if args is None and kwargs is None:
+            args, kwargs = make_inputs(splitting_model.graph()["inputs"])
+        traced = trace_onnx(model, tuple(args or ()), kwargs, name=splitting_model.name)
+    expected = splitting_model.information["graph_digest"]
+    if traced.graph.digest != expected:
+        raise EmitError(
+            f"{traced.path} is not the model that was compiled as {splitting_model.name}: its graph has digest"
+            f" {traced.graph.digest[:12]}, compiled was {expected[:12]}; compile it again"
+        )
+    return traced

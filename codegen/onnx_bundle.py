@@ -1,0 +1,141 @@
+"""A bundle made from an ONNX model: same directory, manifest and verification as one made from torch, format "onnx" only."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from codegen.bundle import (
+    CutPlan,
+    Progress,
+    _built_beside,
+    _check_replaceable,
+    _file_record,
+    _put_in_place,
+)
+from codegen.emitter import Runner
+from codegen.equivalence import redraw, verify
+from codegen.errors import CodegenError
+from codegen.manifest import CutRecord, FileRecord, HalfFiles, Manifest, write_manifest
+from codegen.onnx_program import OnnxEmitter
+from codegen.onnx_session import open_session, runner_of
+from codegen.onnx_splitter import split_onnx, wire_tensor
+from codegen.split import Split
+from codegen.structure import Structure, describe
+
+if TYPE_CHECKING:
+    import onnx_ir
+
+
+@dataclass(frozen=True)
+class OnnxSource:
+    """What a bundle is made from.
+
+    model: with fixed shapes and named nodes, see `codegen.onnx_splitter`; path: the file it was read from, which the halves
+    are compared with.
+    tensors: names of the values that may cross.
+    example_inputs: a torch tensor for each of the model's inputs, in their order.
+    model_digest: names the model in the manifest.
+    """
+
+    model: onnx_ir.Model
+    path: Path
+    tensors: Collection[str]
+    example_inputs: Mapping[str, torch.Tensor]
+    model_digest: str
+
+
+def write_onnx_bundle(
+    directory: str | Path,
+    source: OnnxSource,
+    plans: Sequence[CutPlan],
+    *,
+    tolerance: float | None = None,
+    progress: Progress | None = None,
+) -> Manifest:
+    """Split, write and verify every cut, and put the bundle at `directory`; halves are called with inputs by name.
+
+    Arguments and errors as for `codegen.bundle.write_bundle`; the model's answer is a dict of tensors by output name.
+    """
+    directory = Path(directory).absolute()
+    if not plans:
+        raise CodegenError("there is no cut to write")
+    if not directory.parent.is_dir():
+        raise CodegenError(f"the directory {directory.parent} does not exist")
+    _check_replaceable(directory)
+    with _built_beside(directory) as building:
+        cuts = [_write_cut(building, plan, source, progress) for plan in plans]
+        manifest = Manifest(
+            model_digest=source.model_digest,
+            versions=OnnxEmitter().versions(),
+            inputs=tuple(map(wire_tensor, source.model.graph.inputs)),
+            input_structure=describe({"args": (), "kwargs": dict(source.example_inputs)})[0],
+            output_structure=_output_structure(source.model),
+            cuts=tuple(cuts),
+        )
+        write_manifest(building, manifest)
+        manifest = _verified(building, manifest, source, tolerance, progress)
+        write_manifest(building, manifest)
+        _put_in_place(building, directory)
+    return manifest
+
+
+def whole_of(source: OnnxSource) -> Runner:
+    """Return the file itself as a function from tensors, in the order of the example inputs, to its outputs."""
+    session = open_session(source.path, str(source.path))
+    run = runner_of(session, source.path.name)
+    names = list(source.example_inputs)
+    order = [names.index(value.name) for value in session.get_inputs()]
+    return lambda *tensors: run(*(tensors[position] for position in order))
+
+
+def _write_cut(building: Path, plan: CutPlan, source: OnnxSource, progress: Progress | None) -> CutRecord:
+    halves = split_onnx(source.model, plan.device_nodes, source.tensors)
+    (building / plan.id).mkdir(exist_ok=True)
+    files = HalfFiles(**{half: _write_half(building, plan.id, half, halves) for half in ("head", "tail")})
+    if progress is not None:
+        progress(f"write {plan.id}")
+    return CutRecord(
+        id=plan.id,
+        device_ops=plan.device_ops,
+        crossing=halves.crossing,
+        kept=halves.kept,
+        returned=halves.returned,
+        outputs=halves.outputs,
+        files={OnnxEmitter.format: files},
+    )
+
+
+def _write_half(building: Path, cut_id: str, half: str, halves: Split) -> FileRecord:
+    path = building / cut_id / f"{half}{OnnxEmitter.suffix}"
+    OnnxEmitter().write(getattr(halves, half), (), path)
+    return _file_record(building, path)
+
+
+def _verified(
+    building: Path, manifest: Manifest, source: OnnxSource, tolerance: float | None, progress: Progress | None
+) -> Manifest:
+    """Return the manifest with the verification of each cut, on the example and one more input set."""
+    example = list(source.example_inputs.values())
+    input_sets = [example, redraw(example)]
+    whole = whole_of(source)
+    expected = [list(whole(*inputs)) for inputs in input_sets]
+    checks = verify(
+        building,
+        manifest,
+        input_sets,
+        expected,
+        format_name=OnnxEmitter.format,
+        tolerance=tolerance,
+        progress=progress,
+    )
+    return replace(manifest, cuts=tuple(replace(cut, verification=(checks[cut.id],)) for cut in manifest.cuts))
+
+
+def _output_structure(model: onnx_ir.Model) -> Structure:
+    placeholder = torch.empty(0)
+    return describe({str(value.name): placeholder for value in model.graph.outputs})[0]
