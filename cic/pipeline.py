@@ -16,7 +16,7 @@ from cic.cost.machine import Machine
 from cic.cost.measure import measure
 from cic.cost.pricing import price, resolve
 from cic.cost.profile import Profile
-from cic.errors import CompileError
+from cic.errors import CompileError, CostError
 from cic.lowering import bounds, lower, price_box
 from cic.splitting_model import SplittingModel
 from cic.trace.onnx_model import OnnxModel
@@ -91,7 +91,7 @@ def compile(
 
 
 def profile(
-    model: nn.Module | torch.export.ExportedProgram | TracedModel,
+    model: nn.Module | torch.export.ExportedProgram | TracedModel | OnnxModel | str | Path,
     args: Sequence[Any] = (),
     kwargs: Mapping[str, Any] | None = None,
     *,
@@ -103,8 +103,14 @@ def profile(
     """Measure a model's ops on this machine; see `cic.cost.measure`.
 
     Raises:
-        TraceError, CostError.
+        TraceError, CostError; CostError for an ONNX file, which is priced by a machine's figures.
     """
+    if isinstance(model, str | Path | OnnxModel):
+        file = model.path if isinstance(model, OnnxModel) else model
+        raise CostError(
+            f"{file}: the ops of an ONNX file cannot be measured; compile it for machines of the catalogue (`cic machines`)"
+            " or a cic.Machine(...), or profile the torch model it was exported from"
+        )
     traced = model if isinstance(model, TracedModel) else trace(model, tuple(args), dict(kwargs or {}), name=name)
     return measure(traced, threads=threads, seconds_per_op=seconds_per_op, progress=progress)
 

@@ -12,6 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Sequence
+    from pathlib import Path
     from typing import Any
 
     from torch import nn
@@ -28,7 +29,8 @@ def add_model(parser: ArgumentParser) -> None:
     parser.add_argument(
         "model",
         metavar="MODEL",
-        help="package.module:callable (found from the working directory, too), torchvision:resnet50, timm:NAME or a .pt2 file",
+        help="package.module:callable (found from the working directory, too), torchvision:resnet50, timm:NAME, a .pt2 or an"
+        " .onnx file",
     )
     add_inputs(parser)
 
@@ -52,7 +54,7 @@ def add_link(parser: ArgumentParser) -> None:
     parser.add_argument("--downlink", metavar="BANDWIDTH", help="default: the uplink times the compiled ratio")
 
 
-def read_model(arguments: Namespace) -> tuple[nn.Module | ExportedProgram, Call | None]:
+def read_model(arguments: Namespace) -> tuple[nn.Module | ExportedProgram | Path, Call | None]:
     """The model of a command line and its example call, None if there is neither --input nor one the model brings."""
     from cic.trace.model_source import load_model
 
@@ -62,7 +64,7 @@ def read_model(arguments: Namespace) -> tuple[nn.Module | ExportedProgram, Call 
     return model, None if brought is None else (brought, {})
 
 
-def read_model_and_call(arguments: Namespace) -> tuple[nn.Module | ExportedProgram, Call]:
+def read_model_and_call(arguments: Namespace) -> tuple[nn.Module | ExportedProgram | Path, Call]:
     """The same where the call cannot be done without; CicError if there is none."""
     from torch import nn
 
@@ -92,7 +94,7 @@ def read_inputs(texts: Sequence[str]) -> Call:
 
 def model_name(text: str) -> str:
     """What to call a model given as `text`: "resnet50" for "torchvision:resnet50"."""
-    return PurePath(text).stem if text.endswith(".pt2") else text.rpartition(":")[2]
+    return PurePath(text).stem if text.endswith((".pt2", ".onnx")) else text.rpartition(":")[2]
 
 
 def number(text: str, what: str) -> float:

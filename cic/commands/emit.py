@@ -26,7 +26,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="the splitting model compiled from MODEL")
     parser.add_argument("-o", "--output", required=True, metavar="DIR", help="directory to write, such as model.split")
     parser.add_argument("--cut", action="append", dest="cuts", metavar="ID", help="only this cut; may be repeated")
-    parser.add_argument("--format", action="append", dest="formats", metavar="NAME", help="default: torchscript")
+    parser.add_argument(
+        "--format", action="append", dest="formats", metavar="NAME", help="default: torchscript, for an .onnx file onnx"
+    )
 
 
 def run(arguments: Namespace) -> int:
@@ -36,7 +38,8 @@ def run(arguments: Namespace) -> int:
         if cut_id not in splitting_model.cut_by_id:
             raise EmitError(f"{arguments.file} has no cut {cut_id!r}; it has {', '.join(splitting_model.cut_by_id)}")
     cuts = list(dict.fromkeys(arguments.cuts)) if arguments.cuts else None
-    formats = tuple(dict.fromkeys(arguments.formats or ("torchscript",)))
+    usual = "onnx" if arguments.model.endswith(".onnx") else "torchscript"
+    formats = tuple(dict.fromkeys(arguments.formats or (usual,)))
     _check_formats(formats)
     from cic.emission import emit
 

@@ -15,10 +15,10 @@ from torch import nn
 
 from cic.errors import TraceError
 
-Model = nn.Module | torch.export.ExportedProgram
+Model = nn.Module | torch.export.ExportedProgram | Path
 
 _SEED = 0
-_FORMS = "package.module:callable, torchvision:resnet50, timm:resnet50 or a .pt2 file"
+_FORMS = "package.module:callable, torchvision:resnet50, timm:resnet50, a .pt2 or an .onnx file"
 
 
 def load_model(text: str) -> tuple[Model, tuple[Any, ...] | None]:
@@ -27,11 +27,14 @@ def load_model(text: str) -> tuple[Model, tuple[Any, ...] | None]:
     "package.module:callable" calls it (or takes it, if it is a module already) from the Python path or the working
     directory; "torchvision:name" and "timm:name" build that architecture with random weights of a fixed seed;
     a path ending in .pt2 is read with `torch.export.load`. Such a file is a program: load only what you trust.
+    A path ending in .onnx is returned as it is: `compile` and `emit` read it.
 
     Raises TraceError saying which part of `text` could not be found.
     """
     if text.endswith(".pt2"):
         return _load_program(Path(text))
+    if text.endswith(".onnx"):
+        return Path(text), None
     library, separator, name = text.partition(":")
     if not separator or not library or not name:
         raise TraceError(f"{text!r} names no model; write {_FORMS}")

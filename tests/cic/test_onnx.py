@@ -8,9 +8,11 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from onnx import TensorProto
 
 import cic
-from cic.errors import EmitError, TraceError
+from cic.cli import main
+from cic.errors import CostError, EmitError, TraceError
 from cic.trace.from_onnx import trace_onnx
 from cic.trace.torch_trace import trace
 from codegen.onnx_program import quiet_exporter
@@ -178,6 +180,38 @@ def test_another_model_or_format_is_refused(tmp_path: Path):
         cic.emit(other, compiled, tmp_path / "split", args=(torch.randn(1, 2, 3),))
     with pytest.raises(EmitError, match="in the format 'onnx' only, not as torchscript"):
         cic.emit(tmp_path / "a.onnx", compiled, tmp_path / "split", formats=("torchscript",))
+
+
+def test_the_command_takes_an_onnx_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    path, file = save(dynamic(), tmp_path / "m.onnx"), tmp_path / "m.cic"
+    machines = ["--device", MACHINES["device"], "--server", MACHINES["server"]]
+    assert main(["compile", str(path), *machines, "-o", str(file)]) != 0
+    assert "input 'x' has the open shape (batch, 2, length)" in capsys.readouterr().err
+    assert main(["compile", str(path), "--input", "3x2x5", *machines, "-o", str(file)]) == 0
+    assert main(["emit", str(path), str(file), "-o", str(tmp_path / "m.split")]) == 0
+    assert "onnx" in capsys.readouterr().out
+    assert list((tmp_path / "m.split").glob("*/head.onnx"))
+    with pytest.raises(CostError, match=r"m\.onnx: the ops of an ONNX file cannot be measured"):
+        cic.profile(path)
+
+
+def test_files_of_more_than_two_gigabytes_are_read(tmp_path: Path):
+    """The weights are a hole in the file system: nothing reads them until halves are written."""
+    size = 2**31 + 2**12
+    weight = TensorProto(name="w", data_type=TensorProto.INT8, dims=[2**12, size >> 12], data_location=TensorProto.EXTERNAL)
+    weight.external_data.add(key="location", value="weights.bin")
+    gemm = onnx.helper.make_node("MatMulInteger", ["x", "w"], ["y"], name="product")
+    made = onnx.helper.make_model(
+        onnx.helper.make_graph(
+            [gemm], "large", [value("x", [1, 2**12], TensorProto.INT8)], [value("y", ["a", "b"], TensorProto.INT32)], [weight]
+        ),
+        opset_imports=[onnx.helper.make_opsetid("", 20)],
+        ir_version=10,
+    )
+    with (tmp_path / "weights.bin").open("wb") as file:
+        file.truncate(size)
+    (op,) = trace_onnx(save(made, tmp_path / "m.onnx")).graph.ops
+    assert op.flops == 2 * size and op.memory_bytes == size + 2**12 + 4 * (size >> 12)
 
 
 LIGHT = sorted((Path(onnx.__file__).parent / "backend" / "test" / "data" / "light").glob("*.onnx"))
