@@ -1,0 +1,186 @@
+"""What do many cuts cost, on disk and in a server's memory, when weights are stored once?
+
+    OMP_NUM_THREADS=1 python benchmarks/bundle_size.py                          # ResNet-50, MobileNetV3-Large, ViT-B/16
+    OMP_NUM_THREADS=1 python benchmarks/bundle_size.py --model resnet50 --json benchmarks/results/bundle_size.json
+
+Each model is emitted twice at the same cuts: with shared weights and with every half a plain file. Measured are
+
+* disk: the bytes of all files of the bundle, over the bytes of the model's parameters and buffers;
+* memory: what the resident memory of a fresh process grows by when it loads every tail, optimised, and runs each three
+  times, over what it grows by for the plain tail with the whole model in it, loaded and run alike. The peak of the resident
+  memory while loading is given as well;
+* load: seconds to load a tail, the first and the median of the others;
+* speed: the median over rounds and cuts of shared / plain, head + tail, the two run in turn in one process.
+
+Ends with code 1 if disk or memory exceeds the promise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks.emitted_speed import build, single_tensor_cuts
+from cic.trace.torch_trace import TracedModel, trace
+from codegen.bundle import CutPlan, Source, Weights, write_bundle
+from codegen.loading import load_cut
+from codegen.manifest import read_manifest
+from codegen.structure import describe
+
+PROMISE = 1.3
+MODELS = ("resnet50", "mobilenet_v3_large", "vit_b_16")
+RUNS = 3
+
+
+def main() -> int:
+    """Measure, print a table, and say whether the promise is kept."""
+    options = _options()
+    if options.memory_of:
+        print(json.dumps(memory_of_tails(options.memory_of, options.only)))
+        return 0
+    rows = [measure(name, options) for name in options.model or MODELS]
+    print(f"{'model':>20} cuts   disk  memory   peak  first load  other loads  plain load  speed")
+    for row in rows:
+        print(
+            f"{row['model']:>20} {row['cuts']:4} {row['disk_ratio']:6.3f} {row['memory_ratio']:7.3f} {row['peak_ratio']:6.3f}"
+            f" {row['shared']['first_load_s']:9.2f} s {row['shared']['other_loads_s']:10.2f} s"
+            f" {row['inline']['other_loads_s']:9.2f} s {row['speed_ratio']:6.3f}"
+        )
+    worst = max(max(row["disk_ratio"], row["memory_ratio"]) for row in rows)
+    print(f"worst ratio {worst:.3f}, promised {PROMISE}; torch {torch.__version__}, {torch.get_num_threads()} threads")
+    if options.json:
+        result = {"torch": torch.__version__, "threads": torch.get_num_threads(), "promise": PROMISE, "rows": rows}
+        options.json.write_text(json.dumps(result, indent=1) + "\n")
+    return int(worst > PROMISE)
+
+
+def measure(name: str, options: argparse.Namespace) -> dict[str, Any]:
+    """Return one row of the table."""
+    model, example = build(name, options.size)
+    model_bytes = sum(value.nbytes for value in model.state_dict().values())
+    traced = trace(model, (example,))
+    with tempfile.TemporaryDirectory() as scratch:
+        directories = {weights: Path(scratch) / weights for weights in ("shared", "inline")}
+        for weights, directory in directories.items():
+            emit(traced, directory, options.cuts, weights)
+        disk = {weights: size_of(directory) for weights, directory in directories.items()}
+        cuts = [cut.id for cut in read_manifest(directories["shared"]).cuts]
+        one = in_fresh_process(directories["inline"], cuts[0])
+        memory = {weights: in_fresh_process(directory) for weights, directory in directories.items()}
+        speed = speed_ratio(directories["shared"], directories["inline"], example, options.rounds)
+    return {
+        "model": name,
+        "cuts": len(cuts),
+        "model_bytes": model_bytes,
+        "disk_bytes": disk,
+        "disk_ratio": disk["shared"] / model_bytes,
+        "inline_disk_ratio": disk["inline"] / model_bytes,
+        "one": one,
+        **memory,
+        "memory_ratio": memory["shared"]["grown_bytes"] / one["grown_bytes"],
+        "inline_memory_ratio": memory["inline"]["grown_bytes"] / one["grown_bytes"],
+        "peak_ratio": memory["shared"]["peak_bytes"] / one["peak_bytes"],
+        "speed_ratio": speed,
+    }
+
+
+def emit(traced: TracedModel, directory: Path, count: int, weights: Weights) -> None:
+    """Write the two ends and `count` cuts spread over those at which a single tensor crosses; the whole model's tail first."""
+    graph = traced.graph
+    ends = [0, *single_tensor_cuts(graph), len(graph.ops)]
+    chosen = sorted({ends[round(index * (len(ends) - 1) / (count + 1))] for index in range(count + 2)})
+    plans = []
+    for end in chosen:
+        nodes = frozenset(node for op in graph.ops[:end] for node in op.members)
+        plans.append(CutPlan(f"{end}-ops-on-device", nodes, tuple(op.name for op in graph.ops[:end])))
+    input_structure, inputs = describe({"args": traced.args, "kwargs": traced.kwargs})
+    source = Source(
+        module=traced.module,
+        tensors=[tensor.name for tensor in graph.tensors if tensor.may_cross],
+        example_inputs=inputs,
+        input_structure=input_structure,
+        output_structure=describe(traced.output_example)[0],
+        model_digest=graph.digest,
+    )
+    write_bundle(directory, source, plans, weights=weights)
+
+
+def size_of(directory: Path) -> int:
+    """Return the bytes of all files below a directory."""
+    return sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
+
+
+def in_fresh_process(directory: Path, cut_id: str | None = None) -> dict[str, Any]:
+    """Return `memory_of_tails`, measured in a process of its own."""
+    command = [sys.executable, __file__, "--memory-of", str(directory), *(("--only", cut_id) if cut_id else ())]
+    return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+def memory_of_tails(directory: Path, cut_id: str | None) -> dict[str, Any]:
+    """Load and run the tails of a bundle (or one) and keep them; return what memory grew by, and the time of each load."""
+    # What the first tail of any model brings with it belongs to torch.
+    torch.nn.functional.conv2d(torch.zeros(1, 3, 8, 8), torch.zeros(4, 3, 3, 3))
+    cut_ids = [cut_id] if cut_id else [cut.id for cut in read_manifest(directory).cuts]
+    before, cuts, loads = status_bytes("VmRSS"), [], []
+    for name in cut_ids:
+        start = time.perf_counter()
+        cuts.append(load_cut(directory, name, half="tail"))
+        loads.append(time.perf_counter() - start)
+        for _ in range(RUNS):
+            cuts[-1].run_tail_flat([torch.randn(wire.shape) for wire in cuts[-1].crossing])
+    return {
+        "before_bytes": before,
+        "grown_bytes": status_bytes("VmRSS") - before,
+        "peak_bytes": status_bytes("VmHWM") - before,
+        "first_load_s": loads[0],
+        "other_loads_s": statistics.median(loads[1:] or loads),
+    }
+
+
+def status_bytes(field: str) -> int:
+    """Return a size that Linux knows of this process: VmRSS, resident memory, or VmHWM, the most there ever was."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{field}:"))
+
+
+def speed_ratio(shared: Path, inline: Path, example: torch.Tensor, rounds: int) -> float:
+    """Return the median over rounds and cuts of the time with shared weights over that of plain files."""
+    ratios = []
+    for record in read_manifest(shared).cuts:
+        cuts = [load_cut(directory, record.id) for directory in (shared, inline)]
+        for count in range(rounds + RUNS):
+            times = []
+            for cut in cuts:
+                start = time.perf_counter()
+                cut.tail(*cut.head(example))
+                times.append(time.perf_counter() - start)
+            if count >= RUNS:  # the first ones warm up
+                ratios.append(times[0] / times[1])
+    return statistics.median(ratios)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Disk and memory of many cuts over those of one model.")
+    parser.add_argument("--model", action="append", help="a torchvision classification model; may be repeated")
+    parser.add_argument("--size", type=int, default=224, help="height and width of the image")
+    parser.add_argument("--cuts", type=int, default=10, help="how many cuts to spread over the model, besides its ends")
+    parser.add_argument("--rounds", type=int, default=11)
+    parser.add_argument("--json", type=Path, help="also write the rows to this file")
+    parser.add_argument("--memory-of", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--only", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
