@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from cic.cost.machine import Machine
     from cic.cost.profile import Profile, load_profile
-    from cic.emission import emit, load_cut
+    from cic.emission import emit, export_half, load_cut
     from cic.export import export_decision
     from cic.pipeline import compile, profile
 
@@ -39,6 +39,7 @@ _LATER = {
     "compile": "cic.pipeline",
     "profile": "cic.pipeline",
     "emit": "cic.emission",
+    "export_half": "cic.emission",
     "load_cut": "cic.emission",
     "export_decision": "cic.export",
     "Machine": "cic.cost.machine",
@@ -66,6 +67,7 @@ __all__ = [
     "compile",
     "emit",
     "export_decision",
+    "export_half",
     "load",
     "load_cut",
     "load_profile",

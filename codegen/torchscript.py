@@ -32,6 +32,8 @@ from codegen.split import WireTensor
 from codegen.weight_pool import POOL, return_freed_memory
 
 _CONSTANTS = "constants/"
+# What `torch.package` uses is no public face of torch: without it every half gets its own copy of its weights.
+CAN_BIND = all(hasattr(torch._C, name) for name in ("DeserializationStorageContext", "_import_ir_module_from_package"))
 
 
 class TorchScriptEmitter:
@@ -62,6 +64,9 @@ class TorchScriptEmitter:
 
     def load_shared(self, half: SharedHalf, inputs: Sequence[WireTensor], *, optimize: bool) -> Runner:
         """As `load`; each weight is in memory once, whatever number of halves use it."""
+        if not CAN_BIND:
+            plain = io.BytesIO(b"".join(half.plain()))
+            return _runner(lambda: torch.jit.load(plain, map_location="cpu"), {}, half.path, inputs, optimize)
         weights = {sha256: _shared_weight(half, sha256) for sha256 in {place.sha256 for place in half.places}}
         runner = _runner(lambda: _bind(half, weights), weights, half.path, inputs, optimize)
         weights.clear()

@@ -29,6 +29,12 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--format", action="append", dest="formats", metavar="NAME", help="default: torchscript, for an .onnx file onnx"
     )
+    parser.add_argument(
+        "--weights",
+        choices=("auto", "shared", "inline"),
+        default="auto",
+        help="shared: each weight on disk once; inline: every half one plain file; auto (default): shared if that saves space",
+    )
 
 
 def run(arguments: Namespace) -> int:
@@ -56,6 +62,7 @@ def run(arguments: Namespace) -> int:
             kwargs=kwargs,
             cuts=cuts,
             formats=formats,
+            weights=arguments.weights,
             progress=advance,
         )
     rows = [_row(cut, format_name) for cut in manifest.cuts for format_name in cut.files]

@@ -107,6 +107,17 @@ def test_halves_with_shared_weights_are_the_model(residual, shared: Path, format
             torch.testing.assert_close(cut.tail(*cut.head(x)), expected, rtol=1e-4, atol=1e-5)
 
 
+def test_without_the_reader_of_packages_halves_are_loaded_as_plain_files(residual, shared: Path, monkeypatch):
+    monkeypatch.setattr("codegen.torchscript.CAN_BIND", False)
+    model, _ = residual
+    x = torch.randn(1, 3, 8, 8)
+    with torch.no_grad():
+        for cut in CUTS:
+            loaded = load_cut(shared, cut)
+            torch.testing.assert_close(loaded.tail(*loaded.head(x)), model(x), rtol=1e-4, atol=1e-5)
+    assert len(POOL) == 0
+
+
 @pytest.mark.parametrize("format_name", FORMATS)
 @pytest.mark.parametrize("half", ["head", "tail"])
 def test_the_plain_file_comes_back_byte_for_byte(residual, shared: Path, tmp_path: Path, format_name: str, half):
