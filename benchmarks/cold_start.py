@@ -117,13 +117,13 @@ def report(measured: dict[str, dict[str, dict[str, float]]], name: str, size: in
     targets = []
     for flags, programs in measured.items():
         first = programs["import cic, load, decide"]
-        seconds, peak = first["wall_s_over_bare"], first["peak_bytes_over_bare"]
-        targets += [
-            Target(
-                f"first decision at most 20 ms over a bare interpreter ({flags})", show_time(seconds), seconds <= MOST_SECONDS
-            ),
-            Target(f"peak memory at most 8 MiB over a bare interpreter ({flags})", f"{peak / MIB:.1f} MiB", peak <= MOST_BYTES),
-        ]
+        for what in ("processor", "wall"):
+            seconds = first[f"{what}_s_over_bare"]
+            promise = f"first decision at most 20 ms over a bare interpreter ({flags}, {what} time)"
+            targets.append(Target(promise, show_time(seconds), seconds <= MOST_SECONDS))
+        peak = first["peak_bytes_over_bare"]
+        promise = f"peak memory at most 8 MiB over a bare interpreter ({flags})"
+        targets.append(Target(promise, f"{peak / MIB:.1f} MiB", peak <= MOST_BYTES))
     notes = (f"Splitting model of {name}, {size:,} bytes. Medians over starts in turn; differences are taken within a round.",)
     return Report(
         "cold_start", "Cold start", sections, targets, {"model": name, "file_bytes": size, "measured": measured}, notes
