@@ -214,8 +214,8 @@ def report(verdicts: list[Verdict], seconds: float) -> Report:
             ("problems", "decisions", "worse than optimal", "largest excess", "time a decision", "time a minimum cut"),
             [(name, *row) for name, row in ((name, _row(group)) for name, group in groups.items()) if row],
             (
-                f"Excess is relative, and counted as worse from {TOLERANCE:g} up. An envelope proves how far off it can be at "
-                f"most; {sum(v.worst_excess > max(v.gap, ROUNDING) for v in verdicts)} of {len(verdicts)} problems exceed that.",
+                f"Excess is relative, and counted as worse from {TOLERANCE:g} up. An envelope proves how far off it may be at "
+                f"most; {sum(v.worst_excess > max(v.gap, ROUNDING) for v in verdicts)} of {len(verdicts)} problems exceed it.",
             ),
         ),
         Section(
