@@ -1,4 +1,4 @@
-"""Some hundred random modules, cut at random closed sets: no cut is wrong, few modules are refused."""
+"""A hundred random modules, cut at random closed sets: no cut is wrong, few modules are refused."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from tests.hostile.random_modules import check_many
 
-MODULES_A_BLOCK = 40
+MODULES_A_BLOCK = 25
 SHARE_REFUSED = 0.15
 
 
