@@ -38,12 +38,14 @@ def main() -> None:
     """Measure and publish."""
     options = _options()
     names = options.models or (QUICK_MODELS if options.quick else classification_models())
-    sizes = QUICK_SIZES if options.quick else SIZES
+    sizes = [size for size in (QUICK_SIZES if options.quick else SIZES) if size <= options.largest]
     timed(FAMILIES["U-Nets"](100))
     growth = {}
     for family, generate in FAMILIES.items():
-        growth[family] = [timed(generate(size)) for size in sizes]
-        print(family, [f"{each['ops']}: {show_time(each['seconds'])}" for each in growth[family]], flush=True)
+        growth[family] = []
+        for size in sizes:
+            growth[family].append(timed(generate(size)))
+            print(family, growth[family][-1]["ops"], show_time(growth[family][-1]["seconds"]), flush=True)
     models, failed = {}, {}
     for name in names:
         try:
@@ -170,6 +172,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="*", help="torchvision networks; default: all for classification")
     parser.add_argument("--quick", action="store_true", help="two networks, small DAGs")
+    parser.add_argument("--largest", type=int, default=SIZES[-1], help="most ops of a synthetic DAG")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the .md, the .json and the .png")
     return parser.parse_args()
 
