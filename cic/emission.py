@@ -130,7 +130,8 @@ def _whole(model: nn.Module, input_structure: Structure) -> Callable[..., Sequen
 
     def whole(*tensors: torch.Tensor) -> Sequence[torch.Tensor]:
         call = rebuild(input_structure, tensors)
-        return describe(model(*call["args"], **call["kwargs"]))[1]
+        # A model may turn gradients on itself.
+        return [leaf.detach() for leaf in describe(model(*call["args"], **call["kwargs"]))[1]]
 
     return whole
 

@@ -34,7 +34,6 @@ def test_refused_by_name(name: str) -> None:
 
 
 @pytest.mark.usefixtures("one_verifying_process")
-@pytest.mark.filterwarnings("ignore:Converting a tensor with requires_grad=True")  # a model that turns gradients on itself
 @pytest.mark.parametrize("name", SPLIT)
 def test_split_exactly(name: str, tmp_path: Path) -> None:
     model, args, kwargs = HOSTILE[name].make()
