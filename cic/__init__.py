@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from cic.emission import emit, export_half, load_cut
     from cic.export import export_decision
     from cic.pipeline import compile, profile
+    from cic.trace.from_onnx import trace_onnx
 
 __version__ = "0.1.0"
 
@@ -45,6 +46,7 @@ _LATER = {
     "Machine": "cic.cost.machine",
     "Profile": "cic.cost.profile",
     "load_profile": "cic.cost.profile",
+    "trace_onnx": "cic.trace.from_onnx",
 }
 
 __all__ = [
@@ -72,6 +74,7 @@ __all__ = [
     "load_cut",
     "load_profile",
     "profile",
+    "trace_onnx",
 ]
 
 

@@ -195,5 +195,6 @@ def _check_tensors(tensors: Sequence[Any], wires: Sequence[WireTensor], names: S
         shape, dtype = tuple(tensor.shape), str(tensor.dtype).removeprefix("torch.")
         if shape != wire.shape or dtype != wire.dtype:
             raise CodegenError(
-                f"{name}: {compiled} for {wire.dtype} of shape {wire.shape}, called with {dtype} of shape {shape}; compile again for it"
+                f"{name}: {compiled} for {wire.dtype} of shape {wire.shape}, called with {dtype} of shape {shape}; "
+                "compile again for it"
             )
