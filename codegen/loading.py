@@ -95,11 +95,12 @@ def load_cut(
     cut_id: str,
     *,
     half: Half | None = None,
-    format_name: str = "torchscript",
+    format_name: str | None = None,
     optimize: bool = True,
 ) -> LoadedCut:
     """Load a cut of the bundle in `directory`: both halves, or only the named one.
 
+    format_name: default: the first the cut was emitted in.
     optimize: adapt the program to this machine's processor while loading (slower to load, faster to run).
     Raises CodegenError if the directory is no bundle, it has no such cut or format, or a file does not match its
     digest.
@@ -109,24 +110,25 @@ def load_cut(
     directory = Path(directory)
     manifest = read_manifest(directory)
     record = manifest.cut(cut_id)
+    chosen = format_name or first_format(manifest, cut_id)
 
     def load(name: Half) -> Runner | None:
         if half not in (name, None):
             return None
         inputs = manifest.inputs if name == "head" else record.crossing
-        return _load_half(directory, manifest, _file_of(manifest, cut_id, name, format_name), inputs, format_name, optimize)
+        return _load_half(directory, manifest, _file_of(manifest, cut_id, name, chosen), inputs, chosen, optimize)
 
     return LoadedCut(manifest, record, load("head"), load("tail"))
 
 
-def files_of(directory: str | Path, cut_id: str, half: Half, format_name: str = "torchscript") -> tuple[FileRecord, ...]:
+def files_of(directory: str | Path, cut_id: str, half: Half, format_name: str | None = None) -> tuple[FileRecord, ...]:
     """Return the files of a bundle that `load_cut` needs for one half, besides the manifest.
 
     A weight a machine already has, from another cut or an earlier model, has the same path: it need not be fetched again.
     Raises CodegenError as `load_cut` does.
     """
     manifest = read_manifest(Path(directory))
-    record = _file_of(manifest, cut_id, half, format_name)
+    record = _file_of(manifest, cut_id, half, format_name or first_format(manifest, cut_id))
     if record.bare is None:
         return (record,)
     bare = FileRecord(record.bare.path, record.bare.bytes, record.bare.sha256)
@@ -135,7 +137,7 @@ def files_of(directory: str | Path, cut_id: str, half: Half, format_name: str = 
 
 
 def export_half(
-    directory: str | Path, cut_id: str, half: Half, destination: str | Path, format_name: str = "torchscript"
+    directory: str | Path, cut_id: str, half: Half, destination: str | Path, format_name: str | None = None
 ) -> FileRecord:
     """Write one half to `destination` as one plain file, which torch opens without CIC (`torch.jit.load`).
 
@@ -143,7 +145,7 @@ def export_half(
     """
     directory, destination = Path(directory), Path(destination).absolute()
     manifest = read_manifest(directory)
-    record = _file_of(manifest, cut_id, half, format_name)
+    record = _file_of(manifest, cut_id, half, format_name or first_format(manifest, cut_id))
     if not destination.parent.is_dir():
         raise CodegenError(f"the directory {destination.parent} does not exist")
     if destination.is_dir():
@@ -159,6 +161,11 @@ def export_half(
     finally:
         temporary.unlink(missing_ok=True)
     return record
+
+
+def first_format(manifest: Manifest, cut_id: str) -> str:
+    """Return the name of the first format a cut was emitted in."""
+    return next(iter(manifest.cut(cut_id).files))
 
 
 def _load_half(

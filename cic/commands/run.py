@@ -36,9 +36,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--repeat", type=int, default=5, metavar="N", help="how often to measure; default: 5")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="of each process; default: 1")
     parser.add_argument("--timeout", default="60s", metavar="TIME", help="longest silence of the other side; default: 60s")
-    parser.add_argument(
-        "--format", default="torchscript", metavar="NAME", help="which emitted files to run; default: torchscript"
-    )
+    parser.add_argument("--format", metavar="NAME", help="which emitted files to run; default: the first there are")
     parser.add_argument("--check", action="store_true", help="compare the answer with tail(head(x)) in this process")
     parser.add_argument("--json", action="store_true", help="print JSON")
 

@@ -27,14 +27,15 @@ class ServerProcess:
         self,
         directory: Path,
         cut_id: str,
-        format_name: str,
+        format_name: str | None,
         threads: int,
         downlink_bps: float,
         delay_s: float,
         patience_s: float,
     ) -> None:
         command = [sys.executable, "-m", "cic.runtime.tail_process"]
-        command += ["--directory", str(directory), "--cut", cut_id, "--format", format_name, "--threads", str(threads)]
+        command += ["--directory", str(directory), "--cut", cut_id, "--threads", str(threads)]
+        command += [] if format_name is None else ["--format", format_name]
         command += ["--downlink-bps", repr(downlink_bps), "--delay-s", repr(delay_s), "--patience-s", repr(patience_s)]
         package_root = str(Path(__file__).resolve().parents[2])
         search_path = os.pathsep.join(filter(None, (package_root, os.environ.get("PYTHONPATH"))))

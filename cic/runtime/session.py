@@ -63,7 +63,7 @@ class Session:
         *,
         threads: int = 1,
         patience_s: float = 60.0,
-        format_name: str = "torchscript",
+        format_name: str | None = None,
     ) -> None:
         self._directory, self._cut_id, self._format = Path(directory), cut.id, format_name
         self._conditions, self._patience_s = conditions, patience_s

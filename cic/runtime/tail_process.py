@@ -45,7 +45,7 @@ def main(argv: list[str] | None = None) -> int:
         return 2
 
 
-def load_tail(directory: str, cut_id: str, format_name: str) -> LoadedCut:
+def load_tail(directory: str, cut_id: str, format_name: str | None) -> LoadedCut:
     """The tail of a cut, checked against its digest. Raises ArtifactError."""
     try:
         return load_cut(directory, cut_id, half="tail", format_name=format_name)
@@ -80,7 +80,7 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m cic.runtime.tail_process", description=__doc__)
     parser.add_argument("--directory", required=True)
     parser.add_argument("--cut", required=True)
-    parser.add_argument("--format", default="torchscript")
+    parser.add_argument("--format")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--downlink-bps", type=float, default=None)
     parser.add_argument("--delay-s", type=float, default=0.0)
