@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from math import inf, nextafter
 
 from cic.conditions import Box, Conditions
 from cic.decision import BestKnownDecision, Decision
@@ -116,10 +117,11 @@ class SplittingModel:
         self.proof = proof
         self.graph = graph
         self.cut_by_id = {cut.id: cut for cut in self.cuts}
-        self._best = [self.cuts[index] for index in self.best_between]
-        self._points = list(self.break_points)
+        # The edges of the range are break points too, with no cut beyond them; NaN ends up beyond the last one.
+        slowest, fastest = box.uplink_bps
+        self._best = [None, *(self.cuts[index] for index in self.best_between), None]
+        self._points = [slowest, *self.break_points, nextafter(fastest, inf)]
         self._rows = _rows(self.cuts)
-        self._slowest, self._fastest = box.uplink_bps
 
     def decide(
         self,
@@ -144,8 +146,10 @@ class SplittingModel:
             DecisionError: an op in `op_times` does not exist.
         """
         if rtt is None and downlink is None and device_slowdown is None and server_slowdown is None and op_times is None:
-            if type(bandwidth) is float and self._slowest <= bandwidth <= self._fastest:
-                return Decision(self._best[bisect_right(self._points, bandwidth)], bandwidth, self)
+            if type(bandwidth) is float:
+                cut = self._best[bisect_right(self._points, bandwidth)]
+                if cut is not None:
+                    return Decision(cut, bandwidth, self)
         elif op_times is None and (
             type(bandwidth) is type(rtt) is type(downlink) is type(device_slowdown) is type(server_slowdown) is float
         ):
