@@ -130,8 +130,7 @@ def _whole(model: nn.Module, input_structure: Structure) -> Callable[..., Sequen
 
     def whole(*tensors: torch.Tensor) -> Sequence[torch.Tensor]:
         call = rebuild(input_structure, tensors)
-        # A model may turn gradients on itself.
-        return [leaf.detach() for leaf in describe(model(*call["args"], **call["kwargs"]))[1]]
+        return describe(model(*call["args"], **call["kwargs"]))[1]
 
     return whole
 
