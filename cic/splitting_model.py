@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from cic.table import Row
 
 DEVICE_ONLY, SERVER_ONLY = "device-only", "server-only"
+# Relative; op times are never known nearly as well. What rounding of prices hides is about 1e-9 for real networks.
+NEGLIGIBLE_GAP = 1e-6
 
 
 class Cut:
@@ -164,8 +166,9 @@ class SplittingModel:
 
     @property
     def proved(self) -> bool:
-        """Was the search for optimal cuts finished, so that every look-up inside the box is optimal?"""
-        return bool(self.proof.get("complete"))
+        """Is every look-up inside the box optimal, up to `NEGLIGIBLE_GAP`? Not if the search for cuts was left unfinished."""
+        gap = self.proof.get("gap")
+        return bool(self.proof.get("complete")) and gap is not None and gap <= NEGLIGIBLE_GAP
 
     def default_conditions(self, uplink_bps: float) -> Conditions:
         """The conditions assumed when only the uplink is known."""

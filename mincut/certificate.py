@@ -40,7 +40,8 @@ def flow_value(network: Network, placement: Placement) -> int:
     Raises:
         CertificateError: capacity, antisymmetry or conservation is violated, naming the arc or node.
     """
-    priced = price(network, placement.prices)
+    # `certify` has counted the cost of this very placement, so it is one that bounds the capacities that matter.
+    priced = price(network, placement.prices, placement.cost)
     flow, terminal_flow = placement.arc_flow, placement.terminal_flow
     if flow.shape != priced.capacity.shape or terminal_flow.shape != priced.terminal.shape:
         raise CertificateError(f"the flow has {flow.shape} arcs, the network {priced.capacity.shape}")

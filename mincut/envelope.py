@@ -123,10 +123,11 @@ def envelope(
         ray = next((ray for ray in cone.rays if any(ray[:-1]) and ray[:-1] not in checked), None)
         if ray is None:
             break
-        prices = scaled_prices(network, all_prices(ray[:-1], axes))
-        placement = solve(network, prices)
+        prices = scaled_prices(network, all_prices(ray[:-1], axes), [features for _, features in known])
+        known_cost = min(features.cost(prices) for _, features in known)
+        placement = solve(network, prices, known_cost=known_cost)
         optima.append((prices, placement.cost))
-        if placement.cost < min(features.cost(prices) for _, features in known):
+        if placement.cost < known_cost:
             known.append((placement.on_device, placement.features))
             cone.add(_cut_row(placement.features, axes))
         else:
@@ -166,9 +167,12 @@ def downloads_are_constant(problem: Problem) -> bool:
     return bool(reaches.all())
 
 
-def scaled_prices(network: Network, weights: Sequence[int | Fraction | float]) -> Prices:
-    """Integer prices proportional to `weights` up to rounding, as fine as int64 minimum cuts allow."""
-    return fit_prices(weights, simple_placements(network.problem, network.feasible))
+def scaled_prices(network: Network, weights: Sequence[int | Fraction | float], known: Sequence[Features] = ()) -> Prices:
+    """Integer prices proportional to `weights` up to rounding, as fine as int64 minimum cuts allow.
+
+    known: features of allowed placements; a cheap one makes the prices finer.
+    """
+    return fit_prices(weights, [*simple_placements(network.problem, network.feasible), *known])
 
 
 def _first_placements(network: Network) -> list[tuple[BoolArray, Features]]:
@@ -244,14 +248,13 @@ def rounding_gap(network: Network, ray: Vector, axes: tuple[int, ...], known: Se
     With p = round(s w): for a placement S cheaper than E(w), s T(S, w) >= T(S, p) - sum F_i(S) / 2 >= E(p) - ..., so
     T(S, w) >= E(w) - sum (F_i(S) + F_i(best)) / 2s; and F_i <= min(total_i, E(w) / w_i) for both.
     """
-    weights = all_prices(ray, axes)
-    prices = scaled_prices(network, weights)
+    problem, weights = network.problem, all_prices(ray, axes)
+    prices = scaled_prices(network, weights, known)
     best = min(features.cost(weights) for features in known)
     if best == 0:
         return 0.0
-    problem = network.problem
     totals = (problem.device_ns, problem.server_ns, problem.wire_bytes, problem.download_bytes)
-    scale = fitting_scale(weights, simple_placements(network.problem, network.feasible))
+    scale = fitting_scale(weights, [*simple_placements(problem, network.feasible), *known])
     hidden = Fraction(0)
     for axis in axes:
         most = Fraction(int(totals[axis].sum()))

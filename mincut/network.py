@@ -177,8 +177,11 @@ def _feasible_placement(problem: Problem) -> BoolArray:
     return on_device
 
 
-def price(network: Network, prices: Prices) -> PricedNetwork:
+def price(network: Network, prices: Prices, known_cost: int | None = None) -> PricedNetwork:
     """Fill in the capacities.
+
+    Args:
+        known_cost: what some allowed placement costs at these prices, if a cheap one is known; then only this one must fit.
 
     Raises:
         MincutError: a price is negative, or the costs do not fit (the cheapest known placement costs 2^60 or more).
@@ -190,6 +193,8 @@ def price(network: Network, prices: Prices) -> PricedNetwork:
     known = [problem.features(network.feasible).cost(prices)]
     if not (problem.pinned == ON_SERVER).any():
         known.append(problem.features(everything).cost(prices))
+    if known_cost is not None:
+        known.append(known_cost)
     if min(known) >= LARGEST_COST:
         raise MincutError(f"a placement costs {min(known)}, which must stay below 2^60: scale the prices down")
     limit = min(known) + 1

@@ -54,10 +54,10 @@ def prove(
     rays = [ray[:-1] for ray in cone.rays if any(ray[:-1])]
     checked = []
     for done, ray in enumerate(rays):
-        prices = scaled_prices(network, all_prices(ray, axes))
-        cheapest = solve(network, prices)
-        certify(network, cheapest)
+        prices = scaled_prices(network, all_prices(ray, axes), features)
         known = min(candidate.cost(prices) for candidate in features)
+        cheapest = solve(network, prices, known_cost=known)
+        certify(network, cheapest)
         if cheapest.cost < known:
             raise CertificateError(f"at prices {tuple(prices)} a placement costs {cheapest.cost}, the best given one {known}")
         checked.append(prices)

@@ -19,12 +19,15 @@ KERNELS: Mapping[str, str] = {
 DEFAULT_KERNEL = "dinic"
 
 
-def solve(problem: Problem | Network, prices: Prices, *, kernel: str = DEFAULT_KERNEL) -> Placement:
+def solve(
+    problem: Problem | Network, prices: Prices, *, kernel: str = DEFAULT_KERNEL, known_cost: int | None = None
+) -> Placement:
     """The cheapest placement under the given prices, with a maximum flow as witness.
 
     Args:
         problem: a `Problem`, or its `Network` when many prices are to be solved.
         kernel: one of `KERNELS`.
+        known_cost: what some allowed placement costs at these prices; it lets prices be finer, see `network.price`.
 
     Raises:
         InfeasibleError: no placement is allowed.
@@ -32,7 +35,7 @@ def solve(problem: Problem | Network, prices: Prices, *, kernel: str = DEFAULT_K
     """
     network = build(problem) if isinstance(problem, Problem) else problem
     run = kernel_named(kernel)
-    priced = price(network, prices)
+    priced = price(network, prices, known_cost)
     capacity, terminal = priced.capacity.copy(), priced.terminal.copy()
     on_source_side = np.zeros(network.node_count, dtype=np.bool_)
     flow = run(network.start, network.arc_head, network.reverse, capacity, terminal, on_source_side)

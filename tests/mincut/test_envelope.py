@@ -44,6 +44,30 @@ def test_no_closed_set_beats_the_envelope_anywhere_in_the_box() -> None:
             assert known <= best * (1 + Fraction(found.gap) + Fraction(1, 10**12))
 
 
+def test_the_stated_gap_holds_and_is_small_even_when_costs_span_twelve_decades() -> None:
+    rng = random.Random(16)
+    box = PriceBox(
+        (Fraction(1, 2), Fraction(10)),
+        (Fraction(1, 4), Fraction(50)),
+        (Fraction(1), Fraction(10**5)),
+        (Fraction(1, 10), Fraction(1)),
+    )
+    for _ in range(120):
+        plain = small_problem(rng, 8)
+        try:
+            found = envelope(to_problem(plain), box)
+        except InfeasibleError:
+            continue
+        assert found.complete
+        assert found.gap < 1e-4
+        distinct = np.unique(closed_sets(plain).features, axis=0)
+        for _ in range(10):
+            weights = weights_inside(rng, box)
+            best = min(cost(features, weights) for features in distinct)
+            known = min(cost(features, weights) for features in found.features)
+            assert known <= best * (1 + Fraction(found.gap) + Fraction(1, 10**12))
+
+
 def test_every_placement_is_best_somewhere() -> None:
     rng = random.Random(11)
     for _ in range(100):
