@@ -136,8 +136,8 @@ def judge(verdict: Verdict, problem: Problem, model: SplittingModel, sides: list
     verdict.decide_s = perf_counter() - started
     chosen = set()
     for numbers, answer in zip(asked, answers, strict=True):
-        if answer.source != "table":
-            raise AssertionError(f"{verdict.name}: {numbers} was not decided by the table")
+        if answer.source != "table" or answer.optimal != model.proved:
+            raise AssertionError(f"{verdict.name}: {numbers} was not decided by the table, or not as proved as it is")
         # The answer is an allowed placement, so its cost bounds the optimum: the judge calculates as finely as that permits.
         at = scaled([used[answer.cut_id]], numbers)
         cost = _cost(used[answer.cut_id], at)

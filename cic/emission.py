@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from cic.cut_plans import cut_plans
 from cic.emitted_cut import EmittedCut
 from cic.errors import ArtifactError, EmitError
 from cic.example_inputs import make_inputs
@@ -17,7 +18,7 @@ from cic.splitting_model import SplittingModel
 from cic.trace.flat_model import evaluating
 from cic.trace.onnx_model import OnnxModel
 from cic.trace.torch_trace import TracedModel, trace
-from codegen.bundle import CutPlan, Source, Weights, write_bundle
+from codegen.bundle import Source, Weights, write_bundle
 from codegen.errors import CodegenError
 from codegen.loading import export_half as export_plain
 from codegen.loading import load_cut as load_halves
@@ -60,16 +61,7 @@ def emit(
         more: dict[str, Any] = {"cuts": cuts, "formats": formats or ("onnx",), "tolerance": tolerance, "progress": progress}
         return emit_onnx(model, splitting_model, directory, args=args, kwargs=kwargs, **more)
     traced = _same_model(model, splitting_model, args, kwargs)
-    wanted = [cut.id for cut in splitting_model.cuts] if cuts is None else list(cuts)
-    unknown = [cut_id for cut_id in wanted if cut_id not in splitting_model.cut_by_id]
-    if unknown or not wanted:
-        raise EmitError(f"cuts to emit are {wanted}, the splitting model has {', '.join(splitting_model.cut_by_id)}")
-    members = {op.name: op.members for op in traced.graph.ops}
-    plans = []
-    for cut_id in wanted:
-        device_ops = splitting_model.cut_by_id[cut_id].device_ops
-        nodes = frozenset(node for name in device_ops for node in members[name])
-        plans.append(CutPlan(cut_id, nodes, device_ops))
+    plans = cut_plans(traced.graph, splitting_model, cuts)
     input_structure, example_inputs = describe({"args": tuple(traced.args), "kwargs": dict(traced.kwargs)})
     source = Source(
         module=traced.module,

@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cic.cut_plans import cut_plans
 from cic.errors import EmitError
 from cic.example_inputs import make_inputs
 from cic.splitting_model import SplittingModel
 from cic.trace.from_onnx import trace_onnx
 from cic.trace.onnx_model import OnnxModel
-from codegen.bundle import CutPlan
 from codegen.errors import CodegenError
 from codegen.manifest import Manifest
 from codegen.onnx_bundle import OnnxSource, write_onnx_bundle
@@ -33,16 +33,7 @@ def emit_onnx(
     if tuple(formats) != ("onnx",):
         raise EmitError(f"an ONNX model is emitted in the format 'onnx' only, not as {', '.join(formats)}")
     traced = _same_model(model, splitting_model, args, kwargs)
-    wanted = [cut.id for cut in splitting_model.cuts] if cuts is None else list(cuts)
-    unknown = [cut_id for cut_id in wanted if cut_id not in splitting_model.cut_by_id]
-    if unknown or not wanted:
-        raise EmitError(f"cuts to emit are {wanted}, the splitting model has {', '.join(splitting_model.cut_by_id)}")
-    members = {op.name: op.members for op in traced.graph.ops}
-    plans = []
-    for cut_id in wanted:
-        device_ops = splitting_model.cut_by_id[cut_id].device_ops
-        nodes = frozenset(node for name in device_ops for node in members[name])
-        plans.append(CutPlan(cut_id, nodes, device_ops))
+    plans = cut_plans(traced.graph, splitting_model, cuts)
     source = OnnxSource(
         model=traced.model,
         path=traced.path,
