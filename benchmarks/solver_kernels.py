@@ -29,7 +29,7 @@ from cic.conditions import Conditions
 from cic.lowering import weights
 from mincut.envelope import scaled_prices
 from mincut.implied_arcs import without_implied_arcs
-from mincut.network import Network, PricedNetwork, build, price
+from mincut.network import Network, PricedNetwork, arc_costs, build, price, source_costs
 from mincut.prepared import prepare
 from mincut.problem import IntArray, Prices, Problem
 from mincut.solver import DEFAULT_KERNEL, KERNELS, kernel_named
@@ -154,7 +154,7 @@ def pymaxflow_graph(priced: PricedNetwork) -> PymaxflowGraph:
     """Gather its arrays; not part of any time."""
     network = priced.network
     tails = np.repeat(np.arange(network.node_count), np.diff(network.start))
-    pair_bytes = np.where(network.arc_bytes < 0, np.int64(2**62), network.arc_bytes)
+    pair_bytes = arc_costs(network.arc_tensor, network.problem.wire_bytes, 2**62)
     pair = np.flatnonzero(np.arange(len(network.reverse)) < network.reverse)
     return PymaxflowGraph(
         network.node_count,
@@ -180,7 +180,7 @@ def priced_plainly(
     most = limit // prices.upload
     wire = np.minimum(graph.forward_bytes, most) * prices.upload
     wire_back = np.minimum(graph.backward_bytes, most) * prices.upload
-    terminal = np.minimum(network.source_bytes, most) * prices.upload
+    terminal = np.minimum(source_costs(network, problem.wire_bytes, 2**61), most) * prices.upload
     terminal[:ops] += server_ns * prices.server - device_ns * prices.device + problem.download_bytes * prices.download
     terminal[network.offload_node] = prices.offload
     return replace(

@@ -30,11 +30,12 @@ class Compression:
 def compress(problem: Problem, bounds: Bounds, *, rules: Mapping[str, Rule] = RULES) -> Compression:
     """Apply the rules to a fixpoint.
 
-    Exact: each rule keeps an optimal placement for every price in the bounds, so their composition does.
+    Exact: each rule keeps an optimal placement for every price in the bounds, so their composition does. The rules compare
+    bytes, which says nothing yet about tensors that may cross under several codecs: such a problem stays as it is.
     """
     reduction = identity(problem)
     merged = dict.fromkeys(rules, 0)
-    changed = True
+    changed = problem.codecs is None
     while changed:
         changed = False
         for name, rule in rules.items():

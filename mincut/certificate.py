@@ -26,7 +26,7 @@ def certify(network: Network, placement: Placement) -> None:
     violation = problem.violation(placement.on_device)
     if violation is not None:
         raise CertificateError(f"the placement is not allowed: {violation}")
-    cost = problem.features(placement.on_device).cost(placement.prices)
+    cost = problem.features(placement.on_device, placement.codec).cost(placement.prices)
     if cost != placement.cost:
         raise CertificateError(f"the placement costs {cost}, it claims {placement.cost}")
     value = flow_value(network, placement)

@@ -17,6 +17,9 @@ and the relaxed best of the others, which the table of candidates contains. (b) 
 model output, all placements that offload download the same bytes; that too is a constant of offloading and drops out.
 (c) Costs are homogeneous: only ratios of prices matter, so K is a cone and no price needs fixing to one.
 
+With codecs a placement is a closed set and a codec for each tensor that crosses; encoding and decoding are device and server
+time, so its cost is linear in the same prices and all of the above holds.
+
 Rays are exact integers of any size; minimum cuts need int64, so each ray is scaled and rounded once, and the comparison at
 the rounded prices is exact. What the rounding can hide is bounded rigorously and reported as `gap` (about 1e-9, relative).
 """
@@ -27,12 +30,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import lcm
+from typing import NamedTuple
 
 import numpy as np
 
 from mincut.errors import MincutError
 from mincut.network import Network, build
-from mincut.problem import ON_SERVER, BoolArray, Features, Prices, Problem
+from mincut.problem import ON_SERVER, BoolArray, Features, IntArray, Prices, Problem
 from mincut.rays import RayCone, Vector, rank
 from mincut.scaling import fit_prices, fitting_scale, simple_placements
 from mincut.solver import solve
@@ -80,13 +84,23 @@ class PriceBox:
         return rows
 
 
+class Candidate(NamedTuple):
+    """A device side (bool[n]), the codec of each tensor (int64[m], None where there are none), and what both use."""
+
+    on_device: BoolArray
+    codec: IntArray | None
+    features: Features
+
+
 @dataclass(frozen=True, eq=False)
 class Envelope:
     """All placements that can be optimal somewhere in the box, and the evidence.
 
     placements: bool[n] device sides, each the best somewhere in the box with the offload price left out, and "everything
         on the device" where allowed.
-    features: of each placement.
+    codecs: int64[m] for each placement: which of its codecs each tensor crosses under; None where tensors have no codecs.
+        One device side may be there several times, with other codecs.
+    features: of each placement with its codecs.
     rays: the prices at which a minimum cut was checked, download and offload zero where they drop out.
     gap: proven bound on (known best - optimum) / optimum anywhere in the box; large if `complete` is False.
     solves: minimum cuts computed.
@@ -94,6 +108,7 @@ class Envelope:
     """
 
     placements: tuple[BoolArray, ...]
+    codecs: tuple[IntArray | None, ...]
     features: tuple[Features, ...]
     rays: tuple[Prices, ...]
     gap: float
@@ -116,34 +131,35 @@ def envelope(
     network = build(problem)
     axes = price_axes(problem)
     known = _first_placements(network)
-    cone, box_row_count = envelope_cone(box, axes, [features for _, features in known])
+    cone, box_row_count = envelope_cone(box, axes, [candidate.features for candidate in known])
     checked: dict[Vector, Prices] = {}
     optima: list[tuple[Prices, int]] = []
     while len(optima) < most_solves:
         ray = next((ray for ray in cone.rays if any(ray[:-1]) and ray[:-1] not in checked), None)
         if ray is None:
             break
-        prices = scaled_prices(network, all_prices(ray[:-1], axes), [features for _, features in known])
-        known_cost = min(features.cost(prices) for _, features in known)
+        prices = scaled_prices(network, all_prices(ray[:-1], axes), [candidate.features for candidate in known])
+        known_cost = min(candidate.features.cost(prices) for candidate in known)
         placement = solve(network, prices, known_cost=known_cost)
         optima.append((prices, placement.cost))
         if placement.cost < known_cost:
-            known.append((placement.on_device, placement.features))
+            known.append(Candidate(placement.on_device, placement.codec, placement.features))
             cone.add(_cut_row(placement.features, axes))
         else:
             checked[ray[:-1]] = prices
         if progress is not None:
             progress(len(checked), len(cone.rays) - 1)
     final = [ray for ray in cone.rays if any(ray[:-1])]
-    features = [features for _, features in known]
+    features = [candidate.features for candidate in known]
     gaps = [
         rounding_gap(network, ray[:-1], axes, features) if ray[:-1] in checked else _open_gap(ray[:-1], axes, features, optima)
         for ray in final
     ]
     needed = _needed(cone, final, box_row_count, known, problem)
     return Envelope(
-        tuple(known[index][0] for index in needed),
-        tuple(known[index][1] for index in needed),
+        tuple(known[index].on_device for index in needed),
+        tuple(known[index].codec for index in needed),
+        tuple(known[index].features for index in needed),
         tuple(checked[ray[:-1]] for ray in final if ray[:-1] in checked),
         max(gaps, default=0.0),
         len(optima),
@@ -175,13 +191,14 @@ def scaled_prices(network: Network, weights: Sequence[int | Fraction | float], k
     return fit_prices(weights, [*simple_placements(network.problem, network.feasible), *known])
 
 
-def _first_placements(network: Network) -> list[tuple[BoolArray, Features]]:
+def _first_placements(network: Network) -> list[Candidate]:
     problem = network.problem
     sides = [network.feasible]
     everything = np.ones(problem.op_count, dtype=np.bool_)
     if not (problem.pinned == ON_SERVER).any() and not network.feasible.all():
         sides.append(everything)
-    return [(side, problem.features(side)) for side in sides]
+    codec = None if problem.codecs is None else np.zeros(problem.tensor_count, dtype=np.int64)
+    return [Candidate(side, codec, problem.features(side, codec)) for side in sides]
 
 
 def price_axes(problem: Problem) -> tuple[int, ...]:
@@ -214,7 +231,7 @@ def _needed(
     cone: RayCone,
     final: list[Vector],
     box_row_count: int,
-    known: list[tuple[BoolArray, Features]],
+    known: list[Candidate],
     problem: Problem,
 ) -> list[int]:
     """Placements whose cell is as large as the box itself, and "everything on the device".
@@ -238,7 +255,7 @@ def _needed(
                 best_at.setdefault(placement, []).append(ray[:-1])
     whole = rank(ray[:-1] for ray in final)
     needed = {placement for placement, rays in best_at.items() if rank(rays) == whole}
-    needed |= {index for index, (side, _) in enumerate(known) if side.all() and problem.op_count}
+    needed |= {index for index, candidate in enumerate(known) if candidate.on_device.all() and problem.op_count}
     return sorted(needed)
 
 
@@ -253,11 +270,17 @@ def rounding_gap(network: Network, ray: Vector, axes: tuple[int, ...], known: Se
     best = min(features.cost(weights) for features in known)
     if best == 0:
         return 0.0
-    totals = (problem.device_ns, problem.server_ns, problem.wire_bytes, problem.download_bytes)
+    forms = problem.forms
+    totals = (
+        int(problem.device_ns.sum()) + int(forms.device_ns.sum()),
+        int(problem.server_ns.sum()) + int(forms.server_ns.sum()),
+        int(forms.wire_bytes.sum()),
+        int(problem.download_bytes.sum()),
+    )
     scale = fitting_scale(weights, [*simple_placements(problem, network.feasible), *known])
     hidden = Fraction(0)
     for axis in axes:
-        most = Fraction(int(totals[axis].sum()))
+        most = Fraction(totals[axis])
         if weights[axis]:
             most = min(most, Fraction(best, weights[axis]))
         hidden += abs(prices[axis] - scale * weights[axis]) * most / scale

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from mincut.network import Network
+from mincut.network import INFINITE, NOTHING, Network
 from mincut.problem import MODEL_INPUT, Problem
 
 # How far back upstream ops are remembered. Beyond it an implied arc is merely kept, and large graphs take linear memory.
@@ -25,7 +25,7 @@ def without_implied_arcs(network: Network) -> Network:
     keys = np.array(_implied(network.problem), dtype=np.int64).reshape(-1, 2)
     implied = np.isin(tail * network.node_count + network.arc_head, keys[:, 0] * network.node_count + keys[:, 1])
     # Only pairs that forbid and cost nothing: not the pair of a wire, whose way back forbids.
-    implied &= (network.arc_bytes < 0) & (network.arc_bytes[network.reverse] == 0)
+    implied &= (network.arc_tensor == INFINITE) & (network.arc_tensor[network.reverse] == NOTHING)
     kept = ~(implied | implied[network.reverse])
     start = np.zeros(network.node_count + 1, dtype=np.int64)
     np.cumsum(np.bincount(tail[kept], minlength=network.node_count), out=start[1:])
@@ -35,7 +35,7 @@ def without_implied_arcs(network: Network) -> Network:
         start=start,
         reverse=place[network.reverse[kept]],
         arc_head=network.arc_head[kept],
-        arc_bytes=network.arc_bytes[kept],
+        arc_tensor=network.arc_tensor[kept],
     )
 
 

@@ -5,10 +5,13 @@ of a cut is the device. An arc is paid when it leaves the source side.
 
     source → op            prices.server * server_ns + prices.download * download_bytes        op on the server
     op → sink              prices.device * device_ns                                           op on the device
-    producer → reader      prices.upload * wire_bytes                                          tensor with one reader
-    producer → gadget      prices.upload * wire_bytes, gadget → each reader: infinite          paid once for all readers
+    producer → reader      prices.upload * wire_bytes (*)                                      tensor with one reader
+    producer → gadget      prices.upload * wire_bytes (*), gadget → each reader: infinite      paid once for all readers
     reader → producer      infinite: data never flows back (DADS, INFOCOM 2019, lacks these)
     source → offload       prices.offload, offload → every op that ends a chain: infinite      any op on the server
+
+(*) of a tensor with several codecs: the least of prices.upload * wire bytes + prices.device * encoding + prices.server *
+decoding over its codecs.
 
 A model input stands at the source, so its arcs start there. Pins are infinite terminal arcs; a tensor that may not cross
 has an infinite wire arc.
@@ -29,8 +32,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mincut.capped import capped, sum_capped
+from mincut.codecs import crossing_costs
 from mincut.errors import InfeasibleError, MincutError
 from mincut.problem import LARGEST_COST, MODEL_INPUT, ON_DEVICE, ON_SERVER, BoolArray, IntArray, Prices, Problem
+
+# In place of a tensor: an arc that may never be cut, and one that carries nothing.
+INFINITE, NOTHING = -1, -2
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,8 +49,8 @@ class Network:
 
     arc_head: int64[A]; head node of each arc.
     reverse: int64[A]; the arc of the same pair in the other direction, reverse[reverse[a]] == a.
-    arc_bytes: int64[A]; wire bytes of a finite arc, -1 for an infinite one; 0 for a reverse arc without capacity.
-    source_bytes: int64[N]; wire bytes of a model input that only this node stands for; -1 infinite; 0 none.
+    arc_tensor: int64[A]; the tensor whose crossing an arc stands for, INFINITE, or NOTHING for a reverse arc without capacity.
+    fed_node, fed_tensor: int64[*]; the nodes that the source feeds, each with the model input it stands for, or INFINITE.
     offload_node: its index, or -1 when there are no ops.
     """
 
@@ -51,8 +59,9 @@ class Network:
     start: IntArray
     reverse: IntArray
     arc_head: IntArray
-    arc_bytes: IntArray
-    source_bytes: IntArray
+    arc_tensor: IntArray
+    fed_node: IntArray
+    fed_tensor: IntArray
     offload_node: int
     feasible: BoolArray
 
@@ -89,7 +98,7 @@ def build(problem: Problem) -> Network:
     node_count = offload_node + 1
     tensor_of_reader = np.repeat(np.arange(problem.tensor_count), counts)
     producer_of_reader = problem.producer[tensor_of_reader]
-    wire = np.where(problem.may_cross, problem.wire_bytes, -1)
+    wire = np.where(problem.may_cross, np.arange(problem.tensor_count), INFINITE)
     from_op = problem.producer != MODEL_INPUT
 
     single = ~shared & from_op
@@ -102,36 +111,42 @@ def build(problem: Problem) -> Network:
     def filled(length: int, value: int) -> IntArray:
         return np.full(length, value, dtype=np.int64)
 
-    # Each row: tails, heads, bytes forwards, bytes backwards (-1 = infinite).
+    # Each row: tails, heads, and the tensor whose crossing the arc forwards and the one backwards stand for.
     rows: list[tuple[IntArray, IntArray, IntArray, IntArray]] = [
-        (problem.producer[single], first_reader[single], wire[single], filled(int(single.sum()), -1)),
-        (problem.producer[to_gadget], gadget[to_gadget], wire[to_gadget], filled(int(to_gadget.sum()), 0)),
+        (problem.producer[single], first_reader[single], wire[single], filled(int(single.sum()), INFINITE)),
+        (problem.producer[to_gadget], gadget[to_gadget], wire[to_gadget], filled(int(to_gadget.sum()), NOTHING)),
         (
             gadget[tensor_of_reader[read_shared]],
             problem.consumers[read_shared],
-            filled(int(read_shared.sum()), -1),
-            filled(int(read_shared.sum()), 0),
+            filled(int(read_shared.sum()), INFINITE),
+            filled(int(read_shared.sum()), NOTHING),
         ),
-        (problem.consumers[back], producer_of_reader[back], filled(int(back.sum()), -1), filled(int(back.sum()), 0)),
-        (filled(len(ends), offload_node), ends.astype(np.int64), filled(len(ends), -1), filled(len(ends), 0)),
+        (
+            problem.consumers[back],
+            producer_of_reader[back],
+            filled(int(back.sum()), INFINITE),
+            filled(int(back.sum()), NOTHING),
+        ),
+        (
+            filled(len(ends), offload_node),
+            ends.astype(np.int64),
+            filled(len(ends), INFINITE),
+            filled(len(ends), NOTHING),
+        ),
     ]
     tails, heads, forwards, backwards = (np.concatenate(column) for column in zip(*rows, strict=True))
-    start, reverse, arc_head, arc_bytes = _group_by_tail(node_count, tails, heads, forwards, backwards)
+    start, reverse, arc_head, arc_tensor = _group_by_tail(node_count, tails, heads, forwards, backwards)
 
-    source_bytes = np.zeros(node_count, dtype=np.int64)
     fed = np.flatnonzero(~from_op)
-    target = np.where(shared[fed], gadget[fed], first_reader[fed])
-    finite = wire[fed] >= 0
-    np.add.at(source_bytes, target[finite], wire[fed][finite])
-    source_bytes[target[~finite]] = -1
     return Network(
         problem,
         node_count,
         start,
         reverse,
         arc_head,
-        arc_bytes,
-        source_bytes,
+        arc_tensor,
+        np.asarray(np.where(shared[fed], gadget[fed], first_reader[fed]), dtype=np.int64),
+        np.asarray(wire[fed], dtype=np.int64),
         offload_node,
         _feasible_placement(problem),
     )
@@ -140,7 +155,7 @@ def build(problem: Problem) -> Network:
 def _group_by_tail(
     node_count: int, tails: IntArray, heads: IntArray, forwards: IntArray, backwards: IntArray
 ) -> tuple[IntArray, IntArray, IntArray, IntArray]:
-    """Arc pairs to arrays sorted by tail: start, reverse, head, bytes."""
+    """Arc pairs to arrays sorted by tail: start, reverse, head, tensor."""
     pairs = len(tails)
     all_tails = np.concatenate((tails, heads))
     order = np.argsort(all_tails, kind="stable")
@@ -149,8 +164,8 @@ def _group_by_tail(
     start = np.zeros(node_count + 1, dtype=np.int64)
     np.cumsum(np.bincount(all_tails, minlength=node_count), out=start[1:])
     partner = np.concatenate((np.arange(pairs, 2 * pairs), np.arange(pairs)))
-    all_heads, all_bytes = np.concatenate((heads, tails)), np.concatenate((forwards, backwards))
-    return start, place[partner[order]], all_heads[order], all_bytes[order]
+    all_heads, all_tensors = np.concatenate((heads, tails)), np.concatenate((forwards, backwards))
+    return start, place[partner[order]], all_heads[order], all_tensors[order]
 
 
 def _feasible_placement(problem: Problem) -> BoolArray:
@@ -198,14 +213,15 @@ def price(network: Network, prices: Prices, known_cost: int | None = None) -> Pr
     if min(known) >= LARGEST_COST:
         raise MincutError(f"a placement costs {min(known)}, which must stay below 2^60: scale the prices down")
     limit = min(known) + 1
-    capacity = np.where(network.arc_bytes < 0, limit, _capped(np.maximum(network.arc_bytes, 0), prices.upload, limit))
-    from_source = np.where(network.source_bytes < 0, limit, _capped(np.maximum(network.source_bytes, 0), prices.upload, limit))
+    crossing = crossing_costs(problem.forms, prices, limit)
+    capacity = arc_costs(network.arc_tensor, crossing, limit)
+    from_source = source_costs(network, crossing, limit)
     to_sink = np.zeros(network.node_count, dtype=np.int64)
     ops = slice(0, problem.op_count)
-    from_source[ops] = _sum_capped(from_source[ops], _capped(problem.server_ns, prices.server, limit), limit)
-    from_source[ops] = _sum_capped(from_source[ops], _capped(problem.download_bytes, prices.download, limit), limit)
+    from_source[ops] = sum_capped(from_source[ops], capped(problem.server_ns, prices.server, limit), limit)
+    from_source[ops] = sum_capped(from_source[ops], capped(problem.download_bytes, prices.download, limit), limit)
     from_source[ops][problem.pinned == ON_DEVICE] = limit
-    to_sink[ops] = _capped(problem.device_ns, prices.device, limit)
+    to_sink[ops] = capped(problem.device_ns, prices.device, limit)
     to_sink[ops][problem.pinned == ON_SERVER] = limit
     if problem.op_count:
         from_source[network.offload_node] = min(prices.offload, limit)
@@ -214,15 +230,19 @@ def price(network: Network, prices: Prices, known_cost: int | None = None) -> Pr
     return PricedNetwork(network, prices, capacity, from_source - to_sink, constant, limit)
 
 
-def _capped(amount: IntArray, unit: int, limit: int) -> IntArray:
-    """min(amount * unit, limit) without ever forming a product that wraps."""
-    if unit == 0:
-        return np.zeros_like(amount)
-    fits = amount <= limit // unit
-    product: IntArray = np.where(fits, amount, 0) * np.int64(min(unit, limit))
-    return np.asarray(np.where(fits, product, limit), dtype=np.int64)
+def arc_costs(tensor: IntArray, crossing: IntArray, limit: int) -> IntArray:
+    """int64, for each entry of `tensor` what it costs to cut: `crossing` of that tensor, `limit` if INFINITE, 0 if NOTHING.
+
+    crossing: int64[m], see `mincut.codecs.crossing_costs`.
+    """
+    # Two more entries, which the negative marks index from the end.
+    return np.asarray(np.concatenate((crossing, (0, limit)))[tensor], dtype=np.int64)
 
 
-def _sum_capped(left: IntArray, right: IntArray, limit: int) -> IntArray:
-    # Both are at most limit < 2^61, so the sum fits.
-    return np.asarray(np.minimum(left + right, limit), dtype=np.int64)
+def source_costs(network: Network, crossing: IntArray, limit: int) -> IntArray:
+    """int64[N]: capacity from the source to each node for the model inputs that the node stands for."""
+    from_source = np.zeros(network.node_count, dtype=np.int64)
+    for node, cost in zip(network.fed_node.tolist(), arc_costs(network.fed_tensor, crossing, limit).tolist(), strict=True):
+        # Several inputs may feed one node; each addend is at most limit < 2^61.
+        from_source[node] = min(int(from_source[node]) + cost, limit)
+    return from_source

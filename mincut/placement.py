@@ -13,6 +13,7 @@ class Placement:
 
     on_device: bool[n]. Among equally cheap placements, the one with the fewest ops on the device (it is unique: minimum
         cuts form a lattice).
+    codec: int64[m], which of its codecs each tensor crosses under if it crosses; None where tensors have no codecs.
     features, cost: of this placement under `prices`; cost == features.cost(prices), exact.
     arc_flow: int64[A], net flow over each arc of the network (antisymmetric within a pair), together with
     terminal_flow: int64[N], flow taken from the source (positive) or given to the sink (negative) at each node, beyond the
@@ -20,6 +21,7 @@ class Placement:
     """
 
     on_device: BoolArray
+    codec: IntArray | None
     features: Features
     prices: Prices
     cost: int

@@ -7,16 +7,17 @@ that once; what is left for a call are two compiled passes, one that fills in ca
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from operator import index
 
 import numpy as np
 import numpy.typing as npt
 
+from mincut.codecs import Codecs
 from mincut.errors import BadProblemError, MincutError
 from mincut.implied_arcs import without_implied_arcs
 from mincut.network import Network, build
-from mincut.problem import LARGEST_COST, MODEL_INPUT, ON_SERVER, BoolArray, IntArray, Prices, Problem
+from mincut.problem import LARGEST_COST, ON_SERVER, BoolArray, IntArray, Prices, Problem
 from mincut.solver import DEFAULT_KERNEL, kernel_named
 
 # A price from here on makes anything it multiplies cost more than is allowed, just as every larger one does.
@@ -30,11 +31,13 @@ class PreparedProblem:
 
     problem: what it was made from; pins, download bytes and which tensors may cross stay as they are there.
     node_count, start, reverse, arc_head: as in `mincut.network.Network`, without implied arcs.
+    forms: of the tensors, see `mincut.problem.Problem`.
     arc_tensor, fed_node, fed_tensor, feasible, feasible_crossing, may_stay, fill: see `mincut.kernels.pricing.run`.
     run: a kernel, see `mincut.kernels.dinic.run`.
     """
 
     problem: Problem
+    forms: Codecs
     node_count: int
     start: IntArray
     reverse: IntArray
@@ -55,21 +58,26 @@ class PreparedProblem:
 
         Args:
             device_ns, server_ns: int64[n], each 0..2^48.
-            wire_bytes: int64[m], each 0..2^48; None for those of the problem.
+            wire_bytes: int64[m], each 0..2^48; None for those of the problem. Only where tensors cross as they are.
 
         Returns:
             on_device: bool[n], and its cost: exactly what `mincut.solver.solve` finds for the same numbers.
 
         Raises:
-            BadProblemError: an array of the wrong type, length or range; names it.
+            BadProblemError: an array of the wrong type, length or range, or wire bytes where tensors have codecs; names it.
             MincutError: prices that are negative or too large.
         """
         problem = self.problem
-        wire_bytes = problem.wire_bytes if wire_bytes is None else wire_bytes
+        forms = self.forms
+        if wire_bytes is None:
+            wire_bytes = forms.wire_bytes
+        elif problem.codecs is not None:
+            raise BadProblemError("wire_bytes cannot be given where tensors have codecs: make a problem with other codecs")
+        else:
+            _check_array(wire_bytes, "wire_bytes", problem.tensor_count)
         ops = problem.op_count
         _check_array(device_ns, "device_ns", ops)
         _check_array(server_ns, "server_ns", ops)
-        _check_array(wire_bytes, "wire_bytes", problem.tensor_count)
         if min(prices) < 0:
             raise MincutError(f"prices must not be negative, got {prices}")
         if max(prices) > ENDLESS_PRICE:
@@ -80,6 +88,9 @@ class PreparedProblem:
             device_ns,
             server_ns,
             wire_bytes,
+            forms.start,
+            forms.device_ns,
+            forms.server_ns,
             problem.download_bytes,
             problem.pinned,
             self.arc_tensor,
@@ -109,39 +120,23 @@ def prepare(problem: Problem | Network, *, kernel: str = DEFAULT_KERNEL) -> Prep
     from mincut.kernels import pricing
 
     problem = problem.problem if isinstance(problem, Network) else problem
-    # With tensor e weighing e + 1 bytes, the bytes on an arc say which tensor it belongs to.
-    labels = np.arange(1, problem.tensor_count + 1, dtype=np.int64)
-    network = without_implied_arcs(build(replace(problem, wire_bytes=labels)))
-    arc_tensor = np.where(network.arc_bytes > 0, network.arc_bytes - 1, pricing.NOTHING)
-    arc_tensor[network.arc_bytes < 0] = pricing.INFINITE
-    fed = np.flatnonzero(problem.producer == MODEL_INPUT)
-    shared = np.diff(problem.consumer_start) > 1
-    gadget = problem.op_count + np.cumsum(shared) - 1
+    network = without_implied_arcs(build(problem))
     return PreparedProblem(
         problem=problem,
+        forms=problem.forms,
         node_count=network.node_count,
         start=network.start,
         reverse=network.reverse,
         arc_head=network.arc_head,
-        arc_tensor=arc_tensor,
-        fed_node=np.where(shared[fed], gadget[fed], problem.consumers[problem.consumer_start[fed]]),
-        fed_tensor=np.where(problem.may_cross[fed], fed, pricing.INFINITE),
+        arc_tensor=network.arc_tensor,
+        fed_node=network.fed_node,
+        fed_tensor=network.fed_tensor,
         feasible=network.feasible,
-        feasible_crossing=_crossing(problem, network.feasible),
+        feasible_crossing=problem.crossing(network.feasible),
         may_stay=not bool((problem.pinned == ON_SERVER).any()),
         fill=pricing.run,
         run=kernel_named(kernel),
     )
-
-
-def _crossing(problem: Problem, on_device: BoolArray) -> BoolArray:
-    """bool[m]: the tensors that cross in a placement."""
-    crossing: BoolArray = np.zeros(problem.tensor_count, dtype=np.bool_)
-    tensor_of_reader = np.repeat(np.arange(problem.tensor_count), np.diff(problem.consumer_start))
-    crossing[tensor_of_reader[~on_device[problem.consumers]]] = True
-    from_op = problem.producer != MODEL_INPUT
-    crossing[from_op] &= on_device[problem.producer[from_op]]
-    return crossing
 
 
 def _check_array(array: npt.NDArray[np.int64], name: str, length: int) -> None:

@@ -9,7 +9,8 @@ the device; S is closed under predecessors. Its cost is linear in five features,
          + prices.download* sum of download_bytes outside S
          + prices.offload * (1 if S is not everything else 0)
 
-so one `Problem` serves all conditions: a condition (bandwidths, round trip, slowdowns) is one vector of integer prices.
+where a tensor that crosses under a codec (`mincut.codecs`) adds its encoding and decoding to the first two. So one `Problem`
+serves all conditions: a condition (bandwidths, round trip, slowdowns) is one vector of integer prices.
 Everything is int64 and every product exact; nothing is rounded once a `Problem` and `Prices` exist.
 """
 
@@ -22,6 +23,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from mincut.codecs import Codecs, make_codecs, plain_codecs
 from mincut.errors import BadProblemError
 
 IntArray = npt.NDArray[np.int64]
@@ -67,7 +69,8 @@ class Problem:
     producer: int64[m], op id or MODEL_INPUT.
     consumer_start: int64[m + 1] and consumers: int64[*]: the readers of tensor e are
         consumers[consumer_start[e]:consumer_start[e + 1]], at least one, strictly ascending, each after its producer.
-    wire_bytes: int64[m], non-negative.
+    wire_bytes: int64[m], non-negative: what a tensor sends if it crosses, under its first codec where it has several.
+    codecs: all the forms in which tensors may cross, or None: each crosses as it is.
     may_cross: bool[m]; a tensor with False keeps its readers where its producer is.
 
     Raises:
@@ -83,6 +86,7 @@ class Problem:
     consumers: IntArray
     wire_bytes: IntArray
     may_cross: BoolArray
+    codecs: Codecs | None = None
 
     def __post_init__(self) -> None:
         for field, dtype in _DTYPES.items():
@@ -92,6 +96,8 @@ class Problem:
         _check_lengths(self)
         _check_ranges(self)
         _check_order(self)
+        if self.codecs is not None:
+            _check_codecs(self, self.codecs)
 
     @property
     def op_count(self) -> int:
@@ -101,29 +107,47 @@ class Problem:
     def tensor_count(self) -> int:
         return len(self.wire_bytes)
 
+    @property
+    def forms(self) -> Codecs:
+        """`codecs`, or what stands for them where every tensor crosses as it is."""
+        return plain_codecs(self.wire_bytes) if self.codecs is None else self.codecs
+
     def readers(self, tensor: int) -> IntArray:
         """Ops that read a tensor, ascending."""
         return self.consumers[self.consumer_start[tensor] : self.consumer_start[tensor + 1]]
 
-    def features(self, on_device: BoolArray) -> Features:
+    def features(self, on_device: BoolArray, codec: IntArray | None = None) -> Features:
         """The features of a placement, counted from the problem alone (no network, no solver).
 
         Args:
             on_device: bool[n].
+            codec: int64[m], which of its codecs each tensor crosses under, if it crosses; None: its first.
         """
+        crossing = self.crossing(on_device)
+        device_ns, server_ns = int(self.device_ns[on_device].sum()), int(self.server_ns[~on_device].sum())
+        upload_bytes = self.wire_bytes[crossing]
+        if self.codecs is not None:
+            used = self.codecs.chosen(codec)[crossing]
+            device_ns += int(self.codecs.device_ns[used].sum())
+            server_ns += int(self.codecs.server_ns[used].sum())
+            upload_bytes = self.codecs.wire_bytes[used]
+        return Features(
+            device_ns,
+            server_ns,
+            int(upload_bytes.sum()),
+            int(self.download_bytes[~on_device].sum()),
+            int(not bool(on_device.all())),
+        )
+
+    def crossing(self, on_device: BoolArray) -> BoolArray:
+        """bool[m]: the tensors that cross in a placement."""
         made_on_device = np.ones(self.tensor_count, dtype=np.bool_)
         from_op = self.producer >= 0
         made_on_device[from_op] = on_device[self.producer[from_op]]
         read_on_server = np.zeros(self.tensor_count, dtype=np.bool_)
         tensor_of_reader = np.repeat(np.arange(self.tensor_count), np.diff(self.consumer_start))
         read_on_server[tensor_of_reader[~on_device[self.consumers]]] = True
-        return Features(
-            int(self.device_ns[on_device].sum()),
-            int(self.server_ns[~on_device].sum()),
-            int(self.wire_bytes[made_on_device & read_on_server].sum()),
-            int(self.download_bytes[~on_device].sum()),
-            int(not bool(on_device.all())),
-        )
+        return made_on_device & read_on_server
 
     def violation(self, on_device: BoolArray) -> str | None:
         """Why a placement is not allowed, or None: pins, closure under predecessors, tensors that may not cross."""
@@ -181,6 +205,41 @@ def _check_ranges(problem: Problem) -> None:
         raise BadProblemError(f"pinned must hold 0, 1 or 2, got {np.unique(problem.pinned)}")
 
 
+def _check_codecs(problem: Problem, codecs: Codecs) -> None:
+    for field in ("start", "wire_bytes", "device_ns", "server_ns"):
+        array = getattr(codecs, field)
+        if not isinstance(array, np.ndarray) or array.dtype != np.int64 or array.ndim != 1:
+            raise BadProblemError(f"codecs.{field} must be a one-dimensional int64 array, got {array!r}")
+        if field != "start" and len(array) != len(codecs.wire_bytes):
+            raise BadProblemError(f"codecs.{field} has {len(array)} entries, codecs.wire_bytes {len(codecs.wire_bytes)}")
+        if (
+            field != "start"
+            and len(array)
+            and (array.min() < 0 or array.max() >= LARGEST_AMOUNT or int(array.sum(dtype=object)) >= 2**62)
+        ):
+            raise BadProblemError(
+                f"codecs.{field} must lie in 0..2^48 and sum below 2^62; it spans {array.min()}..{array.max()}"
+            )
+    start = codecs.start
+    if (
+        len(start) != problem.tensor_count + 1
+        or start[0] != 0
+        or start[-1] != len(codecs.wire_bytes)
+        or (np.diff(start) < 1).any()
+    ):
+        raise BadProblemError(
+            f"codecs.start must rise from 0 to {len(codecs.wire_bytes)} in {problem.tensor_count} steps, every tensor with at"
+            f" least one codec; it is {start}"
+        )
+    first = codecs.wire_bytes[start[:-1]]
+    differ = np.flatnonzero(first != problem.wire_bytes)
+    if len(differ):
+        tensor = differ[0]
+        raise BadProblemError(
+            f"tensor {tensor} sends {problem.wire_bytes[tensor]} bytes, its first codec says {first[tensor]}: they must agree"
+        )
+
+
 def _check_order(problem: Problem) -> None:
     start, consumers = problem.consumer_start, problem.consumers
     if start[0] != 0 or start[-1] != len(consumers) or (np.diff(start) < 1).any():
@@ -211,14 +270,17 @@ def make_problem(
     download_bytes: Sequence[int] | None = None,
     pinned: Sequence[int] | None = None,
     may_cross: Sequence[bool] | None = None,
+    codecs: Sequence[Sequence[tuple[int, int, int]]] | None = None,
 ) -> Problem:
     """A `Problem` from plain lists; `tensors` are (producer or MODEL_INPUT, readers, wire bytes).
 
-    Tensors nobody reads are left out: they never cross.
+    codecs: for each tensor the forms it may cross in, as (wire bytes, device ns to encode, server ns to decode); then the wire
+    bytes in `tensors` are not looked at. Tensors nobody reads are left out: they never cross.
     """
     ops = len(device_ns)
     read = [index for index, (_, readers, _) in enumerate(tensors) if len(readers)]
     readers = [sorted(set(tensors[index][1])) for index in read]
+    forms = None if codecs is None else make_codecs([codecs[index] for index in read])
     return Problem(
         device_ns=np.asarray(device_ns, dtype=np.int64),
         server_ns=np.asarray(server_ns, dtype=np.int64),
@@ -227,6 +289,7 @@ def make_problem(
         producer=np.asarray([tensors[index][0] for index in read], dtype=np.int64),
         consumer_start=np.cumsum([0] + [len(names) for names in readers], dtype=np.int64),
         consumers=np.asarray([op for names in readers for op in names], dtype=np.int64),
-        wire_bytes=np.asarray([tensors[index][2] for index in read], dtype=np.int64),
+        wire_bytes=np.asarray([tensors[index][2] for index in read], dtype=np.int64) if forms is None else forms.first_bytes,
         may_cross=np.asarray([True if may_cross is None else may_cross[index] for index in read], dtype=np.bool_),
+        codecs=forms,
     )

@@ -13,7 +13,7 @@ from mincut.certificate import certify
 from mincut.envelope import PriceBox, all_prices, envelope_cone, price_axes, rounding_gap, scaled_prices
 from mincut.errors import CertificateError
 from mincut.network import build
-from mincut.problem import BoolArray, Prices, Problem
+from mincut.problem import BoolArray, IntArray, Prices, Problem
 from mincut.solver import solve
 
 
@@ -32,6 +32,7 @@ def prove(
     problem: Problem,
     box: PriceBox,
     placements: Sequence[BoolArray],
+    codecs: Sequence[IntArray | None] | None = None,
     *,
     progress: Callable[[int, int], None] | None = None,
 ) -> Proof:
@@ -39,6 +40,7 @@ def prove(
 
     Args:
         placements: bool[n] each, at least one; "everything on the device" among them where it is allowed.
+        codecs: for each placement which codec each tensor crosses under, int64[m]; None: the first.
         progress: called with (rays done, rays in all).
 
     Raises:
@@ -49,7 +51,8 @@ def prove(
         if violation is not None:
             raise CertificateError(f"placement {index} is not allowed: {violation}")
     network, axes = build(problem), price_axes(problem)
-    features = [problem.features(placement) for placement in placements]
+    codecs = [None] * len(placements) if codecs is None else codecs
+    features = [problem.features(placement, codec) for placement, codec in zip(placements, codecs, strict=True)]
     cone, _ = envelope_cone(box, axes, features)
     rays = [ray[:-1] for ray in cone.rays if any(ray[:-1])]
     checked = []

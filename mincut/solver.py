@@ -7,6 +7,7 @@ from importlib import import_module
 
 import numpy as np
 
+from mincut.codecs import cheapest_codecs
 from mincut.errors import MincutError
 from mincut.network import Network, build, price
 from mincut.placement import Placement
@@ -40,13 +41,15 @@ def solve(
     on_source_side = np.zeros(network.node_count, dtype=np.bool_)
     flow = run(network.start, network.arc_head, network.reverse, capacity, terminal, on_source_side)
     on_device = on_source_side[: network.problem.op_count].copy()
-    features = network.problem.features(on_device)
+    forms = network.problem.codecs
+    codec = None if forms is None else cheapest_codecs(forms, prices, priced.limit)
+    features = network.problem.features(on_device, codec)
     cost = features.cost(prices)
     if cost != flow + priced.constant:
         raise MincutError(
             f"Bug: kernel {kernel} found a flow of {flow + priced.constant} but its cut costs {cost}; please report this"
         )
-    return Placement(on_device, features, prices, cost, priced.capacity - capacity, priced.terminal - terminal)
+    return Placement(on_device, codec, features, prices, cost, priced.capacity - capacity, priced.terminal - terminal)
 
 
 def kernel_named(name: str) -> Callable[..., int]:

@@ -13,8 +13,9 @@ from operator import index, le
 
 import numpy as np
 
+from mincut.codecs import crossing_costs
 from mincut.errors import MincutError
-from mincut.network import Network, build
+from mincut.network import Network, build, source_costs
 from mincut.problem import LARGEST_COST, ON_SERVER, BoolArray, Features, Prices, Problem
 from mincut.solver import DEFAULT_KERNEL, kernel_named
 
@@ -76,26 +77,34 @@ def _along(network: Network, known: list[Features], chain: list[Prices], kernel:
     if max(chain[-1]) > dearest:
         # A price above the limit makes whatever it multiplies forbidden, just as the limit itself does.
         chain = [Prices(*(min(price, dearest + 1) for price in prices)) for prices in chain]
+    forms, limit = problem.forms, dearest + 1
     capped = [tuple(map(index, prices)) for prices in chain]
     before, cost = capped[0], 0
+    crossing_before = crossing_costs(forms, before, limit)
+    source_before = source_costs(network, crossing_before, limit)
     for step, after in enumerate(capped):
+        crossing_after = crossing_costs(forms, after, limit)
+        source_after = source_costs(network, crossing_after, limit)
         cost += grow(
             problem.device_ns,
             problem.server_ns,
             problem.download_bytes,
             problem.pinned,
-            network.arc_bytes,
-            network.source_bytes,
+            network.arc_tensor,
+            crossing_before,
+            crossing_after,
+            source_before,
+            source_after,
             step == 0,
             before,
             after,
-            dearest + 1,
+            limit,
             capacity,
             terminal,
         )
         on_source_side = np.empty(network.node_count, dtype=np.bool_)
         cost += run(network.start, network.arc_head, network.reverse, capacity, terminal, on_source_side)
-        before = after
+        before, crossing_before, source_before = after, crossing_after, source_after
         yield on_source_side[: problem.op_count], cost
 
 

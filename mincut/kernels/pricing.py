@@ -7,6 +7,7 @@ Closed file: no call leaves it, because a cached numba kernel does not notice a 
 
 from __future__ import annotations
 
+import numpy as np
 from numba import njit
 
 # The same as in `mincut.problem`, which a cached kernel would not see change (a test compares them).
@@ -61,6 +62,9 @@ def run(  # type: ignore[no-untyped-def]
     device_ns,
     server_ns,
     wire_bytes,
+    codec_start,
+    codec_device_ns,
+    codec_server_ns,
     download_bytes,
     pinned,
     arc_tensor,
@@ -76,8 +80,9 @@ def run(  # type: ignore[no-untyped-def]
     """Fill in `capacity` and `terminal`.
 
     Args:
-        device_ns, server_ns, download_bytes: int64[n]; pinned: int8[n]; wire_bytes: int64[m].
-        arc_tensor: int64[A]; the tensor whose bytes an arc costs, INFINITE or NOTHING.
+        device_ns, server_ns, download_bytes: int64[n]; pinned: int8[n].
+        wire_bytes, codec_device_ns, codec_server_ns: int64[K], codec_start: int64[m + 1]; see `mincut.codecs.Codecs`.
+        arc_tensor: int64[A]; the tensor whose crossing an arc costs, INFINITE or NOTHING.
         fed_node, fed_tensor: int64[*]; nodes fed by the source, and by which tensor (or INFINITE).
         feasible: bool[n], an allowed placement; feasible_crossing: bool[m], the tensors that cross in it.
         may_stay: is "everything on the device" allowed?
@@ -94,16 +99,25 @@ def run(  # type: ignore[no-untyped-def]
     server_inside, server_all = _split_sum(server_ns, feasible)
     if server_all < 0:
         return BAD_SERVER, 0
-    upload, wire_all = _split_sum(wire_bytes, feasible_crossing)
-    if wire_all < 0:
+    if _split_sum(wire_bytes, wire_bytes)[1] < 0:
         return BAD_WIRE, 0
+    tensors = len(codec_start) - 1
+    upload = 0
+    encoding = 0
+    decoding = 0
+    for tensor in range(tensors):
+        if feasible_crossing[tensor]:
+            first = codec_start[tensor]
+            upload += wire_bytes[first]
+            encoding += codec_device_ns[first]
+            decoding += codec_server_ns[first]
     download = 0
     offloads = 0
     for op in range(ops):
         if not feasible[op]:
             download += download_bytes[op]
             offloads = 1
-    known = _known_cost(device_inside, server_all - server_inside, upload, download, offloads, prices)
+    known = _known_cost(device_inside + encoding, server_all - server_inside + decoding, upload, download, offloads, prices)
     if may_stay:
         known = min(known, _known_cost(device_all, 0, 0, 0, 0, prices))
     if known >= LARGEST_COST:
@@ -114,10 +128,20 @@ def run(  # type: ignore[no-untyped-def]
     most_upload = _most(prices[2], limit)
     most_download = _most(prices[3], limit)
 
+    crossing = np.empty(tensors, np.int64)
+    for tensor in range(tensors):
+        cheapest = limit
+        for codec in range(codec_start[tensor], codec_start[tensor + 1]):
+            # Each term is at most limit <= 2^60, so the sum fits.
+            cost = _capped(wire_bytes[codec], prices[2], most_upload, limit)
+            cost += _capped(codec_device_ns[codec], prices[0], most_device, limit)
+            cost += _capped(codec_server_ns[codec], prices[1], most_server, limit)
+            cheapest = min(cheapest, cost)
+        crossing[tensor] = cheapest
     for arc in range(len(arc_tensor)):
         tensor = arc_tensor[arc]
         if tensor >= 0:
-            capacity[arc] = _capped(wire_bytes[tensor], prices[2], most_upload, limit)
+            capacity[arc] = crossing[tensor]
         else:
             capacity[arc] = limit if tensor == INFINITE else 0
     for node in range(len(terminal)):
@@ -126,7 +150,7 @@ def run(  # type: ignore[no-untyped-def]
         tensor = fed_tensor[index]
         amount = limit
         if tensor >= 0:
-            amount = _capped(wire_bytes[tensor], prices[2], most_upload, limit)
+            amount = crossing[tensor]
         terminal[fed_node[index]] = min(terminal[fed_node[index]] + amount, limit)
     constant = 0
     for op in range(ops):
@@ -148,14 +172,30 @@ def run(  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def grow(  # type: ignore[no-untyped-def]
-    device_ns, server_ns, download_bytes, pinned, arc_bytes, source_bytes, fresh, before, after, limit, capacity, terminal
+    device_ns,
+    server_ns,
+    download_bytes,
+    pinned,
+    arc_tensor,
+    crossing_before,
+    crossing_after,
+    source_before,
+    source_after,
+    fresh,
+    before,
+    after,
+    limit,
+    capacity,
+    terminal,
 ):
     """Raise residual capacities from prices `before` to prices `after`, none of them lower, under whatever flow there is.
 
     Args:
         device_ns, server_ns, download_bytes: int64[n]; pinned: int8[n].
-        arc_bytes: int64[A], source_bytes: int64[N]; see `mincut.network.Network`.
-        fresh: are `capacity` and `terminal` all zero yet? Then `before` is not looked at.
+        arc_tensor: int64[A]; see `mincut.network.Network`.
+        crossing_before, crossing_after: int64[m], what each tensor costs if it crosses; source_before, source_after: int64[N],
+            what the model inputs fed to each node cost; at most `limit`, at either prices.
+        fresh: are `capacity` and `terminal` all zero yet? Then what was before is not looked at.
         before, after: five int64 (device, server, upload, download, offload), each in 0..2^61.
         limit: finite infinity, the same for all prices that follow each other.
         capacity: int64[A], terminal: int64[N]; residual, changed in place. The last node is the offload node.
@@ -163,15 +203,13 @@ def grow(  # type: ignore[no-untyped-def]
     Returns:
         What this adds to the part of the cost that flows from the source over one node to the sink.
     """
-    upload_before = _most(before[2], limit)
-    upload_after = _most(after[2], limit)
-    for arc in range(len(arc_bytes)):
-        amount = arc_bytes[arc]
-        if amount > 0:
-            capacity[arc] += _capped(amount, after[2], upload_after, limit)
+    for arc in range(len(arc_tensor)):
+        tensor = arc_tensor[arc]
+        if tensor >= 0:
+            capacity[arc] += crossing_after[tensor]
             if not fresh:
-                capacity[arc] -= _capped(amount, before[2], upload_before, limit)
-        elif amount < 0 and fresh:
+                capacity[arc] -= crossing_before[tensor]
+        elif tensor == INFINITE and fresh:
             capacity[arc] = limit
     device_before = _most(before[0], limit)
     device_after = _most(after[0], limit)
@@ -182,16 +220,10 @@ def grow(  # type: ignore[no-untyped-def]
     ops = len(device_ns)
     constant = 0
     for node in range(len(terminal)):
-        source_old = 0
-        source_new = limit
+        source_old = source_before[node]
+        source_new = source_after[node]
         sink_old = 0
         sink_new = 0
-        amount = source_bytes[node]
-        if amount >= 0:
-            source_old = _capped(amount, before[2], upload_before, limit)
-            source_new = _capped(amount, after[2], upload_after, limit)
-        elif not fresh:
-            source_old = limit
         if node < ops:
             source_old += _capped(server_ns[node], before[1], server_before, limit)
             source_old += _capped(download_bytes[node], before[3], download_before, limit)

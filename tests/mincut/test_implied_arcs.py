@@ -11,7 +11,7 @@ from mincut import implied_arcs
 from mincut.certificate import certify
 from mincut.errors import InfeasibleError, MincutError
 from mincut.implied_arcs import without_implied_arcs
-from mincut.network import Network, build
+from mincut.network import INFINITE, Network, build
 from mincut.solver import solve
 from tests.oracles.brute_force import PlainProblem
 from tests.random_problems import random_prices, small_chain, small_problem, to_problem
@@ -19,7 +19,7 @@ from tests.random_problems import random_prices, small_chain, small_problem, to_
 
 def violated(network: Network, source_side: np.ndarray) -> bool:
     tail = np.repeat(np.arange(network.node_count), np.diff(network.start))
-    return bool(((network.arc_bytes < 0) & source_side[tail] & ~source_side[network.arc_head]).any())
+    return bool(((network.arc_tensor == INFINITE) & source_side[tail] & ~source_side[network.arc_head]).any())
 
 
 @pytest.mark.parametrize("window", [1, 3, 1024])

@@ -17,7 +17,7 @@ def chain() -> Problem:
     return make_problem([5, 5, 5], [1, 1, 1], [(-1, [0], 9), (0, [1, 2], 4), (1, [2], 4)], download_bytes=[0, 0, 2])
 
 
-@pytest.mark.parametrize("field", [field.name for field in fields(Problem)])
+@pytest.mark.parametrize("field", [field.name for field in fields(Problem) if field.name != "codecs"])
 def test_wrong_dtype_shape_and_length_are_refused_by_name(field: str) -> None:
     good = getattr(chain(), field)
     for bad in (good.astype(np.float64), good.reshape(1, -1), list(good)):
