@@ -12,6 +12,7 @@ from cic.decision import Decision
 from cic.errors import (
     ArtifactError,
     CicError,
+    CodecError,
     CompileError,
     CostError,
     DecisionError,
@@ -53,6 +54,7 @@ __all__ = [
     "ArtifactError",
     "Box",
     "CicError",
+    "CodecError",
     "CompileError",
     "Conditions",
     "CostError",

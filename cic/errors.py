@@ -8,7 +8,8 @@
     ├── ArtifactError    a `.cic` file that is damaged, foreign or too new
     ├── DecisionError    a question `decide` cannot answer
     ├── EmitError        a cut that cannot be emitted, or whose halves differ from the whole
-    └── LinkError        a connection that failed or a peer that sent nonsense
+    ├── LinkError        a connection that failed or a peer that sent nonsense
+    └── CodecError       a tensor that a codec does not take, or bytes that are no tensor
 
 A message says what happened, the two values that disagree, and what to do about it.
 """
@@ -48,3 +49,7 @@ class EmitError(CicError):
 
 class LinkError(CicError):
     """A connection failed, or the peer sent nonsense."""
+
+
+class CodecError(CicError):
+    """A tensor that a codec does not take, an unknown codec, or bytes that are not what the codec writes."""

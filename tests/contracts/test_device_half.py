@@ -13,7 +13,8 @@ from torch import nn
 import cic
 from tests.contracts.source_files import ROOT
 
-BLOCKED = ("torch", "torchvision", "numba", "numpy", "networkx", "onnx", "onnxruntime", "scipy", "rich", "matplotlib", "PIL")
+HEAVY = ("torch", "torchvision", "numba", "numpy", "networkx", "onnx", "onnxruntime", "scipy", "rich", "matplotlib")
+BLOCKED = (*HEAVY, "PIL", "zstandard")
 
 BLOCKER = f"""
 import sys

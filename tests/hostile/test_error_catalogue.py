@@ -19,7 +19,17 @@ from cic.trace.model_source import load_model
 from cic.trace.torch_trace import trace
 
 ROOT = Path(__file__).resolve().parents[2]
-CLASSES = ["UnitError", "TraceError", "CostError", "CompileError", "ArtifactError", "DecisionError", "EmitError", "LinkError"]
+CLASSES = [
+    "UnitError",
+    "TraceError",
+    "CostError",
+    "CompileError",
+    "ArtifactError",
+    "DecisionError",
+    "EmitError",
+    "LinkError",
+    "CodecError",
+]
 PAGE = ROOT / "docs" / "errors.md"
 
 

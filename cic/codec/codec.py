@@ -1,0 +1,123 @@
+"""A codec: how one tensor is written for the wire, and read back by somebody who trusts nothing but shape and type."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cic.codec.entropy import Entropy, compress, decompress
+from cic.codec.forms import Form, Raw
+from cic.codec.tensors import Array, array_of
+from cic.errors import CodecError
+
+if TYPE_CHECKING:
+    import torch
+
+Payload = bytes | bytearray | memoryview
+
+_RAW = Raw()
+
+# The first byte of a payload: which of the two ways each stage took. A plain raw payload has no such byte.
+AS_THEY_ARE = 1
+COMPRESSED = 2
+
+
+@dataclass(frozen=True)
+class Codec:
+    """A form of values, then an entropy stage or none.
+
+    Values that the form cannot hold (NaN and infinities on a grid, too large for half precision, a tensor too small to
+    gain) are sent as they are, and said to be so in the first byte: every float tensor survives under every codec.
+
+    name: as in `cic.codec.registry`. form: how values become bytes. entropy: how these are made smaller.
+    """
+
+    name: str
+    form: Form
+    entropy: Entropy | None = None
+
+    @property
+    def lossless(self) -> bool:
+        """Does every tensor come back bit by bit?"""
+        return self.form.lossless
+
+    @property
+    def _bare(self) -> bool:
+        return self.entropy is None and isinstance(self.form, Raw)
+
+    def accepts(self, dtype: str) -> bool:
+        """Can tensors of this type ("float32", "int64", …) be sent under this codec?"""
+        return self.form.accepts(dtype)
+
+    def uncompressed_bytes(self, shape: Sequence[int], dtype: str) -> int:
+        """Size of the payload of finite values when the entropy stage gains nothing; exact for a codec without one."""
+        plain = _RAW.body_bytes(shape, dtype)
+        return min(self.form.body_bytes(shape, dtype), plain) + (not self._bare)
+
+    def largest_bytes(self, shape: Sequence[int], dtype: str) -> int:
+        """No payload of such a tensor is larger, and none that is gets decoded; reached by values sent as they are."""
+        return max(self.form.body_bytes(shape, dtype), _RAW.body_bytes(shape, dtype)) + (not self._bare)
+
+    def encode(self, tensor: torch.Tensor | Array, name: str = "the tensor") -> Payload:
+        """The payload of a tensor of torch or numpy, of any layout; a view of its memory where that is all there is to do.
+
+        Raises CodecError naming the tensor if the codec does not take its type, or zstandard is not installed.
+        """
+        array, dtype = array_of(tensor, name)
+        self._check_type(dtype, name)
+        if self._bare:
+            return _RAW.write(array, dtype).data
+        form: Form = self.form
+        body = None
+        if form.body_bytes(array.shape, dtype) < _RAW.body_bytes(array.shape, dtype) or form.lossless:
+            body = form.write(array, dtype)
+        if body is None:
+            form, body = _RAW, _RAW.write(array, dtype)
+        mark = AS_THEY_ARE if form is _RAW else 0
+        if self.entropy is not None:
+            packed = compress(body, self.entropy, form.width(dtype))
+            if len(packed) < len(body):
+                return bytes((mark | COMPRESSED,)) + packed
+        return b"".join((bytes((mark,)), body.data))
+
+    def decode(self, payload: Payload, shape: Sequence[int], dtype: str, name: str = "the tensor") -> Array:
+        """The tensor of that shape and type as an array that owns its memory; see `cic.codec.tensors.tensor_of` for torch.
+
+        shape, dtype: what this side knows from its own files, never what the peer says. Memory taken is a small multiple
+        of that tensor's size, whatever the payload is.
+        Raises CodecError naming the tensor if the payload is not exactly one that `encode` could have made.
+        """
+        self._check_type(dtype, name)
+        view = memoryview(payload).cast("B")
+        largest = self.largest_bytes(shape, dtype)
+        if len(view) > largest:
+            raise CodecError(f"{name}: the payload has {len(view)} bytes, {self.name} of this tensor has at most {largest}")
+        form: Form = self.form
+        if not self._bare:
+            form, packed, view = self._opened(view, name)
+            if packed:
+                assert self.entropy is not None
+                size = form.body_bytes(shape, dtype)
+                return form.read(decompress(view, self.entropy, size, form.width(dtype), name), shape, dtype, name)
+        size = form.body_bytes(shape, dtype)
+        if len(view) != size:
+            raise CodecError(f"{name}: the payload holds {len(view)} bytes of values, {self.name} of this tensor has {size}")
+        return form.read(np.frombuffer(view, np.uint8), shape, dtype, name)
+
+    def _opened(self, view: memoryview, name: str) -> tuple[Form, bool, memoryview]:
+        """Which form the values are in, whether they are compressed, and the rest of the payload."""
+        known = AS_THEY_ARE | (0 if self.entropy is None else COMPRESSED)
+        if not len(view) or view[0] & ~known:
+            found = f"begins with {view[0]}" if len(view) else "is empty"
+            raise CodecError(f"{name}: the payload {found}, one of {self.name} begins with a number from 0 to {known}")
+        form = _RAW if view[0] & AS_THEY_ARE else self.form
+        return form, bool(view[0] & COMPRESSED), view[1:]
+
+    def _check_type(self, dtype: str, name: str) -> None:
+        if not self.accepts(dtype):
+            raise CodecError(
+                f"{name} has the type {dtype!r}, which {self.name} does not take; send it under 'raw' or 'raw+zstd'"
+            )

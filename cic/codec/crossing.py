@@ -1,0 +1,19 @@
+"""What a tensor is after it crossed under a codec, and how many bytes that took: for calibration, without any wire."""
+
+from __future__ import annotations
+
+import torch
+
+from cic.codec.registry import codec
+from cic.codec.tensors import tensor_of
+
+
+def cross(tensor: torch.Tensor, codec_name: str, name: str = "the tensor") -> tuple[torch.Tensor, int]:
+    """The tensor as the other side decodes it, in memory of its own, and the size of its payload in bytes.
+
+    Raises CodecError naming the tensor if the codec does not take its type.
+    """
+    chosen = codec(codec_name)
+    payload = chosen.encode(tensor, name)
+    dtype = str(tensor.dtype).removeprefix("torch.")
+    return tensor_of(chosen.decode(payload, tuple(tensor.shape), dtype, name), dtype), memoryview(payload).nbytes

@@ -1,0 +1,306 @@
+"""Every tensor comes back within the error its codec promises; nothing else is ever decoded."""
+
+from __future__ import annotations
+
+import math
+import tracemalloc
+import zlib
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from cic.codec.codec import AS_THEY_ARE, COMPRESSED
+from cic.codec.crossing import cross
+from cic.codec.forms import Affine
+from cic.codec.registry import codec, codec_names
+from cic.codec.tensors import array_of, tensor_of
+from cic.errors import CodecError
+from tests.cic.codec.tensors_to_send import (
+    CODECS,
+    ENDINGS,
+    ON_A_GRID,
+    activations,
+    any_floats,
+    finite_floats,
+)
+from tests.cic.codec.tensors_to_send import (
+    codec_names as names,
+)
+
+ALL = [form + ending for form in CODECS for ending in ENDINGS]
+
+
+def crossed(name: str, tensor: np.ndarray) -> np.ndarray:
+    payload = codec(name).encode(tensor)
+    dtype = tensor.dtype.name
+    assert len(payload) <= codec(name).largest_bytes(tensor.shape, dtype)
+    back = codec(name).decode(payload, tensor.shape, dtype)
+    assert back.shape == tensor.shape and back.dtype == tensor.dtype
+    return back
+
+
+def same_bits(one: np.ndarray, other: np.ndarray) -> bool:
+    return one.dtype == other.dtype and one.shape == other.shape and one.tobytes() == other.tobytes()
+
+
+def _uses_the_whole_grid(name: str, tensor: np.ndarray) -> bool:
+    """Do the first and the last symbol of every grid occur, and does every range hold 0?"""
+    plain = codec(name)
+    payload = memoryview(plain.encode(tensor))
+    assert isinstance(plain.form, Affine)
+    if payload[0] & AS_THEY_ARE:
+        return True
+    blocks = tensor.reshape(plain.form._blocks(tensor.shape))
+    least, most = blocks.min(axis=(0, 2)), blocks.max(axis=(0, 2))
+    scale = np.frombuffer(payload[1 : 1 + 4 * len(least)], "<f4")
+    ends = crossed(name, tensor).reshape(blocks.shape)
+    steps = (ends.max(axis=(0, 2)) - ends.min(axis=(0, 2))) / scale
+    return bool(((least <= 0) & (most >= 0) & ((steps == plain.form.levels) | (least == most))).all())
+
+
+def scale_of(name: str, tensor: np.ndarray) -> np.ndarray | None:
+    """The scale for each value as it stands in the payload; None if the values were sent as they are."""
+    plain = codec(name.partition("+")[0])
+    payload = memoryview(plain.encode(tensor))
+    assert isinstance(plain.form, Affine)
+    if payload[0] & AS_THEY_ARE:
+        return None
+    outer, channels, inner = plain.form._blocks(tensor.shape)
+    scale = np.frombuffer(payload[1 : 1 + 4 * channels], "<f4").astype(np.float64)
+    return np.broadcast_to(scale.reshape(1, -1, 1), (outer, channels, inner)).reshape(tensor.shape)
+
+
+@settings(max_examples=300, deadline=None)
+@given(names, any_floats)
+def test_every_float_tensor_survives(name: str, tensor: np.ndarray) -> None:
+    back = crossed(name, tensor)
+    if codec(name).lossless:
+        assert same_bits(back, tensor)
+    assert np.array_equal(np.isnan(back), np.isnan(tensor))
+    assert np.array_equal(np.isinf(back), np.isinf(tensor))
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.sampled_from(ON_A_GRID), st.one_of(activations(), finite_floats))
+def test_the_error_is_at_most_half_a_step(name: str, tensor: np.ndarray) -> None:
+    back, scale = crossed(name, tensor), scale_of(name, tensor)
+    if scale is None:
+        assert same_bits(back, tensor)
+        return
+    error = np.abs(back.astype(np.float64) - tensor)
+    # The computation of a symbol, and the value of one, are off by a rounding of float32 each.
+    assert np.all(error <= scale / 2 + 2.0**-22 * np.abs(tensor.astype(np.float64)))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(ON_A_GRID), activations())
+def test_the_step_is_no_wider_than_the_range_needs(name: str, tensor: np.ndarray) -> None:
+    scale = scale_of(name, tensor)
+    if scale is None or "channel" in name or not tensor.size:
+        return
+    levels = 255 if "int8" in name else 15
+    low, high = float(tensor.min()), float(tensor.max())
+    magnitude = max(abs(low), abs(high))
+    if low == high:
+        assert scale.flat[0] == (magnitude or 1)
+    else:
+        # At most 1/64 of the magnitude, and a power of two there.
+        assert scale.flat[0] <= max((high - low) / levels * (1 + 2**-6), magnitude / 64 / levels * 2)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(ON_A_GRID), activations())
+def test_what_was_decoded_comes_back_as_it_is(name: str, tensor: np.ndarray) -> None:
+    once = crossed(name, tensor)
+    if _uses_the_whole_grid(name, tensor):
+        assert np.array_equal(crossed(name, once), once)
+
+
+def test_nearly_every_tensor_uses_the_whole_grid() -> None:
+    generator = np.random.default_rng(0)
+    for name in ("int8", "int4"):
+        whole = [_uses_the_whole_grid(name, generator.standard_normal(50).astype(np.float32)) for _ in range(1000)]
+        assert sum(whole) >= 990
+
+
+@settings(max_examples=200, deadline=None)
+@given(names, activations())
+def test_zeros_stay_zeros(name: str, tensor: np.ndarray) -> None:
+    back = crossed(name, tensor)
+    if tensor.size and "channel" not in name and tensor.min() <= 0 <= tensor.max():
+        assert not back[tensor == 0].any()
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("constant", [0.0, 1.0, -3.7, 1e-45, -1e-40, 3.4e38, -1e-30, 0.1])
+def test_constants_are_exact(name: str, constant: float) -> None:
+    tensor = np.full((2, 3, 4, 5), constant, np.float32)
+    back = crossed(name, tensor)
+    if "fp16" in name and abs(constant) < 65504:
+        tensor = tensor.astype(np.float16).astype(np.float32)
+    assert np.array_equal(back, tensor)
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16])
+def test_torch_tensors_of_every_float_type_and_layout(name: str, dtype: torch.dtype) -> None:
+    whole = torch.linspace(-3, 5, 4 * 6 * 8 * 10).reshape(4, 6, 8, 10).to(dtype)
+    for tensor in (
+        whole,
+        whole.permute(0, 2, 3, 1),
+        whole[1:3, ::2],
+        whole[0, 0, 0, 0],
+        whole[:, :0],
+        whole.expand(2, 4, 6, 8, 10),
+    ):
+        text = str(dtype).removeprefix("torch.")
+        payload = codec(name).encode(tensor)
+        back = tensor_of(codec(name).decode(payload, tuple(tensor.shape), text), text)
+        assert back.dtype == dtype and back.shape == tensor.shape
+        # Half a step of 8 / 15, a little more where the range is clipped, and a rounding of the type itself.
+        most = 1.7 if "clip" in name else 8 / 30 * 1.01 + 5 * 2.0**-8
+        assert not tensor.numel() or (back.double() - tensor.double()).abs().max() <= most
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("dtype", ["int64", "int32", "int16", "int8", "uint8", "bool", "complex64", "float8_e4m3fn", "uint16"])
+def test_other_types_cross_raw_bit_by_bit(ending: str, dtype: str) -> None:
+    raw = torch.randint(0, 2 if dtype == "bool" else 256, (6 * 8,), dtype=torch.uint8)
+    tensor = raw.view(getattr(torch, dtype)).reshape(2, -1)
+    back = tensor_of(codec("raw" + ending).decode(codec("raw" + ending).encode(tensor), tuple(tensor.shape), dtype), dtype)
+    assert back.dtype == tensor.dtype and torch.equal(back.view(torch.uint8), tensor.view(torch.uint8))
+    for name in CODECS[1:]:
+        assert not codec(name).accepts(dtype)
+        with pytest.raises(CodecError, match=f"ids has the type '{dtype}', which {name} does not take"):
+            codec(name).encode(tensor, "ids")
+        with pytest.raises(CodecError, match="ids has the type"):
+            codec(name).decode(b"", (2, 3), dtype, "ids")
+
+
+def test_a_type_that_nobody_knows_is_refused_by_name() -> None:
+    with pytest.raises(CodecError, match="the type 'float7', which no codec knows"):
+        codec("raw").decode(b"", (1,), "float7", "x")
+    with pytest.raises(CodecError, match="x has the type 'str"):
+        codec("raw").encode(np.array(["text"]), "x")
+
+
+@pytest.mark.parametrize("name", ["fp16", "fp16+zstd"])
+def test_half_precision_never_makes_a_finite_value_infinite(name: str) -> None:
+    for largest in (65504.0, 65519.0, 65520.0, 1e30):
+        tensor = np.array([0.1, largest], np.float32).repeat(8)
+        back = crossed(name, tensor)
+        assert np.isfinite(back).all()
+        assert same_bits(back, tensor if largest >= 65520 else tensor.astype(np.float16).astype(np.float32))
+
+
+def test_four_bits_are_an_eighth_and_a_constant_is_next_to_nothing() -> None:
+    shape = (1, 64, 56, 56)
+    assert codec("int4").uncompressed_bytes(shape, "float32") == 64 * 56 * 56 // 2 + 7
+    assert codec("int8-channel").uncompressed_bytes(shape, "float32") == 64 * 56 * 56 + 64 * 6 + 1
+    for name in codec_names():
+        if "+" in name:
+            assert len(codec(name).encode(np.zeros(shape, np.float32))) < 5000
+
+
+def test_clipping_lowers_the_squared_error_of_long_tails() -> None:
+    tensor = np.random.default_rng(0).laplace(size=50_000).astype(np.float32)
+    errors = {name: np.mean((crossed(name, tensor) - tensor) ** 2) for name in ("int4", "int4-clip")}
+    assert errors["int4-clip"] < 0.6 * errors["int4"]
+
+
+def test_unknown_codecs_are_refused_with_the_list() -> None:
+    for name in ("int5", "", "+zstd", "int8+", "int8+lzma", "int8+zstd+zstd", "INT8"):
+        with pytest.raises(CodecError, match="there are raw, fp16"):
+            codec(name)
+    assert codec("fp32") is not None and codec("fp32").name == "raw"
+    assert {codec(name).name for name in codec_names()} == set(codec_names())
+
+
+SHAPE = (2, 6, 3, 5)
+TENSOR = np.random.default_rng(1).standard_normal(SHAPE).astype(np.float32)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_truncation_and_extension_is_refused(name: str) -> None:
+    payload = bytes(codec(name).encode(np.maximum(TENSOR, 0)))
+    wrong = [payload[:length] for length in range(len(payload))] + [payload + b"\0", payload + bytes(5000), payload * 2]
+    for other in wrong:
+        with pytest.raises(CodecError, match="layer1"):
+            codec(name).decode(other, SHAPE, "float32", "layer1")
+
+
+@settings(max_examples=600, deadline=None)
+@given(names, st.data())
+@example("int4+zstd", None)
+def test_damaged_payloads_are_refused_or_give_a_tensor_of_that_shape(name: str, data: st.DataObject | None) -> None:
+    payload = bytearray(codec(name).encode(np.maximum(TENSOR, 0)))
+    if data is None:
+        payload = bytearray(b"\x02" + bytes(range(100)))
+    else:
+        for _ in range(data.draw(st.integers(1, 5))):
+            payload[data.draw(st.integers(0, len(payload) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    try:
+        back = codec(name).decode(payload, SHAPE, "float32")
+    except CodecError:
+        return
+    assert back.shape == SHAPE and back.dtype == np.float32
+
+
+@settings(max_examples=300, deadline=None)
+@given(names, st.binary(max_size=900))
+def test_random_payloads_do_no_harm(name: str, payload: bytes) -> None:
+    try:
+        back = codec(name).decode(payload, SHAPE, "float32")
+    except CodecError:
+        return
+    assert back.shape == SHAPE
+
+
+def _bombs() -> dict[str, bytes]:
+    zstandard = pytest.importorskip("zstandard")
+    stream = zstandard.ZstdCompressor(level=1, write_content_size=False).compressobj()
+    return {
+        "zstd": zstandard.ZstdCompressor().compress(bytes(1 << 28)),
+        "zstd without a size": stream.compress(bytes(1 << 26)) + stream.flush(),
+        "zlib": zlib.compress(bytes(1 << 26)),
+    }
+
+
+def test_decompression_bombs_take_no_memory() -> None:
+    for kind, packed in _bombs().items():
+        name = "int8+" + kind.partition(" ")[0]
+        payload = bytes((COMPRESSED,)) + packed
+        shape = (1, 3, 256, 256)
+        tracemalloc.start()
+        with pytest.raises(CodecError):
+            codec(name).decode(payload, shape, "float32")
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak < 3 * math.prod(shape) * 4, kind
+
+
+def test_a_scale_that_makes_values_infinite_is_refused() -> None:
+    payload = bytearray(codec("int8").encode(TENSOR))
+    for scale in (math.nan, math.inf, 0.0, -1.0, 3e38):
+        payload[1:5] = np.array([scale], "<f4").tobytes()
+        with pytest.raises(CodecError, match="x: the payload has a scale"):
+            codec("int8").decode(payload, SHAPE, "float32", "x")
+
+
+def test_an_array_is_not_copied_to_be_sent_raw() -> None:
+    array, _ = array_of(torch.from_numpy(TENSOR))
+    assert np.shares_memory(array, TENSOR)
+    assert np.shares_memory(np.frombuffer(codec("raw").encode(TENSOR), np.uint8), TENSOR)
+
+
+def test_crossing_is_encoding_and_decoding() -> None:
+    tensor = torch.from_numpy(TENSOR)
+    for name in ALL:
+        back, size = cross(tensor, name)
+        assert size == memoryview(codec(name).encode(tensor)).nbytes
+        assert torch.equal(back, torch.from_numpy(crossed(name, TENSOR)))
+    with pytest.raises(CodecError, match="ids has the type 'int64'"):
+        cross(tensor.long(), "int8", "ids")
