@@ -71,6 +71,27 @@ def plain_codecs(wire_bytes: IntArray) -> Codecs:
     return Codecs(np.arange(len(wire_bytes) + 1, dtype=np.int64), wire_bytes, nothing, nothing)
 
 
+def without(codecs: Codecs, forbidden: Sequence[tuple[int, int]]) -> Codecs:
+    """The same codecs with some never used.
+
+    A forbidden one is given the costs of its tensor's first codec, and of equally cheap codecs the first is taken.
+
+    Args:
+        forbidden: (tensor, which of its codecs), none of them the first.
+
+    Raises:
+        BadProblemError: a codec does not exist, or is the first of its tensor.
+    """
+    columns = [codecs.wire_bytes.copy(), codecs.device_ns.copy(), codecs.server_ns.copy()]
+    counts = codecs.counts
+    for tensor, codec in forbidden:
+        if not 0 <= tensor < len(counts) or not 0 < codec < counts[tensor]:
+            raise BadProblemError(f"codec {codec} of tensor {tensor} cannot be forbidden: only those after the first can")
+        for column in columns:
+            column[codecs.start[tensor] + codec] = column[codecs.start[tensor]]
+    return Codecs(codecs.start, *columns)
+
+
 def crossing_costs(codecs: Codecs, prices: Sequence[int], limit: int) -> IntArray:
     """What each tensor costs if it crosses: int64[m], the cheapest codec's price, at most `limit`.
 

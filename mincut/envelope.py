@@ -36,6 +36,7 @@ import numpy as np
 
 from mincut.errors import MincutError
 from mincut.network import Network, build
+from mincut.placement import Placement
 from mincut.problem import ON_SERVER, BoolArray, Features, IntArray, Prices, Problem
 from mincut.rays import RayCone, Vector, rank
 from mincut.scaling import fit_prices, fitting_scale, simple_placements
@@ -117,42 +118,56 @@ class Envelope:
 
 
 def envelope(
-    problem: Problem, box: PriceBox, *, most_solves: int = 20_000, progress: Callable[[int, int], None] | None = None
+    problem: Problem,
+    box: PriceBox,
+    *,
+    alternatives: Sequence[Problem] = (),
+    most_solves: int = 20_000,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Envelope:
     """Compute the envelope.
 
     Args:
+        alternatives: problems like this one that forbid some codecs (see `mincut.codecs.without`), if a placement is allowed
+            when one of them allows it. The optimum is then the least of theirs: a minimum of concave functions, so the
+            theorem holds as it stands with the cheapest of their minimum cuts at each ray.
         most_solves: budget of minimum cuts; when it runs out the result says `complete=False`.
         progress: called with (rays checked, rays known).
 
     Raises:
         InfeasibleError: no placement is allowed.
     """
-    network = build(problem)
+    parts = make_parts(problem, alternatives)
     axes = price_axes(problem)
-    known = _first_placements(network)
+    known = _first_placements(parts[0].network)
     cone, box_row_count = envelope_cone(box, axes, [candidate.features for candidate in known])
     checked: dict[Vector, Prices] = {}
-    optima: list[tuple[Prices, int]] = []
-    while len(optima) < most_solves:
+    solves = 0
+    while solves < most_solves:
         ray = next((ray for ray in cone.rays if any(ray[:-1]) and ray[:-1] not in checked), None)
         if ray is None:
             break
-        prices = scaled_prices(network, all_prices(ray[:-1], axes), [candidate.features for candidate in known])
-        known_cost = min(candidate.features.cost(prices) for candidate in known)
-        placement = solve(network, prices, known_cost=known_cost)
-        optima.append((prices, placement.cost))
-        if placement.cost < known_cost:
-            known.append(Candidate(placement.on_device, placement.codec, placement.features))
-            cone.add(_cut_row(placement.features, axes))
+        better = None
+        for part in parts:
+            prices, placement = part.cheapest(all_prices(ray[:-1], axes), known)
+            solves += 1
+            if placement.cost < min(candidate.features.cost(prices) for candidate in known):
+                better = placement
+                break
+        if better is not None:
+            # Under the codecs of `problem` itself, of which an alternative only forbids some.
+            features = problem.features(better.on_device, better.codec)
+            known.append(Candidate(better.on_device, better.codec, features))
+            cone.add(_cut_row(features, axes))
         else:
             checked[ray[:-1]] = prices
         if progress is not None:
             progress(len(checked), len(cone.rays) - 1)
     final = [ray for ray in cone.rays if any(ray[:-1])]
-    features = [candidate.features for candidate in known]
     gaps = [
-        rounding_gap(network, ray[:-1], axes, features) if ray[:-1] in checked else _open_gap(ray[:-1], axes, features, optima)
+        max(part.gap(ray[:-1], axes, known) for part in parts)
+        if ray[:-1] in checked
+        else _open_gap(ray[:-1], axes, [candidate.features for candidate in known], [part.optima for part in parts])
         for ray in final
     ]
     needed = _needed(cone, final, box_row_count, known, problem)
@@ -162,9 +177,45 @@ def envelope(
         tuple(known[index].features for index in needed),
         tuple(checked[ray[:-1]] for ray in final if ray[:-1] in checked),
         max(gaps, default=0.0),
-        len(optima),
+        solves,
         all(ray[:-1] in checked for ray in final),
     )
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """One alternative of a problem, or the problem itself.
+
+    own: what the known placements use under this part's codecs, filled in as they are needed; they are allowed here, while
+        under the codecs of the whole problem a known placement may be cheaper than all that is allowed here.
+    optima: the minimum cuts computed, as (prices, cost).
+    """
+
+    network: Network
+    own: list[Features]
+    optima: list[tuple[Prices, int]]
+
+    def cheapest(self, weights: Vector, known: Sequence[Candidate]) -> tuple[Prices, Placement]:
+        """The cheapest placement of this part, and the prices, as fine as what is known in this part allows."""
+        features = self._features(known)
+        prices = scaled_prices(self.network, weights, features)
+        placement = solve(self.network, prices, known_cost=min(each.cost(prices) for each in features))
+        self.optima.append((prices, placement.cost))
+        return prices, placement
+
+    def gap(self, ray: Vector, axes: tuple[int, ...], known: Sequence[Candidate]) -> float:
+        """See `rounding_gap`."""
+        return rounding_gap(self.network, ray, axes, self._features(known), [candidate.features for candidate in known])
+
+    def _features(self, known: Sequence[Candidate]) -> list[Features]:
+        for candidate in known[len(self.own) :]:
+            self.own.append(self.network.problem.features(candidate.on_device, candidate.codec))
+        return self.own
+
+
+def make_parts(problem: Problem, alternatives: Sequence[Problem]) -> list[Part]:
+    """The alternatives, or the problem itself where there are none."""
+    return [Part(build(part), [], []) for part in (alternatives or [problem])]
 
 
 def downloads_are_constant(problem: Problem) -> bool:
@@ -259,14 +310,18 @@ def _needed(
     return sorted(needed)
 
 
-def rounding_gap(network: Network, ray: Vector, axes: tuple[int, ...], known: Sequence[Features]) -> float:
-    """Bound on what rounding the prices at a ray can hide, relative to the optimum there.
+def rounding_gap(
+    network: Network, ray: Vector, axes: tuple[int, ...], own: Sequence[Features], known: Sequence[Features]
+) -> float:
+    """Bound on what rounding the prices at a ray can hide, relative to the best of the known placements there.
+
+    own: features of placements allowed in this network, which the prices were scaled by. known: of all known ones.
 
     With p = round(s w): for a placement S cheaper than E(w), s T(S, w) >= T(S, p) - sum F_i(S) / 2 >= E(p) - ..., so
     T(S, w) >= E(w) - sum (F_i(S) + F_i(best)) / 2s; and F_i <= min(total_i, E(w) / w_i) for both.
     """
     problem, weights = network.problem, all_prices(ray, axes)
-    prices = scaled_prices(network, weights, known)
+    prices = scaled_prices(network, weights, own)
     best = min(features.cost(weights) for features in known)
     if best == 0:
         return 0.0
@@ -277,7 +332,7 @@ def rounding_gap(network: Network, ray: Vector, axes: tuple[int, ...], known: Se
         int(forms.wire_bytes.sum()),
         int(problem.download_bytes.sum()),
     )
-    scale = fitting_scale(weights, [*simple_placements(problem, network.feasible), *known])
+    scale = fitting_scale(weights, [*simple_placements(problem, network.feasible), *own])
     hidden = Fraction(0)
     for axis in axes:
         most = Fraction(totals[axis])
@@ -287,18 +342,23 @@ def rounding_gap(network: Network, ray: Vector, axes: tuple[int, ...], known: Se
     return float(2 * hidden / best)
 
 
-def _open_gap(ray: Vector, axes: tuple[int, ...], known: Sequence[Features], optima: Sequence[tuple[Prices, int]]) -> float:
+def _open_gap(
+    ray: Vector, axes: tuple[int, ...], known: Sequence[Features], optima: Sequence[Sequence[tuple[Prices, int]]]
+) -> float:
     """What the best known placement may be above the optimum at a ray where no minimum cut was computed, relative.
 
     Costs do not fall when prices rise, and scale with them: from the optimum V(p) at other prices follows
-    V(w) >= V(share p) = share V(p) for the largest share with share p <= w.
+    V(w) >= V(share p) = share V(p) for the largest share with share p <= w. Of several alternatives the least counts.
+
+    optima: for each alternative the minimum cuts computed.
     """
     weights = all_prices(ray, axes)
     best = min(features.cost(weights) for features in known)
-    bound = Fraction(0)
-    for prices, optimum in optima:
-        shares = [Fraction(weights[axis], prices[axis]) for axis in axes if prices[axis]]
-        bound = max(bound, min(shares, default=Fraction(0)) * optimum)
+
+    def share(prices: Prices) -> Fraction:
+        return min((Fraction(weights[axis], prices[axis]) for axis in axes if prices[axis]), default=Fraction(0))
+
+    bound = min(max((share(prices) * optimum for prices, optimum in found), default=Fraction(0)) for found in optima)
     if best == 0:
         return 0.0
     return float(best / bound - 1) if bound else float("inf")

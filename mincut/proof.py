@@ -10,11 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from mincut.certificate import certify
-from mincut.envelope import PriceBox, all_prices, envelope_cone, price_axes, rounding_gap, scaled_prices
+from mincut.envelope import Candidate, PriceBox, all_prices, envelope_cone, make_parts, price_axes
 from mincut.errors import CertificateError
-from mincut.network import build
 from mincut.problem import BoolArray, IntArray, Prices, Problem
-from mincut.solver import solve
 
 
 @dataclass(frozen=True)
@@ -34,6 +32,7 @@ def prove(
     placements: Sequence[BoolArray],
     codecs: Sequence[IntArray | None] | None = None,
     *,
+    alternatives: Sequence[Problem] = (),
     progress: Callable[[int, int], None] | None = None,
 ) -> Proof:
     """Replay the theorem in `mincut.envelope`: one certified minimum cut per ray.
@@ -41,6 +40,7 @@ def prove(
     Args:
         placements: bool[n] each, at least one; "everything on the device" among them where it is allowed.
         codecs: for each placement which codec each tensor crosses under, int64[m]; None: the first.
+        alternatives: as in `mincut.envelope.envelope`; which codecs the placements use is then for the caller to check.
         progress: called with (rays done, rays in all).
 
     Raises:
@@ -50,20 +50,25 @@ def prove(
         violation = problem.violation(placement)
         if violation is not None:
             raise CertificateError(f"placement {index} is not allowed: {violation}")
-    network, axes = build(problem), price_axes(problem)
     codecs = [None] * len(placements) if codecs is None else codecs
-    features = [problem.features(placement, codec) for placement, codec in zip(placements, codecs, strict=True)]
-    cone, _ = envelope_cone(box, axes, features)
+    known = [
+        Candidate(placement, codec, problem.features(placement, codec))
+        for placement, codec in zip(placements, codecs, strict=True)
+    ]
+    parts, axes = make_parts(problem, alternatives), price_axes(problem)
+    cone, _ = envelope_cone(box, axes, [candidate.features for candidate in known])
     rays = [ray[:-1] for ray in cone.rays if any(ray[:-1])]
     checked = []
     for done, ray in enumerate(rays):
-        prices = scaled_prices(network, all_prices(ray, axes), features)
-        known = min(candidate.cost(prices) for candidate in features)
-        cheapest = solve(network, prices, known_cost=known)
-        certify(network, cheapest)
-        if cheapest.cost < known:
-            raise CertificateError(f"at prices {tuple(prices)} a placement costs {cheapest.cost}, the best given one {known}")
+        for part in parts:
+            prices, cheapest = part.cheapest(all_prices(ray, axes), known)
+            certify(part.network, cheapest)
+            best = min(candidate.features.cost(prices) for candidate in known)
+            if cheapest.cost < best:
+                raise CertificateError(
+                    f"at prices {tuple(prices)} a placement costs {cheapest.cost}, the best given one {best}"
+                )
         checked.append(prices)
         if progress is not None:
             progress(done + 1, len(rays))
-    return Proof(tuple(checked), max((rounding_gap(network, ray, axes, features) for ray in rays), default=0.0))
+    return Proof(tuple(checked), max((part.gap(ray, axes, known) for ray in rays for part in parts), default=0.0))

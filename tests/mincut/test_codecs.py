@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mincut.certificate import certify
-from mincut.codecs import make_codecs
+from mincut.codecs import make_codecs, without
 from mincut.envelope import envelope
 from mincut.errors import BadProblemError, CertificateError, InfeasibleError
 from mincut.network import build
@@ -151,3 +151,56 @@ def test_malformed_codecs_are_refused_by_name() -> None:
         make_codecs([[(1, 0, 0)], []])
     with pytest.raises(BadProblemError, match="wire_bytes"):
         prepare(problem).solve(problem.device_ns, problem.server_ns, random_prices(random.Random(1)), problem.wire_bytes)
+
+
+def two_branches(rng: random.Random) -> tuple[PlainProblem, list[list[Codec]], Problem]:
+    """Two ops that the server is slow at feed one that the device is slow at: both their results want to cross, small."""
+    cheap, dear = [rng.randint(1, 20) for _ in range(3)], [rng.randint(100, 10_000) for _ in range(3)]
+    tensors = [(-1, [0, 1], dear[0], True), (0, [2], dear[1], True), (1, [2], dear[2], True)]
+    plain = PlainProblem([cheap[0], cheap[1], dear[2]], [dear[0], dear[1], cheap[2]], [0, 0, 3], [0] * 3, tensors)
+    codecs = [[(size, 0, 0), (size // rng.randint(2, 30), rng.randint(0, 9), rng.randint(0, 9))] for _, _, size, _ in tensors]
+    rows = [(producer, readers, 0) for producer, readers, _, _ in tensors]
+    return plain, codecs, make_problem(plain.device_ns, plain.server_ns, rows, download_bytes=[0, 0, 3], codecs=codecs)
+
+
+def test_alternatives_hold_the_best_of_what_any_of_them_allows() -> None:
+    rng = random.Random(505)
+    bound = 0
+    for _ in range(80):
+        plain, codecs, problem = two_branches(rng)
+        box, forms = price_box(rng), problem.codecs
+        assert forms is not None
+        forbidden = [[(1, 1)], [(2, 1)]]
+        alternatives = [replace(problem, codecs=without(forms, pairs)) for pairs in forbidden]
+        found = envelope(problem, box, alternatives=alternatives)
+        prove(problem, box, found.placements, found.codecs, alternatives=alternatives)
+        for side, codec in zip(found.placements, found.codecs, strict=True):
+            used = {(int(tensor), int(codec[tensor])) for tensor in np.flatnonzero(problem.crossing(side))}
+            assert any(used.isdisjoint(pairs) for pairs in forbidden), (
+                "both forbidden codecs at once is what no alternative allows"
+            )
+        rows = []
+        for pairs in forbidden:
+            left = [
+                [codec for place, codec in enumerate(options) if (tensor, place) not in pairs]
+                for tensor, options in enumerate(codecs)
+            ]
+            rows.extend(closed_sets_with_codecs(plain, left).features.tolist())
+        everything = closed_sets_with_codecs(plain, codecs).features.tolist()
+        for _ in range(10):
+            weights = weights_inside(rng, box)
+
+            def cost(features: tuple[int, ...], weights: tuple[Fraction, ...] = weights) -> Fraction:
+                return sum((amount * weight for amount, weight in zip(features, weights, strict=True)), Fraction(0))
+
+            best, known = min(map(cost, rows)), min(map(cost, found.features))
+            assert best <= known <= best * (1 + Fraction(found.gap) + Fraction(1, 10**12))
+            bound += min(map(cost, everything)) < best
+    assert bound > 5, "sometimes what is forbidden would have been cheaper"
+
+
+def test_only_codecs_after_the_first_can_be_forbidden() -> None:
+    codecs = make_codecs([[(9, 0, 0), (3, 2, 1)], [(4, 0, 0)]])
+    for pair in ((0, 0), (1, 1), (2, 0), (0, -1)):
+        with pytest.raises(BadProblemError, match="cannot be forbidden"):
+            without(codecs, [pair])
