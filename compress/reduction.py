@@ -53,7 +53,7 @@ def contract(problem: Problem, label: IntArray) -> Reduction:
         NotExactError: the groups depend on each other in a circle, or a group is pinned to both sides.
     """
     _, dense = np.unique(label, return_inverse=True)
-    member_of = _topological(problem, dense.astype(np.int64))
+    member_of = _topological(problem, dense.astype(np.int64).reshape(-1))
     groups = int(member_of.max()) + 1 if problem.op_count else 0
     pinned = np.full(groups, FREE, dtype=np.int8)
     for op in np.flatnonzero(problem.pinned != FREE):
@@ -61,18 +61,18 @@ def contract(problem: Problem, label: IntArray) -> Reduction:
         if pinned[group] not in (FREE, problem.pinned[op]):
             raise NotExactError(f"Bug: a group with op {op} is pinned to the device and to the server")
         pinned[group] = problem.pinned[op]
-    producer, readers, wire_bytes, may_cross = _merged_tensors(problem, member_of)
+    producer, consumer_start, consumers, wire_bytes, may_cross = _merged_tensors(problem, member_of)
     return Reduction(
         Problem(
             device_ns=_grouped(problem.device_ns, member_of, groups),
             server_ns=_grouped(problem.server_ns, member_of, groups),
             download_bytes=_grouped(problem.download_bytes, member_of, groups),
             pinned=pinned,
-            producer=np.asarray(producer, dtype=np.int64),
-            consumer_start=np.cumsum([0] + [len(group) for group in readers], dtype=np.int64),
-            consumers=np.asarray([op for group in readers for op in group], dtype=np.int64),
-            wire_bytes=np.asarray(wire_bytes, dtype=np.int64),
-            may_cross=np.asarray(may_cross, dtype=np.bool_),
+            producer=producer,
+            consumer_start=consumer_start,
+            consumers=consumers,
+            wire_bytes=wire_bytes,
+            may_cross=may_cross,
         ),
         member_of,
     )
@@ -84,47 +84,73 @@ def _grouped(amounts: IntArray, member_of: IntArray, groups: int) -> IntArray:
     return total
 
 
-def _merged_tensors(problem: Problem, member_of: IntArray) -> tuple[list[int], list[tuple[int, ...]], list[int], list[bool]]:
-    merged: dict[tuple[int, tuple[int, ...]], tuple[int, bool]] = {}
-    for tensor in range(problem.tensor_count):
-        made_by = int(problem.producer[tensor])
-        producer = MODEL_INPUT if made_by == MODEL_INPUT else int(member_of[made_by])
-        readers = tuple(sorted({int(member_of[op]) for op in problem.readers(tensor)} - {producer}))
-        if readers:
-            total, free = merged.get((producer, readers), (0, True))
-            merged[producer, readers] = (
-                total + int(problem.wire_bytes[tensor]),
-                free and bool(problem.may_cross[tensor]),
-            )
-    return (
-        [producer for producer, _ in merged],
-        [readers for _, readers in merged],
-        [total for total, _ in merged.values()],
-        [free for _, free in merged.values()],
-    )
+def _wires_between(problem: Problem, group_of: IntArray) -> tuple[IntArray, IntArray, IntArray]:
+    """Who reads what between groups: (tensor, producing group or MODEL_INPUT, reading group), sorted, each once."""
+    producer = np.where(problem.producer == MODEL_INPUT, MODEL_INPUT, group_of[problem.producer])
+    tensor = np.repeat(np.arange(problem.tensor_count), np.diff(problem.consumer_start))
+    reader = group_of[problem.consumers]
+    outside = reader != producer[tensor]
+    size = max(problem.op_count, 1)
+    tensor, reader = np.divmod(np.unique(tensor[outside] * size + reader[outside]), size)
+    return tensor, producer[tensor], reader
+
+
+def _merged_tensors(problem: Problem, member_of: IntArray) -> tuple[IntArray, IntArray, IntArray, IntArray, BoolArray]:
+    """Producer, consumer_start, consumers, wire_bytes and may_cross of what is left of the tensors."""
+    tensor, producer_of_wire, reader = _wires_between(problem, member_of)
+    left, first_wire, counts = np.unique(tensor, return_index=True, return_counts=True)
+    producer = producer_of_wire[first_wire]
+    stands_for = _first_alike(producer, np.split(reader, first_wire[1:]))
+    wire_bytes = np.zeros(len(left), dtype=np.int64)
+    np.add.at(wire_bytes, stands_for, problem.wire_bytes[left])
+    may_cross = np.ones(len(left), dtype=np.bool_)
+    may_cross[stands_for[~problem.may_cross[left]]] = False
+    kept = stands_for == np.arange(len(left))
+    consumer_start = np.concatenate((np.zeros(1, dtype=np.int64), np.cumsum(counts[kept])))
+    return producer[kept], consumer_start, reader[np.repeat(kept, counts)], wire_bytes[kept], may_cross[kept]
+
+
+def _first_alike(producer: IntArray, readers: list[IntArray]) -> IntArray:
+    """For each tensor the first one with the same producer and the same readers."""
+    stands_for = np.arange(len(producer))
+    first: dict[tuple[int, ...], int] = {}
+    # Only producers of several tensors need a look at the readers: few, in a network.
+    for tensor in np.flatnonzero(np.bincount(producer + 1)[producer + 1] > 1).tolist():
+        stands_for[tensor] = first.setdefault((int(producer[tensor]), *readers[tensor].tolist()), tensor)
+    return stands_for
 
 
 def _topological(problem: Problem, group_of: IntArray) -> IntArray:
-    """Renumber groups so that every group follows the groups it reads from (Kahn 1962, lowest first member first)."""
+    """Renumber groups so that every group follows the groups it reads from.
+
+    In the order of their first members, or of their last ones, if that will do, as it mostly does; else by Kahn 1962.
+    """
     groups = int(group_of.max()) + 1 if len(group_of) else 0
+    _, producer, reader = _wires_between(problem, group_of)
+    from_op = producer != MODEL_INPUT
+    producer, reader = producer[from_op], reader[from_op]
+    ops = np.arange(len(group_of))
     first_member = np.full(groups, len(group_of), dtype=np.int64)
-    np.minimum.at(first_member, group_of, np.arange(len(group_of)))
-    followers: list[set[int]] = [set() for _ in range(groups)]
-    for tensor in range(problem.tensor_count):
-        if problem.producer[tensor] != MODEL_INPUT:
-            producer = int(group_of[problem.producer[tensor]])
-            followers[producer].update(int(group_of[op]) for op in problem.readers(tensor) if group_of[op] != producer)
-    waiting = np.zeros(groups, dtype=np.int64)
-    for following in followers:
-        for group in following:
-            waiting[group] += 1
-    return _kahn(followers, waiting, first_member)[group_of]
+    np.minimum.at(first_member, group_of, ops)
+    last_member = np.full(groups, -1, dtype=np.int64)
+    np.maximum.at(last_member, group_of, ops)
+    for member in (first_member, last_member):
+        if (member[producer] < member[reader]).all():
+            number = np.empty(groups, dtype=np.int64)
+            number[np.argsort(member)] = np.arange(groups)
+            return number[group_of]
+    return _kahn(producer, reader, first_member)[group_of]
 
 
-def _kahn(followers: list[set[int]], waiting: IntArray, first_member: IntArray) -> IntArray:
+def _kahn(producer: IntArray, reader: IntArray, first_member: IntArray) -> IntArray:
+    """Kahn's order of groups wired from producer[i] to reader[i]; of those that may come next, the lowest first member."""
     from heapq import heapify, heappop, heappush
 
-    ready = [(int(first_member[group]), group) for group in np.flatnonzero(waiting == 0).tolist()]
+    followers: list[list[int]] = [[] for _ in first_member]
+    for one, other in zip(producer.tolist(), reader.tolist(), strict=True):
+        followers[one].append(other)
+    waiting, first = np.bincount(reader, minlength=len(followers)).tolist(), first_member.tolist()
+    ready = [(first[group], group) for group, count in enumerate(waiting) if count == 0]
     heapify(ready)
     number = np.full(len(followers), -1, dtype=np.int64)
     done = 0
@@ -135,7 +161,7 @@ def _kahn(followers: list[set[int]], waiting: IntArray, first_member: IntArray) 
         for following in followers[group]:
             waiting[following] -= 1
             if waiting[following] == 0:
-                heappush(ready, (int(first_member[following]), following))
+                heappush(ready, (first[following], following))
     if done < len(followers):
         raise NotExactError(f"Bug: {len(followers) - done} merged groups depend on each other in a circle")
     return number

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+import numpy as np
+
 from compress.bounds import Bounds
 from compress.reduction import Reduction, contract, identity
 from compress.rules import block, expand, heavy, shrink
@@ -33,16 +35,18 @@ def compress(problem: Problem, bounds: Bounds, *, rules: Mapping[str, Rule] = RU
     Exact: each rule keeps an optimal placement for every price in the bounds, so their composition does. The rules compare
     bytes, which says nothing yet about tensors that may cross under several codecs: such a problem stays as it is.
     """
-    reduction = identity(problem)
     merged = dict.fromkeys(rules, 0)
-    changed = problem.codecs is None
+    if problem.codecs is not None:
+        return Compression(identity(problem), MappingProxyType(merged))
+    reduction = contract(problem, np.arange(problem.op_count))  # tensors that always cross together become one
+    changed = True
     while changed:
         changed = False
         for name, rule in rules.items():
-            step = contract(reduction.problem, rule(reduction.problem, bounds))
-            fewer = reduction.problem.op_count - step.problem.op_count
+            label = rule(reduction.problem, bounds)
+            fewer = len(label) - len(np.unique(label))
             if fewer:
-                reduction = reduction.then(step)
+                reduction = reduction.then(contract(reduction.problem, label))
                 merged[name] += fewer
                 changed = True
     return Compression(reduction, MappingProxyType(merged))

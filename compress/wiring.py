@@ -1,4 +1,4 @@
-"""Who reads what: the view of a `Problem` that local rules need."""
+"""Who reads what: the view of a `Problem` that local rules need, in arrays, so that a rule weighs all ops at once."""
 
 from __future__ import annotations
 
@@ -6,35 +6,73 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mincut.problem import MODEL_INPUT, Problem
+from mincut.problem import MODEL_INPUT, BoolArray, IntArray, Problem
+
+NOBODY = -1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Wiring:
-    """Tensors into and out of each op, and the ops on the other side.
+    """For each op v, the op at the other end of its tensors where there is one alone, and what its tensors weigh.
 
-    reads[v], makes[v]: tensor ids. readers_of[v]: ops that read anything v makes. read_from[v]: ops (or MODEL_INPUT)
-    that make anything v reads.
+    only_reader: int64[n]; the op that alone reads anything v makes, or NOBODY.
+    only_producer: int64[n]; the op that makes all that v reads, or NOBODY (so for a model input).
+    made_bytes, made_may_cross: int64[n], bool[n]; of all tensors v makes for others, together.
+    own_bytes, own_may_cross: int64[n], bool[n]; of the tensors v reads and its only reader does not: they would start to
+        cross if v moved to where its reader is.
     """
 
-    reads: list[list[int]]
-    makes: list[list[int]]
-    readers_of: list[set[int]]
-    read_from: list[set[int]]
+    only_reader: IntArray
+    only_producer: IntArray
+    made_bytes: IntArray
+    made_may_cross: BoolArray
+    own_bytes: IntArray
+    own_may_cross: BoolArray
 
 
 def wiring(problem: Problem) -> Wiring:
-    """Build the view in one pass."""
-    reads: list[list[int]] = [[] for _ in range(problem.op_count)]
-    makes: list[list[int]] = [[] for _ in range(problem.op_count)]
-    readers_of: list[set[int]] = [set() for _ in range(problem.op_count)]
-    read_from: list[set[int]] = [set() for _ in range(problem.op_count)]
-    readers = np.split(problem.consumers, problem.consumer_start[1:-1])
-    for tensor, producer in enumerate(problem.producer.tolist()):
-        if producer != MODEL_INPUT:
-            makes[producer].append(tensor)
-            readers_of[producer].update(readers[tensor].tolist())
-        for op in readers[tensor].tolist():
-            reads[op].append(tensor)
-            read_from[op].add(producer)
-    return Wiring(reads, makes, readers_of, read_from)
+    """Build the view in a few passes over the readers."""
+    ops = problem.op_count
+    tensor = np.repeat(np.arange(problem.tensor_count), np.diff(problem.consumer_start))
+    reader, producer = problem.consumers, problem.producer[tensor]
+    from_op = producer != MODEL_INPUT
+    only_reader = _only(ops, producer[from_op], reader[from_op])
+    only_producer = _only(ops, reader, producer)
+
+    made = problem.producer != MODEL_INPUT
+    made_bytes = np.zeros(ops, dtype=np.int64)
+    np.add.at(made_bytes, problem.producer[made], problem.wire_bytes[made])
+    made_may_cross = np.ones(ops, dtype=np.bool_)
+    made_may_cross[problem.producer[made & ~problem.may_cross]] = False
+
+    beyond = only_reader[reader]
+    # Pairs of a tensor and a reader ascend, so that one that might exist can be looked up.
+    pairs, asked = tensor * np.int64(ops) + reader, tensor * np.int64(ops) + beyond
+    place = np.minimum(np.searchsorted(pairs, asked), max(len(pairs) - 1, 0))
+    own = (beyond != NOBODY) & (pairs[place] != asked)
+    own_bytes = np.zeros(ops, dtype=np.int64)
+    np.add.at(own_bytes, reader[own], problem.wire_bytes[tensor[own]])
+    own_may_cross = np.ones(ops, dtype=np.bool_)
+    own_may_cross[reader[own & ~problem.may_cross[tensor]]] = False
+    return Wiring(only_reader, only_producer, made_bytes, made_may_cross, own_bytes, own_may_cross)
+
+
+def follow(towards: IntArray) -> IntArray:
+    """Where each op ends up that follows `towards` until it meets one that stays (towards[v] == v); int64[n].
+
+    Every step doubles the distance covered, so that a chain of n links takes log n steps.
+    """
+    while True:
+        further = towards[towards]
+        if (further == towards).all():
+            return further
+        towards = further
+
+
+def _only(ops: int, one: IntArray, other: IntArray) -> IntArray:
+    """For each op in `one`, what `other` says wherever the op stands, if that is always the same; else NOBODY."""
+    lowest = np.full(ops, np.iinfo(np.int64).max, dtype=np.int64)
+    highest = np.full(ops, NOBODY, dtype=np.int64)
+    np.minimum.at(lowest, one, other)
+    np.maximum.at(highest, one, other)
+    return np.where(lowest == highest, highest, NOBODY)

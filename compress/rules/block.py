@@ -19,8 +19,7 @@ from __future__ import annotations
 import numpy as np
 
 from compress.bounds import Bounds
-from compress.wiring import Wiring, wiring
-from mincut.problem import MODEL_INPUT, ON_DEVICE, ON_SERVER, IntArray, Prices, Problem, make_problem
+from mincut.problem import MODEL_INPUT, ON_DEVICE, ON_SERVER, BoolArray, IntArray, Prices, Problem, make_problem
 from mincut.solver import solve
 
 BYTES_ALONE = Prices(device=0, server=0, upload=1, download=0, offload=0)
@@ -28,45 +27,55 @@ BYTES_ALONE = Prices(device=0, server=0, upload=1, download=0, offload=0)
 
 def label(problem: Problem, bounds: Bounds) -> IntArray:
     """Groups of one round; int64[n]."""
-    wires = wiring(problem)
     group = np.arange(problem.op_count, dtype=np.int64)
-    before = MODEL_INPUT
-    for gate in _gates(problem):
-        if gate - before > 1 and _is_one(problem, wires, bounds, before, gate):
-            group[before + 1 : gate + 1] = gate
-        before = gate
+    gates = _gates(problem)
+    before = np.concatenate(([MODEL_INPUT], gates[:-1]))
+    # What is asked of every inner op, for all ops at once; then only regions where the answer is yes are looked into.
+    hindered = np.concatenate(([0], np.cumsum(~_may_leave(problem, bounds))))
+    promising = (gates - before > 1) & (hindered[gates] == hindered[before + 1])
+    reads = _tensors_by_reader(problem)
+    for first, last in zip(before[promising].tolist(), gates[promising].tolist(), strict=True):
+        if _is_one(problem, reads, first, last):
+            group[first + 1 : last + 1] = last
     return group
 
 
-def _gates(problem: Problem) -> list[int]:
+def _gates(problem: Problem) -> IntArray:
     """Ops after which only their own tensors are still needed, in order."""
     last_reader = np.full(problem.op_count + 1, -1, dtype=np.int64)
     # Entry v + 1 belongs to producer v, so entry 0 to the model inputs.
     np.maximum.at(last_reader, problem.producer + 1, problem.consumers[problem.consumer_start[1:] - 1])
     needed_until = np.maximum.accumulate(last_reader)
-    return [op for op in range(problem.op_count) if needed_until[op] <= op]
+    return np.flatnonzero(needed_until[:-1] <= np.arange(problem.op_count))
 
 
-def _is_one(problem: Problem, wires: Wiring, bounds: Bounds, before: int, gate: int) -> bool:
-    region = range(before + 1, gate + 1)
-    inner = region[:-1]
-    if problem.download_bytes[inner].any() or (problem.pinned[inner] == ON_DEVICE).any():
-        return False
-    if not all(
-        bounds.device_is_never_faster(device, server)
-        for device, server in zip(problem.device_ns[inner].tolist(), problem.server_ns[inner].tolist(), strict=True)
-    ):
-        return False
-    if any(not wires.readers_of[op] for op in inner):
-        return False  # a dead end does not reach the gate; with readers inside the region, every op does
-    inside = sorted({tensor for op in region for tensor in wires.reads[op]})
-    entering = [tensor for tensor in inside if problem.producer[tensor] <= before]
+def _may_leave(problem: Problem, bounds: Bounds) -> BoolArray:
+    """May each op go to the server when all its readers are there, as far as it alone is concerned? bool[n]."""
+    read = np.zeros(problem.op_count, dtype=np.bool_)
+    read[problem.producer[problem.producer != MODEL_INPUT]] = True
+    # A dead end does not reach the gate; with readers inside the region, every op does.
+    may: BoolArray = read & (problem.download_bytes == 0) & (problem.pinned != ON_DEVICE)
+    may[may] = bounds.device_is_never_faster(problem.device_ns[may], problem.server_ns[may])
+    return may
+
+
+def _tensors_by_reader(problem: Problem) -> tuple[IntArray, IntArray]:
+    """What each op reads: op v the tensors listed[start[v]:start[v + 1]]."""
+    tensor = np.repeat(np.arange(problem.tensor_count), np.diff(problem.consumer_start))
+    start = np.concatenate(([0], np.cumsum(np.bincount(problem.consumers, minlength=problem.op_count))))
+    return start, tensor[np.argsort(problem.consumers, kind="stable")]
+
+
+def _is_one(problem: Problem, reads: tuple[IntArray, IntArray], before: int, gate: int) -> bool:
+    start, listed = reads
+    inside = np.unique(listed[start[before + 1] : start[gate + 1]])
+    entering = inside[problem.producer[inside] <= before]
     if not problem.may_cross[entering].all():
         return False
     return _fewest_bytes(problem, inside, before, gate) == int(problem.wire_bytes[entering].sum())
 
 
-def _fewest_bytes(problem: Problem, tensors: list[int], before: int, gate: int) -> int:
+def _fewest_bytes(problem: Problem, tensors: IntArray, before: int, gate: int) -> int:
     """Bytes sent by the smallest cut of the region that leaves the gate op on the server."""
     first, size = before + 1, gate - before
     inner = make_problem(

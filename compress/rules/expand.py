@@ -16,28 +16,14 @@ from __future__ import annotations
 import numpy as np
 
 from compress.bounds import Bounds
-from compress.wiring import Wiring, wiring
+from compress.wiring import NOBODY, follow, wiring
 from mincut.problem import ON_DEVICE, IntArray, Problem
 
 
 def label(problem: Problem, bounds: Bounds) -> IntArray:
     """Groups of one round; int64[n]. Chains merge in one round: the proof holds link by link from the last one back."""
     wires = wiring(problem)
-    group = np.arange(problem.op_count, dtype=np.int64)
-    for op in range(problem.op_count - 1, -1, -1):
-        if _joins_its_reader(problem, wires, bounds, op):
-            (reader,) = wires.readers_of[op]
-            group[op] = group[reader]
-    return group
-
-
-def _joins_its_reader(problem: Problem, wires: Wiring, bounds: Bounds, op: int) -> bool:
-    if len(wires.readers_of[op]) != 1 or problem.download_bytes[op] or problem.pinned[op] == ON_DEVICE:
-        return False
-    if not bounds.device_is_never_faster(int(problem.device_ns[op]), int(problem.server_ns[op])):
-        return False
-    (reader,) = wires.readers_of[op]
-    newly_crossing = [tensor for tensor in wires.reads[op] if tensor not in wires.reads[reader]]
-    if not problem.may_cross[newly_crossing].all():
-        return False
-    return bool(problem.wire_bytes[newly_crossing].sum() <= problem.wire_bytes[wires.makes[op]].sum())
+    joins = (wires.only_reader != NOBODY) & (problem.download_bytes == 0) & (problem.pinned != ON_DEVICE)
+    joins &= wires.own_may_cross & (wires.own_bytes <= wires.made_bytes)
+    joins[joins] = bounds.device_is_never_faster(problem.device_ns[joins], problem.server_ns[joins])
+    return follow(np.where(joins, wires.only_reader, np.arange(problem.op_count)))

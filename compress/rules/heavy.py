@@ -20,13 +20,11 @@ and the inequality says that the cost does not grow; the offload term does not e
 
 from __future__ import annotations
 
-from fractions import Fraction
-
 import numpy as np
 
 from compress.bounds import Bounds
-from compress.wiring import Wiring, wiring
-from mincut.problem import MODEL_INPUT, ON_DEVICE, ON_SERVER, IntArray, Problem
+from compress.wiring import NOBODY, Wiring, follow, wiring
+from mincut.problem import ON_DEVICE, ON_SERVER, IntArray, Problem
 
 
 def label(problem: Problem, bounds: Bounds) -> IntArray:
@@ -34,52 +32,29 @@ def label(problem: Problem, bounds: Bounds) -> IntArray:
 
     Not both at once: a move to the server and a move to the device could undo each other.
     """
-    wires = wiring(problem)
-    group = np.arange(problem.op_count, dtype=np.int64)
-    for op in range(problem.op_count - 1, -1, -1):
-        if _tail_is_heavy(problem, wires, bounds, op):
-            (reader,) = wires.readers_of[op]
-            group[op] = group[reader]
-    if (group != np.arange(problem.op_count)).any():
-        return group
-    for op in range(problem.op_count):
-        if _head_is_heavy(problem, wires, bounds, op):
-            (producer,) = wires.read_from[op]
-            group[op] = group[producer]
-    return group
+    wires, ops = wiring(problem), np.arange(problem.op_count)
+    towards = _along_heavy_tails(problem, wires, bounds)
+    if (towards == ops).all():
+        towards = _along_heavy_heads(problem, wires, bounds)
+    return follow(towards)
 
 
-def _tail_is_heavy(problem: Problem, wires: Wiring, bounds: Bounds, op: int) -> bool:
-    if len(wires.readers_of[op]) != 1 or problem.pinned[op] == ON_DEVICE:
-        return False
-    (reader,) = wires.readers_of[op]
-    newly_crossing = [tensor for tensor in wires.reads[op] if tensor not in wires.reads[reader]]
-    if not problem.may_cross[newly_crossing].all():
-        return False
-    fewer_bytes = int(problem.wire_bytes[wires.makes[op]].sum()) - int(problem.wire_bytes[newly_crossing].sum())
-    server_ns = int(problem.server_ns[op]) * (1 + bounds.uncertainty)
-    device_ns = int(problem.device_ns[op]) * (1 - bounds.uncertainty)
-    return _never_positive(bounds, -device_ns, server_ns, -fewer_bytes, int(problem.download_bytes[op]))
-
-
-def _head_is_heavy(problem: Problem, wires: Wiring, bounds: Bounds, op: int) -> bool:
-    if len(wires.read_from[op]) != 1 or problem.pinned[op] == ON_SERVER:
-        return False
-    (producer,) = wires.read_from[op]
-    if producer == MODEL_INPUT or wires.readers_of[producer] != {op}:
-        return False
-    if not problem.may_cross[wires.makes[op]].all():
-        return False
-    more_bytes = int(problem.wire_bytes[wires.makes[op]].sum()) - int(problem.wire_bytes[wires.makes[producer]].sum())
-    device_ns = int(problem.device_ns[op]) * (1 + bounds.uncertainty)
-    server_ns = int(problem.server_ns[op]) * (1 - bounds.uncertainty)
-    return _never_positive(bounds, device_ns, -server_ns, more_bytes, -int(problem.download_bytes[op]))
-
-
-def _never_positive(
-    bounds: Bounds, device_ns: Fraction | int, server_ns: Fraction | int, upload_bytes: int, download_bytes: int
-) -> bool:
-    return all(
-        device * device_ns + server * server_ns + upload * upload_bytes + download * download_bytes <= 0
-        for device, server, upload, download in bounds.corners()
+def _along_heavy_tails(problem: Problem, wires: Wiring, bounds: Bounds) -> IntArray:
+    joins = (wires.only_reader != NOBODY) & (problem.pinned != ON_DEVICE) & wires.own_may_cross
+    device_ns, server_ns, download_bytes = (
+        each[joins] for each in (problem.device_ns, problem.server_ns, problem.download_bytes)
     )
+    more_bytes = (wires.own_bytes - wires.made_bytes)[joins]
+    joins[joins] = bounds.moving_to_server_is_free(device_ns, server_ns, more_bytes, download_bytes)
+    return np.where(joins, wires.only_reader, np.arange(problem.op_count))
+
+
+def _along_heavy_heads(problem: Problem, wires: Wiring, bounds: Bounds) -> IntArray:
+    ops, producer = np.arange(problem.op_count), wires.only_producer
+    joins = (producer >= 0) & (wires.only_reader[producer] == ops) & (problem.pinned != ON_SERVER) & wires.made_may_cross
+    device_ns, server_ns, download_bytes = (
+        each[joins] for each in (problem.device_ns, problem.server_ns, problem.download_bytes)
+    )
+    more_bytes = (wires.made_bytes - wires.made_bytes[producer])[joins]
+    joins[joins] = bounds.moving_to_device_is_free(device_ns, server_ns, more_bytes, download_bytes)
+    return np.where(joins, producer, ops)

@@ -15,29 +15,15 @@ from __future__ import annotations
 import numpy as np
 
 from compress.bounds import Bounds
-from compress.wiring import Wiring, wiring
-from mincut.problem import MODEL_INPUT, ON_SERVER, IntArray, Problem
+from compress.wiring import follow, wiring
+from mincut.problem import ON_SERVER, IntArray, Problem
 
 
 def label(problem: Problem, bounds: Bounds) -> IntArray:
     """Groups of one round; int64[n]."""
-    wires = wiring(problem)
-    group = np.arange(problem.op_count, dtype=np.int64)
-    for op in range(problem.op_count):
-        if _joins_its_producer(problem, wires, bounds, op):
-            (producer,) = wires.read_from[op]
-            group[op] = group[producer]
-    return group
-
-
-def _joins_its_producer(problem: Problem, wires: Wiring, bounds: Bounds, op: int) -> bool:
-    if len(wires.read_from[op]) != 1 or problem.pinned[op] == ON_SERVER:
-        return False
-    (producer,) = wires.read_from[op]
-    if producer == MODEL_INPUT or wires.readers_of[producer] != {op}:
-        return False
-    if not bounds.server_is_never_faster(int(problem.device_ns[op]), int(problem.server_ns[op])):
-        return False
-    if not problem.may_cross[wires.makes[op]].all():
-        return False
-    return bool(problem.wire_bytes[wires.makes[op]].sum() <= problem.wire_bytes[wires.makes[producer]].sum())
+    wires, ops = wiring(problem), np.arange(problem.op_count)
+    producer = wires.only_producer
+    joins = (producer >= 0) & (wires.only_reader[producer] == ops) & (problem.pinned != ON_SERVER)
+    joins &= wires.made_may_cross & (wires.made_bytes <= wires.made_bytes[producer])
+    joins[joins] = bounds.server_is_never_faster(problem.device_ns[joins], problem.server_ns[joins])
+    return follow(np.where(joins, producer, ops))
