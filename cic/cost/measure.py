@@ -33,6 +33,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from cic.cost.attribution import Half, attribute, halves_error
+from cic.cost.codec_measure import codecs_here
+from cic.cost.codec_time import CodecTime
 from cic.cost.host import describe_host
 from cic.cost.op_module import capture, extract, tensors_in
 from cic.cost.profile import OpTime, Profile
@@ -54,7 +56,7 @@ def measure(
     cuts: int = 12,
     progress: bool = True,
 ) -> Profile:
-    """Measure every distinct op of a traced model, real halves at some cuts, and the whole, as emitted halves run.
+    """Measure every distinct op of a traced model, real halves at some cuts, the whole, as emitted halves run, and the codecs.
 
     threads: torch's intra-op threads while measuring; restored afterwards.
     seconds_per_op: time budget of one distinct op; the whole model and each cut get ten times as much.
@@ -65,7 +67,7 @@ def measure(
     _check_arguments(threads, seconds_per_op, cuts)
     ops = traced.graph.ops
     first_of = _distinct(ops)
-    steps = len(first_of) + 1 + min(cuts, len(ops) - 1)
+    steps = len(first_of) + 2 + min(cuts, len(ops) - 1)
     with torch_threads(threads), _progress_bar(steps, enabled=progress) as advance:
         alone = _measure_alone(traced, first_of, seconds_per_op, advance)
         whole_run = optimise(traced.module, tensors_in(traced))
@@ -75,8 +77,10 @@ def measure(
         for position in _positions([alone[op.signature][0] for op in ops], cuts):
             halves += _measure_halves(traced, position, first_of, whole_run, whole.seconds, 10 * seconds_per_op)
             advance()
+        codecs = codecs_here()
+        advance()
     seconds = attribute(halves, [alone[signature][0] for signature in first_of], whole)
-    return _profile(traced, threads, whole, halves, dict(zip(first_of, seconds, strict=True)), alone)
+    return _profile(traced, threads, whole, halves, dict(zip(first_of, seconds, strict=True)), alone, codecs)
 
 
 def _measure_alone(
@@ -133,6 +137,7 @@ def _profile(
     halves: Sequence[Half],
     seconds: dict[str, float],
     alone: dict[str, tuple[float, float]],
+    codecs: tuple[CodecTime, ...],
 ) -> Profile:
     names: dict[str, list[str]] = {}
     for op in traced.graph.ops:
@@ -151,6 +156,7 @@ def _profile(
             OpTime(signature, tuple(names[signature]), seconds[signature], alone[signature][0], alone[signature][1])
             for signature in seconds
         ),
+        codecs=codecs,
     )
 
 

@@ -18,12 +18,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from cic.cost.codec_time import CodecTime, codec_times_from_json
 from cic.cost.host import Host
 from cic.errors import CostError
 from cic.graph import Op
 
 FORMAT = "cic-profile"
-VERSION = 1
+# Version 2 has the times of codecs; a profile without them is written as version 1.
+VERSION = 2
 # A profile of a model with 10,000 distinct ops is about 2 MB; a larger file is something else.
 LARGEST_FILE_BYTES = 64 * 2**20
 # No single op of a network that one would split runs for a day.
@@ -55,6 +57,7 @@ class Profile:
     model: name of the traced graph, graph_digest: its digest. host: the machine. torch_version, threads, date (ISO).
     whole_s: measured time of the whole optimised model. sum_s: sum over the graph's ops of the times priced here.
     halves_error: median relative error of sums of op times against heads and tails that were measured; 0 if none were.
+    codecs: what the codecs take there; none in profiles of earlier versions.
     """
 
     model: str
@@ -67,6 +70,7 @@ class Profile:
     sum_s: float
     halves_error: float
     ops: tuple[OpTime, ...]
+    codecs: tuple[CodecTime, ...] = ()
 
     def __post_init__(self) -> None:
         _check_profile(self)
@@ -84,7 +88,14 @@ class Profile:
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the canonical JSON: equal digests, equal profiles."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(self._content(), sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+    def _content(self) -> dict[str, Any]:
+        content = asdict(self)
+        if not self.codecs:
+            # As version 1 wrote it, so that digests of its files stay right.
+            del content["codecs"]
+        return content
 
     def seconds_for(self, op: Op) -> float:
         """The measured seconds of `op`. Raises CostError when no op of its signature was measured."""
@@ -100,7 +111,8 @@ class Profile:
     def save(self, path: str | Path) -> None:
         """Write the JSON file, under a temporary name first so that a reader never sees half of it."""
         path = Path(path)
-        body = {"format": FORMAT, "version": VERSION, "digest": self.digest, **asdict(self)}
+        version = VERSION if self.codecs else 1
+        body = {"format": FORMAT, "version": version, "digest": self.digest, **self._content()}
         text = json.dumps(body, indent=1)
         try:
             handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -144,6 +156,7 @@ def _from_json(body: Any) -> Profile:
     if version > VERSION:
         raise CostError(f"version is {version}, this CIC reads up to {VERSION}: upgrade CIC or profile again")
     content = {key: value for key, value in body.items() if key not in ("format", "version", "digest")}
+    content.setdefault("codecs", [])
     _check_keys("the file", content, Profile)
     host = _check_keys("host", content["host"], Host)
     if not isinstance(content["ops"], list):
@@ -154,7 +167,8 @@ def _from_json(body: Any) -> Profile:
         if not isinstance(entry["names"], list):
             raise CostError(f"ops[{index}].names is {entry['names']!r}, not a list")
         ops.append(OpTime(**{**entry, "names": tuple(entry["names"])}))
-    profile = Profile(**{**content, "host": Host(**host), "ops": tuple(ops)})
+    codecs = codec_times_from_json("codecs", content["codecs"])
+    profile = Profile(**{**content, "host": Host(**host), "ops": tuple(ops), "codecs": codecs})
     # A profile written by hand needs no digest; one that carries a digest must agree with it.
     if body.get("digest", profile.digest) != profile.digest:
         raise CostError(

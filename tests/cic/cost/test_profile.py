@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cic.cost.codec_time import CodecTime, Rate
 from cic.cost.host import Host, describe_host
 from cic.cost.profile import LARGEST_FILE_BYTES, OpTime, Profile, load_profile
 from cic.errors import CostError
@@ -26,6 +27,7 @@ def make_profile(**changes):
         "whole_s": 0.25,
         "sum_s": 0.26,
         "halves_error": 0.02,
+        "codecs": (CodecTime("int8+zstd", Rate(1e-4, 2e-9, 0.0), Rate(4e-5, 1e-9, 3e-9)),),
         "ops": (OpTime("sig-a", ("conv1", "conv2"), 0.1, 0.2, 0.02), OpTime("sig-b", ("fc",), 0.06, 0.07, 0.3)),
     }
     return Profile(**{**fields, **changes})
@@ -44,6 +46,18 @@ def test_a_saved_profile_comes_back_equal(tmp_path_factory, seconds, threads, na
     profile.save(path)
     assert load_profile(path) == profile
     assert load_profile(path).digest == profile.digest
+
+
+def test_a_profile_without_codecs_is_one_of_version_1(tmp_path):
+    """Files of earlier versions stay readable, and their digests right."""
+    path = tmp_path / "p.json"
+    old = make_profile(codecs=())
+    old.save(path)
+    body = json.loads(path.read_text())
+    assert body["version"] == 1 and "codecs" not in body
+    assert load_profile(path) == old
+    make_profile().save(path)
+    assert json.loads(path.read_text())["version"] == 2
 
 
 def test_the_digest_follows_the_content():
@@ -131,6 +145,18 @@ BROKEN = [
     (put("ops", 0, "signature", ""), r"ops\[0\].signature"),
     (drop("ops", 0, "signature"), "signature"),
     (put("surprise", 1), "surprise"),
+    (put("codecs", {}), "codecs"),
+    (put("codecs", 0, None), r"codecs\[0\]"),
+    (put("codecs", 0, "codec", ""), r"codecs\[0\]"),
+    (put("codecs", 0, "codec", ["raw"]), r"codecs\[0\]"),
+    (drop("codecs", 0, "decode"), r"codecs\[0\]"),
+    (put("codecs", 0, "encode", "per_byte_s", -1e-9), r"codecs\[0\].*per_byte_s"),
+    (put("codecs", 0, "encode", "per_byte_s", math.nan), r"codecs\[0\].*per_byte_s"),
+    (put("codecs", 0, "encode", "fixed_s", True), r"codecs\[0\].*fixed_s"),
+    (put("codecs", 0, "encode", "fixed_s", 10**400), r"codecs\[0\].*fixed_s"),
+    (put("codecs", 0, "decode", "surprise", 1.0), r"codecs\[0\].decode"),
+    (lambda body: body["codecs"].append(body["codecs"][0]), "twice"),
+    (put("codecs", []), "digest"),
     (put("threads", 3), "digest"),
     (put("ops", 0, "seconds", 0.2), "digest"),
 ]
