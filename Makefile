@@ -13,11 +13,11 @@ export OMP_NUM_THREADS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint pytest bench map clean
+.PHONY: help demo test lint pytest bench bench-wire map clean
 
 help:  ## list the targets
-	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r name what; do \
-		printf '  make %-7s %s\n' "$$name" "$$what"; done
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r name what; do \
+		printf '  make %-10s %s\n' "$$name" "$$what"; done
 
 demo: $(STAMP)  ## ResNet-50 between this machine and a Raspberry Pi 4: decide, emit, classify a photograph, draw
 	@$(BIN)/python -m examples.demo
@@ -48,11 +48,14 @@ bench: $(STAMP)  ## all benchmarks, half an hour on a quiet machine; tables go t
 		$(BIN)/python benchmarks/emitted_speed.py || failed="$$failed emitted_speed"; \
 		test -z "$$failed" || { echo "make: not as promised:$$failed"; exit 1; }
 
+bench-wire: $(STAMP)  ## does a split pay? for each precision on the wire; trains small networks first, seven minutes
+	@$(BIN)/python -m benchmarks.wire_table
+
 map:  ## write the file map into README.md
 	@$(PYTHON) docs/file_map.py
 
 clean:  ## delete .venv, caches and the demo's output
-	rm -rf $(VENV) demo-output build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) demo-output examples/trained/weights build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(STAMP): pyproject.toml constraints.txt
