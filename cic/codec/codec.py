@@ -20,9 +20,10 @@ Payload = bytes | bytearray | memoryview
 
 _RAW = Raw()
 
-# The first byte of a payload: which of the two ways each stage took. A plain raw payload has no such byte.
+# The bits of a payload's first byte: which way each stage took. A plain raw payload has no such byte.
 AS_THEY_ARE = 1
 COMPRESSED = 2
+MASKED = 4
 
 
 @dataclass(frozen=True)
@@ -78,9 +79,9 @@ class Codec:
             form, body = _RAW, _RAW.write(array, dtype)
         mark = AS_THEY_ARE if form is _RAW else 0
         if self.entropy is not None:
-            packed = compress(body, self.entropy, form.width(dtype))
+            packed, masked = compress(body, self.entropy, form.width(dtype))
             if len(packed) < len(body):
-                return bytes((mark | COMPRESSED,)) + packed
+                return bytes((mark | COMPRESSED | (MASKED if masked else 0),)) + packed
         return b"".join((bytes((mark,)), body.data))
 
     def decode(self, payload: Payload, shape: Sequence[int], dtype: str, name: str = "the tensor") -> Array:
@@ -95,26 +96,26 @@ class Codec:
         largest = self.largest_bytes(shape, dtype)
         if len(view) > largest:
             raise CodecError(f"{name}: the payload has {len(view)} bytes, {self.name} of this tensor has at most {largest}")
-        form: Form = self.form
-        if not self._bare:
-            form, packed, view = self._opened(view, name)
-            if packed:
-                assert self.entropy is not None
-                size = form.body_bytes(shape, dtype)
-                return form.read(decompress(view, self.entropy, size, form.width(dtype), name), shape, dtype, name)
+        mark = 0 if self._bare else self._mark(view, name)
+        form = _RAW if mark & AS_THEY_ARE else self.form
         size = form.body_bytes(shape, dtype)
-        if len(view) != size:
-            raise CodecError(f"{name}: the payload holds {len(view)} bytes of values, {self.name} of this tensor has {size}")
-        return form.read(np.frombuffer(view, np.uint8), shape, dtype, name)
+        values = view if self._bare else view[1:]
+        if mark & COMPRESSED:
+            assert self.entropy is not None
+            body = decompress(values, self.entropy, size, form.width(dtype), bool(mark & MASKED), name)
+            return form.read(body, shape, dtype, name)
+        if len(values) != size:
+            raise CodecError(f"{name}: the payload holds {len(values)} bytes of values, {self.name} of this tensor has {size}")
+        return form.read(np.frombuffer(values, np.uint8), shape, dtype, name)
 
-    def _opened(self, view: memoryview, name: str) -> tuple[Form, bool, memoryview]:
-        """Which form the values are in, whether they are compressed, and the rest of the payload."""
-        known = AS_THEY_ARE | (0 if self.entropy is None else COMPRESSED)
-        if not len(view) or view[0] & ~known:
+    def _mark(self, view: memoryview, name: str) -> int:
+        """The first byte of a payload."""
+        compressed = () if self.entropy is None else (COMPRESSED, COMPRESSED | MASKED)
+        known = [way | form for way in (0, *compressed) for form in (0, AS_THEY_ARE)]
+        if not len(view) or view[0] not in known:
             found = f"begins with {view[0]}" if len(view) else "is empty"
-            raise CodecError(f"{name}: the payload {found}, one of {self.name} begins with a number from 0 to {known}")
-        form = _RAW if view[0] & AS_THEY_ARE else self.form
-        return form, bool(view[0] & COMPRESSED), view[1:]
+            raise CodecError(f"{name}: the payload {found}, one of {self.name} begins with one of {known}")
+        return view[0]
 
     def _check_type(self, dtype: str, name: str) -> None:
         if not self.accepts(dtype):

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from cic.codec.clip import clipped_range
 from cic.codec.grid import Grid, grid_for, symbols, values
+from cic.codec.half import halved, widened
 from cic.codec.nibbles import pack, packed_bytes, unpack
 from cic.codec.tensors import FLOATS, Array, array_from, bytes_of, carrier, count, floats_of, of_floats
 from cic.errors import CodecError
@@ -84,15 +85,12 @@ class Half:
     def write(self, array: Array, dtype: str) -> Bytes | None:
         if dtype == "float16":
             return bytes_of(array)
-        wide = array if dtype == "float64" else floats_of(array, dtype)
-        with np.errstate(over="ignore"):
-            halves = wide.astype(np.float16)
-        overflows = np.count_nonzero(np.isinf(halves)) != np.count_nonzero(np.isinf(wide))
-        return None if overflows else bytes_of(halves)
+        halves = halved(array if dtype == "float64" else floats_of(array, dtype))
+        return None if halves is None else bytes_of(halves)
 
     def read(self, body: Bytes, shape: Sequence[int], dtype: str, name: str) -> Array:
         halves = array_from(body, np.dtype(np.float16))
-        return (halves if dtype == "float16" else of_floats(halves.astype(np.float32), dtype)).reshape(shape)
+        return (halves if dtype == "float16" else of_floats(widened(halves), dtype)).reshape(shape)
 
 
 @dataclass(frozen=True)
@@ -130,12 +128,16 @@ class Affine:
         grid = grid_for(low, high, self.levels)
         if grid is None or not _ends_are_finite(grid, dtype):
             return None
-        marks = symbols(blocks, grid).reshape(-1)
         body = np.empty(self.body_bytes(array.shape, dtype), np.uint8)
         scales = 4 * len(grid.scale)
         body[:scales] = bytes_of(grid.scale)
         body[scales : scales * 3 // 2] = bytes_of(grid.zero)
-        body[scales * 3 // 2 :] = pack(marks) if self.levels < 16 else marks
+        if self.levels < 16:
+            marks = np.empty(blocks.shape, np.uint8)
+            symbols(blocks, grid, marks)
+            body[scales * 3 // 2 :] = pack(marks.reshape(-1))
+        else:
+            symbols(blocks, grid, body[scales * 3 // 2 :].reshape(blocks.shape))
         return body
 
     def read(self, body: Bytes, shape: Sequence[int], dtype: str, name: str) -> Array:
@@ -171,7 +173,9 @@ def _ranges(blocks: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[n
 
 
 def _ends_are_finite(grid: Grid, dtype: str) -> bool:
-    """Do the outermost points of the grid stay finite in the tensor's own type?"""
+    """Do the outermost points of the grid stay finite in the tensor's own type? In float32 they do."""
+    if dtype != "float16":
+        return True
     zero = grid.zero.astype(np.float32)
     ends = np.concatenate((-zero * grid.scale, (grid.levels - zero) * grid.scale))
     rounded = of_floats(ends, dtype)

@@ -18,6 +18,7 @@ monotone, so the two ends vouch for everything between.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,15 +26,21 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
+Symbols = NDArray[np.uint8]
 
 _SCALE_BITS = 16
 # A range narrower than this share of its magnitude is coded as if it were that wide; keeps `zero` within 16 bits.
 _NARROWEST = 1 / 64
-_TRIED = (0, 1, -1, 2, -2)
-# So much wider a scale always fits: 2^-6 of 255 levels are almost four symbols.
+_TRIED = (1, -1, 2, -2)
+# So much wider a scale always fits: 2^-7 of 255 levels are two symbols.
 _SURELY_FITS = 1 << (_SCALE_BITS - 7)
 # Adding it to a float32 below 2^22 rounds that to a whole number, ties to even, and leaves it in the lowest bits.
 _ROUNDING = np.float32(1.5 * 2**23)
+# Between these no scale, and no point of a grid, leaves the normal numbers of float32.
+_SMALLEST, _LARGEST = 2.0**-100, 2.0**126
+_SMALLEST_SCALE = 2.0**-120
+# Values worked on at a time: what they need stays in the second-level cache.
+_BLOCK = 1 << 15
 
 
 @dataclass(frozen=True)
@@ -46,79 +53,100 @@ class Grid:
 
     def is_finite(self) -> bool:
         """Is every scale positive, and every point that a symbol can name a finite float32?"""
-        farthest = np.maximum(np.abs(self.zero.astype(np.float64)), np.abs(self.levels - self.zero.astype(np.float64)))
-        with np.errstate(over="ignore", invalid="ignore"):
-            largest = self.scale.astype(np.float64) * farthest
+        zero = self.zero.astype(np.float64)
+        with np.errstate(all="ignore"):
+            largest = self.scale * np.maximum(np.abs(zero), np.abs(self.levels - zero))
         return bool(np.all(self.scale > 0) and np.all(largest <= np.finfo(np.float32).max))
 
 
 def grid_for(low: Doubles, high: Doubles, levels: int) -> Grid | None:
-    """The grid for channels with ranges [low, high]; None if there is none, because values are infinite, NaN or tiny.
+    """The grid for channels with ranges [low, high]; None if there is none, because values are infinite, NaN, huge or tiny.
 
     low, high: float64[channels] holding float32 values, low <= high.
     """
-    if not (np.isfinite(low).all() and np.isfinite(high).all()):
+    magnitude = np.maximum(-low, high)
+    largest = magnitude.max()
+    # Written so that NaN fails, too.
+    if not (_SMALLEST <= largest <= _LARGEST or largest == 0 == low.min()) or not np.isfinite(low.min()):
         return None
-    magnitude = np.maximum(np.abs(low), np.abs(high))
-    narrowest = magnitude * (_NARROWEST / levels)
     span = (high - low) / levels
-    narrow, constant = span < narrowest, low == high
-    # Powers of two for narrow ranges: coding what was decoded uses the same grid or one twice as fine.
-    scale = np.where(narrow, _power_of_two(narrowest), _rounded(span, 0))
-    zero = np.rint(-low / np.where(scale > 0, scale, 1))
-    settled = narrow | constant
-    for step in (*_TRIED, _SURELY_FITS):
-        if settled.all():
-            break
-        tried = _rounded(span, step)
-        tried_zero = np.rint(-low / np.where(tried > 0, tried, 1))
-        first, last = _symbols(low, tried, tried_zero), _symbols(high, tried, tried_zero)
-        fits = (first >= 0) & (last <= levels) if step == _SURELY_FITS else (first == 0) & (last == levels)
-        take = fits & ~settled
-        scale, zero = np.where(take, tried, scale), np.where(take, tried_zero, zero)
-        settled |= take
-    scale = np.where(constant, np.where(magnitude > 0, magnitude, 1.0), scale)
-    zero = np.where(constant, -np.sign(low), zero)
-    if not settled.all() or (scale < np.finfo(np.float32).tiny).any() or (np.abs(zero) > np.iinfo(np.int16).max).any():
-        return None
-    grid = Grid(scale.astype(np.float32), zero.astype(np.int16), levels)
-    return grid if grid.is_finite() else None
+    # Includes constants, and channels far smaller than others.
+    narrowest = np.maximum(np.maximum(magnitude, -high) * (_NARROWEST / levels), _SMALLEST_SCALE)
+    narrow = span <= narrowest
+    if narrow.any():
+        span = np.where(narrow, _power_of_two(narrowest), span)
+    scale, zero, tight = _tried(low, high, span, levels, 0)
+    settled = tight | narrow
+    if not settled.all():
+        scale, zero = _settled(low, high, span, levels, (scale, zero, settled))
+    constant = (low == high) & (np.abs(low) >= _SMALLEST)
+    if constant.any():
+        scale, zero = np.where(constant, np.abs(low), scale), np.where(constant, -np.sign(low), zero)
+    return Grid(scale.astype(np.float32), zero.astype(np.int16), levels)
 
 
-def symbols(values: Floats, grid: Grid) -> NDArray[np.uint8]:
-    """The nearest symbol of each value. values: float32[outer, channels, inner], within the range of the grid."""
-    raised = values * _across(np.float32(1) / grid.scale)
-    raised += _across(grid.zero.astype(np.float32) + _ROUNDING)
-    return raised.view(np.uint32).astype(np.uint8)
+def symbols(values: Floats, grid: Grid, out: Symbols) -> None:
+    """Write the nearest symbol of each value. values: float32[outer, channels, inner], within the range of the grid."""
+    inverse, raise_by = _across(np.float32(1) / grid.scale), _across(grid.zero.astype(np.float32) + _ROUNDING)
+    for part, channels in _blocks(values.shape):
+        raised = values[part] * inverse[:, channels]
+        raised += raise_by[:, channels]
+        np.copyto(out[part], raised.view(np.uint32), casting="unsafe")
 
 
-def values(marks: NDArray[np.uint8], grid: Grid) -> Floats:
+def values(marks: Symbols, grid: Grid) -> Floats:
     """The values of symbols. marks: uint8[outer, channels, inner]; float32 of the same shape."""
-    found = marks.astype(np.float32)
-    found -= _across(grid.zero.astype(np.float32))
-    found *= _across(grid.scale)
+    zero, scale = _across(grid.zero.astype(np.float32)), _across(grid.scale)
+    found = np.empty(marks.shape, np.float32)
+    for part, channels in _blocks(marks.shape):
+        place = found[part]
+        np.copyto(place, marks[part])
+        place -= zero[:, channels]
+        place *= scale[:, channels]
     return found
+
+
+def _blocks(shape: tuple[int, ...]) -> Iterator[tuple[tuple[slice, slice, slice], slice]]:
+    """Parts of an array [outer, channels, inner] of about `_BLOCK` values, and the channels of each."""
+    outer, channels, inner = shape
+    along_inner = max(1, min(inner, _BLOCK))
+    along_channels = max(1, min(channels, _BLOCK // along_inner))
+    along_outer = max(1, _BLOCK // (along_inner * along_channels))
+    for first in range(0, outer, along_outer):
+        for second in range(0, channels, along_channels):
+            for third in range(0, inner, along_inner):
+                some = slice(second, second + along_channels)
+                yield (slice(first, first + along_outer), some, slice(third, third + along_inner)), some
 
 
 def _across(figures: Floats) -> Floats:
     return figures.reshape(1, -1, 1)
 
 
-def _symbols(points: Doubles, scale: Doubles, zero: Doubles) -> Doubles:
-    """What `symbols` makes of a few points, as numbers that may lie outside 0 … levels."""
-    with np.errstate(all="ignore"):
-        inverse = np.float32(1) / scale.astype(np.float32)
-        raised = points.astype(np.float32) * inverse + (zero.astype(np.float32) + _ROUNDING)
-    return raised.astype(np.float64) - float(_ROUNDING)
+def _settled(
+    low: Doubles, high: Doubles, span: Doubles, levels: int, first: tuple[Doubles, Doubles, NDArray[np.bool_]]
+) -> tuple[Doubles, Doubles]:
+    """Scale and zero of the channels, where the first try left some unsettled."""
+    scale, zero, settled = first
+    for step in (*_TRIED, _SURELY_FITS):
+        next_scale, next_zero, tight = _tried(low, high, span, levels, step)
+        take = ~settled if step == _SURELY_FITS else tight & ~settled
+        scale, zero = np.where(take, next_scale, scale), np.where(take, next_zero, zero)
+        settled = settled | tight
+    return scale, zero
 
 
-def _rounded(numbers: Doubles, step: int) -> Doubles:
-    """The nearest numbers with few significant bits, or those `step` places further from 0."""
-    mantissa, exponent = np.frexp(numbers)
-    return np.ldexp(np.rint(np.ldexp(mantissa, _SCALE_BITS)) + step, exponent - _SCALE_BITS)
+def _tried(low: Doubles, high: Doubles, span: Doubles, levels: int, step: int) -> tuple[Doubles, Doubles, NDArray[np.bool_]]:
+    """A scale of few bits near `span`, `step` places further from 0; its zero; do the ends fall on symbols 0 and `levels`?"""
+    mantissa, exponent = np.frexp(span)
+    scale = np.ldexp(np.rint(mantissa * 2**_SCALE_BITS) + step, exponent - _SCALE_BITS)
+    zero = np.rint(-low / scale)
+    inverse, raise_by = np.float32(1) / scale.astype(np.float32), zero.astype(np.float32) + _ROUNDING
+    first, last = low.astype(np.float32) * inverse + raise_by, high.astype(np.float32) * inverse + raise_by
+    return scale, zero, (first == _ROUNDING) & (last == _ROUNDING + levels)
 
 
 def _power_of_two(numbers: Doubles) -> Doubles:
     """The least powers of two that are not below."""
     mantissa, exponent = np.frexp(numbers)
-    return np.where(numbers > 0, np.ldexp(1.0, exponent - (mantissa == 0.5)), 0.0)
+    return np.ldexp(1.0, exponent - (mantissa == 0.5))
