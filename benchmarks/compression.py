@@ -20,8 +20,8 @@ from rich.table import Table
 
 import cic
 from cic.lowering import bounds, price_box
-from cic.off_table import stored_problem
 from cic.splitting_model import SplittingModel
+from cic.stored_problem import stored_problem
 from compress.rules.quotient import quotient
 from compress.schedule import compress
 from mincut.envelope import envelope

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 FORMAT = "cic splitting model"
-VERSION = 1
+VERSION = 2
+READABLE = (1, 2)
 LARGEST_FILE_BYTES = 512 * 2**20
 LARGEST_HEADER_BYTES = 4096
 
@@ -74,6 +75,8 @@ def dumps(model: SplittingModel) -> bytes:
     table = {
         "name": model.name,
         "cuts": [[cut.id, *cut.features] for cut in model.cuts],
+        "codecs": [cut.codecs for cut in model.cuts],
+        "accuracy": [cut.accuracy for cut in model.cuts],
         "break_points": model.break_points,
         "best_between": model.best_between,
         "box": {field: getattr(model.box, field) for field in Box.FIELDS},
@@ -116,8 +119,10 @@ def _checked_lines(content: bytes, where: str) -> tuple[bytes, bytes]:
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise ArtifactError(f"{where} is not a splitting model: it does not start with a {FORMAT!r} header")
     version = header.get("version")
-    if type(version) is not int or version != VERSION:
-        raise ArtifactError(f"{where} has format version {version!r}, this CIC reads version {VERSION}; use a matching CIC")
+    if type(version) is not int or version not in READABLE:
+        raise ArtifactError(
+            f"{where} has format version {version!r}, this CIC reads {' and '.join(map(str, READABLE))}; use a matching CIC"
+        )
     sizes, sums = _two_counts(header.get("bytes"), where), _two_counts(header.get("crc32"), where)
     expected = end + 1 + sizes[0] + 1 + sizes[1] + 1
     if len(content) != expected:
@@ -141,10 +146,13 @@ def _two_counts(value: Any, where: str) -> tuple[int, int]:
 def _model(table: Mapping[str, Any], graph_line: bytes, where: str) -> SplittingModel:
     graph = _lazy_graph(graph_line, where)
     cuts = []
+    # Version 1 knew no codecs.
+    count = len(table["cuts"])
+    codecs, accuracy = (_list_of(table.get(field, [None] * count), count, field) for field in ("codecs", "accuracy"))
     for index, (cut_id, *features) in enumerate(table["cuts"]):
         if type(cut_id) is not str or len(features) != 5 or any(type(value) is not int or value < 0 for value in features):
             raise ValueError(f"cut {index} is {[cut_id, *features]!r}")
-        cuts.append(Cut(cut_id, features, details_of(graph, index)))
+        cuts.append(Cut(cut_id, features, details_of(graph, index), _names(codecs[index]), _numbers(accuracy[index])))
     points, best = table["break_points"], table["best_between"]
     if len(best) != len(points) + 1 or any(not 0 <= index < len(cuts) for index in best):
         raise ValueError(f"{len(points)} break points but best_between is {best!r}")
@@ -169,6 +177,26 @@ def _model(table: Mapping[str, Any], graph_line: bytes, where: str) -> Splitting
         proof=table["proof"],
         graph=graph,
     )
+
+
+def _list_of(value: Any, length: int, field: str) -> list[Any]:
+    if not isinstance(value, list) or len(value) != length:
+        raise ValueError(f"{field} is {value!r} for {length} cuts")
+    return value
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    if value is not None and (not isinstance(value, list) or any(type(name) is not str for name in value)):
+        raise ValueError(f"the codecs of a cut are {value!r}")
+    return tuple(value or ())
+
+
+def _numbers(value: Any) -> dict[str, float | None] | None:
+    if value is None:
+        return None
+    if not isinstance(value, dict) or any(type(number) not in (float, int, type(None)) for number in value.values()):
+        raise ValueError(f"the accuracy of a cut is {value!r}")
+    return value
 
 
 def details_of(graph: Callable[[], Mapping[str, Any]], index: int) -> Callable[[], tuple[tuple[str, ...], tuple[str, ...]]]:

@@ -3,47 +3,57 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from math import isfinite
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 import cic
+from cic.accuracy import EXACT, Reached
 from cic.artifact import details_of
 from cic.conditions import Box, Conditions
 from cic.cost.machine import Machine
 from cic.cost.profile import Profile
 from cic.example_inputs import describe_inputs
 from cic.lowering import Lowered
+from cic.precision import Forbidden, Precision
 from cic.splitting_model import DEVICE_ONLY, SERVER_ONLY, Cut, SplittingModel
 from cic.table import break_points, line
 from cic.trace.onnx_model import OnnxModel
 from cic.trace.torch_trace import TracedModel
 from compress.schedule import Compression
-from mincut.envelope import Envelope
 from mincut.network import build
-from mincut.problem import BoolArray
+from mincut.problem import BoolArray, IntArray
 
 
 def assemble(
     traced: TracedModel | OnnxModel,
     lowered: Lowered,
     compression: Compression,
-    found: Envelope,
+    precision: Precision,
     box: Box,
     defaults: Conditions,
     costs: tuple[Machine | Profile, Machine | Profile],
     uncertainty: float,
+    accuracy: dict[str, Any],
     seconds_spent: dict[str, float],
 ) -> SplittingModel:
     """Put the pieces together; see `cic.pipeline.compile` for what they are."""
-    placements = _ordered_placements(lowered, compression, found)
-    document = _graph_document(traced, lowered, compression, placements)
+    found = precision.found
+    placements = _ordered_placements(lowered, compression, precision)
+    document = _graph_document(traced, lowered, compression, placements, precision.alternatives)
     cuts = [
-        Cut(cut_id, lowered.problem.features(placement), details_of(lambda: document, index))
-        for index, (cut_id, placement) in enumerate(zip(_cut_ids(placements), placements, strict=True))
+        Cut(
+            cut_id,
+            lowered.problem.features(each.on_device, each.codec),
+            details_of(lambda: document, index),
+            _codec_names(lowered, each),
+            None if each.reached is None else {"top1": each.reached.top1, "error": each.reached.error},
+        )
+        for index, (cut_id, each) in enumerate(zip(_cut_ids(placements), placements, strict=True))
     ]
     ratio = defaults.downlink_bps / defaults.uplink_bps
     points, best = break_points([line(cut.row, defaults.rtt_s, ratio, 1.0, 1.0) for cut in cuts], box.uplink_bps)
@@ -68,6 +78,7 @@ def assemble(
             "compressed_ops": compression.reduction.problem.op_count,
             "merged_by_rule": dict(compression.merged),
             "uncertainty": uncertainty,
+            **accuracy,
             **seconds_spent,
         },
         proof={
@@ -80,36 +91,73 @@ def assemble(
     )
 
 
-def _ordered_placements(lowered: Lowered, compression: Compression, found: Envelope) -> list[BoolArray]:
+class _Placed(NamedTuple):
+    """A device side, the codec of each tensor, and what that reached on the calibration inputs if it was measured."""
+
+    on_device: BoolArray
+    codec: IntArray | None
+    reached: Reached | None
+
+
+def _ordered_placements(lowered: Lowered, compression: Compression, precision: Precision) -> list[_Placed]:
     """All placements of the table, from least to most on the device; the two extremes are always among them."""
-    problem = lowered.problem
-    placements = [compression.reduction.lift(placement) for placement in found.placements]
-    placements.append(build(problem).feasible)
-    everything = np.ones(problem.op_count, dtype=np.bool_)
-    if problem.violation(everything) is None:
-        placements.append(everything)
-    distinct = {placement.tobytes(): placement for placement in placements}
-    return sorted(distinct.values(), key=lambda side: (int(side.sum()), side.tobytes()))
+    problem, found = lowered.problem, precision.found
+    reached = precision.reached or (None,) * len(found.placements)
+    placements = [
+        _Placed(compression.reduction.lift(side), codec, measured)
+        for side, codec, measured in zip(found.placements, found.codecs, reached, strict=True)
+    ]
+    plain = None if problem.codecs is None else np.zeros(problem.tensor_count, dtype=np.int64)
+    exact = EXACT if precision.reached else None
+    extremes = [build(problem).feasible, np.ones(problem.op_count, dtype=np.bool_)]
+    sides = {placed.on_device.tobytes() for placed in placements}
+    placements += [
+        _Placed(side, plain, exact) for side in extremes if side.tobytes() not in sides and problem.violation(side) is None
+    ]
+    distinct = {(placed.on_device.tobytes(), _codec_names(lowered, placed)): placed for placed in placements}
+    order = sorted(distinct, key=lambda key: (int(distinct[key].on_device.sum()), *key))
+    return [distinct[key] for key in order]
 
 
-def _cut_ids(placements: list[BoolArray]) -> list[str]:
+def _codec_names(lowered: Lowered, placed: _Placed) -> tuple[str, ...]:
+    """The codec of each crossing tensor, in the problem's order; empty if tensors have no codecs."""
+    if placed.codec is None:
+        return ()
+    crossing = np.flatnonzero(lowered.problem.crossing(placed.on_device)).tolist()
+    return tuple(lowered.forms[tensor][placed.codec[tensor]].codec for tensor in crossing)
+
+
+def _cut_ids(placements: list[_Placed]) -> list[str]:
+    """One id for each device side."""
+    number = {side: index for index, side in enumerate(dict.fromkeys(placed.on_device.tobytes() for placed in placements))}
     ids = []
-    for index, placement in enumerate(placements):
-        if placement.all():
+    for placed in placements:
+        if placed.on_device.all():
             ids.append(DEVICE_ONLY)
-        elif not placement.any():
+        elif not placed.on_device.any():
             ids.append(SERVER_ONLY)
         else:
-            ids.append(f"cut-{index:02d}")
+            ids.append(f"cut-{number[placed.on_device.tobytes()]:02d}")
     return ids
 
 
 def _graph_document(
-    traced: TracedModel | OnnxModel, lowered: Lowered, compression: Compression, placements: list[BoolArray]
+    traced: TracedModel | OnnxModel,
+    lowered: Lowered,
+    compression: Compression,
+    placements: list[_Placed],
+    alternatives: Sequence[Forbidden],
 ) -> dict[str, Any]:
-    """Ops, tensors and cuts in full, as plain JSON values; ids are positions in these lists, producer -1 is the caller."""
+    """Ops, tensors and cuts in full, as plain JSON values; ids are positions in these lists, producer -1 is the caller.
+
+    A tensor's forms are (codec, wire bytes, ns to encode, ns to decode, error). Alternatives count only tensors that are read.
+    """
     problem, graph = lowered.problem, lowered.graph
     op_id = {op.name: index for index, op in enumerate(graph.ops)}
+    forms = {
+        name: {"forms": [[form.codec, *form.features, form.error] for form in each]}
+        for name, each in zip(lowered.tensors, lowered.forms, strict=bool(lowered.forms))
+    }
     may_cross = dict(zip(lowered.tensors, problem.may_cross.tolist(), strict=True))
     return {
         "ops": [
@@ -128,10 +176,12 @@ def _graph_document(
                 "dtype": tensor.dtype,
                 "may_cross": bool(may_cross.get(tensor.name, tensor.may_cross)),
                 "is_output": tensor.is_output,
+                **forms.get(tensor.name, {}),
             }
             for tensor in graph.tensors
         ],
-        "cuts": [np.flatnonzero(placement).tolist() for placement in placements],
+        "cuts": [np.flatnonzero(placed.on_device).tolist() for placed in placements],
+        "alternatives": [sorted(forbidden) for forbidden in alternatives] if any(alternatives) else [],
         "member_of": compression.reduction.member_of.tolist(),
         "inputs": describe_inputs(traced.args, traced.kwargs),
     }

@@ -66,6 +66,11 @@ class Decision:
         return self.cut.crossing
 
     @property
+    def codecs(self) -> dict[str, str]:
+        """The codec of each crossing tensor by name; "raw" sends it as it is."""
+        return self.cut.codec_of
+
+    @property
     def upload_bytes(self) -> int:
         return self.cut.upload_bytes
 
@@ -79,17 +84,19 @@ class Decision:
         conditions = self.conditions
         parts = []
         for cut_id in ("device-only", "server-only"):
-            other = self._model.cut_by_id.get(cut_id)
-            if other is None or other is self.cut:
+            others = [cut for cut in self._model.cuts if cut.id == cut_id]
+            if not others or self.cut.id == cut_id:
                 continue
-            ratio = sum(other.terms(conditions)) / self.latency_s if self.latency_s > 0 else 1.0
+            ratio = min(cut.latency_s(conditions) for cut in others) / self.latency_s if self.latency_s > 0 else 1.0
             parts.append(f"{ratio:.2f}x faster than {cut_id}")
-        return f"{self.cut.id} at {show_bandwidth(conditions.uplink_bps)}: " + (" and ".join(parts) or "the only cut there is")
+        return f"{self.cut.label} at {show_bandwidth(conditions.uplink_bps)}: " + (
+            " and ".join(parts) or "the only cut there is"
+        )
 
     def __repr__(self) -> str:
         terms = ", ".join(f"{name[:-2]} {show_seconds(value)}" for name, value in self.terms.items() if value)
         return (
-            f"Decision(cut={self.cut.id!r}, latency={show_seconds(self.latency_s)} [{terms}], "
+            f"Decision(cut={self.cut.label!r}, latency={show_seconds(self.latency_s)} [{terms}], "
             f"sends {show_bytes(self.upload_bytes)}, source={self.source!r}, optimal={self.optimal})"
         )
 

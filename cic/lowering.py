@@ -9,6 +9,7 @@ from fractions import Fraction
 from cic.conditions import Box, Conditions
 from cic.errors import CompileError
 from cic.graph import Graph
+from cic.wire_form import WireForm, as_it_is
 from compress.bounds import Bounds
 from mincut.envelope import PriceBox, Range
 from mincut.problem import FREE, MODEL_INPUT, ON_DEVICE, ON_SERVER, Problem, make_problem
@@ -20,11 +21,15 @@ BITS_PER_BYTE = 8
 
 @dataclass(frozen=True, eq=False)
 class Lowered:
-    """A priced graph as a `Problem`: op i of the problem is graph.ops[i], its tensor j is named tensors[j]."""
+    """A priced graph as a `Problem`: op i of the problem is graph.ops[i], its tensor j is named tensors[j].
+
+    forms: of each tensor, as the problem's codecs are numbered; empty if all cross as they are.
+    """
 
     graph: Graph
     problem: Problem
     tensors: tuple[str, ...]
+    forms: tuple[tuple[WireForm, ...], ...] = ()
 
 
 def lower(
@@ -34,6 +39,7 @@ def lower(
     *,
     pins: Mapping[str, str] | None = None,
     private: Sequence[str] = (),
+    forms: Mapping[str, Sequence[WireForm]] | None = None,
 ) -> Lowered:
     """Price a graph.
 
@@ -41,6 +47,7 @@ def lower(
         device_s, server_s: seconds of each op, in graph order; rounded to nanoseconds here, once.
         pins: op name → "device" or "server".
         private: names of tensors that must not leave the device.
+        forms: in which forms each tensor may cross, the plain one first; a tensor that is not named, and all if None, as it is.
 
     Raises:
         CompileError: a pin or private tensor that does not exist, or an op time that is negative or absurd.
@@ -53,6 +60,7 @@ def lower(
     for tensor in graph.tensors:
         if tensor.is_output and tensor.producer is not None:
             download[op_id[tensor.producer]] += tensor.bytes
+    wire = tuple(tuple((forms or {}).get(tensor.name) or (as_it_is(tensor.bytes),)) for tensor in sent) if forms else ()
     problem = make_problem(
         _nanoseconds(graph, device_s, "device"),
         _nanoseconds(graph, server_s, "server"),
@@ -67,8 +75,9 @@ def lower(
         download_bytes=download,
         pinned=[SIDES[pins[op.name]] if op.name in pins else FREE for op in graph.ops],
         may_cross=[tensor.may_cross and tensor.name not in private for tensor in sent],
+        codecs=[[form.features for form in each] for each in wire] or None,
     )
-    return Lowered(graph, problem, tuple(tensor.name for tensor in sent))
+    return Lowered(graph, problem, tuple(tensor.name for tensor in sent), wire)
 
 
 def price_box(box: Box) -> PriceBox:

@@ -6,7 +6,7 @@ compressed one that would be exact only for costs near the profile.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -19,8 +19,10 @@ from cic.decision import Decision, SolvedDecision
 from cic.errors import DecisionError
 from cic.lowering import NS_PER_S, weights
 from cic.splitting_model import Cut, SplittingModel
+from cic.stored_problem import codec_names, stored_alternatives, stored_problem
+from mincut.codecs import cheapest_codecs
 from mincut.prepared import PreparedProblem, prepare
-from mincut.problem import BoolArray, Features, IntArray, Prices, Problem, make_problem
+from mincut.problem import LARGEST_COST, BoolArray, Features, IntArray, Prices, Problem
 from mincut.scaling import SCALE_OF_A_FREE_PLACEMENT, SCALED_COST
 
 LONGEST_OP_S = 1e5
@@ -30,13 +32,16 @@ LONGEST_OP_S = 1e5
 class _Prepared:
     """What is made once per splitting model.
 
-    prepared: the problem ready to solve. op_id: ids of ops by name. known: the table's cuts by their ops.
+    problem: as compiled. prepared: that ready to solve, or its alternatives. op_id: ids of ops by name.
+    codec_names: of each tensor. known: the table's cuts by their ops and codecs.
     simple: placements that need no search, bool[n], and their features; they tell how large prices may be.
     """
 
-    prepared: PreparedProblem
+    problem: Problem
+    prepared: tuple[PreparedProblem, ...]
     op_id: Mapping[str, int]
-    known: Mapping[bytes, Cut]
+    codec_names: Sequence[Sequence[str]]
+    known: Mapping[tuple[bytes, tuple[str, ...]], Cut]
     simple: tuple[tuple[BoolArray, Features], ...]
 
 
@@ -55,7 +60,10 @@ def decide_off_table(
     device_ns, server_ns = _op_times(model, ready, op_times or {})
 
     def with_times(on_device: BoolArray, features: Features) -> Features:
-        return Features(int(device_ns[on_device].sum()), int(server_ns[~on_device].sum()), *features[2:])
+        before = ready.problem
+        device_more = int(device_ns[on_device].sum()) - int(before.device_ns[on_device].sum())
+        server_more = int(server_ns[~on_device].sum()) - int(before.server_ns[~on_device].sum())
+        return features._replace(device_ns=features.device_ns + device_more, server_ns=features.server_ns + server_more)
 
     unit_costs = weights(conditions)
     cheapest = min(
@@ -63,13 +71,23 @@ def decide_off_table(
     )
     scale = SCALED_COST / cheapest if cheapest > 0 else SCALE_OF_A_FREE_PLACEMENT / max(unit_costs)
     prices = Prices(*(round(weight * scale) for weight in unit_costs))
-    on_device, _ = ready.prepared.solve(device_ns, server_ns, prices)
-    known = ready.known.get(on_device.tobytes())
+    solved = [(prepared, *prepared.solve(device_ns, server_ns, prices)) for prepared in ready.prepared]
+    prepared, on_device, _ = min(solved, key=lambda each: each[2])
+    codec = cheapest_codecs(prepared.forms, prices, LARGEST_COST) if ready.problem.codecs is not None else None
+    names = _codec_names(ready, on_device, codec)
+    known = ready.known.get((on_device.tobytes(), names))
     if known is not None and op_times is None:
         return SolvedDecision(known, conditions.numbers, model)
-    features = with_times(on_device, ready.prepared.problem.features(on_device))
-    cut = Cut("not-emitted" if known is None else known.id, features, _details(model, on_device))
+    features = with_times(on_device, ready.problem.features(on_device, codec))
+    cut = Cut("not-emitted" if known is None else known.id, features, _details(model, on_device), names)
     return SolvedDecision(cut, conditions.numbers, model)
+
+
+def _codec_names(ready: _Prepared, on_device: BoolArray, codec: IntArray | None) -> tuple[str, ...]:
+    if codec is None:
+        return ()
+    crossing = np.flatnonzero(ready.problem.crossing(on_device)).tolist()
+    return tuple(ready.codec_names[tensor][codec[tensor]] for tensor in crossing)
 
 
 def _details(model: SplittingModel, on_device: BoolArray) -> Callable[[], tuple[tuple[str, ...], tuple[str, ...]]]:
@@ -77,23 +95,6 @@ def _details(model: SplittingModel, on_device: BoolArray) -> Callable[[], tuple[
         return {**model.graph(), "cuts": [np.flatnonzero(on_device).tolist()]}
 
     return details_of(document, 0)
-
-
-def stored_problem(model: SplittingModel) -> Problem:
-    """The problem that a splitting model was compiled from; op i of it is op i of the model's graph."""
-    whole = model.graph()
-    download = [0] * len(whole["ops"])
-    for tensor in whole["tensors"]:
-        if tensor["is_output"] and tensor["producer"] >= 0:
-            download[tensor["producer"]] += tensor["wire_bytes"]
-    return make_problem(
-        [op["device_ns"] for op in whole["ops"]],
-        [op["server_ns"] for op in whole["ops"]],
-        [(tensor["producer"], tensor["consumers"], tensor["wire_bytes"]) for tensor in whole["tensors"]],
-        download_bytes=download,
-        pinned=[op["pinned"] for op in whole["ops"]],
-        may_cross=[tensor["may_cross"] for tensor in whole["tensors"]],
-    )
 
 
 def _prepared(model: SplittingModel) -> _Prepared:
@@ -104,12 +105,14 @@ def _prepared(model: SplittingModel) -> _Prepared:
         for cut, ops in zip(model.cuts, whole["cuts"], strict=True):
             on_device = np.zeros(problem.op_count, dtype=np.bool_)
             on_device[ops] = True
-            known[on_device.tobytes()] = cut
-        prepared = prepare(problem)
-        sides = [prepared.feasible, np.ones(problem.op_count, dtype=np.bool_)]
+            known[on_device.tobytes(), cut.codecs] = cut
+        prepared = tuple(prepare(part) for part in stored_alternatives(model, problem) or [problem])
+        sides = [prepared[0].feasible, np.ones(problem.op_count, dtype=np.bool_)]
         ready = _Prepared(
+            problem,
             prepared,
             {op["name"]: index for index, op in enumerate(whole["ops"])},
+            codec_names(model),
             known,
             tuple((side, problem.features(side)) for side in sides if problem.violation(side) is None),
         )
@@ -120,7 +123,7 @@ def _prepared(model: SplittingModel) -> _Prepared:
 def _op_times(
     model: SplittingModel, ready: _Prepared, op_times: Mapping[str, tuple[float, float]]
 ) -> tuple[IntArray, IntArray]:
-    problem = ready.prepared.problem
+    problem = ready.problem
     if not op_times:
         return problem.device_ns, problem.server_ns
     device_ns, server_ns = problem.device_ns.copy(), problem.server_ns.copy()

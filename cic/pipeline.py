@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from cic.accuracy import Judge, parse_target
 from cic.assembly import assemble
 from cic.conditions import Box, Conditions
 from cic.cost.machine import Machine
@@ -17,13 +18,14 @@ from cic.cost.measure import measure
 from cic.cost.pricing import price, resolve
 from cic.cost.profile import Profile
 from cic.errors import CompileError, CostError
+from cic.examination import Wanted, examine
 from cic.lowering import bounds, lower, price_box
+from cic.precision import within_target
 from cic.splitting_model import SplittingModel
 from cic.trace.onnx_model import OnnxModel
 from cic.trace.torch_trace import TracedModel, trace
 from cic.units import factor, seconds
 from compress.schedule import compress
-from mincut.envelope import envelope
 from mincut.errors import InfeasibleError
 
 Source = str | Path | Machine | Profile
@@ -44,6 +46,9 @@ def compile(
     pins: Mapping[str, str] | None = None,
     private: Sequence[str] = (),
     uncertainty: float = 0.0,
+    precision: str | Sequence[str] | None = None,
+    calibration: Sequence[Any] | None = None,
+    accuracy: str | Judge | None = None,
     most_minimum_cuts: int = 20_000,
     name: str | None = None,
     report: Report | None = None,
@@ -60,6 +65,13 @@ def compile(
         rtt, downlink_ratio: what `decide` assumes when not told.
         pins: op name → "device" or "server". private: tensors (model inputs, say) that must not leave the device.
         uncertainty: relative error of op times that the compressed graph must stay exact for.
+        precision: the coarsest form in which tensors may cross, "fp32", "fp16", "int8" or "int4", each with or without
+            compression, or a list of codecs (`cic.codec.registry`); the fastest is chosen for each tensor and condition. None:
+            tensors cross as they are; "int4" if an accuracy is asked for.
+        calibration: real inputs, see `cic.calibration.calibration_of`; payloads are measured and cuts compared on them.
+            None: the example inputs, which say little about either.
+        accuracy: what every cut must keep, "top1>=0.99" or "rel<=0.01" of the whole model, or a function of the cut's and the
+            whole model's answers (see `cic.accuracy`). None: it is measured if calibration inputs are given, and not judged.
         most_minimum_cuts: budget for a box too rich to finish; if it runs out, `proof` in the result holds the proven gap
             and decisions say `optimal=False`.
         report: told in a few words what is going on.
@@ -76,18 +88,38 @@ def compile(
         raise CompileError(f"the default rtt {rtt} and downlink ratio {downlink_ratio} must lie inside the box, {box!r}")
     tell("tracing")
     traced = _traced(model, args, kwargs, name)
-    lowered = lower(
-        traced.graph, price(traced.graph, device_cost), price(traced.graph, server_cost), pins=pins, private=private
-    )
     traced_s = perf_counter() - started
+    prices = price(traced.graph, device_cost), price(traced.graph, server_cost)
+    wanted = Wanted(precision, calibration, parse_target(accuracy))
+    examined = examine(traced, wanted, (device_cost, server_cost), tell)
+    lowered = lower(traced.graph, *prices, pins=pins, private=private, forms=examined.forms)
+    measured_s = perf_counter() - started - traced_s
     tell(f"finding every optimal cut of {len(traced.graph.ops)} ops")
     try:
         compression = compress(lowered.problem, bounds(box, uncertainty))
-        found = envelope(compression.reduction.problem, price_box(box), most_solves=most_minimum_cuts)
+        chosen = within_target(
+            compression.reduction.problem,
+            lowered.forms,
+            price_box(box),
+            examined.runner(lowered),
+            most_solves=most_minimum_cuts,
+            tell=tell,
+        )
     except InfeasibleError as error:
         raise CompileError(f"no cut satisfies the pins and private tensors: {error}") from error
-    seconds_spent = {"trace_s": round(traced_s, 3), "solve_s": round(perf_counter() - started - traced_s, 3)}
-    return assemble(traced, lowered, compression, found, box, defaults, (device_cost, server_cost), uncertainty, seconds_spent)
+    solved_s = perf_counter() - started - traced_s - measured_s
+    return assemble(
+        traced,
+        lowered,
+        compression,
+        chosen,
+        box,
+        defaults,
+        (device_cost, server_cost),
+        uncertainty,
+        examined.described(chosen),
+        {"trace_s": round(traced_s, 3), "measure_s": round(measured_s, 3), "solve_s": round(solved_s, 3)},
+    )
 
 
 def profile(

@@ -65,16 +65,19 @@ def _latencies(model: SplittingModel, cut: Cut, uplinks: Sequence[float]) -> lis
 
 def _draw_latencies(axes: Axes, model: SplittingModel, uplinks: Sequence[float]) -> list[float]:
     """All lines; returns the latencies of the best cuts."""
-    curves = {cut.id: _latencies(model, cut, uplinks) for cut in model.cuts}
-    others = [cut_id for cut_id in curves if cut_id not in (DEVICE_ONLY, SERVER_ONLY)]
-    for number, cut_id in enumerate(others):
+    curves = {cut.label: _latencies(model, cut, uplinks) for cut in model.cuts}
+    others = [cut.label for cut in model.cuts if cut.id not in (DEVICE_ONLY, SERVER_ONLY)]
+    for number, name in enumerate(others):
         label = "each other cut" if number == 0 else None
-        axes.plot(uplinks, curves[cut_id], color=_OTHER, linewidth=0.9, zorder=2, label=label)
+        axes.plot(uplinks, curves[name], color=_OTHER, linewidth=0.9, zorder=2, label=label)
     best = [min(values) for values in zip(*curves.values(), strict=True)]
     axes.plot(uplinks, best, color=_BEST, linewidth=4.5, alpha=0.85, zorder=3, solid_capstyle="round", label="best cut")
     for cut_id, colour, label in ((DEVICE_ONLY, _DEVICE, "all on the device"), (SERVER_ONLY, _SERVER, "all on the server")):
-        if cut_id in curves:
-            axes.plot(uplinks, curves[cut_id], color=colour, linewidth=1.8, linestyle=(0, (5, 2.5)), zorder=4, label=label)
+        # With codecs there may be several of each; what counts is the fastest.
+        alike = [curves[cut.label] for cut in model.cuts if cut.id == cut_id]
+        if alike:
+            fastest = [min(values) for values in zip(*alike, strict=True)]
+            axes.plot(uplinks, fastest, color=colour, linewidth=1.8, linestyle=(0, (5, 2.5)), zorder=4, label=label)
     return best
 
 
@@ -130,13 +133,13 @@ def _name_pieces(axes: Axes, model: SplittingModel) -> None:
     width = math.log(edges[-1] / edges[0])
     for low, high, index in zip(edges, edges[1:], model.best_between, strict=False):
         cut = model.cuts[index]
-        if math.log(high / low) / width < 0.011 * len(cut.id):
+        if math.log(high / low) / width < 0.011 * len(cut.label):
             continue
         middle = math.sqrt(low * high)
         latency_s = cut.latency_s(model.default_conditions(middle))
         # Lines fall or are level, so below and to the left of a point there is no line of this cut.
         axes.annotate(
-            cut.id,
+            cut.label,
             (middle, latency_s),
             xytext=(-3, -5),
             textcoords="offset points",

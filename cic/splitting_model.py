@@ -26,18 +26,39 @@ NEGLIGIBLE_GAP = 1e-6
 class Cut:
     """One way to split the model.
 
-    id: short and fit for a file name; "device-only" and "server-only" where those are allowed.
+    id: short and fit for a file name; "device-only" and "server-only" where those are allowed. Cuts that differ only in their
+        codecs share it, as they share head and tail; `label` tells them apart.
+    codecs: by name, one for each crossing tensor in the order of `crossing`; empty if all cross as they are.
+    accuracy: what the answer kept on the calibration inputs (`top1`, `error`), or None if that was not measured.
     device_ns, server_ns: profiled op times on either side, summed. upload_bytes, download_bytes: sent up and down.
     offloads: 1 if anything runs on the server.
     row: the same in seconds and bits.
     """
 
-    __slots__ = ("_details", "device_ns", "download_bytes", "id", "offloads", "row", "server_ns", "upload_bytes")
+    __slots__ = (
+        "_details",
+        "accuracy",
+        "codecs",
+        "device_ns",
+        "download_bytes",
+        "id",
+        "offloads",
+        "row",
+        "server_ns",
+        "upload_bytes",
+    )
 
     def __init__(
-        self, cut_id: str, features: Sequence[int], details: Callable[[], tuple[tuple[str, ...], tuple[str, ...]]]
+        self,
+        cut_id: str,
+        features: Sequence[int],
+        details: Callable[[], tuple[tuple[str, ...], tuple[str, ...]]],
+        codecs: Sequence[str] = (),
+        accuracy: Mapping[str, float | None] | None = None,
     ) -> None:
         self.id = cut_id
+        self.codecs = tuple(codecs)
+        self.accuracy = accuracy
         self.device_ns, self.server_ns, self.upload_bytes, self.download_bytes, self.offloads = features
         self.row: Row = (
             self.device_ns * 1e-9,
@@ -63,6 +84,16 @@ class Cut:
         """Names of the tensors sent to the server."""
         return self._details()[1]
 
+    @property
+    def label(self) -> str:
+        """The id, and which codecs are used where tensors do not cross as they are; unique in a splitting model."""
+        return self.id if not self.codecs else f"{self.id} {','.join(self.codecs)}"
+
+    @property
+    def codec_of(self) -> dict[str, str]:
+        """The codec of each crossing tensor by name."""
+        return dict(zip(self.crossing, self.codecs or ["raw"] * len(self.crossing), strict=True))
+
     def terms(self, conditions: Conditions) -> tuple[float, float, float, float, float]:
         """Predicted seconds: device, uplink, server, downlink, rtt."""
         device_s, server_s, upload_bits, download_bits, offloads = self.row
@@ -79,7 +110,7 @@ class Cut:
         return sum(self.terms(conditions))
 
     def __repr__(self) -> str:
-        return f"Cut({self.id!r}, features={self.features})"
+        return f"Cut({self.label!r}, features={self.features})"
 
 
 class SplittingModel:
@@ -118,7 +149,8 @@ class SplittingModel:
         self.information = information
         self.proof = proof
         self.graph = graph
-        self.cut_by_id = {cut.id: cut for cut in self.cuts}
+        # Of cuts that differ only in their codecs the first: head and tail are the same.
+        self.cut_by_id = {cut.id: cut for cut in reversed(self.cuts)}
         # The edges of the range are break points too, with no cut beyond them; NaN ends up beyond the last one.
         slowest, fastest = box.uplink_bps
         self._best = [None, *(self.cuts[index] for index in self.best_between), None]

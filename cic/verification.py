@@ -11,8 +11,8 @@ import numpy as np
 from cic.conditions import Conditions
 from cic.errors import ArtifactError
 from cic.lowering import price_box
-from cic.off_table import stored_problem
 from cic.splitting_model import SplittingModel
+from cic.stored_problem import codecs_of, is_allowed, stored_alternatives, stored_problem
 from cic.table import break_points, line
 from mincut.errors import MincutError
 from mincut.problem import BoolArray, Problem
@@ -40,13 +40,21 @@ def verify(model: SplittingModel, *, progress: Callable[[int, int], None] | None
     """
     problem = stored_problem(model)
     placements = [_placement(model, problem, index) for index in range(len(model.cuts))]
-    for cut, placement in zip(model.cuts, placements, strict=True):
-        counted = tuple(problem.features(placement))
+    codecs = [codecs_of(model, problem, cut, side) for cut, side in zip(model.cuts, placements, strict=True)]
+    for cut, placement, codec in zip(model.cuts, placements, codecs, strict=True):
+        if not is_allowed(model, problem, placement, codec):
+            raise ArtifactError(
+                f"{model.name}: cut {cut.label} uses codecs that miss the accuracy target together; compile again"
+            )
+        counted = tuple(problem.features(placement, codec))
         if counted != cut.features:
-            raise ArtifactError(f"{model.name}: cut {cut.id} stores the features {cut.features}, its ops add up to {counted}")
+            raise ArtifactError(
+                f"{model.name}: cut {cut.label} stores the features {cut.features}, its ops add up to {counted}"
+            )
     _check_break_points(model)
     try:
-        proof = prove(problem, price_box(model.box), placements, progress=progress)
+        alternatives = stored_alternatives(model, problem)
+        proof = prove(problem, price_box(model.box), placements, codecs, alternatives=alternatives, progress=progress)
     except MincutError as error:
         raise ArtifactError(f"{model.name}: the table is not optimal in its box: {error}") from error
     return Verification(len(placements), len(proof.rays), proof.gap)

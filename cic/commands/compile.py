@@ -6,10 +6,14 @@ import sys
 
 from cic.commands.arguments import add_model, model_name, number, read_box, read_model_and_call, read_pairs
 from cic.commands.show import print_break_points, print_cuts
+from cic.errors import CicError
+
+PRECISIONS = ("fp32", "fp16", "int8", "int4")
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
+    from typing import Any
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -35,9 +39,22 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--uncertainty", default="0", metavar="E", help="relative error of op times that compression allows for; default: 0"
     )
+    parser.add_argument(
+        "--precision",
+        metavar="P",
+        help="coarsest form in which tensors may cross: fp32, fp16, int8, int4, or codecs, comma-separated",
+    )
+    parser.add_argument(
+        "--calibration",
+        action="append",
+        metavar="FILE",
+        help="real inputs for models of one input: a .npy, .npz or .pt file of inputs, or of inputs and labels; repeatable",
+    )
+    parser.add_argument("--accuracy", metavar="TARGET", help="what every cut must keep, such as 'top1>=0.99' or 'rel<=0.01'")
 
 
 def run(arguments: Namespace) -> int:
+    from cic.accuracy import parse_target
     from cic.cost.pricing import resolve
     from cic.pipeline import compile
 
@@ -46,6 +63,8 @@ def run(arguments: Namespace) -> int:
     pins = read_pairs(arguments.pin, "--pin")
     ratio = number(arguments.downlink_ratio, "--downlink-ratio")
     uncertainty = number(arguments.uncertainty, "--uncertainty")
+    parse_target(arguments.accuracy)
+    calibration = _read_calibration(arguments.calibration)
     device, server = resolve(arguments.device), resolve(arguments.server)
     _tell(f"building {arguments.model}")
     model, (args, kwargs) = read_model_and_call(arguments)
@@ -61,6 +80,9 @@ def run(arguments: Namespace) -> int:
         pins=pins,
         private=arguments.private,
         uncertainty=uncertainty,
+        precision=_precision(arguments.precision),
+        calibration=calibration,
+        accuracy=arguments.accuracy,
         name=model_name(arguments.model),
         report=_tell,
     )
@@ -75,6 +97,30 @@ def run(arguments: Namespace) -> int:
     print_break_points(compiled)
     print(f"\nwrote {arguments.output}")
     return 0
+
+
+def _precision(text: str | None) -> str | list[str] | None:
+    """One word is a precision unless it is written as a list."""
+    if text is None or text in PRECISIONS:
+        return text
+    return text.split(",")
+
+
+def _read_calibration(files: list[str] | None) -> list[Any] | None:
+    """Each file as one batch: inputs alone, or inputs and labels."""
+    if files is None:
+        return None
+    from cic.trace.model_input import parse_input
+
+    batches: list[Any] = []
+    for file in files:
+        if not file.endswith((".npy", ".npz", ".pt")):
+            raise CicError(f"--calibration {file!r} is no .npy, .npz or .pt file; real inputs are needed, a shape does not do")
+        tensors = parse_input(file)
+        if len(tensors) > 2:
+            raise CicError(f"--calibration {file} holds {len(tensors)} tensors; inputs, or inputs and labels, are expected")
+        batches.append(tensors if len(tensors) == 2 else tensors[0])
+    return batches
 
 
 def _tell(what: str) -> None:

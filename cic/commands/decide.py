@@ -40,11 +40,13 @@ def run(arguments: Namespace) -> int:
         print(json.dumps(decision_document(decision), indent=1))
         return 0
     terms = ", ".join(f"{name[:-2]} {show_seconds(value)}" for name, value in decision.terms.items() if value)
-    print(f"{decision.cut_id}: {show_seconds(decision.latency_s)} ({terms})")
+    print(f"{decision.cut.label}: {show_seconds(decision.latency_s)} ({terms})")
     print(decision.why)
     print(f"{len(decision.device_ops)} ops on the device")
     if decision.cut.offloads:
-        sent = ", ".join(decision.crossing) or "nothing"
+        sent = (
+            ", ".join(name if codec == "raw" else f"{name} as {codec}" for name, codec in decision.codecs.items()) or "nothing"
+        )
         print(f"sends {show_bytes(decision.upload_bytes)} ({sent}), gets back {show_bytes(decision.download_bytes)}")
     if not decision.optimal:
         print(
@@ -66,6 +68,8 @@ def decision_document(decision: Decision) -> dict[str, Any]:
         "download_bytes": decision.download_bytes,
         "device_ops": list(decision.device_ops),
         "crossing": list(decision.crossing),
+        "codecs": decision.codecs,
+        "accuracy": decision.cut.accuracy,
         "conditions": {name: getattr(conditions, name) for name in CONDITIONS},
         "source": decision.source,
         "optimal": decision.optimal,

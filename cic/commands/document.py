@@ -4,6 +4,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any
 
     from cic.splitting_model import SplittingModel
@@ -22,7 +23,10 @@ COST = (
     'device or "@input", all of which must have may_cross; download_bytes sums wire_bytes of tensors with the consumer '
     '"@output" that an op on the server produces; offloads is 1 if any op is on the server; '
     'every producer of an op on the device is on the device or is "@input", and pinned ops are on their side. '
-    "downlink_bps is downlink_ratio * uplink_bps unless known."
+    "downlink_bps is downlink_ratio * uplink_bps unless known. A tensor that lists codecs crosses under one of them: its "
+    "wire_bytes are then that codec's, its encode_s counts as device_s and its decode_s as server_s; download_bytes stay "
+    "plain. Each set in forbidden names (tensor, codec) pairs of one alternative: a choice of codecs is allowed if it uses no "
+    "pair of at least one of these sets, or if there are none."
 )
 
 
@@ -52,6 +56,10 @@ def solver_document(model: SplittingModel) -> dict[str, Any]:
                 "producer": INPUT if tensor["producer"] < 0 else names[tensor["producer"]],
                 "consumers": [names[op] for op in tensor["consumers"]] + [OUTPUT] * tensor["is_output"],
                 "wire_bytes": tensor["wire_bytes"],
+                "codecs": [
+                    {"codec": codec, "wire_bytes": size, "encode_s": encode / NS_PER_S, "decode_s": decode / NS_PER_S}
+                    for codec, size, encode, decode, _ in tensor.get("forms", ())
+                ],
                 "may_cross": tensor["may_cross"],
                 "dtype": tensor["dtype"],
                 "shape": list(tensor["shape"]),
@@ -63,6 +71,8 @@ def solver_document(model: SplittingModel) -> dict[str, Any]:
                 "id": cut.id,
                 "device_ops": list(cut.device_ops),
                 "crossing": list(cut.crossing),
+                "codecs": cut.codec_of,
+                "accuracy": cut.accuracy,
                 "features": {
                     "device_s": cut.device_ns / NS_PER_S,
                     "server_s": cut.server_ns / NS_PER_S,
@@ -73,8 +83,9 @@ def solver_document(model: SplittingModel) -> dict[str, Any]:
             }
             for cut in model.cuts
         ],
+        "forbidden": _forbidden(graph),
         "break_points": [
-            {"uplink_bps": point, "below": model.cuts[below].id, "above": model.cuts[above].id}
+            {"uplink_bps": point, "below": model.cuts[below].label, "above": model.cuts[above].label}
             for point, below, above in zip(model.break_points, model.best_between, model.best_between[1:], strict=False)
         ],
         "defaults": {"rtt_s": model.default_rtt_s, "downlink_ratio": model.default_downlink_ratio},
@@ -82,3 +93,12 @@ def solver_document(model: SplittingModel) -> dict[str, Any]:
         "information": dict(model.information),
         "proof": dict(model.proof),
     }
+
+
+def _forbidden(graph: Mapping[str, Any]) -> list[list[list[str]]]:
+    """The alternatives of `cic.precision` by name; the file counts only tensors that are read."""
+    read = [tensor for tensor in graph["tensors"] if tensor["consumers"]]
+    return [
+        [[read[tensor]["name"], read[tensor]["forms"][form][0]] for tensor, form in forbidden]
+        for forbidden in graph.get("alternatives", ())
+    ]

@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
-    from cic.splitting_model import SplittingModel
+    from cic.splitting_model import Cut, SplittingModel
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -68,25 +68,40 @@ def print_cuts(model: SplittingModel, emitted: set[str] | None = None) -> None:
         ]
         for index, cut in enumerate(model.cuts)
     ]
+    if any(cut.codecs for cut in model.cuts):
+        columns.insert(1, "codec")
+        rows = [[row[0], ", ".join(dict.fromkeys(cut.codecs)), *row[1:]] for row, cut in zip(rows, model.cuts, strict=True)]
+    if any(cut.accuracy for cut in model.cuts):
+        columns += ["top1 kept", "error"]
+        rows = [[*row, *_accuracy(cut)] for row, cut in zip(rows, model.cuts, strict=True)]
     if emitted is not None:
         columns.append("emitted")
         rows = [[*row, "yes" if row[0] in emitted else "no"] for row in rows]
-    print_table(columns, rows, title=f"{model.name}: every cut that can be optimal", left=("cut", "best at", "emitted"))
+    print_table(
+        columns, rows, title=f"{model.name}: every cut that can be optimal", left=("cut", "codec", "best at", "emitted")
+    )
 
 
 def print_break_points(model: SplittingModel) -> None:
     """One line a break point under the default conditions."""
     given = f"round trip {model.default_rtt_s * 1e3:g} ms, downlink {model.default_downlink_ratio:g} x uplink"
     if not model.break_points:
-        print(f"No break point: {model.cuts[model.best_between[0]].id} is best at every uplink ({given})")
+        print(f"No break point: {model.cuts[model.best_between[0]].label} is best at every uplink ({given})")
         return
     rows = [
-        [show_bandwidth(point), model.cuts[below].id, model.cuts[above].id]
+        [show_bandwidth(point), model.cuts[below].label, model.cuts[above].label]
         for point, below, above in zip(model.break_points, model.best_between, model.best_between[1:], strict=False)
     ]
     print_table(
         ("uplink", "best below", "best above"), rows, title=f"Break points ({given})", left=("best below", "best above")
     )
+
+
+def _accuracy(cut: Cut) -> tuple[str, str]:
+    """What a cut kept on the calibration inputs."""
+    kept = cut.accuracy or {}
+    top1, error = kept.get("top1"), kept.get("error")
+    return "" if top1 is None else f"{top1:.2%}", "" if error is None else f"{error:.1e}"
 
 
 def _where_best(model: SplittingModel, index: int) -> str:
@@ -117,6 +132,8 @@ def _print_provenance(model: SplittingModel) -> None:
         f"device x {box.device_slowdown[0]:g} to {box.device_slowdown[1]:g}, "
         f"server x {box.server_slowdown[0]:g} to {box.server_slowdown[1]:g}"
     )
+    if "precision" in information:
+        print(_codecs_described(model))
     if proof["complete"]:
         print(
             f"Proof: at each of the {len(proof['rays'])} corners of the lower envelope a minimum cut was compared with it "
@@ -124,6 +141,22 @@ def _print_provenance(model: SplittingModel) -> None:
         )
     else:
         print(f"Proof: not complete; {proof['solves']} minimum cuts were solved before the search was stopped")
+
+
+def _codecs_described(model: SplittingModel) -> str:
+    information = model.information
+    allowed = information["precision"] or "int4"
+    names = allowed if isinstance(allowed, str) else ", ".join(allowed)
+    if not information["calibration_samples"]:
+        return f"Codecs down to {names}; payloads measured on the example inputs, accuracy not measured"
+    target = information["accuracy_target"]
+    asked = f"every cut keeps {target}" if target else "no target was set"
+    # See `cic.precision` for what is forbidden, and why nothing else has to be.
+    beyond = "" if information["accuracy_exact"] else ", some combinations that might have met it were left out"
+    return (
+        f"Codecs down to {names}; {asked} on {information['calibration_samples']} calibration samples "
+        f"({information['cuts_run']} cuts run{beyond})"
+    )
 
 
 def _print_ops(model: SplittingModel) -> None:

@@ -1,0 +1,135 @@
+"""Accuracy targets: what is asked of a cut whose tensors cross under lossy codecs, and whether measured answers meet it."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from cic.errors import CompileError
+
+# One-sided 95 %: a target met on a sample should be met beyond it.
+CONFIDENCE = 1.645
+
+Judge = Callable[[Sequence[torch.Tensor], Sequence[torch.Tensor]], bool]
+_TEXT = re.compile(r"\s*(top1|rel)\s*(>=|<=)\s*([0-9.eE+-]+)\s*(%?)\s*")
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is asked.
+
+    least_top1: of the whole model's top-1 accuracy (or, without labels, of agreement with it), which share is to be kept.
+    most_error: relative error of the answer, at most. judge: a function of the cut's and the whole model's answers.
+    text: as it was asked for, for the file. One of the three is given, the others are None.
+    """
+
+    text: str
+    least_top1: float | None = None
+    most_error: float | None = None
+    judge: Judge | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """What a cut reached on the calibration inputs.
+
+    top1: its top-1 accuracy over the whole model's, or agreement where there are no labels; None if answers are no scores.
+    error: sqrt(sum |answer - whole|^2 / sum |whole|^2) over all answers. met: the target, True if there is none.
+    """
+
+    top1: float | None
+    error: float
+    met: bool
+
+
+EXACT = Reached(1.0, 0.0, True)
+
+
+def parse_target(accuracy: str | Judge | None) -> Target | None:
+    """A target as a person writes it: "top1>=0.99", "rel<=0.01", a function, or None.
+
+    Raises CompileError for anything else.
+    """
+    if accuracy is None:
+        return None
+    if callable(accuracy):
+        return Target(getattr(accuracy, "__name__", "a function"), judge=accuracy)
+    match = _TEXT.fullmatch(accuracy) if isinstance(accuracy, str) else None
+    wanted = {"top1": ">=", "rel": "<="}
+    if match is None or wanted[match[1]] != match[2]:
+        raise CompileError(
+            f"accuracy is {accuracy!r}; write 'top1>=0.99', 'rel<=0.01', or pass a function of two lists of answers"
+        )
+    try:
+        number = float(match[3]) / (100 if match[4] else 1)
+    except ValueError:
+        raise CompileError(f"accuracy is {accuracy!r}; {match[3]!r} is not a number") from None
+    if not 0 <= number <= (1 if match[1] == "top1" else math.inf):
+        raise CompileError(f"accuracy is {accuracy!r}; the number must be a share from 0 to 1")
+    return Target(accuracy, least_top1=number) if match[1] == "top1" else Target(accuracy, most_error=number)
+
+
+def judge(
+    target: Target | None,
+    answers: Sequence[torch.Tensor],
+    whole: Sequence[torch.Tensor],
+    labels: Sequence[torch.Tensor] | None,
+) -> Reached:
+    """Compare the answers of a cut with those of the whole model, sample by sample.
+
+    A top-1 target is met if it is met with 95 % confidence beyond these samples: with c and w the share of places a cut and
+    the whole model get right in a sample, the mean of c - target * w lies above zero by 1.645 standard errors (paired, so
+    that what both get wrong does not blur it). Where all samples agree that is no margin at all.
+
+    Raises CompileError if a top-1 target is asked of answers that are not scores of classes along dimension 1.
+    """
+    error = _relative_error(answers, whole)
+    scores = _hits(answers, whole, labels)
+    if target is not None and target.least_top1 is not None and scores is None:
+        raise CompileError(
+            f"accuracy {target.text!r} needs float answers with classes along dimension 1, the model answers {whole[0].dtype} "
+            f"{tuple(whole[0].shape)}; ask for 'rel<=…' or pass a function"
+        )
+    top1 = None
+    if scores is not None:
+        kept, best = scores
+        top1 = float(kept.mean() / best.mean()) if float(best.mean()) else 1.0
+    met = True
+    if target is not None and target.least_top1 is not None and scores is not None:
+        margin = scores[0] - target.least_top1 * scores[1]
+        spread = float(margin.std()) / math.sqrt(len(margin)) if len(margin) > 1 else 0.0
+        met = float(margin.mean()) - CONFIDENCE * spread >= 0
+    elif target is not None and target.most_error is not None:
+        met = error <= target.most_error
+    elif target is not None and target.judge is not None:
+        met = bool(target.judge(answers, whole))
+    return Reached(top1, error, met)
+
+
+def _relative_error(answers: Sequence[torch.Tensor], whole: Sequence[torch.Tensor]) -> float:
+    difference = sum(
+        float((mine.double() - theirs.double()).square().sum()) for mine, theirs in zip(answers, whole, strict=True)
+    )
+    scale = sum(float(theirs.double().square().sum()) for theirs in whole)
+    if not difference:
+        return 0.0
+    return math.sqrt(difference / scale) if scale and math.isfinite(difference) else math.inf
+
+
+def _hits(
+    answers: Sequence[torch.Tensor], whole: Sequence[torch.Tensor], labels: Sequence[torch.Tensor] | None
+) -> tuple[torch.Tensor, torch.Tensor] | None:
+    """For each sample the share of places that the cut, and that the whole model, gets right; None if there are no classes."""
+    if not all(answer.is_floating_point() and answer.dim() >= 2 and answer.shape[1] > 1 for answer in whole):
+        return None
+    mine = [answer.argmax(1) for answer in answers]
+    theirs = [answer.argmax(1) for answer in whole]
+    truth = theirs if labels is None else [label.reshape(best.shape) for label, best in zip(labels, theirs, strict=True)]
+    return tuple(  # type: ignore[return-value]
+        torch.tensor([float((guess == right).double().mean()) for guess, right in zip(guesses, truth, strict=True)])
+        for guesses in (mine, theirs)
+    )

@@ -1,0 +1,99 @@
+"""Calibration inputs: real ones, on which payloads are measured and answers compared. Needs torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from cic.errors import CompileError
+from cic.trace.torch_trace import TracedModel
+from codegen.errors import CodegenError
+from codegen.structure import describe, flatten_like
+
+Tensors = tuple[torch.Tensor, ...]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Inputs of the shape that a model was compiled for.
+
+    samples: for each, the model's flat input tensors. labels: for each, what the answer should be, or None.
+    """
+
+    samples: tuple[Tensors, ...]
+    labels: tuple[torch.Tensor, ...] | None
+
+
+def calibration_of(traced: TracedModel, batches: Sequence[Any] | None) -> Calibration:
+    """Batches as a person gives them, cut to the batch size of the compiled call.
+
+    Args:
+        batches: each a tensor (the one input), a pair (tensor, labels), or a dict with "args", "kwargs" and "labels", of which
+            any may be missing. A batch may be several times as large along the first dimension as the example inputs.
+            None: the example inputs are the only sample.
+
+    Raises:
+        CompileError: a batch does not fit the model's inputs; says which, and the shapes.
+    """
+    structure, example = describe({"args": traced.args, "kwargs": traced.kwargs})
+    if batches is None:
+        return Calibration((tuple(example),), None)
+    samples: list[Tensors] = []
+    labels: list[torch.Tensor] = []
+    for number, batch in enumerate(batches):
+        call, wanted = _call_and_labels(batch)
+        try:
+            tensors = flatten_like(structure, call)
+        except CodegenError as error:
+            raise CompileError(f"calibration batch {number} does not fit the model's inputs: {error}") from error
+        pieces = _pieces(number, tensors, example)
+        samples.extend(pieces)
+        if wanted is not None:
+            labels.extend(_labels_of(number, wanted, len(pieces)))
+    if not samples:
+        raise CompileError("calibration holds no batch; pass some inputs, or None to use the example inputs")
+    if labels and len(labels) != len(samples):
+        raise CompileError(f"calibration has labels for {len(labels)} of {len(samples)} samples; give all of them, or none")
+    return Calibration(tuple(samples), tuple(labels) or None)
+
+
+def _call_and_labels(batch: Any) -> tuple[dict[str, Any], Any]:
+    if isinstance(batch, Mapping):
+        return {"args": tuple(batch.get("args", ())), "kwargs": dict(batch.get("kwargs", {}))}, batch.get("labels")
+    if isinstance(batch, tuple | list) and len(batch) == 2:
+        return {"args": (batch[0],), "kwargs": {}}, batch[1]
+    return {"args": (batch,), "kwargs": {}}, None
+
+
+def _pieces(number: int, tensors: Sequence[torch.Tensor], example: Sequence[torch.Tensor]) -> list[Tensors]:
+    """The batch as samples of the example's shapes."""
+    counts = set()
+    for tensor, expected in zip(tensors, example, strict=True):
+        fits = tensor.dtype == expected.dtype and tensor.dim() == expected.dim()
+        if not fits or (tensor.shape != expected.shape and (not tensor.dim() or tensor.shape[1:] != expected.shape[1:])):
+            raise CompileError(
+                f"calibration batch {number} holds a {tensor.dtype} tensor of shape {tuple(tensor.shape)}, the model was "
+                f"compiled for {expected.dtype} {tuple(expected.shape)}; only the first dimension may be a multiple"
+            )
+        counts.add(1 if tensor.shape == expected.shape else tensor.shape[0] / max(expected.shape[0], 1))
+    if len(counts) != 1 or not float(next(iter(counts))).is_integer():
+        raise CompileError(
+            f"calibration batch {number} is {sorted(counts)} times as large as the compiled inputs; it must be a whole multiple"
+        )
+    count = int(counts.pop())
+    if count == 1:
+        return [tuple(tensors)]
+    split = [tensor.split(expected.shape[0]) for tensor, expected in zip(tensors, example, strict=True)]
+    return list(zip(*split, strict=True))
+
+
+def _labels_of(number: int, labels: Any, count: int) -> list[torch.Tensor]:
+    tensor = torch.as_tensor(labels)
+    if not tensor.dim() or tensor.shape[0] % count:
+        raise CompileError(
+            f"calibration batch {number} has labels of shape {tuple(tensor.shape)} for {count} samples; give each its own row"
+        )
+    return list(tensor.split(tensor.shape[0] // count)) if tensor.shape[0] else []

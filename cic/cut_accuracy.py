@@ -1,0 +1,144 @@
+"""What a cut answers when its tensors cross under given codecs: head, encode, decode, tail, on calibration inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import fx
+
+from cic.accuracy import Reached, Target, judge
+from cic.calibration import Calibration, Tensors
+from cic.codec.registry import codec
+from cic.codec.tensors import tensor_of
+from cic.errors import CompileError
+from codegen.equivalence import relative_error
+from codegen.fx_splitter import split
+from codegen.split import Split, WireTensor
+
+# So many samples are run at once, if the model does not mind.
+TOGETHER = 16
+SAME = 1e-4
+
+
+@dataclass(frozen=True, eq=False)
+class Examiner:
+    """Runs cuts of one model.
+
+    module: flat; tensors: names of those that may cross. together: samples run at once. whole: the model's answers.
+    """
+
+    module: fx.GraphModule
+    tensors: Collection[str]
+    calibration: Calibration
+    target: Target | None
+    together: int
+    whole: tuple[torch.Tensor, ...]
+
+    def reached(self, device_nodes: Collection[str], codecs: Mapping[str, str]) -> Reached:
+        """What a cut reaches.
+
+        device_nodes: members of the head's ops. codecs: names by crossing tensor; those not named cross as they are.
+
+        Raises CompileError where `cic.accuracy.judge` does, and for a model whose answers are compared but are no tensors.
+        """
+        halves = split(self.module, device_nodes, self.tensors)
+        answers = _answers(
+            self.calibration.samples, self.together, lambda inputs, count: _through(halves, codecs, inputs, count)
+        )
+        return judge(self.target, answers, self.whole, self.calibration.labels)
+
+
+def examiner(module: fx.GraphModule, tensors: Collection[str], calibration: Calibration, target: Target | None) -> Examiner:
+    """Run the whole model on all calibration inputs, several at once if that gives the same answers."""
+    together = TOGETHER if _runs_together(module, calibration.samples) else 1
+    whole = _answers(calibration.samples, together, lambda inputs, _: module(*inputs))
+    return Examiner(module, tensors, calibration, target, together, tuple(whole))
+
+
+def _answers(
+    samples: Sequence[Tensors], together: int, run: Callable[[Tensors, int], Sequence[torch.Tensor]]
+) -> list[torch.Tensor]:
+    """The first tensor of each answer, one a sample."""
+    answers: list[torch.Tensor] = []
+    with torch.no_grad():
+        for start in range(0, len(samples), together):
+            chunk = samples[start : start + together]
+            result = run(_joined(chunk), len(chunk))
+            if not result:
+                raise CompileError("the model answers no tensor, so there is no accuracy to measure")
+            answers.extend(_apart(result[0], len(chunk)))
+    return answers
+
+
+def _through(halves: Split, codecs: Mapping[str, str], inputs: Tensors, count: int) -> Sequence[torch.Tensor]:
+    results = halves.head(*inputs)
+    sent = results[: len(halves.crossing)]
+    received = [
+        _over_the_wire(value, wire, codecs.get(wire.name), count) for value, wire in zip(sent, halves.crossing, strict=True)
+    ]
+    returned = halves.tail(*received)
+    by_half = {"head": results, "tail": returned}
+    return [by_half[source.half][source.position] for source in halves.outputs]
+
+
+def _over_the_wire(value: torch.Tensor, wire: WireTensor, name: str | None, count: int) -> torch.Tensor:
+    """Each sample is a message of its own, so each has its own scales."""
+    if name is None or codec(name).lossless:
+        return value
+    used = codec(name)
+    decoded = [
+        tensor_of(used.decode(used.encode(each, wire.name), wire.shape, wire.dtype, wire.name), wire.dtype)
+        for each in _apart(value, count)
+    ]
+    return _joined([(each,) for each in decoded])[0]
+
+
+def _joined(chunk: Sequence[Tensors]) -> Tensors:
+    return chunk[0] if len(chunk) == 1 else tuple(torch.cat(parts) for parts in zip(*chunk, strict=True))
+
+
+def _apart(value: torch.Tensor, count: int) -> Sequence[torch.Tensor]:
+    return [value] if count == 1 else value.chunk(count)
+
+
+def _runs_together(module: fx.GraphModule, samples: Sequence[Tensors]) -> bool:
+    """Do several samples, one after another along the first dimension, give at every node what they give alone?"""
+    if len(samples) < 2 or any(not tensor.dim() for tensor in samples[0]):
+        return False
+    pair = samples[:2]
+    try:
+        with torch.no_grad():
+            alone = [_values(module, sample) for sample in pair]
+            both = _values(module, _joined(pair))
+    except Exception:  # whatever a graph of fixed shapes makes of others
+        return False
+    for name, (first, second) in ((name, (alone[0][name], alone[1][name])) for name in alone[0]):
+        if not first.dim() or both[name].shape != (2 * first.shape[0], *first.shape[1:]):
+            return False
+        if relative_error(both[name], torch.cat((first, second))) > SAME:
+            return False
+    return True
+
+
+class _Recording(fx.Interpreter):
+    def __init__(self, module: fx.GraphModule) -> None:
+        super().__init__(module)
+        self.values: dict[str, torch.Tensor] = {}
+        self._constants: set[fx.Node] = set()
+
+    def run_node(self, n: fx.Node) -> object:
+        value = super().run_node(n)
+        if n.op not in ("placeholder", "output") and self._constants.issuperset(n.all_input_nodes):
+            self._constants.add(n)
+        elif isinstance(value, torch.Tensor):
+            self.values[n.name] = value
+        return value
+
+
+def _values(module: fx.GraphModule, inputs: Tensors) -> dict[str, torch.Tensor]:
+    """Every tensor that depends on the inputs, by node."""
+    recording = _Recording(module)
+    recording.run(*inputs)
+    return recording.values

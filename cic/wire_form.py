@@ -1,0 +1,75 @@
+"""A form in which one tensor may cross: under which codec, and what that costs. Which codecs a precision allows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cic.codec.registry import codec, entropy_here
+from cic.errors import CompileError
+
+# From exact to coarse; each allows the codecs of those before it, too.
+_BY_PRECISION = {
+    "fp32": ("raw",),
+    "fp16": ("fp16",),
+    "int8": ("int8", "int8-channel"),
+    "int4": ("int4", "int4-clip", "int4-channel"),
+}
+PRECISIONS = tuple(_BY_PRECISION)
+
+
+@dataclass(frozen=True, slots=True)
+class WireForm:
+    """A codec for one tensor.
+
+    codec: its name, see `cic.codec.registry`. wire_bytes: size of the payload, the mean over calibration inputs.
+    encode_s: on the device, decode_s: on the server, as predicted for these machines.
+    error: root of the mean squared error over that of the values themselves, the mean over calibration inputs; 0 if lossless.
+    """
+
+    codec: str
+    wire_bytes: int
+    encode_s: float
+    decode_s: float
+    error: float
+
+    @property
+    def features(self) -> tuple[int, int, int]:
+        """Wire bytes, device ns, server ns, in whole numbers."""
+        return self.wire_bytes, round(self.encode_s * 1e9), round(self.decode_s * 1e9)
+
+    @property
+    def stage(self) -> str:
+        """What is lost does not depend on the entropy stage: the codec's name without it."""
+        return self.codec.partition("+")[0]
+
+
+def as_it_is(tensor_bytes: int) -> WireForm:
+    """The form without a codec."""
+    return WireForm("raw", tensor_bytes, 0.0, 0.0, 0.0)
+
+
+def codecs_for(precision: str | Sequence[str]) -> tuple[str, ...]:
+    """Names of the codecs allowed, "raw" first.
+
+    Args:
+        precision: the coarsest of `PRECISIONS` allowed, or the codecs' names; sending a tensor as it is, is always allowed.
+
+    Raises:
+        CompileError: an unknown precision. CodecError: an unknown codec.
+    """
+    if isinstance(precision, str):
+        if precision not in _BY_PRECISION:
+            raise CompileError(
+                f"precision is {precision!r}; it must be one of {', '.join(PRECISIONS)}, or a list such as ['int8+zstd']"
+            )
+        allowed = PRECISIONS[: PRECISIONS.index(precision) + 1]
+        names = [name + ending for each in allowed for name in _BY_PRECISION[each] for ending in ("", entropy_here())]
+    else:
+        names = [codec(name).name for name in precision]
+    return ("raw", *dict.fromkeys(name for name in names if name != "raw"))
+
+
+def is_lossless(form: WireForm) -> bool:
+    """Does every tensor come back bit by bit?"""
+    return codec(form.codec).lossless

@@ -1,0 +1,168 @@
+"""A model compiled with codecs: payloads and accuracy are as measured on its halves, file and solver know the codecs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+import cic
+from cic.accuracy import parse_target
+from cic.codec.registry import codec
+from cic.codec.tensors import tensor_of
+from cic.cost.machine import Machine
+from cic.errors import ArtifactError, CompileError
+from cic.splitting_model import SplittingModel
+from cic.verification import verify
+
+WEAK, STRONG = Machine("weak", 2e9, 1e9, 1e-5), Machine("strong", 2e11, 2e10, 1e-6)
+
+
+class Inception(nn.Module):
+    """A stem, two branches that meet, and a head: cuts cross one tensor or two."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 16, 3, 2), nn.ReLU())
+        self.left = nn.Sequential(nn.Conv2d(16, 8, 3, 2, 1), nn.ReLU())
+        self.right = nn.Sequential(nn.Conv2d(16, 8, 5, 2, 2), nn.ReLU())
+        self.merge = nn.Sequential(nn.Conv2d(16, 64, 3, 1, 1), nn.ReLU(), nn.Conv2d(64, 64, 3, 1, 1), nn.ReLU())
+        self.head = nn.Linear(64, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.stem(x)
+        x = self.merge(torch.cat((self.left(x), self.right(x)), 1))
+        return self.head(x.mean((2, 3)))
+
+
+@pytest.fixture(scope="module")
+def network() -> nn.Module:
+    torch.manual_seed(4)
+    return Inception().eval()
+
+
+@pytest.fixture(scope="module")
+def images() -> torch.Tensor:
+    return torch.rand(24, 3, 64, 64, generator=torch.Generator().manual_seed(5))
+
+
+@pytest.fixture(scope="module")
+def compiled(network: nn.Module, images: torch.Tensor) -> SplittingModel:
+    return cic.compile(network, (images[:1],), device=WEAK, server=STRONG, calibration=[images], accuracy="rel<=0.03")
+
+
+def test_every_cut_meets_the_target_and_some_cross_under_lossy_codecs(compiled: SplittingModel) -> None:
+    assert all(cut.accuracy is not None and cut.accuracy["error"] <= 0.03 for cut in compiled.cuts)
+    used = {name for cut in compiled.cuts for name in cut.codecs}
+    assert any(not codec(name).lossless for name in used)
+    assert len({cut.label for cut in compiled.cuts}) == len(compiled.cuts)
+    assert verify(compiled).cuts == len(compiled.cuts)
+
+
+def test_stated_payload_and_error_are_those_of_the_emitted_halves(
+    compiled: SplittingModel, network: nn.Module, images: torch.Tensor, tmp_path: Path
+) -> None:
+    cuts = [cut for cut in compiled.cuts if cut.offloads and any(not codec(name).lossless for name in cut.codecs)]
+    cic.emit(network, compiled, tmp_path / "split", cuts=sorted({cut.id for cut in cuts}))
+    assert cuts
+    with torch.no_grad():
+        whole = network(images)
+        for cut in cuts:
+            halves, answers, sizes = cic.load_cut(tmp_path / "split", cut.id), [], []
+            for image in images:
+                sent = halves.head(image[None])
+                received, size = [], 0
+                for wire, value in zip(halves.crossing, sent, strict=True):
+                    used = codec(cut.codec_of[wire.name])
+                    payload = used.encode(value, wire.name)
+                    size += len(payload)
+                    received.append(tensor_of(used.decode(payload, wire.shape, wire.dtype, wire.name), wire.dtype))
+                answers.append(halves.tail(*received))
+                sizes.append(size)
+            error = float((torch.cat(answers) - whole).norm() / whole.norm())
+            assert cut.accuracy is not None
+            assert error == pytest.approx(cut.accuracy["error"], rel=0.02)
+            assert sum(sizes) / len(sizes) == pytest.approx(cut.upload_bytes, rel=0.05)
+
+
+def test_the_file_keeps_codecs_and_accuracy_and_the_solver_knows_them(compiled: SplittingModel, tmp_path: Path) -> None:
+    compiled.save(tmp_path / "m.cic")
+    loaded = cic.load(tmp_path / "m.cic")
+    assert [(cut.label, cut.features, cut.accuracy) for cut in loaded.cuts] == [
+        (cut.label, cut.features, cut.accuracy) for cut in compiled.cuts
+    ]
+    for bandwidth in ("100kbps", "1Mbps", "20Mbps", "300Mbps"):
+        decision = loaded.decide(bandwidth)
+        assert list(decision.codecs) == list(decision.crossing)
+        solved = loaded.decide(
+            bandwidth, op_times={op["name"]: (op["device_ns"] / 1e9, op["server_ns"] / 1e9) for op in loaded.graph()["ops"]}
+        )
+        assert solved.source == "solver"
+        assert solved.latency_s == pytest.approx(decision.latency_s, rel=1e-6)
+        assert solved.cut.codecs == decision.cut.codecs or solved.latency_s == pytest.approx(decision.latency_s)
+
+
+def test_a_changed_codec_does_not_pass_verification(compiled: SplittingModel, tmp_path: Path) -> None:
+    target = next(cut for cut in compiled.cuts if cut.codecs and cut.codecs[0] != "raw")
+    for forged, message in ((("raw", *target.codecs[1:]), "stores the features"), (("int2",), "int2|codecs for")):
+        kept = target.codecs
+        target.codecs = forged
+        try:
+            with pytest.raises(ArtifactError, match=message):
+                verify(compiled)
+        finally:
+            target.codecs = kept
+
+
+def test_a_lower_target_is_never_slower(network: nn.Module, images: torch.Tensor) -> None:
+    tables = [
+        cic.compile(network, (images[:1],), device=WEAK, server=STRONG, calibration=[images[:6]], accuracy=target)
+        for target in ("rel<=0.0001", "rel<=0.01", "rel<=0.2")
+    ]
+    for bandwidth in (1e5, 1e6, 5e6, 2e7, 1e8):
+        latencies = [table.decide(bandwidth).latency_s for table in tables]
+        assert latencies == sorted(latencies, reverse=True)
+
+
+def test_what_cannot_be_asked_is_refused(network: nn.Module, images: torch.Tensor) -> None:
+    def attempt(**options: object) -> None:
+        cic.compile(network, (images[:1],), device=WEAK, server=STRONG, **options)  # type: ignore[arg-type]
+
+    for options, message in (
+        ({"accuracy": "top1>=0.99"}, "nothing to measure it on"),
+        ({"accuracy": "top2>=0.99", "calibration": [images]}, "top1>=0.99"),
+        ({"accuracy": "top1<=0.99", "calibration": [images]}, "top1>=0.99"),
+        ({"accuracy": "top1>=1.5", "calibration": [images]}, "share from 0 to 1"),
+        ({"precision": "int3"}, "int4"),
+        ({"precision": ["int3"]}, "int3"),
+        ({"calibration": [images]}, "no codec is allowed"),
+        ({"precision": "int8", "calibration": []}, "no batch"),
+        ({"precision": "int8", "calibration": [images[:, :2]]}, "shape"),
+        ({"precision": "int8", "calibration": [images.double()]}, "float64"),
+        ({"precision": "int8", "calibration": [(images, torch.zeros(23))]}, "24 samples"),
+        ({"precision": "int8", "calibration": [images, (images, torch.zeros(24))]}, "24 of 48"),
+        ({"precision": "int8", "calibration": [{"args": (images, images)}]}, "batch 0"),
+    ):
+        with pytest.raises(cic.CicError, match=message):
+            attempt(**options)
+
+
+def test_targets_as_people_write_them() -> None:
+    for text, top1, error in (("top1>=0.99", 0.99, None), (" rel <= 1e-2", None, 0.01), ("top1 >= 99%", 0.99, None)):
+        target = parse_target(text)
+        assert target is not None
+        assert (target.least_top1, target.most_error) == (top1, error)
+    with pytest.raises(CompileError, match="accuracy"):
+        parse_target(0.99)  # type: ignore[arg-type]
+
+
+def test_labels_count_not_just_agreement(network: nn.Module, images: torch.Tensor) -> None:
+    with torch.no_grad():
+        right = network(images).argmax(1)
+    by_label, by_agreement = (
+        cic.compile(network, (images[:1],), device=WEAK, server=STRONG, calibration=[batch], accuracy="top1>=0.5")
+        for batch in ((images, right), images)
+    )
+    assert [cut.accuracy for cut in by_label.cuts] == [cut.accuracy for cut in by_agreement.cuts]
