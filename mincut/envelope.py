@@ -35,12 +35,13 @@ from typing import NamedTuple
 import numpy as np
 
 from mincut.errors import MincutError
-from mincut.network import Network, build
+from mincut.network import Network
 from mincut.placement import Placement
 from mincut.problem import ON_SERVER, BoolArray, Features, IntArray, Prices, Problem
 from mincut.rays import RayCone, Vector, rank
 from mincut.scaling import fit_prices, fitting_scale, simple_placements
-from mincut.solver import solve
+from mincut.section_solver import solve_sections
+from mincut.sections import Sections, cut_at_gates
 
 Range = tuple[Fraction, Fraction]
 UPLOAD, DOWNLOAD = 2, 3
@@ -139,7 +140,7 @@ def envelope(
     """
     parts = make_parts(problem, alternatives)
     axes = price_axes(problem)
-    known = _first_placements(parts[0].network)
+    known = _first_placements(problem, parts[0].sections.feasible)
     cone, box_row_count = envelope_cone(box, axes, [candidate.features for candidate in known])
     checked: dict[Vector, Prices] = {}
     solves = 0
@@ -186,36 +187,40 @@ def envelope(
 class Part:
     """One alternative of a problem, or the problem itself.
 
+    simple: what the placements that need no search use.
     own: what the known placements use under this part's codecs, filled in as they are needed; they are allowed here, while
         under the codecs of the whole problem a known placement may be cheaper than all that is allowed here.
     optima: the minimum cuts computed, as (prices, cost).
     """
 
-    network: Network
+    sections: Sections
+    simple: list[Features]
     own: list[Features]
     optima: list[tuple[Prices, int]]
 
     def cheapest(self, weights: Vector, known: Sequence[Candidate]) -> tuple[Prices, Placement]:
         """The cheapest placement of this part, and the prices, as fine as what is known in this part allows."""
-        features = self._features(known)
-        prices = scaled_prices(self.network, weights, features)
-        placement = solve(self.network, prices, known_cost=min(each.cost(prices) for each in features))
+        features = [*self.simple, *self._features(known)]
+        prices = fit_prices(weights, features)
+        placement = solve_sections(self.sections, prices, min(each.cost(prices) for each in features))
         self.optima.append((prices, placement.cost))
         return prices, placement
 
     def gap(self, ray: Vector, axes: tuple[int, ...], known: Sequence[Candidate]) -> float:
         """See `rounding_gap`."""
-        return rounding_gap(self.network, ray, axes, self._features(known), [candidate.features for candidate in known])
+        own = [*self.simple, *self._features(known)]
+        return rounding_gap(self.sections.problem, ray, axes, own, [candidate.features for candidate in known])
 
     def _features(self, known: Sequence[Candidate]) -> list[Features]:
         for candidate in known[len(self.own) :]:
-            self.own.append(self.network.problem.features(candidate.on_device, candidate.codec))
+            self.own.append(self.sections.problem.features(candidate.on_device, candidate.codec))
         return self.own
 
 
 def make_parts(problem: Problem, alternatives: Sequence[Problem]) -> list[Part]:
     """The alternatives, or the problem itself where there are none."""
-    return [Part(build(part), [], []) for part in (alternatives or [problem])]
+    cut = [cut_at_gates(part) for part in (alternatives or [problem])]
+    return [Part(sections, simple_placements(sections.problem, sections.feasible), [], []) for sections in cut]
 
 
 def downloads_are_constant(problem: Problem) -> bool:
@@ -225,13 +230,9 @@ def downloads_are_constant(problem: Problem) -> bool:
         return False  # two different ops cannot reach each other
     if len(makers) == 0:
         return True
-    reaches = np.zeros(problem.op_count, dtype=np.bool_)
-    reaches[makers[0]] = True
-    for tensor in np.argsort(problem.producer, kind="stable")[::-1]:
-        producer = problem.producer[tensor]
-        if producer >= 0 and reaches[problem.readers(int(tensor))].any():
-            reaches[producer] = True
-    return bool(reaches.all())
+    # A walk from reader to reader ends at an op without readers, and such an op reaches no other.
+    ends = np.setdiff1d(np.arange(problem.op_count), problem.producer)
+    return bool((ends == makers).all())
 
 
 def scaled_prices(network: Network, weights: Sequence[int | Fraction | float], known: Sequence[Features] = ()) -> Prices:
@@ -242,11 +243,10 @@ def scaled_prices(network: Network, weights: Sequence[int | Fraction | float], k
     return fit_prices(weights, [*simple_placements(network.problem, network.feasible), *known])
 
 
-def _first_placements(network: Network) -> list[Candidate]:
-    problem = network.problem
-    sides = [network.feasible]
+def _first_placements(problem: Problem, feasible: BoolArray) -> list[Candidate]:
+    sides = [feasible]
     everything = np.ones(problem.op_count, dtype=np.bool_)
-    if not (problem.pinned == ON_SERVER).any() and not network.feasible.all():
+    if not (problem.pinned == ON_SERVER).any() and not feasible.all():
         sides.append(everything)
     codec = None if problem.codecs is None else np.zeros(problem.tensor_count, dtype=np.int64)
     return [Candidate(side, codec, problem.features(side, codec)) for side in sides]
@@ -311,17 +311,17 @@ def _needed(
 
 
 def rounding_gap(
-    network: Network, ray: Vector, axes: tuple[int, ...], own: Sequence[Features], known: Sequence[Features]
+    problem: Problem, ray: Vector, axes: tuple[int, ...], own: Sequence[Features], known: Sequence[Features]
 ) -> float:
     """Bound on what rounding the prices at a ray can hide, relative to the best of the known placements there.
 
-    own: features of placements allowed in this network, which the prices were scaled by. known: of all known ones.
+    own: features of placements allowed in this problem, which the prices were scaled by. known: of all known ones.
 
     With p = round(s w): for a placement S cheaper than E(w), s T(S, w) >= T(S, p) - sum F_i(S) / 2 >= E(p) - ..., so
     T(S, w) >= E(w) - sum (F_i(S) + F_i(best)) / 2s; and F_i <= min(total_i, E(w) / w_i) for both.
     """
-    problem, weights = network.problem, all_prices(ray, axes)
-    prices = scaled_prices(network, weights, own)
+    weights = all_prices(ray, axes)
+    prices = fit_prices(weights, own)
     best = min(features.cost(weights) for features in known)
     if best == 0:
         return 0.0
@@ -332,7 +332,7 @@ def rounding_gap(
         int(forms.wire_bytes.sum()),
         int(problem.download_bytes.sum()),
     )
-    scale = fitting_scale(weights, [*simple_placements(problem, network.feasible), *own])
+    scale = fitting_scale(weights, own)
     hidden = Fraction(0)
     for axis in axes:
         most = Fraction(totals[axis])

@@ -32,7 +32,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mincut.capped import capped, sum_capped
+from mincut.capped import capped, halves, joined, sum_capped, total_at
 from mincut.codecs import crossing_costs
 from mincut.errors import InfeasibleError, MincutError
 from mincut.problem import LARGEST_COST, MODEL_INPUT, ON_DEVICE, ON_SERVER, BoolArray, IntArray, Prices, Problem
@@ -90,6 +90,11 @@ def build(problem: Problem) -> Network:
     Raises:
         InfeasibleError: pins and tensors that may not cross contradict each other.
     """
+    return lay_out(problem, smallest_device_side(problem))
+
+
+def lay_out(problem: Problem, feasible: BoolArray) -> Network:
+    """The arcs, and an allowed placement that is known already (bool[n])."""
     op_count = problem.op_count
     counts = np.diff(problem.consumer_start)
     shared = counts > 1
@@ -148,7 +153,7 @@ def build(problem: Problem) -> Network:
         np.asarray(np.where(shared[fed], gadget[fed], first_reader[fed]), dtype=np.int64),
         np.asarray(wire[fed], dtype=np.int64),
         offload_node,
-        _feasible_placement(problem),
+        feasible,
     )
 
 
@@ -168,8 +173,12 @@ def _group_by_tail(
     return start, place[partner[order]], all_heads[order], all_tensors[order]
 
 
-def _feasible_placement(problem: Problem) -> BoolArray:
-    """The smallest allowed device side: pins, closed under predecessors and under tensors that may not cross."""
+def smallest_device_side(problem: Problem) -> BoolArray:
+    """The smallest allowed device side: pins, closed under predecessors and under tensors that may not cross; bool[n].
+
+    Raises:
+        InfeasibleError: pins and tensors that may not cross contradict each other.
+    """
     on_device: BoolArray = np.asarray(problem.pinned == ON_DEVICE)
     tensor_of_reader = np.repeat(np.arange(problem.tensor_count), np.diff(problem.consumer_start))
     producer = problem.producer[tensor_of_reader]
@@ -241,8 +250,6 @@ def arc_costs(tensor: IntArray, crossing: IntArray, limit: int) -> IntArray:
 
 def source_costs(network: Network, crossing: IntArray, limit: int) -> IntArray:
     """int64[N]: capacity from the source to each node for the model inputs that the node stands for."""
-    from_source = np.zeros(network.node_count, dtype=np.int64)
-    for node, cost in zip(network.fed_node.tolist(), arc_costs(network.fed_tensor, crossing, limit).tolist(), strict=True):
-        # Several inputs may feed one node; each addend is at most limit < 2^61.
-        from_source[node] = min(int(from_source[node]) + cost, limit)
-    return from_source
+    # Several inputs may feed one node.
+    costs = halves(arc_costs(network.fed_tensor, crossing, limit))
+    return joined(total_at(network.fed_node, costs, network.node_count), limit)

@@ -1,7 +1,8 @@
 """Check, from the placements alone, that they are all that is ever needed in a box of conditions.
 
-What is believed here: the formulation (`network`), exact integer rays (`rays`), weak duality (`certificate`). What is not:
-how the placements were found, any compression, and the solver, whose every answer must carry a flow that proves it.
+What is believed here: the formulation (`network`) and its sections (`sections`), exact integer rays (`rays`), weak duality
+(`certificate`). What is not: how the placements were found, any compression, and the solver, whose every answer must carry a
+flow that proves it.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from mincut.certificate import certify
+from mincut.certificate import certify_sections
 from mincut.envelope import Candidate, PriceBox, all_prices, envelope_cone, make_parts, price_axes
 from mincut.errors import CertificateError
 from mincut.problem import BoolArray, IntArray, Prices, Problem
@@ -62,7 +63,7 @@ def prove(
     for done, ray in enumerate(rays):
         for part in parts:
             prices, cheapest = part.cheapest(all_prices(ray, axes), known)
-            certify(part.network, cheapest)
+            certify_sections(part.sections, cheapest)
             best = min(candidate.features.cost(prices) for candidate in known)
             if cheapest.cost < best:
                 raise CertificateError(
