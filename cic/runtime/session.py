@@ -12,8 +12,10 @@ from typing import Any
 
 import torch
 
+from cic.codec.crossing import cross
+from cic.codec.registry import codec
 from cic.conditions import Conditions
-from cic.errors import ArtifactError, LinkError
+from cic.errors import ArtifactError, CodecError, LinkError
 from cic.runtime.link import Link
 from cic.runtime.server_process import ServerProcess
 from cic.runtime.wire import Message, decode, encode
@@ -48,10 +50,12 @@ class Timing:
 class Session:
     """A cut at work between this process and one it starts, under given conditions; use it in a `with` statement.
 
-    A cut that keeps everything on the device starts no process. Slowdowns in the conditions are not imitated.
+    A cut that keeps everything on the device starts no process. Slowdowns in the conditions are not imitated. `codecs`
+    gives the codec of crossing tensors by name (`cic.codec.registry`); the others, and the answer, are sent as they are.
 
     Raises (from the constructor):
         ArtifactError: the directory is no emitted model, lacks the cut, or a file is damaged.
+        CodecError: a codec is unknown or does not take its tensor's type, or a tensor does not cross here.
         LinkError: the server's process does not start or cannot be reached.
     """
 
@@ -64,6 +68,7 @@ class Session:
         threads: int = 1,
         patience_s: float = 60.0,
         format_name: str | None = None,
+        codecs: Mapping[str, str] | None = None,
     ) -> None:
         self._directory, self._cut_id, self._format = Path(directory), cut.id, format_name
         self._conditions, self._patience_s = conditions, patience_s
@@ -79,6 +84,7 @@ class Session:
                 )
             # The head is loaded while the other process starts.
             self._head = self._load("head")
+            self._codecs = self._codec_names(codecs or {})
             if self._server is not None:
                 self._link = Link(
                     _connect(self._server.port(), patience_s),
@@ -109,6 +115,7 @@ class Session:
 
         Raises:
             LinkError: the server is gone, silent, or answers nonsense. ArtifactError: inputs of another shape or type.
+        CodecError: a tensor's values are none that its codec can send.
         """
         began = time.perf_counter()
         results = self._run_head(inputs)
@@ -135,10 +142,13 @@ class Session:
         return answer, timing
 
     def error_against_one_process(self, inputs: Sequence[torch.Tensor], answer: Any) -> float:
-        """Greatest relative error of `answer` against tail(head(inputs)) without any link."""
+        """Greatest relative error of `answer` against tail(head(inputs)) without any link, under the same codecs."""
         both = self._load(None)
         results = both.run_head_flat(inputs)
-        returned = both.run_tail_flat(results[: len(both.crossing)])
+        sent = results[: len(both.crossing)]
+        if self._codecs:
+            sent = tuple(cross(tensor, name)[0] for tensor, name in zip(sent, self._codecs, strict=True))
+        returned = both.run_tail_flat(sent)
         halves = {"head": results, "tail": returned}
         whole = [halves[source.half][source.position] for source in both.record.outputs]
         flat = flatten_like(both.manifest.output_structure, answer)
@@ -157,6 +167,20 @@ class Session:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
+    def _codec_names(self, codecs: Mapping[str, str]) -> tuple[str, ...]:
+        """The codec of each crossing tensor; none if all are sent as they are."""
+        crossing = {wire.name: wire for wire in self._head.crossing}
+        if unknown := [name for name in codecs if name not in crossing]:
+            raise CodecError(
+                f"codecs names the tensor {unknown[0]!r}, which does not cross at {self._cut_id}; {_listed(crossing)}"
+            )
+        for name, chosen in codecs.items():
+            if not codec(chosen).accepts(crossing[name].dtype):
+                raise CodecError(
+                    f"{name} has the type {crossing[name].dtype!r}, which {chosen} does not take; send it as it is"
+                )
+        return tuple(codecs.get(name, "raw") for name in crossing) if codecs else ()
+
     def _load(self, half: Any) -> LoadedCut:
         try:
             return load_cut(self._directory, self._cut_id, half=half, format_name=self._format)
@@ -174,7 +198,8 @@ class Session:
         assert self._link is not None and self._server is not None
         self._number += 1
         crossing = tuple(results[: len(self._head.crossing)])
-        buffers = encode(Message(kind, self._number, crossing))
+        names = tuple(wire.name for wire in self._head.crossing)
+        buffers = encode(Message(kind, self._number, crossing, codecs=self._codecs, names=names))
         try:
             began = time.perf_counter()
             sent_bytes = self._link.send(buffers, shaped=kind == "run")
@@ -190,6 +215,10 @@ class Session:
         if reply.kind != "answer" or reply.number != self._number:
             raise LinkError(f"request {self._number} was answered by a message of kind {reply.kind!r} to number {reply.number}")
         return reply, sent - began, received - sent, sent_bytes, len(payload)
+
+
+def _listed(names: Mapping[str, object]) -> str:
+    return f"what crosses there is {', '.join(names)}" if names else "nothing crosses there"
 
 
 def _connect(port: int, patience_s: float) -> socket.socket:

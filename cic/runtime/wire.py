@@ -1,21 +1,25 @@
-"""Messages between the two halves, as bytes: a JSON header, then the tensors' own bytes, little-endian, one after another.
+"""Messages between the two halves, as bytes: a JSON header, then the tensors' payloads, one after another.
 
 What tensors a message carries is known on both sides from the manifest; the header repeats types and shapes so that a
-peer with other files is found out. Nothing is ever unpickled, and no size is believed before it was compared.
+peer with other files is found out. It names the codec of each tensor and the size of its payload, unless all are sent as
+they are. Nothing is ever unpickled, and no size is believed before it was compared: a codec's payload is decoded to the
+shape and type of the manifest or not at all.
 """
 
 from __future__ import annotations
 
 import json
 import struct
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import torch
 
-from cic.errors import LinkError
+from cic.codec.codec import Payload
+from cic.codec.registry import codec
+from cic.codec.tensors import tensor_of
+from cic.errors import CodecError, LinkError
 from codegen.split import WireTensor
 
 Kind = Literal["run", "rehearse", "answer", "failure"]
@@ -30,6 +34,7 @@ class Message:
 
     kind: "run" asks for the tail's answer, "rehearse" too, but is not part of a measurement and answered at full speed;
     "answer" and "failure" are the replies. number: of the request, repeated in the reply. tensors: see the manifest.
+    codecs: the name of each tensor's codec; none if all are sent as they are. names: what to call the tensors in errors.
     seconds: how long the server worked on it. text: what went wrong.
     """
 
@@ -38,21 +43,30 @@ class Message:
     tensors: tuple[torch.Tensor, ...] = ()
     seconds: float = 0.0
     text: str = ""
+    codecs: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
 
 
-def encode(message: Message) -> list[bytes | memoryview]:
-    """A message as buffers to be sent one after another; the tensors' memory is not copied if they are contiguous."""
+def encode(message: Message) -> list[Payload]:
+    """A message as buffers to be sent one after another; memory of tensors that are sent as they are is not copied.
+
+    Raises CodecError naming the tensor if its codec does not take it, or there is no such codec.
+    """
+    codecs = message.codecs or ("raw",) * len(message.tensors)
+    names = message.names or tuple(f"tensor {index}" for index in range(len(message.tensors)))
+    payloads = [codec(each).encode(tensor, name) for each, tensor, name in zip(codecs, message.tensors, names, strict=True)]
     header = {
         "kind": message.kind,
         "number": message.number,
         "seconds": message.seconds,
         "text": message.text,
         "tensors": [[_dtype_name(tensor), list(tensor.shape)] for tensor in message.tensors],
+        "codecs": [[each, len(payload)] for each, payload in zip(codecs, payloads, strict=True)] if message.codecs else [],
     }
     # Defaults are left out: on a slow link every byte counts.
     kept = {key: value for key, value in header.items() if value or key == "number"}
     text = json.dumps(kept, separators=(",", ":")).encode()
-    return [_LENGTH.pack(len(text)) + text, *(_bytes_of(tensor) for tensor in message.tensors)]
+    return [_LENGTH.pack(len(text)) + text, *payloads]
 
 
 def decode(payload: bytearray, expected: Sequence[WireTensor]) -> Message:
@@ -71,14 +85,32 @@ def decode(payload: bytearray, expected: Sequence[WireTensor]) -> Message:
     if kind == "failure":
         return Message(kind, number, text=text)
     _check_tensors(header.get("tensors", []), expected)
-    total = sum(wire.bytes for wire in expected)
+    coded = _coded(header.get("codecs", [["raw", wire.bytes] for wire in expected]), expected)
+    total = sum(size for _, size in coded)
     if len(rest) != total:
-        raise LinkError(f"a message carries {len(rest)} bytes of tensors, the manifest says {total}")
+        raise LinkError(f"a message carries {len(rest)} bytes of tensors, the {_authority(header)} says {total}")
     tensors = []
-    for wire in expected:
-        tensors.append(_tensor_of(rest[: wire.bytes], wire))
-        rest = rest[wire.bytes :]
-    return Message(kind, number, tuple(tensors), float(worked_s), text)
+    for wire, (name, size) in zip(expected, coded, strict=True):
+        tensors.append(_tensor_of(rest[:size], wire, name))
+        rest = rest[size:]
+    return Message(kind, number, tuple(tensors), float(worked_s), text, tuple(name for name, _ in coded))
+
+
+def _authority(header: dict[str, Any]) -> str:
+    return "header" if "codecs" in header else "manifest"
+
+
+def _coded(described: Any, expected: Sequence[WireTensor]) -> list[tuple[str, int]]:
+    """The codec and the payload's size of each tensor."""
+    if not isinstance(described, list) or len(described) != len(expected):
+        raise LinkError(f"a message names the codecs {described!r}, it has {len(expected)} tensors")
+    for wire, entry in zip(expected, described, strict=True):
+        match entry:
+            case [str(), int() as size] if type(size) is int and size >= 0:
+                pass
+            case _:
+                raise LinkError(f"{wire.name}: a message has the codec {entry!r}; a name and a number of bytes are expected")
+    return [(name, size) for name, size in described]
 
 
 def _header_of(payload: bytearray) -> tuple[dict[str, Any], memoryview]:
@@ -112,28 +144,8 @@ def _dtype_name(tensor: torch.Tensor) -> str:
     return str(tensor.dtype).removeprefix("torch.")
 
 
-def _bytes_of(tensor: torch.Tensor) -> bytes | memoryview:
-    flat = tensor.detach().cpu().contiguous().reshape(-1)
-    if not flat.numel():
-        return b""
-    view: memoryview = _little_endian(flat.resolve_conj().resolve_neg().view(torch.uint8), flat.dtype).numpy().data
-    return view
-
-
-def _tensor_of(buffer: memoryview, wire: WireTensor) -> torch.Tensor:
-    dtype = getattr(torch, wire.dtype, None)
-    if not isinstance(dtype, torch.dtype):
-        raise LinkError(f"{wire.name} has the type {wire.dtype!r}, which torch {torch.__version__} does not know")
-    if not wire.bytes:
-        return torch.empty(wire.shape, dtype=dtype)
-    # The copy is aligned as torch wants it; a place within the message need not be.
-    raw = torch.frombuffer(buffer, dtype=torch.uint8).clone()
-    return _little_endian(raw, dtype).view(dtype).reshape(wire.shape)
-
-
-def _little_endian(raw: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """Bytes in the order of the wire from those in the order of this machine, or back."""
-    if sys.byteorder == "little":
-        return raw
-    width = dtype.itemsize // 2 if dtype.is_complex else dtype.itemsize
-    return raw.reshape(-1, width).flip(1).reshape(-1).contiguous()
+def _tensor_of(payload: memoryview, wire: WireTensor, name: str) -> torch.Tensor:
+    try:
+        return tensor_of(codec(name).decode(payload, wire.shape, wire.dtype, wire.name), wire.dtype)
+    except CodecError as error:
+        raise LinkError(f"{wire.name} cannot be decoded: {error}") from None

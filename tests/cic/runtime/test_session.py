@@ -7,6 +7,7 @@ import shutil
 import socket
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,11 @@ import pytest
 import torch
 
 import cic
+from cic.codec.codec import Codec
+from cic.codec.crossing import cross
+from cic.codec.registry import codec
 from cic.conditions import Conditions
-from cic.errors import ArtifactError, LinkError
+from cic.errors import ArtifactError, CodecError, LinkError
 from cic.runtime import session as session_module
 from cic.runtime.bundle_check import check_bundle, emitted_cuts
 from cic.runtime.link import Link
@@ -58,6 +62,73 @@ def test_every_cut_gives_the_answer_of_the_whole(project: Project, model: cic.Sp
         assert min(parts) > -1e-9
         assert sum(parts) == pytest.approx(timing.latency_s, abs=1e-6)
         assert timing.sent_bytes >= cut.upload_bytes and timing.received_bytes >= cut.download_bytes
+
+
+@pytest.mark.parametrize("name", ["raw+zstd", "int8-channel", "int4-clip+zlib"])
+def test_crossing_tensors_are_coded(project: Project, model: cic.SplittingModel, image: torch.Tensor, name: str) -> None:
+    expected = whole_answer(project, image)
+    cut = next(cut for cut in model.cuts if cut.offloads and cut.id != "server-only")
+    crossing = {wire.name: wire for wire in load_tail(str(project.split), cut.id, "torchscript").crossing}
+    with Session(project.split, cut, FAST, codecs=dict.fromkeys(crossing, name)) as session:
+        inputs = session.flatten((image,), {})
+        session.warm_up(inputs)
+        answer, timing = session.infer(inputs)
+        # The other process decoded exactly what this one would.
+        assert session.error_against_one_process(inputs, answer) <= 1e-5
+    error = float((answer - expected).norm() / expected.norm())
+    assert error <= (1e-5 if codec(name).lossless else 0.02 if "int8" in name else 0.3)
+    assert (error > 1e-5) or codec(name).lossless
+    largest = sum(codec(name).uncompressed_bytes(wire.shape, wire.dtype) for wire in crossing.values())
+    assert timing.sent_bytes <= largest + 200
+    assert timing.sent_bytes < sum(wire.bytes for wire in crossing.values())
+    assert cut.download_bytes <= timing.received_bytes <= cut.download_bytes + 200
+    parts = (timing.device_s, timing.uplink_s, timing.server_s, timing.downlink_s, timing.rtt_s)
+    assert min(parts) > -1e-9
+    assert sum(parts) == pytest.approx(timing.latency_s, abs=1e-6)
+
+
+def test_coding_counts_as_work_of_the_two_sides(
+    project: Project, model: cic.SplittingModel, image: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What one side takes longer to encode is found in device_s, and nowhere else."""
+
+    def slow(self: Codec, *arguments: Any) -> Any:
+        time.sleep(0.2)
+        return quick(self, *arguments)
+
+    quick = Codec.encode
+    with Session(project.split, model.cut_by_id["server-only"], FAST, codecs={"image": "int8"}) as session:
+        inputs = session.flatten((image,), {})
+        session.warm_up(inputs)
+        monkeypatch.setattr(Codec, "encode", slow)
+        _, timing = session.infer(inputs)
+    assert timing.device_s > 0.2 > 5 * timing.uplink_s
+
+
+def test_codecs_that_do_not_fit_are_refused_before_anything_is_sent(project: Project, model: cic.SplittingModel) -> None:
+    cut = model.cut_by_id["server-only"]
+    with pytest.raises(CodecError, match="codecs names the tensor 'picture', which does not"):
+        Session(project.split, cut, FAST, codecs={"picture": "int8"})
+    with pytest.raises(CodecError, match="there is no codec 'int3'"):
+        Session(project.split, cut, FAST, codecs={"image": "int3"})
+    with pytest.raises(CodecError, match="nothing crosses there"):
+        Session(project.split, model.cut_by_id["device-only"], FAST, codecs={"image": "int8"})
+
+
+def test_a_tail_decodes_each_tensor_under_the_codec_named(
+    project: Project, image: torch.Tensor, links: tuple[Link, Link]
+) -> None:
+    device, server = links
+    cut = load_tail(str(project.split), "server-only", "torchscript")
+    thread = threading.Thread(target=serve, args=(cut, server))
+    thread.start()
+    for number, name in enumerate(("raw", "int8+zlib", "fp16"), start=1):
+        device.send(encode(Message("run", number, (image,), codecs=(name,), names=("image",))))
+        reply = decode(device.receive(wait_s=20), cut.returned)
+        assert (reply.kind, reply.number) == ("answer", number)
+        assert torch.allclose(reply.tensors[0], whole_answer(project, cross(image, name)[0]), rtol=1e-4, atol=1e-5)
+    device.close()
+    thread.join(20)
 
 
 def test_links_take_their_time_both_ways(project: Project, model: cic.SplittingModel, image: torch.Tensor) -> None:

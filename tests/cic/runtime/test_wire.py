@@ -10,11 +10,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cic.errors import LinkError
+from cic.codec.crossing import cross
+from cic.errors import CodecError, LinkError
 from cic.runtime.wire import Message, decode, encode
 from codegen.split import WireTensor
 
 DTYPES = ("float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool", "complex64")
+CODECS = ("raw", "raw+zstd", "fp16", "int8+zlib", "int8-channel", "int4+zstd", "int4-clip")
 X = WireTensor("x", (2, 3), "float32", 24)
 
 
@@ -50,6 +52,31 @@ def test_tensors_come_back_bit_by_bit(kinds: list[tuple[str, list[int]]], number
     assert all(same_bits(one, other) for one, other in zip(message.tensors, tensors, strict=True))
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(CODECS), st.lists(st.integers(0, 9), max_size=4)), min_size=1, max_size=4))
+def test_tensors_come_back_as_their_codecs_give_them(kinds: list[tuple[str, list[int]]]) -> None:
+    tensors = tuple(torch.randn(shape) for _, shape in kinds)
+    codecs = tuple(name for name, _ in kinds)
+    message = decode(joined(Message("run", 3, tensors, codecs=codecs)), [wire_of(tensor) for tensor in tensors])
+    assert message.codecs == codecs
+    for received, tensor, name in zip(message.tensors, tensors, codecs, strict=True):
+        assert same_bits(received, cross(tensor, name)[0])
+
+
+def test_a_tensor_that_its_codec_does_not_take_is_named() -> None:
+    message = Message(
+        "run", 1, (torch.zeros(3), torch.zeros(3, dtype=torch.int64)), codecs=("int8", "int8"), names=("x", "ids")
+    )
+    with pytest.raises(CodecError, match="ids has the type 'int64', which int8 does not take"):
+        encode(message)
+
+
+def test_without_codecs_a_message_is_as_it_was_before_there_were_any() -> None:
+    plain = joined(Message("run", 1, (torch.ones(2, 3),)))
+    header = b'{"kind":"run","number":1,"tensors":[["float32",[2,3]]]}'
+    assert plain == struct.pack("<I", len(header)) + header + struct.pack("<6f", *[1.0] * 6)
+
+
 def test_views_are_sent_as_what_they_show() -> None:
     whole = torch.arange(24.0).reshape(4, 6)
     views = (whole.t(), whole[1:3, ::2], whole[0, 0], whole.expand(2, 4, 6), torch.complex(whole, whole).conj())
@@ -77,7 +104,7 @@ def framed(header: object, body: bytes = bytes(24)) -> bytearray:
     return bytearray(struct.pack("<I", len(text)) + text + body)
 
 
-GOOD = {"kind": "run", "number": 1, "tensors": [["float32", [2, 3]]]}
+GOOD: dict[str, object] = {"kind": "run", "number": 1, "tensors": [["float32", [2, 3]]]}
 
 NONSENSE = {
     "empty": (bytearray(), "0 bytes"),
@@ -94,6 +121,17 @@ NONSENSE = {
     "tensors of a word": (framed({**GOOD, "tensors": "x"}), "has 1 here"),
     "other shape": (framed({**GOOD, "tensors": [["float32", [3, 2]]]}), r"x: .*\[3, 2\].*\[2, 3\]"),
     "other type": (framed({**GOOD, "tensors": [["int32", [2, 3]]]}), "x: .*int32.*float32"),
+    "codecs of a word": (framed({**GOOD, "codecs": "int8"}), "names the codecs 'int8', it has 1"),
+    "too few codecs": (framed({**GOOD, "codecs": []}), r"names the codecs \[\], it has 1"),
+    "codec of a number": (framed({**GOOD, "codecs": [[8, 24]]}), "x: .*a name and a number"),
+    "codec without a size": (framed({**GOOD, "codecs": [["raw"]]}), "x: .*a name and a number"),
+    "negative size": (framed({**GOOD, "codecs": [["raw", -24]]}), "x: .*a name and a number"),
+    "size of a word": (framed({**GOOD, "codecs": [["raw", "24"]]}), "x: .*a name and a number"),
+    "size that is true": (framed({**GOOD, "codecs": [["raw", True]]}), "x: .*a name and a number"),
+    "unknown codec": (framed({**GOOD, "codecs": [["eval", 24]]}), "x cannot be decoded: there is no codec 'eval'"),
+    "codec without payload": (framed({**GOOD, "codecs": [["int8", 0]]}, b""), "x cannot be decoded: x: .* is empty"),
+    "payload of nonsense": (framed({**GOOD, "codecs": [["int8+zlib", 24]]}, b"\2" * 24), "x cannot be decoded: x: .*zlib"),
+    "size beyond the message": (framed({**GOOD, "codecs": [["raw", 2**70]]}), "carries 24 bytes of tensors, the header says"),
     "too few bytes": (framed(GOOD, bytes(23)), "23 bytes of tensors, the manifest says 24"),
     "too many bytes": (framed(GOOD, bytes(25)), "25 bytes of tensors, the manifest says 24"),
 }
@@ -107,10 +145,11 @@ def test_nonsense_is_refused_with_a_reason(case: str) -> None:
     assert decode(framed(GOOD), [X]).tensors[0].shape == (2, 3)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(st.data())
 def test_damaged_messages_never_do_anything_but_fail_or_differ(data: st.DataObject) -> None:
-    payload = framed(GOOD)
+    coded = joined(Message("run", 1, (torch.randn(2, 3),), codecs=("int8+zstd",)))
+    payload = data.draw(st.sampled_from((framed(GOOD), coded)))[:]
     for _ in range(data.draw(st.integers(1, 4))):
         payload[data.draw(st.integers(0, len(payload) - 1))] = data.draw(st.integers(0, 255))
     payload = payload[: data.draw(st.integers(0, len(payload)))]
