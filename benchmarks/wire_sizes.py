@@ -1,4 +1,4 @@
-"""What tensors of trained networks take on the wire under each codec, and how long coding takes.
+"""What tensors of trained networks take on the wire under each codec.
 
 The published networks come without weights here, and random weights give other activations than trained ones; so bytes a
 value are measured on the trained networks of `examples.trained`, apart for tensors that were rectified (many zeros, none
@@ -8,25 +8,25 @@ negative) and for others, and applied to tensors of those kinds in the published
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from statistics import median
-from time import perf_counter_ns
 from typing import Any
 
 import numpy as np
 import torch
 
-from benchmarks.refined_blocks import NS_PER_S, rectified_tensors
+from benchmarks.refined_blocks import DEVICE, SERVER, rectified_tensors
 from benchmarks.wire import Form, Wire
 from cic.codec.registry import codec
+from cic.cost.catalogue import machine
+from cic.cost.codec_time import codec_seconds
+from cic.cost.machine import Machine
 from cic.trace.torch_trace import TracedModel, trace
 from examples import trained
 
 # Smaller tensors say more about headers than about values.
 FEWEST_VALUES = 2_000
-TIMED_VALUES = (8_192, 65_536, 262_144, 802_816)
 PHOTOGRAPH_QUALITY = 90
 
 
@@ -34,8 +34,8 @@ PHOTOGRAPH_QUALITY = 90
 class CodecFigures:
     """Medians over tensors of one kind under one codec.
 
-    bytes_a_value, entropy_bytes_a_value: what it takes, and the empirical entropy of its symbols taken alone (for codecs with
-    symbols). encode_ns, decode_ns: (constant, ns a value) on this machine.
+    tensors: how many. bytes_a_value, entropy_bytes_a_value: what it takes, and the empirical entropy of its symbols taken alone
+    (for codecs with symbols).
     """
 
     codec: str
@@ -43,17 +43,13 @@ class CodecFigures:
     tensors: int
     bytes_a_value: float
     entropy_bytes_a_value: float | None
-    encode_ns: tuple[float, float]
-    decode_ns: tuple[float, float]
 
-    def form(self, values: int, device_slowdown: float, server_slowdown: float) -> Form:
-        """Of a tensor of so many values, on machines so many times slower than this one."""
-        (encode_start, encode_each), (decode_start, decode_each) = self.encode_ns, self.decode_ns
-        return Form(
-            round(self.bytes_a_value * values),
-            (encode_start + encode_each * values) * device_slowdown / NS_PER_S,
-            (decode_start + decode_each * values) * server_slowdown / NS_PER_S,
-        )
+    def form(self, values: int, device: Machine, server: Machine) -> Form:
+        """Of a tensor of so many values, encoded on one machine and decoded on the other."""
+        size = round(self.bytes_a_value * values)
+        encode_s, _ = codec_seconds(device, self.codec, values, size)
+        _, decode_s = codec_seconds(server, self.codec, values, size)
+        return Form(size, encode_s, decode_s)
 
 
 KINDS = {"rectified": True, "signed": False}
@@ -71,11 +67,10 @@ def figures_of(tensors: Sequence[tuple[np.ndarray[Any, Any], bool]], codecs: Seq
     for name in codecs:
         for kind in (*KINDS, ANY):
             chosen = [array for array, rectified in tensors if kind == ANY or KINDS[kind] == rectified]
-            encode_ns, decode_ns = _timed(name, chosen)
             ratios = [len(codec(name).encode(array)) / array.size for array in chosen]
             bounds = [bound for array in chosen if (bound := _entropy(name, array)) is not None]
             bound = median(bounds) if bounds else None
-            figures.append(CodecFigures(name, kind, len(chosen), median(ratios), bound, encode_ns, decode_ns))
+            figures.append(CodecFigures(name, kind, len(chosen), median(ratios), bound))
     return figures
 
 
@@ -107,39 +102,6 @@ def _values(traced: TracedModel, images: torch.Tensor) -> Iterable[tuple[str, np
     with torch.inference_mode():
         Recorder(traced.module).run(images)
     return kept
-
-
-def _timed(name: str, arrays: Sequence[np.ndarray[Any, Any]]) -> tuple[tuple[float, float], tuple[float, float]]:
-    """(constant, ns a value) of encoding and of decoding: a line through medians at a few sizes of real values."""
-    values = np.concatenate([array.reshape(-1) for array in arrays])
-    values = np.tile(values, -(-TIMED_VALUES[-1] // len(values)))
-    encode, decode = [], []
-    for size in TIMED_VALUES:
-        array = values[:size].reshape(1, 32, size // 1024, 32)
-        payload = codec(name).encode(array)
-        encode.append(_median_ns(partial(codec(name).encode, array)))
-        decode.append(_median_ns(partial(codec(name).decode, payload, array.shape, "float32")))
-    return _line(encode), _line(decode)
-
-
-def _median_ns(run: Any, rounds: int = 9) -> float:
-    times = []
-    for _ in range(rounds):
-        started = perf_counter_ns()
-        run()
-        times.append(perf_counter_ns() - started)
-    return median(times)
-
-
-def _line(times_ns: Sequence[float]) -> tuple[float, float]:
-    """Least squares of the relative error, neither figure below 0."""
-    sizes = np.asarray(TIMED_VALUES, dtype=float)
-    weights = 1 / np.asarray(times_ns)
-    rows = np.stack([np.ones_like(sizes), sizes], axis=1) * weights[:, None]
-    (constant, each), *_ = np.linalg.lstsq(rows, np.ones_like(sizes), rcond=None)
-    if constant < 0 or each < 0:
-        return 0.0, float(median(np.asarray(times_ns) / sizes))
-    return float(constant), float(each)
 
 
 def _entropy(name: str, array: np.ndarray[Any, Any]) -> float | None:
@@ -176,17 +138,15 @@ def photograph_bytes(sides: Iterable[int], quality: int = PHOTOGRAPH_QUALITY) ->
 
 
 def measured_wire(
-    name: str, figures: Sequence[CodecFigures], codecs: Sequence[str], picture_bytes: Any, slowdowns: tuple[float, float]
+    name: str, figures: Sequence[CodecFigures], codecs: Sequence[str], picture_bytes: Callable[[int], int]
 ) -> Wire:
-    """Tensors under the fastest of some codecs, with sizes and times as measured.
-
-    slowdowns: how many times slower device and server code than this machine.
-    """
+    """Tensors under the fastest of some codecs, with sizes as measured and CIC's own codec times for the published machines."""
+    device, server = machine(DEVICE), machine(SERVER)
     by_kind = {kind: [figure for figure in figures if figure.kind == kind and figure.codec in codecs] for kind in (*KINDS, ANY)}
 
     def forms(values: int, rectified: bool | None) -> Sequence[Form]:
         kind = ANY if rectified is None else "rectified" if rectified else "signed"
-        return tuple(figure.form(values, *slowdowns) for figure in by_kind[kind])
+        return tuple(figure.form(values, device, server) for figure in by_kind[kind])
 
     return Wire(name, forms, picture_bytes)
 

@@ -19,11 +19,13 @@ import torch
 
 from benchmarks import auto_split, jalad, wire_sizes
 from benchmarks.published_blocks import COLOURS, UPLINKS_MBPS, Network, best_block_cut, load, unsplit_s
-from benchmarks.refined_blocks import NS_PER_S, TORCHVISION, RefinedNetwork, refine
+from benchmarks.refined_blocks import DEVICE, NS_PER_S, SERVER, TORCHVISION, RefinedNetwork, refine
 from benchmarks.report import RESULTS, Report, Section, Target
-from benchmarks.wire import BITS_PER_BYTE, Form, Wire, fixed_wire
+from benchmarks.wire import BITS_PER_BYTE, PICTURES, Form, Wire, fixed_wire, seconds_on_wire
+from benchmarks.wire_picture import draw, uplinks_mbps
 from benchmarks.zoo import load as load_torchvision
 from cic.cost.catalogue import machine
+from cic.cost.codec_time import core_slowdown
 from mincut.envelope import scaled_prices
 from mincut.network import build
 from mincut.problem import Problem, make_problem
@@ -46,8 +48,8 @@ PRECISIONS = {
     "int4": ("raw", "raw+zstd", "fp16", "fp16+zstd", "int8", "int8+zstd", "int4", "int4+zstd"),
 }
 CODECS = PRECISIONS["int4"]
-# What this machine's one core is, for the time of codecs elsewhere; the larger of the two ratios is taken.
-HERE, DEVICE = "epyc-7742-1-thread", "raspberry-pi-4b-1-thread"
+DRAWN = ("mobilenetv2", "inception_v3", "densenet121", "resnet50")
+TIMED_VALUES = 200_704  # 0.8 MB as float32
 # Minimum cuts count in nanoseconds and whole bytes; a win must be larger than what that rounds.
 LEAST_WIN = 1e-6
 
@@ -102,7 +104,7 @@ def op_cells(network: RefinedNetwork, wire: Wire) -> list[Cell]:
     positions = [auto_split.Position(network.computing_s[at], crossing[at]) for at in allowed]
     cells = []
     for uplink in UPLINKS_MBPS:
-        unsplit = min(network.computing_s[-1], network.computing_s[0] + picture * BITS_PER_BYTE / (uplink * 1e6))
+        unsplit = op_unsplit_s(network, wire, uplink)
         ends = [end + 1 for end in network.block_ends if end + 1 in crossing]
         blocks = (network.computing_s[at] + min(form.crossing_s(uplink) for form in crossing[at][0]) for at in ends)
         cells.append(
@@ -117,6 +119,12 @@ def op_cells(network: RefinedNetwork, wire: Wire) -> list[Cell]:
             )
         )
     return cells
+
+
+def op_unsplit_s(network: RefinedNetwork, wire: Wire, uplink_mbps: float) -> float:
+    """The better of device-only and server-only."""
+    sending_s = seconds_on_wire(wire.picture_bytes(network.published.pixels), uplink_mbps)
+    return min(network.computing_s[-1], network.computing_s[0] + sending_s)
 
 
 def minimum_cut_s(problem: Problem, ready: Any, uplink_mbps: float) -> float:
@@ -201,12 +209,6 @@ def refined_networks(names: Sequence[str]) -> list[RefinedNetwork]:
     return networks
 
 
-def codec_slowdowns() -> tuple[float, float]:
-    """How many times slower codecs run on device and server than here; the desktop processor is taken as no slower."""
-    here, there = machine(HERE), machine(DEVICE)
-    return max(here.flops_per_s / there.flops_per_s, here.memory_bytes_per_s / there.memory_bytes_per_s), 1.0
-
-
 def measured_wires(figures: Sequence[wire_sizes.CodecFigures]) -> list[Wire]:
     """Each precision with pixels and with photographs as JPEG."""
     sides = {network.pixels: int((network.pixels / COLOURS) ** 0.5) for network in load()}
@@ -216,7 +218,7 @@ def measured_wires(figures: Sequence[wire_sizes.CodecFigures]) -> list[Wire]:
         "measured JPEG": lambda pixels: photographs[sides[pixels]],
     }
     return [
-        wire_sizes.measured_wire(f"{precision}, measured / {picture}", figures, codecs, size, codec_slowdowns())
+        wire_sizes.measured_wire(f"{precision}, measured / {picture}", figures, codecs, size)
         for picture, size in pictures.items()
         for precision, codecs in PRECISIONS.items()
     ]
@@ -241,21 +243,52 @@ def main() -> None:
         _refinement(ops),
         _brute_force(wires, graphs),
     ]
+    arguments.results.mkdir(parents=True, exist_ok=True)
+    drawn = [graph for graph in graphs if graph.published.name in DRAWN]
+    draw(gain_curves(drawn, figures), arguments.results / "wire_gain.png")
     Report(
         "wire_table",
         "What goes over the wire decides whether a split pays",
         [_block_section(blocks), _op_section(ops), _codec_section(figures)],
         targets,
         {
-            "blocks": {name: [vars(cell) for cell in cells] for name, cells in blocks.items()},
-            "ops": {name: [vars(cell) for cell in cells] for name, cells in ops.items()},
+            "uplinks_mbps": UPLINKS_MBPS,
+            "blocks": {name: _as_figures(cells) for name, cells in blocks.items()},
+            "ops": {name: _as_figures(cells) for name, cells in ops.items()},
             "codecs": wire_sizes.as_rows(figures),
-            "codec_slowdowns": codec_slowdowns(),
+            "codec_slowdowns": {name: core_slowdown(machine(name)) for name in (DEVICE, SERVER)},
             "measured_on": measured_on,
         },
         _notes(measured_on),
+        ("wire_gain.png",),
     ).publish(arguments.results)
     sys.exit(not all(target.kept for target in targets))
+
+
+def _as_figures(cells: Sequence[Cell]) -> dict[str, dict[str, list[float]]]:
+    """network → method → seconds at each uplink."""
+    figures: dict[str, dict[str, list[float]]] = {}
+    for cell in cells:
+        for method, value in vars(cell).items():
+            if method.endswith("_s") and value is not None:
+                figures.setdefault(cell.network, {}).setdefault(method, []).append(round(value, 6))
+    return figures
+
+
+def gain_curves(
+    graphs: Sequence[RefinedNetwork], figures: Sequence[wire_sizes.CodecFigures]
+) -> dict[str, dict[str, list[float]]]:
+    """network → precision → gain of the best split at every uplink of the picture, against pixels."""
+    curves: dict[str, dict[str, list[float]]] = {}
+    for graph in graphs:
+        for precision, codecs in PRECISIONS.items():
+            wire = wire_sizes.measured_wire(precision, figures, codecs, PICTURES["uint8 pixels"])
+            problem = graph.problem(wire)
+            ready = build(problem)
+            curves.setdefault(graph.published.name, {})[precision] = [
+                op_unsplit_s(graph, wire, uplink) / minimum_cut_s(problem, ready, uplink) for uplink in uplinks_mbps()
+            ]
+    return curves
 
 
 def _reproduction(blocks: dict[str, list[Cell]]) -> list[Target]:
@@ -310,7 +343,7 @@ def _op_section(ops: dict[str, list[Cell]]) -> Section:
     for name, cells in ops.items():
         more = max(cell.blocks_s / _ops_s(cell) for cell in cells)
         methods = [summary(cells, seconds).show() for seconds in (METHODS["blocks"], _ops_s)]
-        others = [summary(cells, METHODS[method]).show() for method in ("jalad", "auto_split")]
+        others = [_beside(cells, METHODS[method]) for method in ("jalad", "auto_split")]
         rows.append((name, *methods, f"{more:.2f} ×", *others))
     columns = (
         "tensors / picture on the wire",
@@ -324,28 +357,41 @@ def _op_section(ops: dict[str, list[Cell]]) -> Section:
     return Section(f"{count} of them as graphs of ops, 5 uplinks, {5 * count} cells: {LEGEND}", columns, rows)
 
 
+def _beside(cells: Sequence[Cell], seconds: Callable[[Cell], float]) -> str:
+    """Another method's summary, and how much slower than ours it is where it is slowest."""
+    slower = max(seconds(cell) / _ops_s(cell) for cell in cells) - 1
+    return summary(cells, seconds).show() + (f"; {slower:.2%} slower at worst" if slower > LEAST_WIN else "")
+
+
 def _codec_section(figures: Sequence[wire_sizes.CodecFigures]) -> Section:
     rows = []
     for figure in figures:
         bound = figure.entropy_bytes_a_value
-        (encode_start, encode_each), (decode_start, decode_each) = figure.encode_ns, figure.decode_ns
+        timed = figure.form(TIMED_VALUES, machine(DEVICE), machine(SERVER))
         rows.append(
             (
                 figure.codec,
                 figure.kind,
                 f"{figure.bytes_a_value:.3f}",
                 "" if bound is None else f"{bound:.3f}",
-                f"{encode_start / 1e3:.0f} µs + {encode_each:.2f} ns",
-                f"{decode_start / 1e3:.0f} µs + {decode_each:.2f} ns",
+                *(f"{seconds * 1e3:.1f} ms" for seconds in (timed.device_s, timed.server_s)),
                 str(figure.tensors),
             )
         )
-    columns = ("codec", "tensors", "bytes a value", "entropy of its symbols", "encode, each value", "decode, each value", "of")
-    return Section("What codecs make of tensors of trained networks, on this machine", columns, rows)
+    columns = (
+        "codec",
+        "tensors",
+        "bytes a value",
+        "entropy of its symbols",
+        "encode on device",
+        "decode on server",
+        "tensors measured",
+    )
+    return Section(f"What codecs make of tensors of trained networks; times for {TIMED_VALUES:,} values", columns, rows)
 
 
 def _notes(measured_on: Sequence[str]) -> tuple[str, ...]:
-    device, _ = codec_slowdowns()
+    device, server = (core_slowdown(machine(name)) for name in (DEVICE, SERVER))
     return (
         "A gain is the time of the better of device-only and server-only over the time of the method; a win is a gain above 1. "
         "No round trip and no download of the answer, as in the published figures; the device sends pictures without encoding "
@@ -355,10 +401,10 @@ def _notes(measured_on: Sequence[str]) -> tuple[str, ...]:
         "pixels, not a split. Rows that do not say otherwise leave it out.",
         f"**Measured sizes** are medians over the tensors of {', '.join(measured_on)} (`examples/trained`), as the published "
         "networks have no trained weights here; rectified tensors and others apart where the graph tells which is which, all "
-        f"together for published blocks. Codec times are this machine's, {device:.1f} times as long on the Raspberry Pi (the "
-        "ratio of the two machines' figures in the catalogue), as long on the desktop. Each precision may use more exact "
-        "forms, too; the fastest is taken. JPEG: quality 90, the two photographs that scikit-learn carries. What 4 bits do to "
-        "accuracy is not known here; `benchmarks.accuracy` measures it where it can be.",
+        "together for published blocks. Codec times are those CIC predicts (`cic.cost.codec_time`): as measured on one core of "
+        f"an EPYC, times {device:.1f} on the Raspberry Pi and times {server:.1f} on the desktop. Each precision may use more "
+        "exact forms, too; the fastest is taken. JPEG: quality 90, the two photographs that scikit-learn carries. What 4 bits "
+        "do to accuracy is not known here; `benchmarks.accuracy` measures it where it can be.",
         "**Graphs of ops** are torchvision's networks traced here, with published block times shared out by the roofline of "
         "the same two machines; every published cut is a cut of these graphs, at the same cost.",
         "**JALAD** chooses a layer of the chain and a bit width, without the time of coding (which it then takes all the "

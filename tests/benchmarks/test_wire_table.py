@@ -107,5 +107,5 @@ def test_measured_sizes_follow_the_tensors() -> None:
     for figure in figures:
         if figure.entropy_bytes_a_value is not None:
             assert 0.8 * figure.entropy_bytes_a_value < figure.bytes_a_value < 1.3 * figure.entropy_bytes_a_value
-    wire = wire_sizes.measured_wire("measured", figures, ("raw", "int4+zstd"), PICTURES["uint8 pixels"], (6.0, 1.0))
+    wire = wire_sizes.measured_wire("measured", figures, ("raw", "int4+zstd"), PICTURES["uint8 pixels"])
     assert [form.bytes for form in wire.forms(1_000, False)] == [4_000, round(1_000 * size["int4+zstd", "signed"])]
