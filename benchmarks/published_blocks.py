@@ -24,13 +24,17 @@ LARGEST_PADDING = 1.1
 
 @dataclass(frozen=True)
 class Block:
-    """Keras layers first … last as one piece: seconds on either machine, values in its output."""
+    """Keras layers first … last as one piece: seconds on either machine, values in its output.
+
+    rectified: whether many of these values are 0 and none is negative; None where nothing tells.
+    """
 
     first_layer: int
     last_layer: int
     device_s: float
     server_s: float
     output_values: int
+    rectified: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,7 @@ def unsplit_s(network: Network, wire: Wire, uplink_mbps: float) -> float:
 def best_block_cut(network: Network, wire: Wire, uplink_mbps: float) -> tuple[float, int]:
     """Seconds of the best true split and how many blocks it has on the device: every cut between two blocks is tried."""
     return min(
-        (network.computing_s[cut] + wire.crossing_s(network.blocks[cut - 1].output_values, None, uplink_mbps), cut)
-        for cut in range(1, len(network.blocks))
+        (network.computing_s[cut] + wire.crossing_s(before.output_values, before.rectified, uplink_mbps), cut)
+        for cut, before in enumerate(network.blocks[:-1], start=1)
         if wire.padding_counts or not network.only_pads(cut)
     )

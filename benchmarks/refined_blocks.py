@@ -10,7 +10,7 @@ was fitted to the same two machines.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate
 
@@ -103,6 +103,12 @@ class RefinedNetwork:
     def crossing(self, position: int) -> list[WireTensor]:
         """What crosses when the first `position` ops, in the order they stand in, are on the device."""
         return [tensor for tensor in self.tensors if tensor.producer < position <= max(tensor.readers)]
+
+    def published_with_kinds(self) -> Network:
+        """The published network, with what the trace says of the tensors between its blocks."""
+        before = [self.crossing(end + 1)[0].rectified for end in self.block_ends]
+        blocks = [replace(block, rectified=known) for block, known in zip(self.published.blocks, before, strict=False)]
+        return replace(self.published, blocks=(*blocks, self.published.blocks[-1]))
 
     @cached_property
     def chain(self) -> tuple[tuple[int, WireTensor], ...]:

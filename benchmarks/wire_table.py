@@ -78,7 +78,8 @@ def block_cell(network: Network, wire: Wire, uplink_mbps: float) -> Cell:
     unsplit = unsplit_s(network, wire, uplink_mbps)
     split_s, _ = best_block_cut(network, wire, uplink_mbps)
     cuts = [cut for cut in range(1, len(network.blocks)) if wire.padding_counts or not network.only_pads(cut)]
-    forms = {cut: tuple(wire.forms(network.blocks[cut - 1].output_values, None)) for cut in cuts}
+    before = {cut: network.blocks[cut - 1] for cut in cuts}
+    forms = {cut: tuple(wire.forms(block.output_values, block.rectified)) for cut, block in before.items()}
     picture = _picture(network, wire)
     layers = [*_ends(network, picture), *(jalad.ChainLayer(network.computing_s[cut], forms[cut]) for cut in cuts)]
     positions = [auto_split.Position(network.computing_s[cut], (forms[cut],)) for cut in cuts]
@@ -176,7 +177,7 @@ class Summary:
 
     def show(self) -> str:
         text = f"{self.wins}: {self.best:.2f} ×, {self.median_of_wins:.2f} ×" if self.wins else "0"
-        return text + (f" (lowest {self.worst:.2f} ×)" if self.worst < 1 - LEAST_WIN else "")
+        return text + (f" (lowest {self.worst:.2f} ×)" if self.worst < 0.995 else "")
 
 
 def summary(cells: Sequence[Cell], seconds: Callable[[Cell], float]) -> Summary:
@@ -236,7 +237,11 @@ def main() -> None:
     figures = wire_sizes.measure(measured_on, CODECS, 1 if arguments.quick else 4)
     wires = [fixed_wire(*row, padding_counts=True) for row in PUBLISHED]
     wires += [fixed_wire(*row) for row in ALSO_FIXED] + measured_wires(figures)
-    blocks = {wire.name: [block_cell(network, wire, uplink) for network in load() for uplink in UPLINKS_MBPS] for wire in wires}
+    known = {graph.published.name: graph.published_with_kinds() for graph in graphs}
+    networks = [known.get(network.name, network) for network in load()]
+    blocks = {
+        wire.name: [block_cell(network, wire, uplink) for network in networks for uplink in UPLINKS_MBPS] for wire in wires
+    }
     ops = {wire.name: [cell for graph in graphs for cell in op_cells(graph, wire)] for wire in wires}
     targets = [
         *_reproduction(blocks),
@@ -400,8 +405,8 @@ def _notes(measured_on: Sequence[str]) -> tuple[str, ...]:
         "pads, writes the pixels with 4 bits instead of 8, and the server does the rest. That is server-only with coarser "
         "pixels, not a split. Rows that do not say otherwise leave it out.",
         f"**Measured sizes** are medians over the tensors of {', '.join(measured_on)} (`examples/trained`), as the published "
-        "networks have no trained weights here; rectified tensors and others apart where the graph tells which is which, all "
-        "together for published blocks. Codec times are those CIC predicts (`cic.cost.codec_time`): as measured on one core of "
+        "networks have no trained weights here; rectified tensors and others apart for the networks that torchvision has, all "
+        "together for the other eight. Codec times are those CIC predicts (`cic.cost.codec_time`): as measured on one core of "
         f"an EPYC, times {device:.1f} on the Raspberry Pi and times {server:.1f} on the desktop. Each precision may use more "
         "exact forms, too; the fastest is taken. JPEG: quality 90, the two photographs that scikit-learn carries. What 4 bits "
         "do to accuracy is not known here; `benchmarks.accuracy` measures it where it can be.",
