@@ -34,26 +34,12 @@ def save(model: SplittingModel, path: str | PathLike[str]) -> None:
     Raises:
         ArtifactError: the file cannot be written.
     """
-    import os
-    import tempfile
+    from codegen.atomic import write_whole
 
-    target = os.path.abspath(os.fspath(path))
-    content = dumps(model)
-    temporary = ""
     try:
-        handle, temporary = tempfile.mkstemp(prefix=".cic-", dir=os.path.dirname(target))
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
-        os.replace(temporary, target)
+        write_whole(path, dumps(model))
     except OSError as error:
-        if temporary and os.path.exists(temporary):
-            os.unlink(temporary)
-        raise ArtifactError(f"cannot write {target}: {error.strerror or error}") from error
+        raise ArtifactError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def load(path: str | PathLike[str]) -> SplittingModel:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from cic.errors import EmitError
 from cic.splitting_model import SplittingModel
 from cic.units import FACTORS, FASTEST_BPS, LONGEST_S, SLOWEST_BPS, show_bandwidth, show_seconds
+from codegen.atomic import write_whole
 from codegen.c_header import c_header
 from codegen.decision_table import DecisionTable, Range
 from codegen.errors import CodegenError
@@ -45,7 +44,10 @@ def export_decision(model: SplittingModel, path: str | Path, format: str, *, pre
         source = c_header(table, prefix) if format == "c" else python_module(table)
     except CodegenError as error:
         raise EmitError(f"{model.name}: {error}") from error
-    _write(Path(path), source)
+    try:
+        write_whole(path, source.encode("ascii"))
+    except OSError as error:
+        raise EmitError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def decision_table(model: SplittingModel) -> DecisionTable:
@@ -99,21 +101,3 @@ def _machine(provenance: Any) -> str:
 
 def _span(bounds: Range) -> str:
     return f"{bounds[0]:g} to {bounds[1]:g}"
-
-
-def _write(path: Path, source: str) -> None:
-    temporary = ""
-    try:
-        handle, temporary = tempfile.mkstemp(prefix=".cic-", suffix=path.suffix, dir=path.absolute().parent)
-        with os.fdopen(handle, "w", encoding="ascii", newline="\n") as file:
-            file.write(source)
-            file.flush()
-            os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
-        os.replace(temporary, path)
-    except OSError as error:
-        if temporary and os.path.exists(temporary):
-            os.unlink(temporary)
-        raise EmitError(f"cannot write {path}: {error.strerror or error}") from error

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import os
-import tempfile
 from pathlib import Path
 
 from cic.errors import CicError
 from cic.splitting_model import DEVICE_ONLY, SERVER_ONLY, Cut, SplittingModel
 from cic.units import show_bandwidth, show_seconds
+from codegen.atomic import replacing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -178,18 +177,8 @@ def _leading_digit(value: float) -> int:
 
 
 def _write(figure, path: Path) -> None:  # type: ignore[no-untyped-def]
-    """To a temporary name, then renamed."""
-    temporary = ""
     try:
-        handle, temporary = tempfile.mkstemp(prefix=".cic-", suffix=path.suffix, dir=path.parent)
-        os.close(handle)
-        figure.savefig(temporary, format=path.suffix[1:].lower())
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
-        os.replace(temporary, path)
+        with replacing(path) as temporary:
+            figure.savefig(temporary, format=path.suffix[1:].lower())
     except OSError as error:
         raise CicError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        if temporary and os.path.exists(temporary):
-            os.unlink(temporary)

@@ -7,58 +7,34 @@
       weights/<SHA-256>.bin                      each weight once (`codegen.shared_weights`)
 
 It is built and verified in a temporary directory beside its place and then renamed, so a bundle is either whole or
-absent. A directory that is not a bundle is never replaced, nor is a bundle with files in it that are not its own.
+absent.
 """
 
 from __future__ import annotations
 
-import hashlib
-import os
-import re
 import shutil
-import tempfile
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import torch
 from torch import fx
 
+from codegen.atomic import built_beside, put_in_place
+from codegen.bundle_directory import CutPlan, Weights, check_request, file_record
 from codegen.emitter import Emitter, WeightSharing, emitter_of
-from codegen.equivalence import redraw, verify
+from codegen.equivalence import Progress, redraw, verify
 from codegen.errors import CodegenError
 from codegen.fx_splitter import split
-from codegen.manifest import (
-    FILE_NAME,
-    WEIGHTS_FOLDER,
-    CutRecord,
-    FileRecord,
-    HalfFiles,
-    Manifest,
-    read_entries,
-    write_manifest,
-)
+from codegen.manifest import WEIGHTS_FOLDER, CutRecord, FileRecord, HalfFiles, Manifest, write_manifest
 from codegen.shared_weights import lift, open_half, write_plain
 from codegen.split import Split
 from codegen.structure import Structure, leaf_count
 
-Progress = Callable[[str], None]
 Whole = Callable[..., Sequence[torch.Tensor]]
-Weights = Literal["auto", "shared", "inline"]
 
 WORTH_SHARING_BYTES = 1 << 20
 """Weights are shared without being asked for if that saves this much; plain files are simpler to handle."""
-
-
-@dataclass(frozen=True)
-class CutPlan:
-    """A cut to be written: `device_nodes` are node names in the graph, `device_ops` the names people know them by."""
-
-    id: str
-    device_nodes: frozenset[str]
-    device_ops: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -102,17 +78,17 @@ def write_bundle(
     was.
     """
     directory = Path(directory).absolute()
-    _check_request(directory, source, plans, weights)
-    _check_replaceable(directory)
+    check_request(directory, plans, weights)
+    _check_inputs(source)
     emitters = [emitter_of(name) for name in formats]
-    with _built_beside(directory) as building:
+    with built_beside(directory) as building:
         manifest = _write_halves(building, source, plans, emitters, weights, progress)
         if weights == "auto" and _saved_bytes(manifest) < WORTH_SHARING_BYTES:
             manifest = _inlined(building, manifest)
         write_manifest(building, manifest)
         manifest = _verified(building, manifest, source, whole, tolerance, progress)
         write_manifest(building, manifest)
-        _put_in_place(building, directory)
+        put_in_place(building, directory)
     return manifest
 
 
@@ -149,7 +125,7 @@ def _write_halves(
                 files=files,
             )
         )
-    assert inputs is not None, "_check_request refuses an empty list of cuts"
+    assert inputs is not None, "check_request refuses an empty list of cuts"
     versions: dict[str, str] = {}
     for emitter in emitters:
         versions.update(emitter.versions())
@@ -178,16 +154,10 @@ def _write_cut(
     for name, (half, example) in examples.items():
         path = building / cut_id / f"{name}{emitter.suffix}"
         emitter.write(half, example, path)
-        records[name] = _file_record(building, path)
+        records[name] = file_record(building, path)
     if progress is not None:
         progress(f"write {cut_id}")
     return HalfFiles(**records)
-
-
-def _file_record(building: Path, path: Path) -> FileRecord:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return FileRecord(path.relative_to(building).as_posix(), path.stat().st_size, digest)
 
 
 # ---------------------------------------------------------------------------------------------------------- sharing
@@ -262,22 +232,10 @@ def _verified(
     return manifest
 
 
-# -------------------------------------------------------------------------------------------------- checking, placing
+# ------------------------------------------------------------------------------------------------------- checking
 
 
-def _check_request(directory: Path, source: Source, plans: Sequence[CutPlan], weights: str) -> None:
-    if not plans:
-        raise CodegenError("there is no cut to write")
-    if weights not in ("auto", "shared", "inline"):
-        raise CodegenError(f"weights are 'auto', 'shared' or 'inline', not {weights!r}")
-    if len({plan.id for plan in plans}) != len(plans):
-        raise CodegenError(f"cut ids must differ: {', '.join(plan.id for plan in plans)}")
-    for plan in plans:
-        if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]*", plan.id) or plan.id in (FILE_NAME, WEIGHTS_FOLDER):
-            raise CodegenError(
-                f"the cut id {plan.id!r} names a directory: use letters, digits, '.', '_' and '-', but not"
-                f" {FILE_NAME!r} or {WEIGHTS_FOLDER!r}"
-            )
+def _check_inputs(source: Source) -> None:
     inputs = [node.name for node in source.module.graph.nodes if node.op == "placeholder"]
     for what, count in (
         ("example inputs", len(source.example_inputs)),
@@ -285,53 +243,3 @@ def _check_request(directory: Path, source: Source, plans: Sequence[CutPlan], we
     ):
         if count != len(inputs):
             raise CodegenError(f"the module has {len(inputs)} inputs ({', '.join(inputs)}), but there are {count} {what}")
-    if not directory.parent.is_dir():
-        raise CodegenError(f"the directory {directory.parent} does not exist")
-
-
-def _check_replaceable(directory: Path) -> None:
-    """Raise unless the place is free or holds nothing but an older bundle."""
-    if not directory.exists() and not directory.is_symlink():
-        return
-    if directory.is_symlink() or not directory.is_dir():
-        raise CodegenError(f"{directory} exists and is not a directory; choose another place")
-    entries = {entry.name for entry in directory.iterdir()}
-    if not entries:
-        return
-    if FILE_NAME not in entries:
-        raise CodegenError(f"{directory} is not empty and not an emitted model, so it is not replaced; choose another place")
-    for name in sorted(entries - read_entries(directory)):
-        raise CodegenError(f"{directory} holds {name}, which is not part of the emitted model; move it away first")
-
-
-@contextmanager
-def _built_beside(directory: Path) -> Iterator[Path]:
-    building = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
-    try:
-        yield building
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
-
-
-def _put_in_place(building: Path, directory: Path) -> None:
-    """Rename the finished bundle to its place; an older one makes way first and comes back if that fails."""
-    building.chmod(0o777 & ~_umask())  # temporary directories are private, bundles are as public as any file
-    if not directory.exists():
-        building.rename(directory)
-        return
-    old = Path(tempfile.mkdtemp(prefix=f".{directory.name}-old-", dir=directory.parent))
-    directory.rename(old / directory.name)
-    try:
-        building.rename(directory)
-    except OSError:
-        (old / directory.name).rename(directory)
-        raise
-    finally:
-        if directory.exists():
-            shutil.rmtree(old, ignore_errors=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask

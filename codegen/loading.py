@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from codegen.atomic import write_whole
 from codegen.emitter import Runner, WeightSharing, emitter_of
 from codegen.errors import CodegenError
 from codegen.manifest import CutRecord, FileRecord, Manifest, read_manifest
@@ -153,13 +154,7 @@ def export_half(
     if record.bare is not None:
         write_plain(open_half(directory, manifest, record), destination)
         return record
-    content = read_checked(directory, record)
-    temporary = destination.with_name(f"{destination.name}.tmp")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(destination)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_whole(destination, read_checked(directory, record))
     return record
 
 

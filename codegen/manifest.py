@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from codegen.atomic import write_whole
 from codegen.errors import CodegenError
 from codegen.split import Half, OutputSource, WireTensor
 from codegen.structure import Structure
@@ -145,9 +145,7 @@ class Manifest:
 def write_manifest(directory: Path, manifest: Manifest) -> None:
     """Write the manifest into `directory`, in one step."""
     body = {"format": FORMAT, "version": VERSION, **dataclasses.asdict(manifest)}
-    temporary = directory / f"{FILE_NAME}.{os.getpid()}.tmp"
-    temporary.write_text(json.dumps(body, indent=1) + "\n", encoding="utf-8")
-    temporary.replace(directory / FILE_NAME)
+    write_whole(directory / FILE_NAME, (json.dumps(body, indent=1) + "\n").encode())
 
 
 def read_manifest(directory: Path) -> Manifest:

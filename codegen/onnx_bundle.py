@@ -9,17 +9,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from codegen.bundle import (
-    CutPlan,
-    Progress,
-    _built_beside,
-    _check_replaceable,
-    _file_record,
-    _put_in_place,
-)
+from codegen.atomic import built_beside, put_in_place
+from codegen.bundle_directory import CutPlan, check_request, file_record
 from codegen.emitter import Runner
-from codegen.equivalence import redraw, verify
-from codegen.errors import CodegenError
+from codegen.equivalence import Progress, redraw, verify
 from codegen.manifest import CutRecord, FileRecord, HalfFiles, Manifest, write_manifest
 from codegen.onnx_program import OnnxEmitter
 from codegen.onnx_session import open_session, runner_of
@@ -62,12 +55,8 @@ def write_onnx_bundle(
     Arguments and errors as for `codegen.bundle.write_bundle`; the model's answer is a dict of tensors by output name.
     """
     directory = Path(directory).absolute()
-    if not plans:
-        raise CodegenError("there is no cut to write")
-    if not directory.parent.is_dir():
-        raise CodegenError(f"the directory {directory.parent} does not exist")
-    _check_replaceable(directory)
-    with _built_beside(directory) as building:
+    check_request(directory, plans, "inline")
+    with built_beside(directory) as building:
         cuts = [_write_cut(building, plan, source, progress) for plan in plans]
         manifest = Manifest(
             model_digest=source.model_digest,
@@ -80,7 +69,7 @@ def write_onnx_bundle(
         write_manifest(building, manifest)
         manifest = _verified(building, manifest, source, tolerance, progress)
         write_manifest(building, manifest)
-        _put_in_place(building, directory)
+        put_in_place(building, directory)
     return manifest
 
 
@@ -113,7 +102,7 @@ def _write_cut(building: Path, plan: CutPlan, source: OnnxSource, progress: Prog
 def _write_half(building: Path, cut_id: str, half: str, halves: Split) -> FileRecord:
     path = building / cut_id / f"{half}{OnnxEmitter.suffix}"
     OnnxEmitter().write(getattr(halves, half), (), path)
-    return _file_record(building, path)
+    return file_record(building, path)
 
 
 def _verified(

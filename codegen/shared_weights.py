@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, cast
 
+from codegen.atomic import replacing
 from codegen.errors import CodegenError
 from codegen.manifest import WEIGHTS_FOLDER, BareFile, FileRecord, Manifest, WeightPlace
 
@@ -124,8 +125,7 @@ def open_half(directory: Path, manifest: Manifest, record: FileRecord) -> Shared
 def write_plain(half: SharedHalf, path: Path) -> None:
     """Write the plain file of a half to `path`; CodegenError if it does not get the digest the manifest has of it."""
     digest = hashlib.sha256()
-    temporary = path.with_name(f"{path.name}.tmp")
-    try:
+    with replacing(path) as temporary:
         with temporary.open("wb") as file:
             for piece in half.plain():
                 file.write(piece)
@@ -135,9 +135,6 @@ def write_plain(half: SharedHalf, path: Path) -> None:
                 f"{path} put together has SHA-256 {digest.hexdigest()}, the manifest says {half.record.sha256}; the"
                 " manifest is damaged or was changed; emit the model again"
             )
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def read_checked(directory: Path, record: FileRecord) -> bytearray:

@@ -9,8 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import date
@@ -22,6 +20,7 @@ from cic.cost.codec_time import CodecTime, codec_times_from_json
 from cic.cost.host import Host
 from cic.errors import CostError
 from cic.graph import Op
+from codegen.atomic import write_whole
 
 FORMAT = "cic-profile"
 # Version 2 has the times of codecs; a profile without them is written as version 1.
@@ -110,21 +109,12 @@ class Profile:
 
     def save(self, path: str | Path) -> None:
         """Write the JSON file, under a temporary name first so that a reader never sees half of it."""
-        path = Path(path)
         version = VERSION if self.codecs else 1
         body = {"format": FORMAT, "version": version, "digest": self.digest, **self._content()}
         text = json.dumps(body, indent=1)
         try:
-            handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+            write_whole(path, (text + "\n").encode())
         except OSError as error:
-            raise CostError(f"cannot write the profile {path}: {error}") from error
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text + "\n")
-            os.chmod(temporary, 0o666 & ~_umask())
-            os.replace(temporary, path)
-        except OSError as error:
-            os.unlink(temporary)
             raise CostError(f"cannot write the profile {path}: {error}") from error
 
 
@@ -235,9 +225,3 @@ def _check_seconds(field: str, value: object) -> None:
         raise CostError(f"{field} is {value!r}, not a number")
     if not (0 <= value <= LONGEST_S) or math.isnan(value):
         raise CostError(f"{field} is {value!r}; it must lie between 0 and {LONGEST_S:.0f}")
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
