@@ -10,8 +10,8 @@ from torch import fx
 
 from cic.accuracy import Reached, Target, judge
 from cic.calibration import Calibration, Tensors
+from cic.codec.crossing import cross
 from cic.codec.registry import codec
-from cic.codec.tensors import tensor_of
 from cic.errors import CompileError
 from codegen.equivalence import relative_error
 from codegen.fx_splitter import split
@@ -87,12 +87,7 @@ def _over_the_wire(value: torch.Tensor, wire: WireTensor, name: str | None, coun
     """Each sample is a message of its own, so each has its own scales."""
     if name is None or codec(name).lossless:
         return value
-    used = codec(name)
-    decoded = [
-        tensor_of(used.decode(used.encode(each, wire.name), wire.shape, wire.dtype, wire.name), wire.dtype)
-        for each in _apart(value, count)
-    ]
-    return _joined([(each,) for each in decoded])[0]
+    return _joined([(cross(each, name, wire.name)[0],) for each in _apart(value, count)])[0]
 
 
 def _joined(chunk: Sequence[Tensors]) -> Tensors:
