@@ -16,7 +16,8 @@ def cut_plans(graph: Graph, splitting_model: SplittingModel, cuts: Sequence[str]
     Raises:
         EmitError: a cut is unknown, or none is wanted.
     """
-    wanted = [cut.id for cut in splitting_model.cuts] if cuts is None else list(cuts)
+    # Cuts that differ only in their codecs have the same halves.
+    wanted = list(splitting_model.cut_by_id if cuts is None else dict.fromkeys(cuts))
     unknown = [cut_id for cut_id in wanted if cut_id not in splitting_model.cut_by_id]
     if unknown or not wanted:
         raise EmitError(f"cuts to emit are {wanted}, the splitting model has {', '.join(splitting_model.cut_by_id)}")

@@ -150,7 +150,9 @@ class SplittingModel:
         self.proof = proof
         self.graph = graph
         # Of cuts that differ only in their codecs the first: head and tail are the same.
-        self.cut_by_id = {cut.id: cut for cut in reversed(self.cuts)}
+        self.cut_by_id: dict[str, Cut] = {}
+        for cut in self.cuts:
+            self.cut_by_id.setdefault(cut.id, cut)
         # The edges of the range are break points too, with no cut beyond them; NaN ends up beyond the last one.
         slowest, fastest = box.uplink_bps
         self._best = [None, *(self.cuts[index] for index in self.best_between), None]

@@ -52,7 +52,7 @@ def run(arguments: Namespace) -> int:
     print(f"building {arguments.model}", file=sys.stderr)
     model, call = read_model(arguments)
     args, kwargs = call if call is not None else (None, None)
-    steps = STEPS_PER_CUT * len(formats) * len(cuts or splitting_model.cuts)
+    steps = STEPS_PER_CUT * len(formats) * len(cuts or splitting_model.cut_by_id)
     with _progress_bar(steps) as advance:
         manifest = emit(
             model,

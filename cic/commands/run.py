@@ -31,7 +31,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="the splitting model it was emitted from")
     parser.add_argument("--bandwidth", required=True, metavar="BANDWIDTH", help="of the uplink, such as 20Mbps")
     add_link(parser)
-    parser.add_argument("--cut", metavar="ID", help="run this cut; default: the one `cic decide` names")
+    parser.add_argument("--cut", metavar="ID", help="run this cut, an id or what `cic decide` names; default: the latter")
     add_inputs(parser, ", a .jpg or .png picture, or the word photo for the photograph that comes with matplotlib")
     parser.add_argument("--repeat", type=int, default=5, metavar="N", help="how often to measure; default: 5")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="of each process; default: 1")
@@ -62,6 +62,7 @@ def run(arguments: Namespace) -> int:
         threads=arguments.threads,
         patience_s=patience_s,
         format_name=arguments.format,
+        codecs=cut.codec_of,
     ) as session:
         inputs = session.flatten(args, kwargs)
         _tell("warming up")
@@ -90,12 +91,12 @@ def _conditions(model: SplittingModel, arguments: Namespace) -> Conditions:
 
 
 def _chosen_cut(model: SplittingModel, arguments: Namespace, conditions: Conditions) -> Cut:
-    if arguments.cut is None:
-        # Of the cuts in the table, since a cut that was computed on the spot is not on the disk.
-        return min(model.cuts, key=lambda cut: cut.latency_s(conditions))
-    if arguments.cut not in model.cut_by_id:
-        raise DecisionError(f"{arguments.file} has no cut {arguments.cut!r}; it has {', '.join(model.cut_by_id)}")
-    return model.cut_by_id[arguments.cut]
+    # Of the cuts in the table, since a cut that was computed on the spot is not on the disk.
+    wanted = [cut for cut in model.cuts if arguments.cut in (None, cut.id, cut.label)]
+    if not wanted:
+        known = dict.fromkeys(name for cut in model.cuts for name in (cut.id, cut.label))
+        raise DecisionError(f"{arguments.file} has no cut {arguments.cut!r}; it has {', '.join(known)}")
+    return min(wanted, key=lambda cut: cut.latency_s(conditions))
 
 
 def _read_call(model: SplittingModel, texts: Sequence[str]) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -129,6 +130,7 @@ def _report(
     if arguments.json:
         document = {
             "cut": cut.id,
+            "codecs": cut.codec_of,
             "conditions": {name: getattr(conditions, name) for name in CONDITIONS},
             "upload_bytes": cut.upload_bytes,
             "download_bytes": cut.download_bytes,
@@ -145,7 +147,7 @@ def _report(
         [name.removesuffix("_s"), show_seconds(predicted[name]), show_seconds(measured[name])] for name in (*parts, "latency_s")
     ]
     title = (
-        f"{cut.id} at {show_bandwidth(conditions.uplink_bps)}, sends {show_bytes(timings[-1].sent_bytes)}; "
+        f"{cut.label} at {show_bandwidth(conditions.uplink_bps)}, sends {show_bytes(timings[-1].sent_bytes)}; "
         f"median of {len(timings)}"
     )
     print_table(("", "predicted", "measured"), rows, title=title, left=("",))

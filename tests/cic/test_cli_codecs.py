@@ -1,0 +1,83 @@
+"""The `cic` command with codecs: compile against calibration files, show what was kept, run a cut under its codecs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy
+import pytest
+
+import cic
+from cic.cli import main
+from tests.cic.conftest import Project
+
+MACHINES = ("--device", "raspberry-pi-4", "--server", "v100")
+SMALL = ("small_networks:Small", "--input", "1x3x64x64")
+
+
+@pytest.fixture(autouse=True)
+def in_project(project: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.chdir(project.directory)
+    monkeypatch.syspath_prepend(str(project.directory))
+    yield
+    sys.modules.pop("small_networks", None)
+
+
+def said(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    code = main([str(argument) for argument in arguments])
+    captured = capsys.readouterr()
+    assert code == 0, captured.err
+    return captured.out
+
+
+def test_from_calibration_to_a_run_under_codecs(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file, images = tmp_path / "small.cic", tmp_path / "images.npy"
+    numpy.save(images, numpy.random.default_rng(0).random((6, 3, 64, 64), dtype=numpy.float32))
+    asked = ("--precision", "int8", "--calibration", images, "--accuracy", "rel<=0.05")
+    table = said(capsys, "compile", *SMALL, *MACHINES, *asked, "-o", file)
+    model = cic.load(file)
+    assert "int8" in table and "error" in table
+    assert {name.partition("+")[0] for cut in model.cuts for name in cut.codecs} <= {"raw", "fp16", "int8", "int8-channel"}
+    assert "rel<=0.05 on 6 calibration samples" in said(capsys, "show", file)
+
+    document = json.loads(said(capsys, "show", file, "--json"))
+    sizes = {tensor["name"]: {each["codec"]: each for each in tensor["codecs"]} for tensor in document["tensors"]}
+    op = {each["name"]: each for each in document["ops"]}
+    for cut in document["cuts"]:
+        forms = [sizes[tensor][codec] for tensor, codec in cut["codecs"].items()]
+        assert cut["features"]["upload_bytes"] == sum(form["wire_bytes"] for form in forms)
+        device_s = sum(op[name]["device_s"] for name in cut["device_ops"]) + sum(form["encode_s"] for form in forms)
+        assert cut["features"]["device_s"] == pytest.approx(device_s)
+
+    cut = next(cut for cut in model.cuts if any("int8" in name for name in cut.codecs))
+    bundle = tmp_path / "small.split"
+    said(capsys, "emit", *SMALL, file, "-o", bundle, "--cut", cut.id)
+    run = ("run", bundle, file, "--bandwidth", "100Mbps", "--cut", cut.label, "--repeat", "2", "--check", "--json")
+    ran = json.loads(said(capsys, *run))
+    assert ran["codecs"] == cut.codec_of
+    assert ran["relative_error"] == 0
+    assert ran["sent_bytes"] < 1.5 * cut.upload_bytes + 300
+    told = json.loads(said(capsys, "decide", file, "100Mbps", "--json"))
+    assert told["codecs"] == model.decide("100Mbps").codecs
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--precision", "int3,int8"), "int3"),
+        (("--accuracy", "top5>=0.9"), "top1>=0.99"),
+        (("--accuracy", "rel<=0.1"), "nothing to measure it on"),
+        (("--precision", "int8", "--calibration", "1x3x64x64"), "real inputs are needed"),
+        (("--precision", "int8", "--calibration", "absent.npy"), "absent.npy"),
+    ],
+)
+def test_what_cannot_be_compiled_is_refused(
+    options: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    code = main(["compile", *SMALL, *MACHINES, *options, "-o", str(tmp_path / "m.cic")])
+    assert code != 0
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "m.cic").exists()
