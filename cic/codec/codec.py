@@ -42,7 +42,7 @@ class Codec:
 
     @property
     def lossless(self) -> bool:
-        """Does every tensor come back bit by bit?"""
+        """Does every tensor come back bit by bit? Declared pixels do, if they were normalised exactly as declared."""
         return self.form.lossless
 
     @property
@@ -70,13 +70,13 @@ class Codec:
         array, dtype = array_of(tensor, name)
         self._check_type(dtype, name)
         if self._bare:
-            return _RAW.write(array, dtype).data
+            return _RAW.write(array, dtype, name).data
         form: Form = self.form
         body = None
         if form.body_bytes(array.shape, dtype) < _RAW.body_bytes(array.shape, dtype) or form.lossless:
-            body = form.write(array, dtype)
+            body = form.write(array, dtype, name)
         if body is None:
-            form, body = _RAW, _RAW.write(array, dtype)
+            form, body = _RAW, _RAW.write(array, dtype, name)
         mark = AS_THEY_ARE if form is _RAW else 0
         if self.entropy is not None:
             packed, masked = compress(body, self.entropy, form.width(dtype))

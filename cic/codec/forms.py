@@ -24,7 +24,10 @@ Bytes = NDArray[np.uint8]
 
 
 class Form(Protocol):
-    """One way to write values. `write` gives None for values it cannot hold; the codec then sends them as they are."""
+    """One way to write values. `write` gives None for values it cannot hold; the codec then sends them as they are.
+
+    A form may also refuse values, by a CodecError that names the tensor.
+    """
 
     @property
     def lossless(self) -> bool: ...
@@ -36,7 +39,7 @@ class Form(Protocol):
 
     def body_bytes(self, shape: Sequence[int], dtype: str) -> int: ...
 
-    def write(self, array: Array, dtype: str) -> Bytes | None: ...
+    def write(self, array: Array, dtype: str, name: str) -> Bytes | None: ...
 
     def read(self, body: Bytes, shape: Sequence[int], dtype: str, name: str) -> Array:
         """The values of a body of `body_bytes`. Raises CodecError naming the tensor."""
@@ -57,7 +60,7 @@ class Raw:
     def body_bytes(self, shape: Sequence[int], dtype: str) -> int:
         return count(shape) * carrier(dtype).itemsize
 
-    def write(self, array: Array, dtype: str) -> Bytes:
+    def write(self, array: Array, dtype: str, name: str) -> Bytes:
         return bytes_of(array)
 
     def read(self, body: Bytes, shape: Sequence[int], dtype: str, name: str) -> Array:
@@ -82,7 +85,7 @@ class Half:
     def body_bytes(self, shape: Sequence[int], dtype: str) -> int:
         return 2 * count(shape)
 
-    def write(self, array: Array, dtype: str) -> Bytes | None:
+    def write(self, array: Array, dtype: str, name: str) -> Bytes | None:
         if dtype == "float16":
             return bytes_of(array)
         halves = halved(array if dtype == "float64" else floats_of(array, dtype))
@@ -116,7 +119,7 @@ class Affine:
     def body_bytes(self, shape: Sequence[int], dtype: str) -> int:
         return 6 * self._blocks(shape)[1] + self._symbol_bytes(count(shape))
 
-    def write(self, array: Array, dtype: str) -> Bytes | None:
+    def write(self, array: Array, dtype: str, name: str) -> Bytes | None:
         if not array.size:
             return None
         blocks = floats_of(array, dtype).reshape(self._blocks(array.shape))

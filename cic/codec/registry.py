@@ -1,12 +1,19 @@
-"""Codecs by name: "raw", "fp16", "int8", "int8-channel", "int4", "int4-channel", "int4-clip", each also "+zstd" or "+zlib"."""
+"""Codecs by name: "raw", "fp16", "int8", "int8-channel", "int4", "int4-channel", "int4-clip", each also "+zstd" or "+zlib".
+
+For an input that is declared as pixels (`cic.codec.pixels`): "uint8", also "+zstd" or "+zlib", "png" and "jpeg90" (or
+another quality), followed by the declaration: "png, mean=0.5, std=0.25".
+"""
 
 from __future__ import annotations
 
-from functools import cache
+import re
+from functools import lru_cache
 
 from cic.codec.codec import Codec
 from cic.codec.entropy import Entropy, zstd_here
 from cic.codec.forms import Affine, Form, Half, Raw
+from cic.codec.picture import PictureCodec
+from cic.codec.pixels import PixelForm, parse_normalisation
 from cic.errors import CodecError
 
 _FORMS: dict[str, Form] = {
@@ -21,22 +28,56 @@ _FORMS: dict[str, Form] = {
 _ENTROPIES: dict[str, Entropy | None] = {"": None, "zstd": "zstd", "zlib": "zlib"}
 # What people call a float32 tensor sent as it is.
 _OTHER_NAMES = {"fp32": "raw"}
+_PICTURE = re.compile(r"png|jpeg([1-9][0-9]?|100)")
+_LONGEST_NAME = 1000
 
 
-@cache
+# Few are used at once; a peer that names ever new ones may not fill the memory.
+@lru_cache(maxsize=64)
 def codec(name: str) -> Codec:
     """The codec of that name; "fp32" is another name of "raw". Raises CodecError listing the names when there is none."""
-    form_name, plus, entropy_name = name.partition("+")
+    kind, _, declaration = name[:_LONGEST_NAME].partition(",")
+    form_name, plus, entropy_name = kind.strip().partition("+")
     form_name = _OTHER_NAMES.get(form_name, form_name)
-    if form_name not in _FORMS or entropy_name not in _ENTROPIES or bool(plus) != bool(entropy_name):
-        raise CodecError(f"there is no codec {name!r}; there are {', '.join(_FORMS)}, each also with '+zstd' or '+zlib'")
-    return Codec(form_name + plus + entropy_name, _FORMS[form_name], _ENTROPIES[entropy_name])
+    picture = _PICTURE.fullmatch(form_name)
+    if (
+        len(name) > _LONGEST_NAME
+        or (form_name not in _FORMS and form_name != "uint8" and not picture)
+        or entropy_name not in _ENTROPIES
+        or bool(plus) != bool(entropy_name)
+        or (picture and plus)
+        or (form_name in _FORMS and "," in name)
+    ):
+        raise CodecError(
+            f"there is no codec {name[:80]!r}; there are {', '.join(_FORMS)}, each also with '+zstd' or '+zlib', and for pixels"
+            " uint8, png and jpeg90 with their normalisation"
+        )
+    if form_name in _FORMS:
+        return Codec(form_name + plus + entropy_name, _FORMS[form_name], _ENTROPIES[entropy_name])
+    pixels = PixelForm(parse_normalisation(declaration))
+    full_name = form_name + plus + entropy_name + str(pixels.normalisation)
+    if picture:
+        return PictureCodec(full_name, form=pixels, quality=int(picture[1]) if picture[1] else None)
+    return Codec(full_name, pixels, _ENTROPIES[entropy_name])
 
 
 def codec_names() -> tuple[str, ...]:
     """The names of all codecs, those of zstandard only where it is installed; lossless first, then by falling precision."""
     endings = ("", "+zstd", "+zlib") if zstd_here() else ("", "+zlib")
     return tuple(form + ending for form in _FORMS for ending in endings)
+
+
+def input_codecs(declaration: str, *, jpeg_quality: int | None = None) -> tuple[str, ...]:
+    """The codecs for an input declared as pixels: "uint8", the same compressed, "png", and "jpeg" if its quality is given.
+
+    Raises CodecError when the declaration cannot be understood.
+    """
+    kind, _, rest = declaration.partition(",")
+    if kind.strip() != "uint8":
+        raise CodecError(f"an input is declared as {kind.strip()!r}; it begins with 'uint8', as in 'uint8, mean=0.5, std=0.25'")
+    normalisation = parse_normalisation(rest)
+    kinds = ["uint8", "uint8" + entropy_here(), "png"] + ([] if jpeg_quality is None else [f"jpeg{jpeg_quality}"])
+    return tuple(codec(f"{kind}{normalisation}").name for kind in kinds)
 
 
 def entropy_here() -> str:

@@ -1,4 +1,4 @@
-"""Measured codec times: every codec on this machine, on tensors of several sizes and shares of zeros. Needs torch and numpy."""
+"""Measured codec times: every codec on this machine, on activations and pictures of several sizes. Needs torch and numpy."""
 
 from __future__ import annotations
 
@@ -9,29 +9,43 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from cic.codec.registry import codec, codec_names
+from cic.codec.codec import Codec
+from cic.codec.picture import pillow_here
+from cic.codec.pixels import PixelForm
+from cic.codec.registry import codec, codec_names, input_codecs
 from cic.codec.tensors import Array
-from cic.cost.codec_time import CodecTime, Rate
+from cic.cost.codec_time import CodecTime, Rate, plain_name
 from cic.cost.stopwatch import seconds_of
 
 # Values of a tensor: a late layer, a middle one, an early one.
-SIZES = (2_048, 16_384, 131_072)
+SIZES = (2_048, 16_384, 65_536)
 # Shifts of a normal distribution before ReLU: nearly no zeros, half, nine tenths; they compress very differently.
 SHIFTS = (3.0, 0.0, -1.28)
+# Pictures of so many pixels a side, and how strong their noise is; smooth ones compress better.
+SIDES = (32, 80, 160)
+NOISES = (0.5, 3.0, 20.0)
+# Any will do: times do not depend on the figures.
+DECLARATION = "uint8, mean=0.485 0.456 0.406, std=0.229 0.224 0.225"
 
 
-def measure_codecs(names: Sequence[str] | None = None, *, budget_s: float = 0.004) -> tuple[CodecTime, ...]:
+def measure_codecs(names: Sequence[str] | None = None, *, budget_s: float = 0.002) -> tuple[CodecTime, ...]:
     """Times of the codecs named, or of all that are here; each of 18 measurements a codec takes about `budget_s`.
 
     Raises CodecError for an unknown codec.
     """
-    tensors = [activation(size, shift) for size in SIZES for shift in SHIFTS]
-    return tuple(_measure(name, tensors, budget_s) for name in (codec_names() if names is None else names))
+    return tuple(_measure(codec(name), budget_s) for name in (_names_here() if names is None else names))
+
+
+def examples(chosen: Codec) -> list[Array]:
+    """Tensors to measure a codec on: pictures for those of pixels, else activations; the same every time."""
+    if isinstance(chosen.form, PixelForm):
+        return [picture(side, noise) for side in SIDES for noise in NOISES]
+    return [activation(size, shift) for size in SIZES for shift in SHIFTS]
 
 
 @cache
 def codecs_here() -> tuple[CodecTime, ...]:
-    """All codecs on this machine, measured once in the life of a process, which takes two seconds."""
+    """All codecs on this machine, measured once in the life of a process, which takes some seconds."""
     return measure_codecs()
 
 
@@ -41,15 +55,30 @@ def activation(size: int, shift: float) -> Array:
     return np.maximum(values, 0).astype(np.float32)
 
 
-def _measure(name: str, tensors: Sequence[Array], budget_s: float) -> CodecTime:
-    chosen = codec(name)
+def picture(side: int, noise: float) -> Array:
+    """float32[1, 3, side, side]: pixels of waves and noise, normalised; the same every time."""
+    waves = np.add.outer(np.sin(np.arange(side) / 17), np.cos(np.arange(side) / 23))
+    pixels = 127 + 50 * waves + noise * np.random.default_rng(side).standard_normal((1, 3, side, side))
+    form = codec(DECLARATION).form
+    assert isinstance(form, PixelForm)
+    return form.values(np.clip(pixels, 0, 255).astype(np.uint8), "float32", "a picture")
+
+
+def _names_here() -> list[str]:
+    inputs = [name for name in input_codecs(DECLARATION, jpeg_quality=90) if pillow_here() or name.startswith("uint8")]
+    # What is compressed is measured both ways, as for other codecs.
+    zlib = codec("uint8+zlib" + DECLARATION.removeprefix("uint8")).name
+    return [*codec_names(), *dict.fromkeys([*inputs, zlib])]
+
+
+def _measure(chosen: Codec, budget_s: float) -> CodecTime:
     rows, encode_s, decode_s = [], [], []
-    for tensor in tensors:
+    for tensor in examples(chosen):
         payload = bytes(chosen.encode(tensor))
         rows.append((1.0, float(tensor.size), float(len(payload))))
         encode_s.append(seconds_of(partial(chosen.encode, tensor), budget_s)[0])
         decode_s.append(seconds_of(partial(chosen.decode, payload, tensor.shape, "float32"), budget_s)[0])
-    return CodecTime(name, _rate(rows, encode_s), _rate(rows, decode_s))
+    return CodecTime(plain_name(chosen.name), _rate(rows, encode_s), _rate(rows, decode_s))
 
 
 def _rate(rows: Sequence[tuple[float, float, float]], seconds: Sequence[float]) -> Rate:

@@ -2,14 +2,16 @@
 
 A codec takes a fixed time, a time for each value, and a time for each byte of its payload. A profile holds the three as
 measured on its machine (`cic.cost.codec_measure`). For a machine of the catalogue they are those of codec_times.json,
-measured on one core of a known machine, divided by how much slower a core of the other is.
+measured on one core of a server, multiplied by how much slower a core of the other is.
 
-The assumption behind that division: a codec runs on one core, and cores differ by one factor for all codecs. The factor is
-the ratio of the figures in `Machine`, memory or arithmetic, whichever is nearer to 1: a figure is also low where only the
-inference software is slow (TensorFlow on a Raspberry Pi 4: a tenth of ncnn's memory figure), and codecs do not share that
-software. Figures taken with n threads count as sqrt(n) cores: the boards that the catalogue lists with one and with more
-threads gain 1.7, 1.8 and 1.7, 2.0 times with 4, and 10 and 7.4 with 64. No core counts as faster than the known one, and a
-GPU as equally fast, because its host runs the codec. Good for planning; for a machine at hand, profile it.
+The assumption behind that: a codec runs on one core, and cores differ by one factor for all codecs. The factor is the
+ratio of the figures in `Machine`, memory or arithmetic, whichever is smaller: a figure is also low where only the inference
+software is slow (TensorFlow on a Raspberry Pi 4: a tenth of ncnn's memory figure), and codecs do not share that software.
+The server's core is taken for the one of the catalogue that codec_times.json names, an older kind, because figures compare
+only if they come from the same inference software. Figures taken with n threads count as sqrt(n) cores: the boards that
+the catalogue lists with one and with more threads gain 1.7, 1.8 and 1.7, 2.0 times with 4, and 10 and 7.4 with 64. No core
+counts as faster than the known one. A GPU's host runs the codec: the catalogue's entry for it, or else as if it were one. Good for planning, within
+a factor of two perhaps; for a machine at hand, profile it.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
+from cic.cost.catalogue import machine, machines
 from cic.cost.machine import Machine
 from cic.errors import CostError
 
@@ -54,7 +57,7 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class CodecTime:
-    """What one codec takes on one machine. codec: its name, without parameters of a declared input."""
+    """What one codec takes on one machine. codec: see `plain_name`."""
 
     codec: str
     encode: Rate
@@ -88,21 +91,23 @@ def codec_seconds(source: Machine | Profile, codec: str, elements: int, wire_byt
     return slowdown * time.encode.seconds(elements, wire_bytes), slowdown * time.decode.seconds(elements, wire_bytes)
 
 
-def core_slowdown(machine: Machine) -> float:
-    """How many times longer a codec takes on one core of `machine` than where codec_times.json was measured; at least 1."""
+def core_slowdown(other: Machine) -> float:
+    """How many times longer a codec takes on one core of `other` than where codec_times.json was measured; at least 1."""
     known = _known()[1]
-    if "gpu" in machine.name or machine.flops_per_s > 50 * known.flops_per_s:
-        return 1.0
-    cores = math.sqrt(max(1, machine.threads))
-    memory = known.memory_bytes_per_s / (machine.memory_bytes_per_s / cores)
-    arithmetic = known.flops_per_s / (machine.flops_per_s / cores)
+    if other.name.endswith("-gpu"):
+        host = other.name.removesuffix("gpu") + "cpu"
+        other = next((each for each in machines() if each.name == host), other)
+    cores = math.sqrt(max(1, other.threads))
+    memory = known.memory_bytes_per_s / (other.memory_bytes_per_s / cores)
+    arithmetic = known.flops_per_s / (other.flops_per_s / cores)
     return max(1.0, min(memory, arithmetic))
 
 
 def plain_name(codec: str) -> str:
-    """The name under which a codec's times are kept: without parameters, and "raw" for "fp32"."""
+    """The name under which a codec's times are kept: without parameters, JPEG in every quality, and "raw" for "fp32"."""
     name, _, _ = codec.partition(",")
     form, plus, entropy = name.strip().partition("+")
+    form = "jpeg" if form.startswith("jpeg") else form
     return {"fp32": "raw"}.get(form, form) + plus + entropy
 
 
@@ -134,7 +139,7 @@ def _check_fields(where: str, entry: Any, wanted: tuple[str, ...]) -> None:
 
 @cache
 def _known() -> tuple[Mapping[str, CodecTime], Machine]:
-    """Times by codec, and the machine they were measured on."""
+    """Times by codec, and the machine of the catalogue that they are taken to be of."""
     body = json.loads(resources.files(__package__).joinpath("codec_times.json").read_text(encoding="utf-8"))
     times = codec_times_from_json("codecs", body["codecs"])
-    return {time.codec: time for time in times}, Machine(**body["machine"])
+    return {time.codec: time for time in times}, machine(body["as_machine"])

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cic.codec.registry import codec, codec_names
+from cic.codec.registry import codec, codec_names, input_codecs
 from cic.cost.catalogue import machine, machines
 from cic.cost.codec_measure import SHIFTS, SIZES, activation, measure_codecs
 from cic.cost.codec_time import CodecTime, Rate, codec_seconds, core_slowdown
@@ -30,7 +30,7 @@ def test_more_never_takes_less(elements: int, fewer_bytes: int, more: int) -> No
 
 def test_every_codec_is_known_for_every_machine_of_the_catalogue() -> None:
     for known in machines():
-        for name in codec_names():
+        for name in (*codec_names(), *input_codecs("uint8, std=0.5", jpeg_quality=75)):
             assert all(0 < seconds < 60 for seconds in codec_seconds(known, name, 200_704, 100_000))
 
 
@@ -52,6 +52,7 @@ def test_slow_machines_code_slowly_and_none_faster_than_the_known_one() -> None:
     assert core_slowdown(server) == 1
     assert 2 < core_slowdown(pi) < 10
     assert core_slowdown(machine("rtx-3090")) == 1
+    assert core_slowdown(machine("jetson-nano-gpu")) == core_slowdown(machine("jetson-nano-cpu")) > 2
     # One board by two sets of figures: with one thread and with four.
     assert core_slowdown(machine("raspberry-pi-4b")) == pytest.approx(core_slowdown(pi), rel=0.25)
     assert core_slowdown(replace(pi, flops_per_s=pi.flops_per_s / 2, memory_bytes_per_s=pi.memory_bytes_per_s / 2)) == (

@@ -1,0 +1,112 @@
+"""Images as PNG or JPEG files: what a camera or a browser holds already. Needs Pillow.
+
+The payload is the file itself, so a device may send one that it has. It is decoded only if its header states the very size
+that the tensor has.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cic.codec.codec import Codec, Payload
+from cic.codec.pixels import PixelForm, Pixels, image_size
+from cic.codec.tensors import Array, array_of
+from cic.errors import CodecError
+
+if TYPE_CHECKING:
+    import torch
+
+# zlib's levels beyond it gain a few percent on photographs, and take several times as long.
+_PNG_LEVEL = 1
+_ENDS = {"PNG": b"IEND\xaeB`\x82", "JPEG": b"\xff\xd9"}
+_LARGEST_SIDE = 65_500  # of a JPEG file
+
+
+@dataclass(frozen=True)
+class PictureCodec(Codec):
+    """A file for the pixels of `form`. quality: of JPEG, 1 to 100; None is PNG, which loses nothing."""
+
+    form: PixelForm = field(default_factory=PixelForm)
+    quality: int | None = None
+
+    @property
+    def lossless(self) -> bool:
+        return self.quality is None
+
+    def uncompressed_bytes(self, shape: Sequence[int], dtype: str) -> int:
+        """A byte a value: photographs take half of it as PNG, a tenth as JPEG."""
+        return self.form.body_bytes(shape, dtype)
+
+    def largest_bytes(self, shape: Sequence[int], dtype: str) -> int:
+        """No larger payload is decoded, and none is made: four bytes a value, more than noise takes, and a header."""
+        return 4 * self.form.body_bytes(shape, dtype) + 4096
+
+    def encode(self, tensor: torch.Tensor | Array, name: str = "the tensor") -> Payload:
+        """The file. Raises CodecError naming the tensor if it is no picture or no pixels give it, or if Pillow is missing."""
+        array, dtype = array_of(tensor, name)
+        self._check_type(dtype, name)
+        channels, height, width = image_size(array.shape, name)
+        if max(height, width) > _LARGEST_SIDE:
+            raise CodecError(f"{name} is a picture of {height} by {width} pixels, at most {_LARGEST_SIDE} fit; use 'uint8'")
+        planes = self.form.pixels(array, dtype, name).reshape(-1, channels, array.shape[-2], width)
+        rows = np.ascontiguousarray(planes.transpose(0, 2, 3, 1)).reshape(height, width, channels)
+        picture = _pillow().fromarray(rows[:, :, 0] if channels == 1 else rows)
+        file = io.BytesIO()
+        options = {"compress_level": _PNG_LEVEL} if self.quality is None else {"quality": self.quality}
+        picture.save(file, self._kind, **options)
+        return file.getbuffer()
+
+    def decode(self, payload: Payload, shape: Sequence[int], dtype: str, name: str = "the tensor") -> Array:
+        """The tensor of that shape and type; see `Codec.decode`. Raises CodecError naming the tensor for any other file."""
+        self._check_type(dtype, name)
+        channels, height, width = image_size(shape, name)
+        content, largest = memoryview(payload).cast("B"), self.largest_bytes(shape, dtype)
+        if len(content) > largest:
+            raise CodecError(f"{name}: the payload has {len(content)} bytes, {self.name} of this tensor has at most {largest}")
+        if bytes(content[-8:])[-len(_ENDS[self._kind]) :] != _ENDS[self._kind]:
+            raise CodecError(f"{name}: the payload does not end as a {self._kind} file ends")
+        rows = self._rows(bytes(content), (channels, height, width), name)
+        planes = rows.reshape(-1, shape[-2], width, channels).transpose(0, 3, 1, 2)
+        return self.form.values(np.ascontiguousarray(planes).reshape(shape), dtype, name)
+
+    @property
+    def _kind(self) -> str:
+        return "PNG" if self.quality is None else "JPEG"
+
+    def _rows(self, content: bytes, size: tuple[int, int, int], name: str) -> Pixels:
+        """uint8[height, width, channels] of a file of that size."""
+        channels, height, width = size
+        mode = "L" if channels == 1 else "RGB"
+        try:
+            with _pillow().open(io.BytesIO(content), formats=(self._kind,)) as picture:
+                stated = f"{picture.mode} of {picture.height} by {picture.width}"
+                # Nothing is unpacked before that comparison.
+                if (picture.mode, picture.height, picture.width) == (mode, height, width):
+                    return np.array(picture, np.uint8).reshape(height, width, channels)
+        except Exception as error:  # Pillow's readers raise whatever a damaged file makes them raise
+            if isinstance(error, CodecError):
+                raise
+            raise CodecError(f"{name}: the payload is no {self._kind} file: {type(error).__name__}: {error}") from None
+        raise CodecError(f"{name}: the payload is a picture {stated} pixels, {mode} of {height} by {width} belongs there")
+
+
+def pillow_here() -> bool:
+    """Is Pillow installed?"""
+    try:
+        _pillow()
+    except CodecError:
+        return False
+    return True
+
+
+def _pillow() -> Any:
+    try:
+        from PIL import Image
+    except ImportError:
+        raise CodecError("the codecs 'png' and 'jpeg' need Pillow: pip install pillow, or use 'uint8+zlib'") from None
+    return Image
