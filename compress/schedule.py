@@ -44,7 +44,7 @@ def compress(problem: Problem, bounds: Bounds, *, rules: Mapping[str, Rule] = RU
         changed = False
         for name, rule in rules.items():
             label = rule(reduction.problem, bounds)
-            fewer = len(label) - len(np.unique(label))
+            fewer = len(label) - int(np.count_nonzero(np.bincount(label)))
             if fewer:
                 reduction = reduction.then(contract(reduction.problem, label))
                 merged[name] += fewer

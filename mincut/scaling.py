@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
+from math import lcm
 
 import numpy as np
 
@@ -26,12 +27,13 @@ def fit_prices(weights: Sequence[int | Fraction | float], candidates: Iterable[F
 
 def fitting_scale(weights: Sequence[int | Fraction | float], candidates: Iterable[Features]) -> Fraction:
     """The factor between weights and prices."""
-    cheapest = min(
-        sum((amount * Fraction(weight) for amount, weight in zip(features, weights, strict=True)), Fraction(0))
-        for features in candidates
-    )
+    exact = [Fraction(weight) for weight in weights]
+    # On a common denominator, so that candidates are weighed in integers.
+    common = lcm(*(weight.denominator for weight in exact))
+    whole = [int(weight * common) for weight in exact]
+    cheapest = min(features.cost(whole) for features in candidates)
     # A free placement leaves no scale to choose from: the weights alone decide.
-    return SCALED_COST / cheapest if cheapest > 0 else SCALE_OF_A_FREE_PLACEMENT / Fraction(max(*weights, 1))
+    return Fraction(SCALED_COST * common, cheapest) if cheapest > 0 else SCALE_OF_A_FREE_PLACEMENT / max(*exact, Fraction(1))
 
 
 def simple_placements(problem: Problem, feasible: BoolArray) -> list[Features]:
