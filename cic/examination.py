@@ -19,7 +19,7 @@ from cic.payloads import wire_forms
 from cic.precision import Precision
 from cic.trace.onnx_model import OnnxModel
 from cic.trace.torch_trace import TracedModel
-from cic.wire_form import WireForm, codecs_for
+from cic.wire_form import WireForm, codecs_for, input_codecs
 from mincut.problem import BoolArray
 
 Costs = tuple[Machine | Profile, Machine | Profile]
@@ -32,6 +32,7 @@ class Wanted:
     precision: str | Sequence[str] | None
     calibration: Sequence[Any] | None
     target: Target | None
+    input: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +64,7 @@ class Examined:
             "precision": self.wanted.precision
             if isinstance(self.wanted.precision, str | None)
             else list(self.wanted.precision),
+            "input": self.wanted.input,
             "accuracy_target": None if target is None else target.text,
             "calibration_samples": 0 if self.examiner is None else len(self.examiner.calibration.samples),
             "cuts_run": precision.runs,
@@ -77,7 +79,7 @@ def examine(traced: TracedModel | OnnxModel, wanted: Wanted, costs: Costs, tell:
         CompileError: calibration inputs that do not fit, a target without calibration inputs, or codecs for an ONNX file.
         CodecError: an unknown codec. CostError: nothing is known about a codec's time on one of the machines.
     """
-    if wanted.precision is None and wanted.target is None:
+    if wanted.precision is None and wanted.target is None and wanted.input is None:
         if wanted.calibration is not None:
             raise CompileError("calibration inputs are given but no codec is allowed; say precision='int8', say, or accuracy=…")
         return Examined(wanted, None, None)
@@ -89,10 +91,12 @@ def examine(traced: TracedModel | OnnxModel, wanted: Wanted, costs: Costs, tell:
         raise CompileError(
             f"accuracy {wanted.target.text!r} is asked for but there is nothing to measure it on; pass calibration=…"
         )
-    names = codecs_for("int4" if wanted.precision is None else wanted.precision)
+    usual = ["raw"] if wanted.target is None else "int4"
+    names = codecs_for(usual if wanted.precision is None else wanted.precision)
+    pictures = () if wanted.input is None else input_codecs(wanted.input)
     calibration = calibration_of(traced, wanted.calibration)
     tell(f"measuring payloads under {len(names)} codecs")
-    forms = wire_forms(traced.module, traced.graph, calibration.samples, names, costs)
+    forms = wire_forms(traced.module, traced.graph, calibration.samples, names, costs, pictures)
     if wanted.calibration is None:
         return Examined(wanted, forms, None)
     tell(f"running the whole model on {len(calibration.samples)} calibration samples")

@@ -49,6 +49,7 @@ def compile(
     precision: str | Sequence[str] | None = None,
     calibration: Sequence[Any] | None = None,
     accuracy: str | Judge | None = None,
+    input: str | None = None,
     most_minimum_cuts: int = 20_000,
     name: str | None = None,
     report: Report | None = None,
@@ -72,6 +73,9 @@ def compile(
             None: the example inputs, which say little about either.
         accuracy: what every cut must keep, "top1>=0.99" or "rel<=0.01" of the whole model, or a function of the cut's and the
             whole model's answers (see `cic.accuracy`). None: it is measured if calibration inputs are given, and not judged.
+        input: the natural form of pictures that the model takes, such as "uint8, mean=0.485 0.456 0.406, std=0.229 0.224
+            0.225": a device sends the pixels, not the normalised floats. "png, …" or "jpeg90, …" where it has files; a lossy
+            one is judged as codecs are. Then calibration or example inputs must be such pictures.
         most_minimum_cuts: budget for a box too rich to finish; if it runs out, `proof` in the result holds the proven gap
             and decisions say `optimal=False`.
         report: told in a few words what is going on.
@@ -90,7 +94,7 @@ def compile(
     traced = _traced(model, args, kwargs, name)
     traced_s = perf_counter() - started
     prices = price(traced.graph, device_cost), price(traced.graph, server_cost)
-    wanted = Wanted(precision, calibration, parse_target(accuracy))
+    wanted = Wanted(precision, calibration, parse_target(accuracy), input)
     examined = examine(traced, wanted, (device_cost, server_cost), tell)
     lowered = lower(traced.graph, *prices, pins=pins, private=private, forms=examined.forms)
     measured_s = perf_counter() - started - traced_s

@@ -87,7 +87,9 @@ class Cut:
     @property
     def label(self) -> str:
         """The id, and which codecs are used where tensors do not cross as they are; unique in a splitting model."""
-        return self.id if not self.codecs else f"{self.id} {','.join(self.codecs)}"
+        # Without the normalisation of a declared input, which stands behind a comma.
+        names = [name.partition(",")[0] for name in self.codecs]
+        return f"{self.id} {','.join(names)}" if names else self.id
 
     @property
     def codec_of(self) -> dict[str, str]:

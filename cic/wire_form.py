@@ -40,8 +40,8 @@ class WireForm:
 
     @property
     def stage(self) -> str:
-        """What is lost does not depend on the entropy stage: the codec's name without it."""
-        return self.codec.partition("+")[0]
+        """See `stage_of`."""
+        return stage_of(self.codec)
 
 
 def as_it_is(tensor_bytes: int) -> WireForm:
@@ -68,6 +68,31 @@ def codecs_for(precision: str | Sequence[str]) -> tuple[str, ...]:
     else:
         names = [codec(name).name for name in precision]
     return ("raw", *dict.fromkeys(name for name in names if name != "raw"))
+
+
+def stage_of(codec_name: str) -> str:
+    """What is lost does not depend on the entropy stage: the codec's name without it, and without a declared input."""
+    return codec_name.partition(",")[0].partition("+")[0].strip()
+
+
+def input_codecs(declared: str) -> tuple[str, ...]:
+    """The codecs for a model input whose natural form is declared, that form first.
+
+    Args:
+        declared: "uint8, mean=0.485 0.456 0.406, std=0.229 0.224 0.225": pixels behind a normalisation; "png, …" or
+            "jpeg90, …" if the device has files. See docs/codecs.md.
+
+    Raises:
+        CodecError: it declares nothing that there is.
+    """
+    natural = codec(declared).name
+    stage, comma, normalisation = natural.partition(",")
+    if stage_of(stage) not in ("uint8", "png") and not stage.startswith("jpeg"):
+        raise CompileError(
+            f"input is declared as {declared!r}; it must begin with uint8, png or jpeg, such as 'uint8, mean=0.5, std=0.5'"
+        )
+    behind = comma + normalisation
+    return tuple(dict.fromkeys((natural, f"uint8{behind}", f"uint8{entropy_here()}{behind}", f"png{behind}")))
 
 
 def is_lossless(form: WireForm) -> bool:

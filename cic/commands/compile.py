@@ -50,6 +50,11 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="FILE",
         help="real inputs for models of one input: a .npy, .npz or .pt file of inputs, or of inputs and labels; repeatable",
     )
+    parser.add_argument(
+        "--input-form",
+        metavar="FORM",
+        help="natural form of picture inputs, such as 'uint8, mean=0.5 0.5 0.5, std=0.25' or 'jpeg90, …'",
+    )
     parser.add_argument("--accuracy", metavar="TARGET", help="what every cut must keep, such as 'top1>=0.99' or 'rel<=0.01'")
 
 
@@ -83,6 +88,7 @@ def run(arguments: Namespace) -> int:
         precision=_precision(arguments.precision),
         calibration=calibration,
         accuracy=arguments.accuracy,
+        input=arguments.input_form,
         name=model_name(arguments.model),
         report=_tell,
     )

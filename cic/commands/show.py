@@ -145,8 +145,10 @@ def _print_provenance(model: SplittingModel) -> None:
 
 def _codecs_described(model: SplittingModel) -> str:
     information = model.information
-    allowed = information["precision"] or "int4"
+    allowed = information["precision"] or ("int4" if information["accuracy_target"] else "fp32")
     names = allowed if isinstance(allowed, str) else ", ".join(allowed)
+    if information["input"]:
+        names += f" (inputs are {information['input']})"
     if not information["calibration_samples"]:
         return f"Codecs down to {names}; payloads measured on the example inputs, accuracy not measured"
     target = information["accuracy_target"]

@@ -10,8 +10,8 @@ software is slow (TensorFlow on a Raspberry Pi 4: a tenth of ncnn's memory figur
 The server's core is taken for the one of the catalogue that codec_times.json names, an older kind, because figures compare
 only if they come from the same inference software. Figures taken with n threads count as sqrt(n) cores: the boards that
 the catalogue lists with one and with more threads gain 1.7, 1.8 and 1.7, 2.0 times with 4, and 10 and 7.4 with 64. No core
-counts as faster than the known one. A GPU's host runs the codec: the catalogue's entry for it, or else as if it were one. Good for planning, within
-a factor of two perhaps; for a machine at hand, profile it.
+counts as faster than the known one. A GPU's host runs the codec: the catalogue's entry for it, or else as if it were one.
+Good for planning, within a factor of two perhaps; for a machine at hand, profile it.
 """
 
 from __future__ import annotations

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from cic.cli import main
 from docs.file_map import with_map
 from tests.contracts.source_files import ROOT
@@ -15,19 +17,30 @@ from tests.contracts.source_files import ROOT
 README = ROOT.joinpath("README.md").read_text(encoding="utf-8")
 
 
+BLOCKS: list[str] = re.findall(r"^```python\n(.*?)^```", README, flags=re.M | re.S)
+
+
 def quick_start() -> str:
-    blocks = re.findall(r"^```python\n(.*?)^```", README, flags=re.M | re.S)
-    assert blocks, "README.md has no python block"
-    return blocks[0]
+    assert BLOCKS, "README.md has no python block"
+    return BLOCKS[0]
+
+
+def run_block(block: str, directory: Path) -> list[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    result = subprocess.run(
+        [sys.executable, "-c", block], cwd=directory, env=environment, capture_output=True, text=True, timeout=300
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout.splitlines()
 
 
 def test_the_quick_start_runs(tmp_path: Path) -> None:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    result = subprocess.run(
-        [sys.executable, "-c", quick_start()], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
-    )
-    assert result.returncode == 0, result.stderr
-    assert result.stdout.splitlines()[-1] == "True"
+    assert run_block(quick_start(), tmp_path)[-1] == "True"
+
+
+@pytest.mark.parametrize("block", BLOCKS[1:])
+def test_other_blocks_run(block: str, tmp_path: Path) -> None:
+    assert run_block(block, tmp_path)
 
 
 def test_the_quick_start_is_quick() -> None:
