@@ -24,7 +24,7 @@ from codegen.loading import export_half as export_plain
 from codegen.loading import load_cut as load_halves
 from codegen.manifest import FileRecord, Manifest
 from codegen.split import Half
-from codegen.structure import Structure, describe, rebuild
+from codegen.structure import Structure, describe, flatten_like, rebuild
 
 
 def emit(
@@ -34,6 +34,7 @@ def emit(
     *,
     args: Sequence[Any] | None = None,
     kwargs: Mapping[str, Any] | None = None,
+    verify_on: Sequence[tuple[Sequence[Any], Mapping[str, Any]]] = (),
     cuts: Sequence[str] | None = None,
     formats: Sequence[str] | None = None,
     weights: Weights = "auto",
@@ -45,6 +46,7 @@ def emit(
     Args:
         model: the model that was compiled (other weights are fine, another graph is not); a path is that of an ONNX file.
         args, kwargs: inputs to verify on; default: drawn like the compiled examples.
+        verify_on: further calls, as pairs (args, kwargs), that every cut must answer as the whole does: real inputs, say.
         cuts: ids to emit; default: all.
         formats: file formats, see `codegen.emitter`; default: TorchScript, and for an ONNX file ONNX, its only one.
         weights: "shared" stores each weight once however many cuts there are, "inline" makes every half one plain file that
@@ -59,19 +61,20 @@ def emit(
         from cic.onnx_emission import emit_onnx  # onnx and its friends are needed for ONNX files only
 
         more: dict[str, Any] = {"cuts": cuts, "formats": formats or ("onnx",), "tolerance": tolerance, "progress": progress}
-        return emit_onnx(model, splitting_model, directory, args=args, kwargs=kwargs, **more)
+        return emit_onnx(model, splitting_model, directory, args=args, kwargs=kwargs, verify_on=verify_on, **more)
     traced = _same_model(model, splitting_model, args, kwargs)
     plans = cut_plans(traced.graph, splitting_model, cuts)
     input_structure, example_inputs = describe({"args": tuple(traced.args), "kwargs": dict(traced.kwargs)})
-    source = Source(
-        module=traced.module,
-        tensors=frozenset(tensor.name for tensor in traced.graph.tensors if tensor.may_cross),
-        example_inputs=example_inputs,
-        input_structure=input_structure,
-        output_structure=describe(traced.output_example)[0],
-        model_digest=splitting_model.information["graph_digest"],
-    )
     try:
+        source = Source(
+            module=traced.module,
+            tensors=frozenset(tensor.name for tensor in traced.graph.tensors if tensor.may_cross),
+            example_inputs=example_inputs,
+            input_structure=input_structure,
+            output_structure=describe(traced.output_example)[0],
+            model_digest=splitting_model.information["graph_digest"],
+            further_inputs=[flatten_like(input_structure, {"args": tuple(a), "kwargs": dict(k)}) for a, k in verify_on],
+        )
         with evaluating(model) if isinstance(model, nn.Module) else nullcontext():
             return write_bundle(
                 directory,

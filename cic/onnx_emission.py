@@ -15,6 +15,7 @@ from cic.trace.onnx_model import OnnxModel
 from codegen.errors import CodegenError
 from codegen.manifest import Manifest
 from codegen.onnx_bundle import OnnxSource, write_onnx_bundle
+from codegen.structure import describe, flatten_like
 
 
 def emit_onnx(
@@ -24,6 +25,7 @@ def emit_onnx(
     *,
     args: Sequence[Any] | None = None,
     kwargs: Mapping[str, Any] | None = None,
+    verify_on: Sequence[tuple[Sequence[Any], Mapping[str, Any]]] = (),
     cuts: Sequence[str] | None = None,
     formats: Sequence[str] = ("onnx",),
     tolerance: float | None = None,
@@ -34,14 +36,16 @@ def emit_onnx(
         raise EmitError(f"an ONNX model is emitted in the format 'onnx' only, not as {', '.join(formats)}")
     traced = _same_model(model, splitting_model, args, kwargs)
     plans = cut_plans(traced.graph, splitting_model, cuts)
-    source = OnnxSource(
-        model=traced.model,
-        path=traced.path,
-        tensors=frozenset(tensor.name for tensor in traced.graph.tensors if tensor.may_cross),
-        example_inputs=traced.kwargs,
-        model_digest=splitting_model.information["graph_digest"],
-    )
+    structure, _ = describe({"args": (), "kwargs": traced.kwargs})
     try:
+        source = OnnxSource(
+            model=traced.model,
+            path=traced.path,
+            tensors=frozenset(tensor.name for tensor in traced.graph.tensors if tensor.may_cross),
+            example_inputs=traced.kwargs,
+            model_digest=splitting_model.information["graph_digest"],
+            further_inputs=[flatten_like(structure, {"args": tuple(a), "kwargs": dict(k)}) for a, k in verify_on],
+        )
         return write_onnx_bundle(directory, source, plans, tolerance=tolerance, progress=progress)
     except CodegenError as error:
         raise EmitError(f"{splitting_model.name}: {error}") from error

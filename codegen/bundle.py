@@ -23,7 +23,7 @@ from torch import fx
 from codegen.atomic import built_beside, put_in_place
 from codegen.bundle_directory import CutPlan, Weights, check_request, file_record
 from codegen.emitter import Emitter, WeightSharing, emitter_of
-from codegen.equivalence import Progress, redraw, verify
+from codegen.equivalence import Progress, check_alike, redraw, verify
 from codegen.errors import CodegenError
 from codegen.fx_splitter import split
 from codegen.manifest import WEIGHTS_FOLDER, CutRecord, FileRecord, HalfFiles, Manifest, write_manifest
@@ -46,6 +46,7 @@ class Source:
     example_inputs: flat, in the order of the module's placeholders.
     input_structure: of {"args": (...), "kwargs": {...}}; output_structure: of the model's answer (`codegen.structure`).
     model_digest: names the model in the manifest.
+    further_inputs: more input sets to verify on, like `example_inputs`.
     """
 
     module: fx.GraphModule
@@ -54,6 +55,7 @@ class Source:
     input_structure: Structure
     output_structure: Structure
     model_digest: str
+    further_inputs: Sequence[Sequence[torch.Tensor]] = ()
 
 
 def write_bundle(
@@ -212,9 +214,10 @@ def _verified(
     tolerance: float | None,
     progress: Progress | None,
 ) -> Manifest:
-    """Return the manifest with the verification of each cut in each format, on the example and one more input set."""
+    """Return the manifest with the verification of each cut in each format, on the example, on the same numbers in another
+    order, and on the further input sets."""
     whole = whole or source.module
-    input_sets = [list(source.example_inputs), redraw(source.example_inputs)]
+    input_sets = [list(source.example_inputs), redraw(source.example_inputs), *map(list, source.further_inputs)]
     with torch.no_grad():
         expected = [list(whole(*[tensor.detach().clone() for tensor in inputs])) for inputs in input_sets]
     for format_name in manifest.cuts[0].files:
@@ -243,3 +246,4 @@ def _check_inputs(source: Source) -> None:
     ):
         if count != len(inputs):
             raise CodegenError(f"the module has {len(inputs)} inputs ({', '.join(inputs)}), but there are {count} {what}")
+    check_alike(inputs, source.example_inputs, source.further_inputs)

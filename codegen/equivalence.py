@@ -2,8 +2,8 @@
 
 The answer comes from files alone, as a user would run them: one fresh process loads every head and stores its results,
 a second loads every tail and runs it on the stored crossing tensors, and only then are outputs compared with the whole
-model's. Every half runs on every input set, and what counts is the last of two rounds, since a runtime may rewrite a
-program after its first run.
+model's. Every half runs on every input set, after a first run that does not count, since a runtime may rewrite a program
+after it.
 
 The error of an output is max|split - whole| / max|whole|. A network with random weights can return all but zero
 whatever its input, and then agreement shows nothing: such outputs are reported as not informative.
@@ -76,6 +76,19 @@ def redraw(inputs: Tensors, seed: int = 0) -> list[torch.Tensor]:
     """
     generator = torch.Generator().manual_seed(seed)
     return [_redraw(tensor.detach().cpu(), generator) for tensor in inputs]
+
+
+def check_alike(names: Sequence[str], example: Tensors, further: Sequence[Tensors]) -> None:
+    """Raise CodegenError, naming the input, unless each further input set has the example's shapes and dtypes."""
+    for tensors in further:
+        if len(tensors) != len(example):
+            raise CodegenError(f"inputs to verify on hold {len(tensors)} tensors, the example has {len(example)}")
+        for name, tensor, like in zip(names, tensors, example, strict=True):
+            if tensor.shape != like.shape or tensor.dtype != like.dtype:
+                raise CodegenError(
+                    f"the input {name} to verify on is {tensor.dtype} of shape {tuple(tensor.shape)}, the example's is"
+                    f" {like.dtype} of shape {tuple(like.shape)}; shapes are fixed when compiling"
+                )
 
 
 def relative_error(split: torch.Tensor, whole: torch.Tensor) -> float:

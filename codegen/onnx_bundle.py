@@ -12,7 +12,7 @@ import torch
 from codegen.atomic import built_beside, put_in_place
 from codegen.bundle_directory import CutPlan, check_request, file_record
 from codegen.emitter import Runner
-from codegen.equivalence import Progress, redraw, verify
+from codegen.equivalence import Progress, check_alike, redraw, verify
 from codegen.manifest import CutRecord, FileRecord, HalfFiles, Manifest, write_manifest
 from codegen.onnx_program import OnnxEmitter
 from codegen.onnx_session import open_session, runner_of
@@ -33,6 +33,7 @@ class OnnxSource:
     tensors: names of the values that may cross.
     example_inputs: a torch tensor for each of the model's inputs, in their order.
     model_digest: names the model in the manifest.
+    further_inputs: more input sets to verify on, in the order of `example_inputs`.
     """
 
     model: onnx_ir.Model
@@ -40,6 +41,7 @@ class OnnxSource:
     tensors: Collection[str]
     example_inputs: Mapping[str, torch.Tensor]
     model_digest: str
+    further_inputs: Sequence[Sequence[torch.Tensor]] = ()
 
 
 def write_onnx_bundle(
@@ -56,6 +58,7 @@ def write_onnx_bundle(
     """
     directory = Path(directory).absolute()
     check_request(directory, plans, "inline")
+    check_alike(list(source.example_inputs), list(source.example_inputs.values()), source.further_inputs)
     with built_beside(directory) as building:
         cuts = [_write_cut(building, plan, source, progress) for plan in plans]
         manifest = Manifest(
@@ -108,9 +111,10 @@ def _write_half(building: Path, cut_id: str, half: str, halves: Split) -> FileRe
 def _verified(
     building: Path, manifest: Manifest, source: OnnxSource, tolerance: float | None, progress: Progress | None
 ) -> Manifest:
-    """Return the manifest with the verification of each cut, on the example and one more input set."""
+    """Return the manifest with the verification of each cut, on the example, on the same numbers in another order, and on the
+    further input sets."""
     example = list(source.example_inputs.values())
-    input_sets = [example, redraw(example)]
+    input_sets = [example, redraw(example), *map(list, source.further_inputs)]
     whole = whole_of(source)
     expected = [list(whole(*inputs)) for inputs in input_sets]
     checks = verify(
