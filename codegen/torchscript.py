@@ -49,6 +49,7 @@ class TorchScriptEmitter:
 
     def write(self, half: fx.GraphModule, example: Sequence[torch.Tensor], path: Path) -> None:
         """Trace `half` on `example`, freeze it and save it to `path`; CodegenError if torch cannot."""
+        _refuse_regions(half, path)
         half = _without_training(half)
         try:
             with quiet_torchscript(), torch.no_grad():
@@ -148,6 +149,16 @@ def quiet_torchscript() -> Iterator[None]:
         warnings.filterwarnings("ignore", message=r".*torch\.jit.*", category=FutureWarning)
         warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)
         yield
+
+
+def _refuse_regions(half: fx.GraphModule, path: Path) -> None:
+    """Raise CodegenError if the half holds an operator on graphs, such as torch.cond: torch.jit has none of them."""
+    for node in half.graph.nodes:
+        if isinstance(node.target, torch._ops.HigherOrderOperator):
+            raise CodegenError(
+                f"{path.name} cannot be TorchScript, which has no torch.{node.target.name()} (node {node.name}); emit it in the"
+                " format exported_program instead"
+            )
 
 
 def _without_training(half: fx.GraphModule) -> fx.GraphModule:

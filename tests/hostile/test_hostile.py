@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import cic
-from cic.errors import TraceError
+from cic.errors import EmitError, TraceError
 from cic.graph import Graph
 from cic.trace.flat_model import evaluating, flat_tensors
 from cic.trace.torch_trace import trace
@@ -50,6 +50,13 @@ def test_split_exactly(name: str, tmp_path: Path) -> None:
         given = halves.tail(*halves.head(*args, **kwargs))
         assert describe(given)[0] == structure
         assert compare(describe(given)[1], expected, tolerance) is None
+
+
+def test_a_branch_kept_whole_says_which_format_can_hold_it(tmp_path: Path) -> None:
+    model, args, kwargs = HOSTILE["branch_kept_whole"].make()
+    splitting_model = cic.compile(model, args, kwargs, device=DEVICE, server=SERVER)
+    with pytest.raises(EmitError, match=r"no torch\.cond .*emit it in the format exported_program"):
+        cic.emit(model, splitting_model, tmp_path / "halves", args=args, kwargs=kwargs)
 
 
 @pytest.mark.parametrize("name", SPLIT)
