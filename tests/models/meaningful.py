@@ -1,7 +1,8 @@
 """Makes a network with random weights answer something that depends on its input.
 
 Freshly made networks often return all but zero: heads start as zeros, and BatchNorm passes its input on unscaled, so that
-activations die out or explode over the layers. Comparing such outputs shows nothing.
+activations die out or explode over the layers. Comparing such outputs shows nothing. Nor would a bias that was lost be
+noticed while all biases are zero, or a branch that its scale of 1e-6 hides.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ Module = TypeVar("Module", bound=nn.Module)
 def make_meaningful(model: Module, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None) -> Module:
     """Change `model` in place and return it, in eval mode.
 
-    Weights that are all zero are drawn anew, and the statistics of each BatchNorm become those of one pass over `args` and
-    `kwargs`, which should be a batch of several inputs. Same model, same inputs: same result.
+    Parameters that are one value throughout are drawn anew around it, scales of less than 0.1 around 0.1, and the statistics
+    of each BatchNorm become those of one pass over `args` and `kwargs`, which should be a batch of several inputs. Same
+    model, same inputs: same result.
     """
     generator = torch.Generator().manual_seed(0)
     model.eval()
@@ -28,8 +30,10 @@ def make_meaningful(model: Module, args: tuple[Any, ...] = (), kwargs: Mapping[s
     momenta = [norm.momentum for norm in norms]
     with torch.no_grad():
         for weight in model.parameters():
-            if weight.ndim >= 2 and not weight.any():
-                weight.copy_(torch.randn(weight.shape, generator=generator) * 0.02)
+            if weight.numel() > 1 and bool((weight == weight.flatten()[0]).all()):
+                value = float(weight.flatten()[0])
+                centre = value and max(abs(value), 0.1)
+                weight.copy_(centre + torch.randn(weight.shape, generator=generator) * (0.1 * centre or 0.02))
         for norm in norms:
             norm.train()
             norm.momentum = 1.0  # the statistics of this pass alone
