@@ -13,7 +13,7 @@ export OMP_NUM_THREADS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint pytest bench bench-wire map clean
+.PHONY: help demo test lint pytest bench bench-wire zoo map clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r name what; do \
@@ -50,6 +50,10 @@ bench: $(STAMP)  ## all benchmarks, half an hour on a quiet machine; tables go t
 
 bench-wire: $(STAMP)  ## does a split pay? for each precision on the wire; trains small networks first, seven minutes
 	@$(BIN)/python -m benchmarks.wire_table
+
+zoo: $(STAMP)  ## every real model that is tried, from trace to verified halves, one to two hours; writes docs/zoo.md
+	@PIP_CONSTRAINT=constraints.txt $(BIN)/pip install --quiet -c constraints.txt -e '.[dev,zoo]'
+	@$(BIN)/python -m benchmarks.zoo_table $(ZOO_ARGS)
 
 map:  ## write the file map into README.md
 	@$(PYTHON) docs/file_map.py

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import metadata
@@ -84,7 +85,7 @@ class Report:
         return "\n\n".join(parts) + "\n"
 
 
-def describe_setting() -> dict[str, Any]:
+def describe_setting(packages: Sequence[str] = PACKAGES) -> dict[str, Any]:
     """The command and the machine."""
     host = describe_host()
     module = getattr(sys.modules["__main__"], "__spec__", None)
@@ -96,7 +97,7 @@ def describe_setting() -> dict[str, Any]:
         "cores": host.cores,
         "platform": host.platform,
         "python": platform.python_version(),
-        "versions": {name: _version(name) for name in PACKAGES},
+        "versions": {name: _version(name) for name in packages},
     }
 
 
