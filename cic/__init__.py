@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from cic.cost.machine import Machine
     from cic.cost.profile import Profile, load_profile
-    from cic.emission import emit, export_half, load_cut
+    from cic.emission import emit, export_half, export_triton, load_cut
     from cic.export import export_decision
     from cic.pipeline import compile, profile
     from cic.trace.from_onnx import trace_onnx
@@ -42,6 +42,7 @@ _LATER = {
     "profile": "cic.pipeline",
     "emit": "cic.emission",
     "export_half": "cic.emission",
+    "export_triton": "cic.emission",
     "load_cut": "cic.emission",
     "export_decision": "cic.export",
     "Machine": "cic.cost.machine",
@@ -72,6 +73,7 @@ __all__ = [
     "emit",
     "export_decision",
     "export_half",
+    "export_triton",
     "load",
     "load_cut",
     "load_profile",

@@ -1,4 +1,4 @@
-"""`emit`: both halves of every cut on disk, verified; `load_cut`: one of them back."""
+"""`emit`: both halves of every cut on disk, verified; `load_cut`: one of them back; the exports of emitted halves."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from codegen.loading import load_cut as load_halves
 from codegen.manifest import FileRecord, Manifest
 from codegen.split import Half
 from codegen.structure import Structure, describe, flatten_like, rebuild
+from codegen.triton_repository import TritonModel, write_triton_repository
 
 
 def emit(
@@ -118,6 +119,25 @@ def export_half(directory: str | Path, cut_id: str, half: Half, destination: str
         return export_plain(directory, cut_id, half, destination, **options)
     except CodegenError as error:
         raise ArtifactError(str(error)) from error
+
+
+def export_triton(directory: str | Path, repository: str | Path, **options: Any) -> tuple[TritonModel, ...]:
+    """Write the tails of an emitted model as a model repository of the Triton Inference Server, one model a cut.
+
+    Args:
+        options: `cuts` (ids; default: all whose tail takes and returns tensors), `model` (what the models' names begin with),
+            `format_name` ("torchscript" or "onnx"); see `codegen.triton_repository`.
+
+    Raises:
+        EmitError: the directory is no emitted model, Triton cannot carry one of its tensors, or the repository cannot be
+            written.
+    """
+    try:
+        return write_triton_repository(directory, repository, **options)
+    except CodegenError as error:
+        raise EmitError(str(error)) from error
+    except OSError as error:
+        raise EmitError(f"cannot write {repository}: {error.strerror or error}") from error
 
 
 def _whole(model: nn.Module, input_structure: Structure) -> Callable[..., Sequence[torch.Tensor]]:
