@@ -14,7 +14,9 @@ from cic.errors import CompileError
 # One-sided 95 %: a target met on a sample should be met beyond it.
 CONFIDENCE = 1.645
 
-Judge = Callable[[Sequence[torch.Tensor], Sequence[torch.Tensor]], bool]
+Answer = tuple[torch.Tensor, ...]
+"""What a model answers for one sample: its output tensors, depth first."""
+Judge = Callable[[Sequence[Answer], Sequence[Answer]], bool]
 _TEXT = re.compile(r"\s*(top1|rel)\s*(>=|<=)\s*([0-9.eE+-]+)\s*(%?)\s*")
 
 
@@ -23,7 +25,8 @@ class Target:
     """What is asked.
 
     least_top1: of the whole model's top-1 accuracy (or, without labels, of agreement with it), which share is to be kept.
-    most_error: relative error of the answer, at most. judge: a function of the cut's and the whole model's answers.
+    most_error: relative error of the answer, at most. judge: a function of the cut's and the whole model's answers, each a list
+        with the tuple of output tensors of each sample.
     text: as it was asked for, for the file. One of the three is given, the others are None.
     """
 
@@ -37,8 +40,10 @@ class Target:
 class Reached:
     """What a cut reached on the calibration inputs.
 
-    top1: its top-1 accuracy over the whole model's, or agreement where there are no labels; None if answers are no scores.
-    error: sqrt(sum |answer - whole|^2 / sum |whole|^2) over all answers. met: the target, True if there is none.
+    top1: its top-1 accuracy over the whole model's, or agreement where there are no labels, by the first tensor of each answer;
+        None if that is no scores.
+    error: sqrt(sum |answer - whole|^2 / sum |whole|^2) over all answers, the largest of the output tensors' errors.
+    met: the target, True if there is none.
     """
 
     top1: float | None
@@ -75,8 +80,8 @@ def parse_target(accuracy: str | Judge | None) -> Target | None:
 
 def judge(
     target: Target | None,
-    answers: Sequence[torch.Tensor],
-    whole: Sequence[torch.Tensor],
+    answers: Sequence[Answer],
+    whole: Sequence[Answer],
     labels: Sequence[torch.Tensor] | None,
 ) -> Reached:
     """Compare the answers of a cut with those of the whole model, sample by sample.
@@ -87,12 +92,13 @@ def judge(
 
     Raises CompileError if a top-1 target is asked of answers that are not scores of classes along dimension 1.
     """
-    error = _relative_error(answers, whole)
-    scores = _hits(answers, whole, labels)
+    outputs = zip(zip(*answers, strict=True), zip(*whole, strict=True), strict=True)
+    error = max(_relative_error(mine, theirs) for mine, theirs in outputs)
+    scores = _hits([answer[0] for answer in answers], [answer[0] for answer in whole], labels)
     if target is not None and target.least_top1 is not None and scores is None:
         raise CompileError(
-            f"accuracy {target.text!r} needs float answers with classes along dimension 1, the model answers {whole[0].dtype} "
-            f"{tuple(whole[0].shape)}; ask for 'rel<=…' or pass a function"
+            f"accuracy {target.text!r} needs float answers with classes along dimension 1, the model answers "
+            f"{whole[0][0].dtype} {tuple(whole[0][0].shape)}; ask for 'rel<=…' or pass a function"
         )
     top1 = None
     if scores is not None:
@@ -111,13 +117,16 @@ def judge(
 
 
 def _relative_error(answers: Sequence[torch.Tensor], whole: Sequence[torch.Tensor]) -> float:
-    difference = sum(
-        float((mine.double() - theirs.double()).square().sum()) for mine, theirs in zip(answers, whole, strict=True)
-    )
-    scale = sum(float(theirs.double().square().sum()) for theirs in whole)
+    pairs = [(_wide(mine), _wide(theirs)) for mine, theirs in zip(answers, whole, strict=True)]
+    difference = sum(float((mine - theirs).square().sum()) for mine, theirs in pairs)
+    scale = sum(float(theirs.square().sum()) for _, theirs in pairs)
     if not difference:
         return 0.0
     return math.sqrt(difference / scale) if scale and math.isfinite(difference) else math.inf
+
+
+def _wide(tensor: torch.Tensor) -> torch.Tensor:
+    return (torch.view_as_real(tensor) if tensor.is_complex() else tensor).double()
 
 
 def _hits(

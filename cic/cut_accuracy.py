@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import fx
 
-from cic.accuracy import Reached, Target, judge
+from cic.accuracy import Answer, Reached, Target, judge
 from cic.calibration import Calibration, Tensors
 from cic.codec.crossing import cross
 from cic.codec.registry import codec
@@ -34,7 +34,7 @@ class Examiner:
     calibration: Calibration
     target: Target | None
     together: int
-    whole: tuple[torch.Tensor, ...]
+    whole: tuple[Answer, ...]
 
     def reached(self, device_nodes: Collection[str], codecs: Mapping[str, str]) -> Reached:
         """What a cut reaches.
@@ -57,18 +57,16 @@ def examiner(module: fx.GraphModule, tensors: Collection[str], calibration: Cali
     return Examiner(module, tensors, calibration, target, together, tuple(whole))
 
 
-def _answers(
-    samples: Sequence[Tensors], together: int, run: Callable[[Tensors, int], Sequence[torch.Tensor]]
-) -> list[torch.Tensor]:
-    """The first tensor of each answer, one a sample."""
-    answers: list[torch.Tensor] = []
+def _answers(samples: Sequence[Tensors], together: int, run: Callable[[Tensors, int], Sequence[torch.Tensor]]) -> list[Answer]:
+    """The answer of each sample."""
+    answers: list[Answer] = []
     with torch.no_grad():
         for start in range(0, len(samples), together):
             chunk = samples[start : start + together]
             result = run(_joined(chunk), len(chunk))
             if not result:
                 raise CompileError("the model answers no tensor, so there is no accuracy to measure")
-            answers.extend(_apart(result[0], len(chunk)))
+            answers.extend(zip(*(_apart(tensor, len(chunk)) for tensor in result), strict=True))
     return answers
 
 
