@@ -56,7 +56,7 @@ def shape_pictures(split: int, count: int) -> Pictures:
 
 @lru_cache(maxsize=4)
 def segmented_pictures(split: int, count: int) -> Pictures:
-    """Three rendered shapes a picture, with the shape seen at each pixel."""
+    """Three rendered shapes a picture, with what is seen at each pixel."""
     pixels, labels = shapes.segmentation(split, count)
     return Pictures(torch.from_numpy(pixels), torch.from_numpy(labels))
 

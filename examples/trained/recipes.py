@@ -24,7 +24,7 @@ class Recipe:
 
     build: makes the network. pictures: (split, count) to `Pictures`. normalisation: of its input.
     training, held_out: how many pictures. epochs: how often it sees each. learning_rate: the highest, of one cycle.
-    symmetric: whether a picture mirrored or turned by right angles means the same.
+    symmetric: whether a picture mirrored or turned by right angles means the same. batch: pictures a step.
     """
 
     build: Callable[[], nn.Module]
@@ -35,6 +35,7 @@ class Recipe:
     epochs: int
     learning_rate: float
     symmetric: bool
+    batch: int = 16
 
     def network(self) -> nn.Module:
         """The network as training starts with it."""
@@ -54,6 +55,6 @@ RECIPES: dict[str, Recipe] = {
     ),
     "inception": _shapes(partial(networks.inception_network, 3, len(CLASSES), (12, 20, 28)), epochs=5, learning_rate=0.003),
     "unet": Recipe(
-        partial(networks.UNet, 3, len(SEGMENTS), (8, 16, 32, 48)), segmented_pictures, COLOUR, 1000, 200, 5, 0.006, True
+        partial(networks.UNet, 3, len(SEGMENTS), (8, 16, 32, 48)), segmented_pictures, COLOUR, 1000, 200, 5, 0.005, True, 8
     ),
 }

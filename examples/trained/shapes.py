@@ -55,7 +55,7 @@ SHAPES: dict[str, Callable[[FloatArray, FloatArray], FloatArray]] = {
     "cross": _cross,
 }
 CLASSES = tuple(f"{texture} {shape}" for shape in SHAPES for texture in TEXTURES)
-SEGMENTS = ("background", *SHAPES)
+SEGMENTS = ("background", *TEXTURES, "bar")
 
 
 def classification(seed: int, count: int, start: int = 0) -> tuple[Images, Labels]:
@@ -69,7 +69,7 @@ def classification(seed: int, count: int, start: int = 0) -> tuple[Images, Label
 
 
 def segmentation(seed: int, count: int, start: int = 0) -> tuple[Images, Labels]:
-    """Pictures of three shapes each, and which shape is seen at each pixel.
+    """Pictures of three shapes each, and what is seen at each pixel: the background, a texture, or the bar.
 
     Returns:
         (uint8[count, 3, SIDE, SIDE], int64[count, SIDE, SIDE] indices into `SEGMENTS`).
@@ -92,10 +92,10 @@ def _scene(seed: int, index: int, shapes: int) -> tuple[Images, list[int], Label
     for _ in range(shapes):
         label = int(rng.integers(len(CLASSES)))
         inside = _draw_shape(rng, canvas, x, y, label, small=shapes > 1)
-        segments[inside] = 1 + label // len(TEXTURES)
+        segments[inside] = 1 + label % len(TEXTURES)
         classes.append(label)
     hidden = _draw_bar(rng, canvas, x, y)
-    segments[hidden] = 0
+    segments[hidden] = SEGMENTS.index("bar")
     return _photographed(rng, canvas, x, y), classes, segments
 
 
@@ -133,7 +133,7 @@ def _draw_shape(
     rng: np.random.Generator, canvas: FloatArray, x: FloatArray, y: FloatArray, label: int, *, small: bool
 ) -> npt.NDArray[np.bool_]:
     """Paint a shape; its pixels."""
-    radius = np.float32(rng.uniform(0.28, 0.5) if small else rng.uniform(0.45, 0.85))
+    radius = np.float32(rng.uniform(0.35, 0.6) if small else rng.uniform(0.45, 0.85))
     left, top = rng.uniform(-1, 1, 2).astype(np.float32) * (1 - radius)
     u, v = _turned(rng, x - left, y - top)
     stretch = np.float32(rng.uniform(0.8, 1.25))

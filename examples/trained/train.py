@@ -24,7 +24,6 @@ from examples.trained.pictures import HELD_OUT, TRAINING, Pictures
 from examples.trained.recipes import RECIPES, SEED, Recipe
 
 RECORD = Path(__file__).with_name("record.json")
-BATCH = 16
 
 
 def weights_folder() -> Path:
@@ -44,13 +43,13 @@ def train(recipe: Recipe, *, pictures: int | None = None, report: bool = True) -
     network = recipe.network().to(memory_format=torch.channels_last).train()
     data = recipe.pictures(TRAINING, pictures or recipe.training)
     generator = torch.Generator().manual_seed(SEED)
-    steps = recipe.epochs * (len(data) // BATCH)
+    steps = recipe.epochs * (len(data) // recipe.batch)
     optimiser = torch.optim.AdamW(network.parameters(), lr=recipe.learning_rate, weight_decay=0.02)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.learning_rate, total_steps=steps, pct_start=0.25)
     for epoch in range(recipe.epochs):
         total = 0.0
         order = torch.randperm(len(data), generator=generator)
-        for chosen in order[: len(data) // BATCH * BATCH].split(BATCH):
+        for chosen in order[: len(data) // recipe.batch * recipe.batch].split(recipe.batch):
             pixels, labels = data.pixels[chosen], data.labels[chosen]
             if recipe.symmetric:
                 pixels, labels = _turned(pixels, labels, generator)
@@ -62,7 +61,7 @@ def train(recipe: Recipe, *, pictures: int | None = None, report: bool = True) -
             schedule.step()
             total += float(loss.detach())
         if report:
-            print(f"  epoch {epoch + 1} of {recipe.epochs}: loss {total / (len(data) // BATCH):.3f}", file=sys.stderr)
+            print(f"  epoch {epoch + 1} of {recipe.epochs}: loss {total / (len(data) // recipe.batch):.3f}", file=sys.stderr)
     return network.to(memory_format=torch.contiguous_format).eval()
 
 

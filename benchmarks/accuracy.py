@@ -1,0 +1,202 @@
+"""Does every emitted cut keep 99 % of the whole network's accuracy on pictures that nobody has seen?
+
+Trained networks are compiled with a target of 99 % of their top-1, judged on calibration pictures. Each cut of the result is
+emitted; head, codec and tail are run on held-out pictures, one at a time as a device would. What they get right is compared
+with what the whole network gets right on the same pictures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from time import perf_counter
+
+import torch
+
+import cic
+from benchmarks.report import RESULTS, Report, Section, Target
+from cic.codec.registry import codec
+from cic.codec.tensors import tensor_of
+from cic.splitting_model import Cut, SplittingModel
+from examples import trained
+
+TARGET = 0.99
+DEVICE, SERVER = "raspberry-pi-4b", "i7-13700k"
+# Beyond, tensors cross as they are.
+UPLINK = ("50kbps", "100Mbps")
+# Segmentation has thousands of labels a picture, and takes longer.
+CALIBRATION, FEWER = 500, 60
+
+
+@dataclass(frozen=True)
+class MeasuredCut:
+    """One cut under its codecs.
+
+    kept: what it gets right on held-out pictures over what the whole network does. calibrated: the same on calibration
+    pictures, as the file states it. stated_bytes, sent_bytes: payload as the file states it, and its mean over held-out ones.
+    """
+
+    label: str
+    codecs: tuple[str, ...]
+    kept: float
+    calibrated: float
+    stated_bytes: int
+    sent_bytes: float
+
+    @property
+    def coarsest(self) -> str:
+        """The coarsest form that one of its tensors crosses in, or "exact"."""
+        stages = {name.partition("+")[0].partition("-")[0] for name in self.codecs}
+        return next((stage for stage in ("int4", "int8", "fp16") if stage in stages), "exact")
+
+
+@dataclass(frozen=True)
+class MeasuredNetwork:
+    """top1: of the whole network on held-out pictures (of pixels, for segmentation)."""
+
+    name: str
+    top1: float
+    held_out: int
+    calibration: int
+    compile_s: float
+    cuts: tuple[MeasuredCut, ...]
+
+
+def measure(name: str, *, calibration: int, held_out: int | None) -> MeasuredNetwork:
+    """Compile, emit, and run every cut of one trained network."""
+    network = trained.load(name, calibration=calibration, held_out=held_out)
+    pictures, labels = (torch.cat([batch[part] for batch in network.calibration]) for part in (0, 1))
+    started = perf_counter()
+    compiled = cic.compile(
+        network.model,
+        (pictures[:1],),
+        device=DEVICE,
+        server=SERVER,
+        uplink=UPLINK,
+        calibration=[(pictures, labels)],
+        accuracy=f"top1>={TARGET}",
+        name=name,
+    )
+    compile_s = perf_counter() - started
+    print(f"{name}: {len(compiled.cuts)} cuts, {compile_s:.0f} s", file=sys.stderr)
+    with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
+        with torch.inference_mode(False):
+            cic.emit(network.model, compiled, folder, cuts=sorted({cut.id for cut in compiled.cuts}))
+        right = _right([network.model(images) for images, _ in network.held_out], network.held_out)
+        cuts = tuple(_measured(folder, compiled, cut, network.held_out, right) for cut in compiled.cuts)
+    places = sum(labels.numel() for _, labels in network.held_out)
+    return MeasuredNetwork(name, right / places, len(network.held_out), len(network.calibration), compile_s, cuts)
+
+
+def _measured(folder: str, model: SplittingModel, cut: Cut, held_out: Sequence[trained.Batch], right: int) -> MeasuredCut:
+    """Head, encode, decode, tail, for each held-out picture."""
+    halves, codecs = cic.load_cut(folder, cut.id), cut.codec_of
+    answers, sent = [], 0
+    for images, _ in held_out:
+        results = halves.head(images)
+        received = []
+        for wire, value in zip(halves.crossing, results, strict=False):
+            used = codec(codecs[wire.name])
+            payload = used.encode(value, wire.name)
+            sent += len(payload)
+            received.append(tensor_of(used.decode(payload, wire.shape, wire.dtype, wire.name), wire.dtype))
+        answers.append(halves.tail(*received, *results[len(received) :]))
+    calibrated = 1.0 if cut.accuracy is None or cut.accuracy["top1"] is None else cut.accuracy["top1"]
+    kept = _right(answers, held_out) / right
+    return MeasuredCut(cut.label, tuple(codecs.values()), kept, calibrated, cut.upload_bytes, sent / len(held_out))
+
+
+def _right(answers: Sequence[torch.Tensor], batches: Sequence[trained.Batch]) -> int:
+    return sum(int((scores.argmax(1) == labels).sum()) for scores, (_, labels) in zip(answers, batches, strict=True))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.accuracy", description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", metavar="NETWORK", help=f"of {', '.join(trained.names())}; all if none is given")
+    parser.add_argument("--quick", action="store_true", help="few pictures: runs through, decides nothing")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder to write to")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    networks = []
+    for name in arguments.names or trained.names():
+        calibration, held_out = (20, 20) if arguments.quick else (FEWER if name == "unet" else CALIBRATION, None)
+        networks.append(measure(name, calibration=calibration, held_out=held_out))
+    targets = [_target(network) for network in networks]
+    Report(
+        "accuracy",
+        f"Every emitted cut is to keep {TARGET:.0%} of the whole network's top-1 on held-out pictures",
+        [_summary(networks), *map(_section, networks)],
+        targets,
+        {"networks": [asdict(network) for network in networks], "device": DEVICE, "server": SERVER, "target": TARGET},
+        (
+            f"Compiled for {DEVICE} and {SERVER}, uplinks from {UPLINK[0]} to {UPLINK[1]}, all else in its default range, with "
+            f"`accuracy='top1>={TARGET}'`, which is judged on calibration pictures. Kept: what a cut gets right over what the "
+            "whole network gets right; emitted halves, codecs between them, one picture at a time. Trained by "
+            "`python -m examples.trained.train`; no held-out picture was used to train or to compile.",
+        ),
+    ).publish(arguments.results)
+    sys.exit(not (arguments.quick or all(target.kept for target in targets)))
+
+
+def _target(network: MeasuredNetwork) -> Target:
+    kept = [cut.kept for cut in network.cuts]
+    met = sum(share >= TARGET for share in kept)
+    measured = f"{met} of {len(kept)} cuts, the least {min(kept):.4f}"
+    return Target(f"{network.name}: every emitted cut keeps {TARGET:.0%} on held-out pictures", measured, met == len(kept))
+
+
+def _summary(networks: Sequence[MeasuredNetwork]) -> Section:
+    rows = []
+    for network in networks:
+        counts = [sum(cut.coarsest == form for cut in network.cuts) for form in ("int4", "int8", "fp16", "exact")]
+        rows.append(
+            (
+                network.name,
+                f"{network.top1:.2%}",
+                str(network.held_out),
+                str(network.calibration),
+                str(len(network.cuts)),
+                *map(str, counts),
+                f"{min(cut.kept for cut in network.cuts):.4f}",
+                f"{network.compile_s:.0f} s",
+            )
+        )
+    columns = (
+        "network",
+        "top-1",
+        "held out",
+        "calibration",
+        "cuts",
+        "int4",
+        "int8",
+        "fp16",
+        "exact",
+        "least kept",
+        "compiled in",
+    )
+    total = sum(len(network.cuts) for network in networks)
+    coarse = sum(cut.coarsest == "int4" for network in networks for cut in network.cuts)
+    return Section(f"Cuts by the coarsest form they use: {coarse} of {total} use 4 bits", columns, rows)
+
+
+def _section(network: MeasuredNetwork) -> Section:
+    rows = [
+        (
+            cut.label,
+            f"{cut.kept:.4f}",
+            f"{cut.calibrated:.4f}",
+            f"{cut.sent_bytes:,.0f}",
+            f"{cut.stated_bytes:,}",
+        )
+        for cut in network.cuts
+    ]
+    columns = ("cut and codecs", "kept, held out", "kept, calibration", "bytes sent", "bytes stated")
+    return Section(network.name, columns, rows)
+
+
+if __name__ == "__main__":
+    main()
