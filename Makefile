@@ -48,8 +48,10 @@ bench: $(STAMP)  ## all benchmarks, half an hour on a quiet machine; tables go t
 		$(BIN)/python benchmarks/emitted_speed.py || failed="$$failed emitted_speed"; \
 		test -z "$$failed" || { echo "make: not as promised:$$failed"; exit 1; }
 
-bench-wire: $(STAMP)  ## does a split pay? for each precision on the wire; trains small networks first, seven minutes
-	@$(BIN)/python -m benchmarks.wire_table
+bench-wire: $(STAMP)  ## does a split pay, and what does it keep of the accuracy? trains small networks first; half an hour
+	@failed=; for each in wire_table accuracy; do echo "── $$each"; \
+		$(BIN)/python -m benchmarks.$$each || failed="$$failed $$each"; done; \
+		test -z "$$failed" || { echo "make: not as promised:$$failed"; exit 1; }
 
 zoo: $(STAMP)  ## every real model that is tried, from trace to verified halves, one to two hours; writes docs/zoo.md
 	@PIP_CONSTRAINT=constraints.txt $(BIN)/pip install --quiet -c constraints.txt -e '.[dev,zoo]'

@@ -34,13 +34,13 @@ CALIBRATION, FEWER = 500, 60
 
 @dataclass(frozen=True)
 class MeasuredCut:
-    """One cut under its codecs.
+    """One cut under its codecs, a declared input's without its parameters.
 
     kept: what it gets right on held-out pictures over what the whole network does. calibrated: the same on calibration
     pictures, as the file states it. stated_bytes, sent_bytes: payload as the file states it, and its mean over held-out ones.
     """
 
-    label: str
+    cut: str
     codecs: tuple[str, ...]
     kept: float
     calibrated: float
@@ -79,6 +79,7 @@ def measure(name: str, *, calibration: int, held_out: int | None) -> MeasuredNet
         uplink=UPLINK,
         calibration=[(pictures, labels)],
         accuracy=f"top1>={TARGET}",
+        input=network.input,
         name=name,
     )
     compile_s = perf_counter() - started
@@ -107,7 +108,9 @@ def _measured(folder: str, model: SplittingModel, cut: Cut, held_out: Sequence[t
         answers.append(halves.tail(*received, *results[len(received) :]))
     calibrated = 1.0 if cut.accuracy is None or cut.accuracy["top1"] is None else cut.accuracy["top1"]
     kept = _right(answers, held_out) / right
-    return MeasuredCut(cut.label, tuple(codecs.values()), kept, calibrated, cut.upload_bytes, sent / len(held_out))
+    names = tuple(name.partition(",")[0] for name in codecs.values())
+    print(f"  {cut.id} {', '.join(names)}: {kept:.4f}", file=sys.stderr)
+    return MeasuredCut(cut.id, names, kept, calibrated, cut.upload_bytes, sent / len(held_out))
 
 
 def _right(answers: Sequence[torch.Tensor], batches: Sequence[trained.Batch]) -> int:
@@ -186,7 +189,7 @@ def _summary(networks: Sequence[MeasuredNetwork]) -> Section:
 def _section(network: MeasuredNetwork) -> Section:
     rows = [
         (
-            cut.label,
+            " ".join((cut.cut, *cut.codecs)),
             f"{cut.kept:.4f}",
             f"{cut.calibrated:.4f}",
             f"{cut.sent_bytes:,.0f}",

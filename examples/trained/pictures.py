@@ -40,10 +40,8 @@ class Normalisation:
         return (pixels.float() / 255 - mean) / std
 
     def declaration(self) -> str:
-        """How CIC is told that the input is pixels, and how they were normalised."""
-        mean, std = (", ".join(map(str, values)) for values in (self.mean, self.std))
-        if len(self.mean) > 1:
-            mean, std = f"({mean})", f"({std})"
+        """How CIC is told that the input is pixels, and how they were normalised: `cic.compile(..., input=…)`."""
+        mean, std = (" ".join(map(str, values)) for values in (self.mean, self.std))
         return f"uint8, mean={mean}, std={std}"
 
 
