@@ -41,7 +41,7 @@ from mincut.problem import ON_SERVER, BoolArray, Features, IntArray, Prices, Pro
 from mincut.rays import RayCone, Vector, rank
 from mincut.scaling import fit_prices, fitting_scale, simple_placements
 from mincut.section_solver import solve_sections
-from mincut.sections import Sections, cut_at_gates
+from mincut.sections import Sections, cut_at_joints
 
 Range = tuple[Fraction, Fraction]
 UPLOAD, DOWNLOAD = 2, 3
@@ -219,7 +219,7 @@ class Part:
 
 def make_parts(problem: Problem, alternatives: Sequence[Problem]) -> list[Part]:
     """The alternatives, or the problem itself where there are none."""
-    cut = [cut_at_gates(part) for part in (alternatives or [problem])]
+    cut = [cut_at_joints(part) for part in (alternatives or [problem])]
     return [Part(sections, simple_placements(sections.problem, sections.feasible), [], []) for sections in cut]
 
 

@@ -1,4 +1,4 @@
-"""The cheapest placement, found section by section (`mincut.sections`): linear in the ops where gates are never far apart."""
+"""The cheapest placement, found section by section (`mincut.sections`): linear in the ops where joints are never far apart."""
 
 from __future__ import annotations
 
@@ -35,11 +35,8 @@ def solve_sections(sections: Sections, prices: Prices, known_cost: int, *, kerne
     costs = class_costs(sections, priced, terminal_flow)
     cheapest = int(costs.argmin())
     on_device = on_source_side[: problem.op_count].copy()
-    # Of the gates only those up to the section are on the device, with all before them.
-    first = int(sections.gates[cheapest - 1]) + 1 if cheapest else 0
-    end = int(sections.gates[cheapest]) if cheapest < len(sections.gates) else problem.op_count
-    on_device[:first] = True
-    on_device[end:] = False
+    on_device[: sections.joints[cheapest]] = True
+    on_device[sections.joints[cheapest + 1] :] = False
     codec = None if problem.codecs is None else cheapest_codecs(problem.codecs, prices, priced.limit)
     features = problem.features(on_device, codec)
     cost = features.cost(prices)

@@ -1,24 +1,26 @@
-"""A problem cut at its gates, ops that depend on every op before them and that every op after them depends on.
+"""A problem cut at its joints, places in the order of the ops where everything after depends on everything before.
 
-Data never flows back, so a gate on the device has all ops before it on the device, and a gate on the server has all ops
-after it on the server. Let g_1 < ... < g_k be the gates, and section j the ops between g_j and g_{j+1}, both excluded (from
-the first op for j = 0, to the last op for j = k).
+Data never flows back. So if any op after a joint is on the device, all ops before it are, and if any op before it is on the
+server, all ops after it are. Let section j be the ops between joint j and joint j + 1 (joint 0 is the start, the last one the
+end of all ops).
 
-Theorem. The allowed placements fall into k + 1 classes: in class j the ops up to g_j are on the device, those from g_{j+1} on
-are on the server, and each op of section j is on either side. So the cheapest placement is the cheapest of k + 1, and each of
-these is a minimum cut of one section, whatever the other sections look like. Proof: j is the last gate on the device (0 if
-none is); the gates' property settles all ops but those of section j. QED
+Theorem. Every allowed placement is of a class j: the ops before section j on the device, those after it on the server, each
+op of section j on either side. So the cheapest placement is the cheapest of as many as there are sections, and each of these
+is a minimum cut of one section, whatever the others look like. Proof: j is the section of the last op on the device (0 if
+none is). By its joints all ops before section j are on the device too, and by choice none after it is. QED
 
-What a placement of class j costs beyond its section is known from j alone: the ops up to g_j on the device, those from
-g_{j+1} on the server, and every tensor that jumps the section: made before it, read at g_{j+1} or later. Inside a section,
-tensors from before it stand at the source like model inputs, and g_{j+1} stands for everything after it, on the server.
+What a placement of class j costs beyond its section is known from j alone: the ops before it on the device, those after it on
+the server, and every tensor that jumps it: made before it (or an input), read after it. Inside, a tensor from before the
+section stands at the source like a model input; one that is also read after it crosses whenever its producer is on the
+device, so it is a part of what the producer costs there.
 
-One op v is a gate iff (1) every op before it has a reader up to v, and (2) every op after it reads from an op from v on.
-Proof: by (1) a walk from reader to reader, each time to the first one, rises and cannot pass v, so it ends there. Conversely
-the path from an op to v begins with a reader up to v. Likewise (2), backwards. QED
+A place p is a joint iff every op before p that no op before p reads (an end) is read by every op from p on that reads no op
+from p on (a start). Proof: each op before p reaches an end, and each op from p on is reached from a start. And a path from an
+end to a start is one wire: the second op on it is not before p, as an end has no such readers, and it reaches a start by a
+path of ops from p on, so it is the start. QED So it is enough to count ends, starts and wires from one to the other.
 
 All sections together are one network of independent parts, so a single maximum flow finds all their minimum cuts. A chain of
-blocks has gates at their joints: sections stay as small as blocks however long the network, and so do augmenting paths.
+blocks has joints between them: sections stay as small as blocks however long the network, and so do augmenting paths.
 """
 
 from __future__ import annotations
@@ -40,25 +42,26 @@ class Sections:
 
     problem: the whole.
     feasible: bool[n], its smallest allowed device side.
-    gates: int64[k], ascending.
-    network: all sections side by side. Op v keeps its number; gate g_{j+1} stands in section j for all that comes after.
-        `arc_tensor` and `fed_tensor` name tensors of the whole problem.
+    joints: int64[k + 1], from 0 to n; section j are the ops joints[j] .. joints[j + 1] - 1.
+    network: all sections side by side. Op v keeps its number; `arc_tensor` and `fed_tensor` name tensors of the whole problem.
     section: int64[N], the section of each node.
+    leaving: int64[*], the tensors that are read beyond the section in which an op makes them.
     jump_first, jump_end: int64[m]; tensor e jumps the sections jump_first[e] .. jump_end[e] - 1.
     """
 
     problem: Problem
     feasible: BoolArray
-    gates: IntArray
+    joints: IntArray
     network: Network
     section: IntArray
+    leaving: IntArray
     jump_first: IntArray
     jump_end: IntArray
 
     @property
     def count(self) -> int:
         """How many sections there are."""
-        return len(self.gates) + 1
+        return len(self.joints) - 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +70,7 @@ class PricedSections:
 
     capacity, terminal: as in `mincut.network.PricedNetwork`.
     constant: int64[N], paid at each node in every cut.
-    outside: int64[k + 1], what a placement of each class costs beyond its section, at most `limit`.
+    outside: int64[k], what a placement of each class costs beyond its section, at most `limit`.
     limit: the finite infinity.
     """
 
@@ -78,93 +81,96 @@ class PricedSections:
     limit: int
 
 
-def cut_at_gates(problem: Problem) -> Sections:
-    """Find the gates and lay out the sections.
+def cut_at_joints(problem: Problem) -> Sections:
+    """Find the joints and lay out the sections.
 
     Raises:
         InfeasibleError: no placement is allowed.
     """
     feasible = smallest_device_side(problem)
-    gates = find_gates(problem)
-    ops = np.arange(problem.op_count)
-    # Gate g_{j+1} counts as one of section j.
-    section = np.searchsorted(gates, ops, side="left")
-    is_gate = np.zeros(problem.op_count, dtype=np.bool_)
-    is_gate[gates] = True
-    parts, source = _side_by_side(problem, gates, section, is_gate)
+    joints = find_joints(problem)
+    section = np.repeat(np.arange(len(joints) - 1), np.diff(joints))
+    made = np.where(problem.producer == MODEL_INPUT, -1, section[problem.producer])
+    read_last = section[problem.consumers[problem.consumer_start[1:] - 1]]
+    parts, source = _side_by_side(problem, section, made, read_last)
     # A section that pins forbid is found out by its cost: it has no allowed placement to name.
     network = without_implied_arcs(lay_out(parts, np.zeros(problem.op_count, dtype=np.bool_)))
     # Two more entries, which the negative marks index from the end.
     whole_tensor = np.concatenate((source, (NOTHING, INFINITE)))
     shared = np.diff(parts.consumer_start) > 1
     gadgets = section[parts.consumers[parts.consumer_start[:-1]]][shared]
-    last = problem.consumers[problem.consumer_start[1:] - 1]
     return Sections(
         problem,
         feasible,
-        gates,
+        joints,
         replace(
             network,
             arc_tensor=whole_tensor[network.arc_tensor],
             fed_tensor=whole_tensor[network.fed_tensor],
         ),
-        np.concatenate((section, gadgets, [len(gates)])),
-        np.where(problem.producer == MODEL_INPUT, 0, section[problem.producer] + 1),
-        np.searchsorted(gates, last, side="right"),
+        np.concatenate((section, gadgets, [0])),
+        np.flatnonzero((made >= 0) & (read_last > made)),
+        made + 1,
+        read_last,
     )
 
 
-def find_gates(problem: Problem) -> IntArray:
-    """Ops that are upstream or downstream of every other op, ascending."""
+def find_joints(problem: Problem) -> IntArray:
+    """Places p in the order of the ops such that every op from p on depends on every op before p; from 0 to n, ascending."""
     ops = problem.op_count
-    tensor_of_reader = np.repeat(np.arange(problem.tensor_count), np.diff(problem.consumer_start))
-    producer = problem.producer[tensor_of_reader]
-    from_op = producer != MODEL_INPUT
-    first_reader = np.full(ops, ops, dtype=np.int64)
-    np.minimum.at(first_reader, producer[from_op], problem.consumers[from_op])
-    last_producer = np.full(ops, MODEL_INPUT, dtype=np.int64)
-    np.maximum.at(last_producer, problem.consumers, producer)
-    if not ops:
-        return np.zeros(0, dtype=np.int64)
-    # For each op the latest first reader of those before it, and the earliest last producer of those after it.
-    before = np.concatenate(([-1], np.maximum.accumulate(first_reader)[:-1]))
-    after = np.concatenate((np.minimum.accumulate(last_producer[::-1])[-2::-1], [ops]))
-    index = np.arange(ops)
-    return np.flatnonzero((before <= index) & (after >= index))
-
-
-def _side_by_side(problem: Problem, gates: IntArray, section: IntArray, is_gate: BoolArray) -> tuple[Problem, IntArray]:
-    """All sections as one problem with the ops of the whole, and the tensor of the whole that each of its tensors is."""
     tensor = np.repeat(np.arange(problem.tensor_count), np.diff(problem.consumer_start))
-    reader, producer = problem.consumers, problem.producer[tensor]
+    producer, reader = problem.producer[tensor], problem.consumers
     from_op = producer != MODEL_INPUT
-    home = np.where(from_op, section[producer], -1)
-    inside = from_op & ~is_gate[producer]
-    # Where a tensor is made: readers in that section as they are, later ones as the gate that ends the section.
-    end = np.append(gates, problem.op_count)[home]
-    # Where it is last read, if that is another section and the reader no gate: it comes from the device.
-    last = problem.consumers[problem.consumer_start[1:] - 1][tensor]
-    enters = ~is_gate[last] & (section[reader] == section[last]) & ~(inside & (home == section[last]))
+    # Each wire once, though an op may read several tensors of another.
+    wires = np.sort(producer[from_op] * ops + reader[from_op])
+    producer, reader = np.divmod(wires[np.diff(wires, prepend=-1) > 0], max(ops, 1))
+    first_reader = np.full(ops, ops, dtype=np.int64)
+    np.minimum.at(first_reader, producer, reader)
+    last_producer = np.full(ops, -1, dtype=np.int64)
+    np.maximum.at(last_producer, reader, producer)
+    # Op v is an end at the places v + 1 .. first_reader[v], and a start at last_producer[v] + 1 .. v.
+    index = np.arange(ops)
+    ends = _how_many_cover(index + 1, first_reader, ops)
+    starts = _how_many_cover(last_producer + 1, index, ops)
+    between = _how_many_cover(last_producer[reader] + 1, first_reader[producer], ops)
+    inner = np.flatnonzero((between == ends * starts)[1:ops]) + 1
+    return np.concatenate(([0], inner, [ops])).astype(np.int64) if ops else np.zeros(2, dtype=np.int64)
+
+
+def _how_many_cover(first: IntArray, last: IntArray, ops: int) -> IntArray:
+    """For each place 0 .. ops how many of the ranges first[i] .. last[i] it is in; empty ranges count for nothing."""
+    some = first <= last
+    change = np.bincount(first[some], minlength=ops + 2) - np.bincount(last[some] + 1, minlength=ops + 2)
+    return np.cumsum(change)[: ops + 1]
+
+
+def _side_by_side(problem: Problem, section: IntArray, made: IntArray, read_last: IntArray) -> tuple[Problem, IntArray]:
+    """All sections as one problem with the ops of the whole, and the tensor of the whole that each of its tensors is.
+
+    Tensors that leave their section cost nothing there, for `price_sections` charges their producers; what they keep is that
+    readers in the section need their producer.
+    """
+    tensor = np.repeat(np.arange(problem.tensor_count), np.diff(problem.consumer_start))
+    reading = section[problem.consumers]
+    # Where a tensor is made, and where it is last read, if that is another section: there it comes from the device.
+    at_home, entering = reading == made[tensor], (reading == read_last[tensor]) & (made < read_last)[tensor]
     # Two tensors may come of one: keys 2e and 2e + 1 keep them apart and in order.
-    key = np.concatenate((2 * tensor[inside], 2 * tensor[enters] + 1))
-    readers = np.concatenate((np.minimum(reader, end)[inside], reader[enters]))
-    size = max(problem.op_count, 1)
-    # By sorting: np.unique hashes, which takes ten times as long here.
-    pairs = np.sort(key * size + readers)
-    key, readers = np.divmod(pairs[np.diff(pairs, prepend=-1) > 0], size)
-    _, start, counts = np.unique(key, return_index=True, return_counts=True)
-    source, entering = key[start] // 2, key[start] % 2 == 1
-    # What ops cost and where they are pinned stays as it is: `price_sections` knows what a gate stands for.
+    key = np.concatenate((2 * tensor[at_home], 2 * tensor[entering] + 1))
+    readers = np.concatenate((problem.consumers[at_home], problem.consumers[entering]))
+    order = np.argsort(key, kind="stable")
+    key, counts = np.unique(key[order], return_counts=True)
+    whole, enters = key // 2, key % 2 == 1
+    # What ops cost and where they are pinned stays as it is.
     parts = replace(
         problem,
-        producer=np.where(entering, MODEL_INPUT, problem.producer[source]),
+        producer=np.where(enters, MODEL_INPUT, problem.producer[whole]),
         consumer_start=np.concatenate((np.zeros(1, dtype=np.int64), np.cumsum(counts))),
-        consumers=readers,
-        wire_bytes=problem.wire_bytes[source],
-        may_cross=problem.may_cross[source],
+        consumers=readers[order],
+        wire_bytes=problem.wire_bytes[whole],
+        may_cross=problem.may_cross[whole],
         codecs=None,
     )
-    return parts, source
+    return parts, np.where(~enters & (read_last > made)[whole], NOTHING, whole)
 
 
 def price_sections(sections: Sections, prices: Prices, limit: int) -> PricedSections:
@@ -174,7 +180,7 @@ def price_sections(sections: Sections, prices: Prices, limit: int) -> PricedSect
         prices: the offload price is not looked at, see (a) in `mincut.envelope`.
         limit: 1 + the cost of some allowed placement of the whole, at most 2^60.
     """
-    problem, network, gates = sections.problem, sections.network, sections.gates
+    problem, network, leaving = sections.problem, sections.network, sections.leaving
     ops = problem.op_count
     crossing = crossing_costs(problem.forms, prices, limit)
     crossing = np.where(problem.may_cross, crossing, limit)
@@ -185,11 +191,10 @@ def price_sections(sections: Sections, prices: Prices, limit: int) -> PricedSect
     on_server[problem.pinned == ON_DEVICE] = limit
 
     from_source = source_costs(network, crossing, limit)
+    from_source[:ops] = sum_capped(from_source[:ops], on_server, limit)
     to_sink = np.zeros(network.node_count, dtype=np.int64)
-    inner_server, inner_device = on_server.copy(), on_device.copy()
-    inner_server[gates], inner_device[gates] = 0, limit
-    from_source[:ops] = sum_capped(from_source[:ops], inner_server, limit)
-    to_sink[:ops] = inner_device
+    sent = joined(total_at(problem.producer[leaving], halves(crossing[leaving]), ops), limit)
+    to_sink[:ops] = sum_capped(on_device, sent, limit)
     return PricedSections(
         arc_costs(network.arc_tensor, crossing, limit),
         from_source - to_sink,
@@ -200,11 +205,8 @@ def price_sections(sections: Sections, prices: Prices, limit: int) -> PricedSect
 
 
 def _outside(sections: Sections, on_device: IntArray, on_server: IntArray, crossing: IntArray, limit: int) -> IntArray:
-    before = _running(halves(on_device))
-    after = _running(halves(on_server))
-    # Section j: ops up to gate j, which are before[first[j]], and ops from gate j + 1 on.
-    first = np.concatenate(([0], sections.gates + 1))
-    end = np.append(sections.gates, sections.problem.op_count)
+    before, after = _running(halves(on_device)), _running(halves(on_server))
+    first, end = sections.joints[:-1], sections.joints[1:]
     jumps = sections.jump_first < sections.jump_end
     halved = halves(crossing[jumps])
     change = total_at(sections.jump_first[jumps], halved, sections.count + 1)
@@ -219,7 +221,7 @@ def _running(halved: IntArray) -> IntArray:
 
 
 def class_costs(sections: Sections, priced: PricedSections, terminal_flow: IntArray) -> IntArray:
-    """int64[k + 1]: a lower bound on what the placements of each class cost, at most `limit`.
+    """int64[k]: a lower bound on what the placements of each class cost, at most `limit`.
 
     Weak duality: no placement is cheaper than the value of a flow. The bound is the minimum if the flow is a maximum one.
 

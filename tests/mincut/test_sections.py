@@ -19,7 +19,7 @@ from mincut.errors import CertificateError, InfeasibleError, MincutError
 from mincut.network import smallest_device_side
 from mincut.problem import MODEL_INPUT, Prices, Problem
 from mincut.section_solver import solve_sections
-from mincut.sections import Sections, cut_at_gates, find_gates
+from mincut.sections import Sections, cut_at_joints, find_joints
 from mincut.solver import KERNELS, solve
 from tests.oracles.brute_force import PlainProblem, closed_sets
 from tests.oracles.networkx_flow import cheapest
@@ -29,7 +29,7 @@ AMOUNTS = [0, 0, 1, 2, 7, 100, 12_345, 10**6, 10**9]
 
 
 def chain_of_regions(rng: random.Random, most_ops: int) -> PlainProblem:
-    """Gates with two ops or so between them, and tensors that jump gates or are read on both sides of one."""
+    """Joints with two ops or so between them, and tensors that jump joints or are read on both sides of one."""
     plain = small_chain(rng, most_ops, amounts=AMOUNTS, stuck=rng.choice([0, 0, 0.1, 0.4]))
     last = plain.op_count - 1
     for op in range(last):
@@ -64,15 +64,34 @@ def is_reached(problem: Problem) -> np.ndarray:
     return reached
 
 
-def test_gates_are_the_ops_comparable_with_every_other() -> None:
+def test_joints_are_where_everything_after_depends_on_everything_before() -> None:
     rng, found = random.Random(91), 0
     for _ in range(1500):
         problem = to_problem(any_problem(rng))
         reached = is_reached(problem)
-        gates = find_gates(problem)
-        assert gates.tolist() == np.flatnonzero((reached | reached.T).all(axis=1)).tolist()
-        found += 0 < len(gates) < problem.op_count
+        expected = [place for place in range(1, problem.op_count) if reached[:place, place:].all()]
+        assert find_joints(problem).tolist() == [0, *expected, problem.op_count]
+        found += 0 < len(expected) < problem.op_count - 1
     assert found > 300
+
+
+def test_between_layers_that_are_wired_all_to_all_there_is_a_joint() -> None:
+    # Parallel branches that exchange their results now and then: no op depends on its neighbours in its layer.
+    rng = random.Random(99)
+    for width in (1, 2, 3, 5):
+        layers, ops = 6, 6 * width
+        tensors = [
+            (op, [(op // width + 1) * width + other for other in range(width)], rng.randint(1, 9), True)
+            for op in range(ops - width)
+        ]
+        plain = PlainProblem(
+            [rng.randint(1, 99) for _ in range(ops)], [rng.randint(1, 99) for _ in range(ops)], [0] * ops, [0] * ops, tensors
+        )
+        sections = cut_at_joints(to_problem(plain))
+        assert sections.joints.tolist() == [layer * width for layer in range(layers + 1)]
+        for _ in range(30):
+            prices = Prices(rng.randint(1, 9), rng.randint(1, 9), rng.randint(0, 99), 0, 0)
+            assert_as_the_whole(sections.problem, sections, prices)
 
 
 def known_cost(problem: Problem, sections: Sections, prices: Prices) -> int:
@@ -94,7 +113,7 @@ def test_sections_answer_what_the_whole_answers() -> None:
     while solved < 3000:
         problem, prices = to_problem(any_problem(rng)), free_offloading(rng)
         try:
-            sections = cut_at_gates(problem)
+            sections = cut_at_joints(problem)
         except InfeasibleError:
             continue
         solved += 1
@@ -107,7 +126,7 @@ def test_sections_answer_what_brute_force_answers() -> None:
         plain, prices = any_problem(rng), free_offloading(rng)
         sets = closed_sets(plain)
         try:
-            sections = cut_at_gates(to_problem(plain))
+            sections = cut_at_joints(to_problem(plain))
         except InfeasibleError:
             assert not len(sets.features)
             continue
@@ -119,7 +138,7 @@ def test_long_networks_equal_networkx_and_have_small_sections() -> None:
     rng = random.Random(94)
     for ops in (30, 100, 400):
         plain = network_shaped(rng, ops)
-        sections = cut_at_gates(to_problem(plain))
+        sections = cut_at_joints(to_problem(plain))
         assert np.bincount(sections.section).max() < 40
         for _ in range(3):
             prices = Prices(rng.randint(1, 50), rng.randint(1, 50), rng.randint(1, 10_000), rng.randint(1, 100), 0)
@@ -138,7 +157,7 @@ def test_tensors_with_several_codecs_cross_at_the_cheapest() -> None:
         ]
         problem = replace(plain, codecs=make_codecs(rows))
         try:
-            sections = cut_at_gates(problem)
+            sections = cut_at_joints(problem)
         except InfeasibleError:
             continue
         solved += 1
@@ -159,7 +178,7 @@ def test_costs_beyond_int64_in_some_section_do_not_wrap() -> None:
             [(MODEL_INPUT, [0], 2**47, True)]
             + [(op, [op + 1], 1 if op + 1 == cheap else 2**47, True) for op in range(ops - 1)],
         )
-        sections = cut_at_gates(to_problem(plain))
+        sections = cut_at_joints(to_problem(plain))
         prices = Prices(2**15, 2**15, 2**40, 0, 0)
         best = 2**15 * ops + 2**40
         found = solve_sections(sections, prices, best)
@@ -168,7 +187,7 @@ def test_costs_beyond_int64_in_some_section_do_not_wrap() -> None:
 
 
 def test_offload_prices_and_prices_out_of_range_are_refused() -> None:
-    sections = cut_at_gates(to_problem(network_shaped(random.Random(1), 30)))
+    sections = cut_at_joints(to_problem(network_shaped(random.Random(1), 30)))
     for prices, known in ((Prices(1, 1, 1, 1, 1), 10), (Prices(1, -1, 1, 1, 0), 10)):
         with pytest.raises(MincutError, match="offload price 0"):
             solve_sections(sections, prices, known)
@@ -181,7 +200,7 @@ def test_no_other_placement_passes_with_the_same_flow() -> None:
     for _ in range(250):
         plain, prices = chain_of_regions(rng, 7), free_offloading(rng)
         try:
-            sections = cut_at_gates(to_problem(plain))
+            sections = cut_at_joints(to_problem(plain))
         except InfeasibleError:
             continue
         placement = solve_sections(sections, prices, known_cost(sections.problem, sections, prices))
@@ -199,7 +218,7 @@ def test_no_other_placement_passes_with_the_same_flow() -> None:
 
 @pytest.mark.parametrize("field", ["arc_flow", "terminal_flow"])
 def test_a_flow_changed_in_one_place_is_refused(field: str) -> None:
-    sections = cut_at_gates(to_problem(network_shaped(random.Random(9), 60)))
+    sections = cut_at_joints(to_problem(network_shaped(random.Random(9), 60)))
     prices = Prices(2, 3, 700, 300, 0)
     placement = solve_sections(sections, prices, known_cost(sections.problem, sections, prices))
     flow = getattr(placement, field)
@@ -216,22 +235,25 @@ def test_a_flow_changed_in_one_place_is_refused(field: str) -> None:
 @pytest.mark.parametrize(
     ("part", "replacement"),
     [
-        ("(before <= index) & ", ""),
-        ("(before <= index) & (after >= index)", "before <= index"),
-        ("last_producer = np.full(ops, MODEL_INPUT", "last_producer = np.full(ops, ops"),
-        ("np.minimum(reader, end)[inside]", "reader[inside]"),
-        ("~is_gate[last] & ", ""),
-        ("(section[reader] == section[last]) & ", ""),
-        (" & ~(inside & (home == section[last]))", ""),
-        ("inner_server[gates], inner_device[gates] = 0, limit", "inner_server[gates] = 0"),
-        ("inner_server[gates], inner_device[gates] = 0, limit", "inner_device[gates] = limit"),
+        ("between == ends * starts", "between >= starts"),
+        ("between == ends * starts", "between >= ends"),
+        ("first_reader[producer], ops)", "reader, ops)"),
+        ("np.diff(wires, prepend=-1) > 0", "wires >= 0"),
+        ("at_home, entering = reading == made[tensor]", "at_home, entering = reading >= made[tensor]"),
+        ("(reading == read_last[tensor]) & ", ""),
+        (" & (made < read_last)[tensor]", ""),
+        ("np.where(~enters & (read_last > made)[whole], NOTHING, whole)", "whole"),
+        ("sum_capped(on_device, sent, limit)", "on_device"),
+        ("(made >= 0) & (read_last > made)", "read_last > made"),
+        ("before[:, first] + ", ""),
+        ("(after[:, -1:] - after[:, end]) + ", ""),
         ("crossing = np.where(problem.may_cross, crossing, limit)", "pass"),
         ("on_device[problem.pinned == ON_SERVER] = limit", "pass"),
         ("on_server[problem.pinned == ON_DEVICE] = limit", "pass"),
         ("sum_capped(on_server, capped(problem.download_bytes, prices.download, limit), limit)", "on_server"),
         ("change -= total_at", "total_at"),
-        ("section[problem.producer] + 1)", "section[problem.producer])"),
-        ('np.searchsorted(gates, last, side="right")', 'np.searchsorted(gates, last, side="left")'),
+        ("        made + 1,\n", "        made,\n"),
+        ("        read_last,\n    )", "        read_last + 1,\n    )"),
         ("paid = total_at(sections.section, halves(priced.constant), sections.count)", "paid = 0"),
         ("joined(paid + halves(priced.outside), priced.limit)", "joined(paid, priced.limit)"),
     ],
@@ -254,7 +276,7 @@ def test_a_part_left_out_is_caught(part: str, replacement: str, monkeypatch: pyt
         known = problem.features(feasible).cost(prices)
         whole = solve(problem, prices, known_cost=known)
         try:
-            found = solve_sections(mutant.cut_at_gates(problem), prices, known)
+            found = solve_sections(mutant.cut_at_joints(problem), prices, known)
         except (MincutError, IndexError):
             return
         if (found.cost, found.on_device.tolist()) != (whole.cost, whole.on_device.tolist()):
