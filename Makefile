@@ -49,7 +49,7 @@ bench: $(STAMP)  ## all benchmarks, half an hour on a quiet machine; tables go t
 		test -z "$$failed" || { echo "make: not as promised:$$failed"; exit 1; }
 
 bench-wire: $(STAMP)  ## does a split pay, and what does it keep of the accuracy? trains small networks first; half an hour
-	@failed=; for each in wire_table accuracy; do echo "── $$each"; \
+	@failed=; for each in wire_table accuracy codec_speed; do echo "── $$each"; \
 		$(BIN)/python -m benchmarks.$$each || failed="$$failed $$each"; done; \
 		test -z "$$failed" || { echo "make: not as promised:$$failed"; exit 1; }
 

@@ -8,6 +8,7 @@ prefix code spends less than one bit on a zero, which for nine zeros in ten is h
 from __future__ import annotations
 
 import struct
+import threading
 import zlib
 from typing import Any, Literal
 
@@ -30,6 +31,7 @@ _UNSIGNED: dict[int, np.dtype[Any]] = {2: np.dtype("<u2"), 4: np.dtype("<u4"), 8
 _LARGEST_SHARE_MASKED = 0.4
 _SMALLEST_MASKED = 256
 _LENGTH = struct.Struct("<I")
+_OF_THREAD = threading.local()
 
 
 def zstd_here() -> bool:
@@ -110,9 +112,7 @@ def _interleaved(planes: Bytes, width: int) -> Bytes:
 def _stream(body: Bytes, entropy: Entropy) -> bytes:
     if entropy == "zlib":
         return zlib.compress(body.data, _LEVEL)
-    zstandard = _zstandard()
-    parameters = zstandard.ZstdCompressionParameters.from_level(_LEVEL, source_size=len(body), **_MATCHING)
-    packed: bytes = zstandard.ZstdCompressor(compression_params=parameters).compress(body)
+    packed: bytes = _working("compressor").compress(body)
     return packed
 
 
@@ -139,12 +139,26 @@ def _unzstd(packed: memoryview, size: int, name: str) -> bytes:
         stated = zstandard.get_frame_parameters(packed).content_size
         if stated != size:
             raise CodecError(f"{name}: the payload's zstandard frame states {stated} bytes, {size} belong there")
-        body: bytes = zstandard.ZstdDecompressor().decompress(packed, max_output_size=size, allow_extra_data=False)
+        body: bytes = _working("decompressor").decompress(packed, max_output_size=size, allow_extra_data=False)
     except zstandard.ZstdError as error:
         raise CodecError(f"{name}: the payload is no zstandard frame: {error}") from None
     if len(body) != size:
         raise CodecError(f"{name}: the payload's zstandard frame held {len(body)} bytes, {size} belong there")
     return body
+
+
+def _working(kind: Literal["compressor", "decompressor"]) -> Any:
+    """One of each for every thread, kept: making one takes as long as using it, and threads may not share them."""
+    found = getattr(_OF_THREAD, kind, None)
+    if found is None:
+        zstandard = _zstandard()
+        if kind == "decompressor":
+            found = zstandard.ZstdDecompressor()
+        else:
+            parameters = zstandard.ZstdCompressionParameters.from_level(_LEVEL, **_MATCHING)
+            found = zstandard.ZstdCompressor(compression_params=parameters)
+        setattr(_OF_THREAD, kind, found)
+    return found
 
 
 def _zstandard() -> Any:

@@ -40,7 +40,7 @@ _ROUNDING = np.float32(1.5 * 2**23)
 _SMALLEST, _LARGEST = 2.0**-100, 2.0**126
 _SMALLEST_SCALE = 2.0**-120
 # Values worked on at a time: what they need stays in the second-level cache.
-_BLOCK = 1 << 15
+_BLOCK = 1 << 17
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,14 @@ def test_cold_start(run: Callable[..., dict]) -> None:
         assert programs["import cic"]["peak_bytes"] >= programs["bare interpreter"]["peak_bytes"] > 0
 
 
+def test_codec_speed(run: Callable[..., dict]) -> None:
+    for rows in run("codec_speed")["speed"].values():
+        by_name = {row["method"]: row for row in rows}
+        assert by_name["int4+zstd"]["bytes"] < by_name["int8+zstd"]["bytes"] < by_name["int8"]["bytes"] == 200_711
+        assert by_name["int8+zstd"]["over_entropy"] < 1.25 and by_name["int4+zstd"]["over_entropy"] < 1.25
+        assert all(row["encode_s"] > 0 and row["decode_s"] > 0 for row in rows)
+
+
 @pytest.mark.parametrize("ops", [100, 1000])
 def test_synthetic_dags_have_the_size_asked_for(ops: int) -> None:
     from benchmarks.synthetic import FAMILIES
