@@ -111,8 +111,41 @@ def u_nets(ops: int, seed: int = 0, *, depth: int = 5, convolutions: int = 3) ->
     return builder.problem()
 
 
+def parallel_branches(ops: int, seed: int = 0, *, branches: int = 4, layers: int = 4) -> Problem:
+    """Branches of different resolutions side by side that exchange their results now and then (HRNet)."""
+    builder = Builder(ops, seed)
+    stem = builder.op([], builder.size)
+    current = [builder.op([stem], builder.size * 0.5**branch) for branch in range(branches)]
+    while len(builder.device_ns) < ops - 1:
+        size = builder.size
+        for branch in range(branches):
+            for _ in range(layers):
+                current[branch] = builder.op([current[branch]], size * 0.5**branch)
+        current = [builder.op(list(current), size * 0.5**branch, work=0.5) for branch in range(branches)]
+    builder.op(current, LAST_BYTES)
+    return builder.problem()
+
+
+def two_towers(ops: int, seed: int = 0) -> Problem:
+    """Two residual networks side by side that meet at the very end (retrieval, Siamese networks)."""
+    builder = Builder(ops, seed)
+    stem = builder.op([], builder.size)
+    current = [stem, stem]
+    while len(builder.device_ns) < ops - 1:
+        size = builder.size
+        for tower in range(2):
+            first = builder.op([current[tower]], size * 0.5)
+            second = builder.op([first], size * 0.5)
+            current[tower] = builder.op([current[tower], second], size, work=0.1)
+    builder.op(current, LAST_BYTES)
+    return builder.problem()
+
+
 FAMILIES: dict[str, Callable[[int], Problem]] = {
     "chain of branching blocks": branching_chain,
     "dense blocks": dense_blocks,
     "U-Nets": u_nets,
+    "parallel branches": parallel_branches,
 }
+# Nowhere does everything after depend on everything before, so `mincut.sections` finds nothing to cut.
+JOINTLESS: dict[str, Callable[[int], Problem]] = {"two towers": two_towers}

@@ -62,9 +62,9 @@ def test_codec_speed(run: Callable[..., dict]) -> None:
 
 @pytest.mark.parametrize("ops", [100, 1000])
 def test_synthetic_dags_have_the_size_asked_for(ops: int) -> None:
-    from benchmarks.synthetic import FAMILIES
+    from benchmarks.synthetic import FAMILIES, JOINTLESS
 
-    for generate in FAMILIES.values():
+    for generate in (*FAMILIES.values(), *JOINTLESS.values()):
         problem = generate(ops)
         assert ops <= problem.op_count <= ops + 60
         everything_reads = set(problem.consumers.tolist()) | {0}
