@@ -17,7 +17,7 @@ from cic.cost.machine import Machine
 from cic.cost.measure import measure
 from cic.cost.pricing import price, resolve
 from cic.cost.profile import Profile
-from cic.errors import CompileError, CostError
+from cic.errors import CompileError
 from cic.examination import Wanted, examine
 from cic.lowering import bounds, lower, price_box
 from cic.precision import within_target
@@ -136,18 +136,12 @@ def profile(
     name: str | None = None,
     progress: bool = True,
 ) -> Profile:
-    """Measure a model's ops on this machine; see `cic.cost.measure`.
+    """Measure a model's ops on this machine, an ONNX file's with ONNX Runtime; see `cic.cost.measure`.
 
     Raises:
-        TraceError, CostError; CostError for an ONNX file, which is priced by a machine's figures.
+        TraceError, CostError.
     """
-    if isinstance(model, str | Path | OnnxModel):
-        file = model.path if isinstance(model, OnnxModel) else model
-        raise CostError(
-            f"{file}: the ops of an ONNX file cannot be measured; compile it for machines of the catalogue (`cic machines`)"
-            " or a cic.Machine(...), or profile the torch model it was exported from"
-        )
-    traced = model if isinstance(model, TracedModel) else trace(model, tuple(args), dict(kwargs or {}), name=name)
+    traced = _traced(model, args, kwargs, name)
     return measure(traced, threads=threads, seconds_per_op=seconds_per_op, progress=progress)
 
 

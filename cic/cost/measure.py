@@ -1,4 +1,4 @@
-"""Measured op times: what `cic profile` does, on the machine it runs on. Needs torch and numpy.
+"""Measured op times: what `cic profile` does, on the machine it runs on. Needs torch and numpy, for ONNX files onnxruntime.
 
 What is measured, and why not simply each op. benchmarks/profile_accuracy.py cuts networks at places a profile has not
 seen and compares sums of op times with the measured heads and tails (relative error, median and worst over 11 cuts; one
@@ -15,6 +15,15 @@ core of a busy server, torch 2.13):
     DenseNet-121   head    5 %, worst 48 %        10 %, worst 62 %        1.3 %, worst  4 %
                    tail   17 %, worst 32 %         9 %, worst 26 %        0.4 %, worst  5 %
 
+and, of networks exported to ONNX and run by ONNX Runtime 1.31 (`--onnx`; the worst are tails of under 2 % of the whole):
+
+    ResNet-18      head   10 %, worst 11 %         1 %, worst  4 %        0.9 %, worst  1 %
+                   tail    5 %, worst  7 %         4 %, worst 10 %        0.3 %, worst  4 %
+    MobileNetV2    head   20 %, worst 25 %        10 %, worst 27 %        1.4 %, worst  8 %
+                   tail   11 %, worst 84 %        19 %, worst 86 %        2.4 %, worst 82 %
+    a transformer  head   20 %, worst 25 %         2 %, worst  8 %        1.1 %, worst  7 %
+    of 4 layers    tail   21 %, worst 35 %         3 %, worst 20 %        1.6 %, worst 18 %
+
 Alone, an op converts its tensors into and out of the blocked layout that convolutions work in, or misses that layout
 altogether (the first pooling of ResNet-50 alone takes 4.4 ms, the head that ends with it 2.2 ms); inside a network only
 the first and the last op convert. The bias grows with the tensors, so it makes early ops far too dear, and one scale for
@@ -30,26 +39,27 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-import torch
-
 from cic.cost.attribution import Half, attribute, halves_error
 from cic.cost.codec_measure import codecs_here
 from cic.cost.codec_time import CodecTime
 from cic.cost.host import describe_host
-from cic.cost.op_module import capture, extract, tensors_in
 from cic.cost.profile import OpTime, Profile
-from cic.cost.stopwatch import Run, empty_call_s, optimise, relative_to, seconds_of, torch_threads
+from cic.cost.stopwatch import relative_to, seconds_of, torch_threads
+from cic.cost.workbench import Run, Workbench, workbench_of
 from cic.errors import CostError
 from cic.graph import Op
 
 if TYPE_CHECKING:
+    from cic.trace.onnx_model import OnnxModel
     from cic.trace.torch_trace import TracedModel
 
 Advance = Callable[[], None]
 
+EMPTY_BUDGET_S = 0.05
+
 
 def measure(
-    traced: TracedModel,
+    traced: TracedModel | OnnxModel,
     *,
     threads: int = 1,
     seconds_per_op: float = 0.1,
@@ -68,34 +78,35 @@ def measure(
     ops = traced.graph.ops
     first_of = _distinct(ops)
     steps = len(first_of) + 2 + min(cuts, len(ops) - 1)
+    bench = workbench_of(traced)
     with torch_threads(threads), _progress_bar(steps, enabled=progress) as advance:
-        alone = _measure_alone(traced, first_of, seconds_per_op, advance)
-        whole_run = optimise(traced.module, tensors_in(traced))
+        alone = _measure_alone(bench, first_of, seconds_per_op, advance)
+        whole_run = bench.whole()
         whole = Half(_counts(ops, first_of), seconds_of(whole_run, 10 * seconds_per_op)[0])
         advance()
         halves: list[Half] = []
         for position in _positions([alone[op.signature][0] for op in ops], cuts):
-            halves += _measure_halves(traced, position, first_of, whole_run, whole.seconds, 10 * seconds_per_op)
+            halves += _measure_halves(bench, position, first_of, whole_run, whole.seconds, 10 * seconds_per_op)
             advance()
         codecs = codecs_here()
         advance()
     seconds = attribute(halves, [alone[signature][0] for signature in first_of], whole)
-    return _profile(traced, threads, whole, halves, dict(zip(first_of, seconds, strict=True)), alone, codecs)
+    return _profile(bench, threads, whole, halves, dict(zip(first_of, seconds, strict=True)), alone, codecs)
 
 
 def _measure_alone(
-    traced: TracedModel, first_of: dict[str, Op], budget_s: float, advance: Advance
+    bench: Workbench, first_of: dict[str, Op], budget_s: float, advance: Advance
 ) -> dict[str, tuple[float, float]]:
     """Signature → (seconds, spread) of the op run on its own, on values of a real run of the model."""
-    modules = {signature: extract(traced, op.members) for signature, op in first_of.items()}
-    values = capture(traced, {name for module in modules.values() for name in module.inputs})
-    empty_s = empty_call_s()
+    try:
+        makers = bench.parts([[op] for op in first_of.values()])
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise CostError(f"{bench.graph.name} cannot be run on its example inputs: {error}") from error
+    empty_s = seconds_of(bench.empty(), EMPTY_BUDGET_S)[0]
     times: dict[str, tuple[float, float]] = {}
-    for signature, op in first_of.items():
-        module = modules[signature]
+    for (signature, op), make in zip(first_of.items(), makers, strict=True):
         try:
-            run = optimise(module.module, [values[name] for name in module.inputs])
-            seconds, spread = seconds_of(run, budget_s)
+            seconds, spread = seconds_of(make(), budget_s)
         except (RuntimeError, TypeError, ValueError) as error:
             raise CostError(f"op {op.name!r} ({', '.join(op.kinds)}) cannot be run on its own: {error}") from error
         times[signature] = (max(seconds - empty_s, 0.0), spread)
@@ -104,13 +115,11 @@ def _measure_alone(
 
 
 def _measure_halves(
-    traced: TracedModel, position: int, first_of: dict[str, Op], whole_run: Run, whole_s: float, budget_s: float
+    bench: Workbench, position: int, first_of: dict[str, Op], whole_run: Run, whole_s: float, budget_s: float
 ) -> list[Half]:
     """Head and tail of the cut before the op at `position`, timed in turn with the whole model."""
-    parts = [traced.graph.ops[:position], traced.graph.ops[position:]]
-    modules = [extract(traced, [name for op in part for name in op.members]) for part in parts]
-    values = capture(traced, {name for module in modules for name in module.inputs})
-    runs = [optimise(module.module, [values[name] for name in module.inputs]) for module in modules]
+    parts = [bench.graph.ops[:position], bench.graph.ops[position:]]
+    runs = [make() for make in bench.parts(parts)]
     shares = relative_to(whole_run, runs, budget_s)
     return [Half(_counts(part, first_of), share * whole_s) for part, share in zip(parts, shares, strict=True)]
 
@@ -131,7 +140,7 @@ def _positions(alone_s: Sequence[float], cuts: int) -> list[int]:
 
 
 def _profile(
-    traced: TracedModel,
+    bench: Workbench,
     threads: int,
     whole: Half,
     halves: Sequence[Half],
@@ -140,17 +149,17 @@ def _profile(
     codecs: tuple[CodecTime, ...],
 ) -> Profile:
     names: dict[str, list[str]] = {}
-    for op in traced.graph.ops:
+    for op in bench.graph.ops:
         names.setdefault(op.signature, []).append(op.name)
     return Profile(
-        model=traced.graph.name,
-        graph_digest=traced.graph.digest,
+        model=bench.graph.name,
+        graph_digest=bench.graph.digest,
         host=describe_host(),
-        torch_version=str(torch.__version__),
+        torch_version=bench.runtime,
         threads=threads,
         date=datetime.now(UTC).isoformat(timespec="seconds"),
         whole_s=whole.seconds,
-        sum_s=sum(seconds[op.signature] for op in traced.graph.ops),
+        sum_s=sum(seconds[op.signature] for op in bench.graph.ops),
         halves_error=halves_error(halves, list(seconds.values())),
         ops=tuple(
             OpTime(signature, tuple(names[signature]), seconds[signature], alone[signature][0], alone[signature][1])

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from statistics import median, quantiles
 
 import torch
 from torch import fx
 
-Run = Callable[[], object]
+from cic.cost.workbench import Run
 
 # The profiling executor of TorchScript specialises in the first two runs.
 WARM_UP_RUNS = 2
@@ -67,13 +67,6 @@ def relative_to(reference: Run, runs: Sequence[Run], budget_s: float) -> tuple[f
         for ratio, run in zip(ratios, runs, strict=True):
             ratio.append(_once(run, 1) / reference_s)
     return tuple(median(ratio) for ratio in ratios)
-
-
-def empty_call_s() -> float:
-    """Seconds of calling a TorchScript module that does nothing: paid once for a half, not once for an op."""
-    graph = fx.Graph()
-    graph.output((graph.placeholder("x"),))
-    return seconds_of(optimise(fx.GraphModule({}, graph), [torch.zeros(1)]), 0.05)[0]
 
 
 @contextmanager

@@ -1,0 +1,115 @@
+"""The workbench of an ONNX file: parts are cut out as halves are and run by ONNX Runtime with all its optimisations.
+
+Graph-wide optimisations (operators fused across ops, the blocked layout of convolutions) happen inside a part as they do
+inside a half, which is why halves are measured and not ops alone, see `cic.cost.measure`.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import onnx_ir as ir
+import onnxruntime
+import torch
+
+from cic.cost.workbench import Run
+from cic.graph import Graph, Op
+from codegen.onnx_session import open_session, to_ort
+from codegen.onnx_splitter import clone_part
+
+if TYPE_CHECKING:
+    from cic.trace.onnx_model import OnnxModel
+
+Values = Mapping[str, Any]
+
+
+class OnnxWorkbench:
+    """See `cic.cost.workbench.Workbench`."""
+
+    def __init__(self, traced: OnnxModel) -> None:
+        self.traced = traced
+        graph = traced.model.graph
+        self._values = {value.name: value for value in (*graph.inputs, *(made for node in graph for made in node.outputs))}
+
+    @property
+    def graph(self) -> Graph:
+        return self.traced.graph
+
+    @property
+    def runtime(self) -> str:
+        return f"{torch.__version__} with onnxruntime {onnxruntime.__version__}"
+
+    def whole(self) -> Run:
+        return _run_of(self.traced.model, self._example())
+
+    def empty(self) -> Run:
+        given = ir.Value(name="x", type=ir.TensorType(ir.DataType.FLOAT), shape=ir.Shape([1]))
+        passed = ir.node("Identity", [given])
+        passed.outputs[0].name, passed.outputs[0].type, passed.outputs[0].shape = "y", given.type, given.shape
+        graph = ir.Graph([given], passed.outputs, nodes=[passed], opset_imports={"": 20}, name="empty")
+        return _run_of(ir.Model(graph, ir_version=10), {"x": to_ort(torch.zeros(1))})
+
+    def parts(self, parts: Sequence[Sequence[Op]]) -> list[Callable[[], Run]]:
+        borders = [self._border(part) for part in parts]
+        values = self._capture({name for inputs, _ in borders for name in inputs})
+        return [partial(self._part, inputs, results, values) for inputs, results in borders]
+
+    def _border(self, part: Sequence[Op]) -> tuple[list[str], list[str]]:
+        """Names of the tensors a part reads from outside, and of those it makes that are read outside or are outputs."""
+        inside, by_name = {op.name for op in part}, self.graph.tensor_by_name
+        made = [name for op in part for name in op.outputs]
+        inputs = dict.fromkeys(name for op in part for name in op.inputs if name not in set(made))
+        read = [name for name in made if by_name[name].is_output or not inside.issuperset(by_name[name].consumers)]
+        return list(inputs), read
+
+    def _part(self, inputs: Sequence[str], results: Sequence[str], values: Values) -> Run:
+        part = clone_part(
+            self.traced.model, [self._values[name] for name in inputs], [self._values[name] for name in results], "part"
+        )
+        return _run_of(part, {name: values[name] for name in inputs})
+
+    def _example(self) -> Values:
+        return {name: to_ort(tensor) for name, tensor in self.traced.kwargs.items()}
+
+    def _capture(self, names: Collection[str]) -> Values:
+        """The named tensors in one run of the whole model on its example call."""
+        outputs = self.traced.model.graph.outputs
+        declared, example = len(outputs), self._example()
+        known = {value.name for value in outputs} | example.keys()
+        outputs.extend(self._values[name] for name in sorted(names) if name not in known)
+        try:
+            session, given = _fed(self.traced.model, example, optimize=False)
+            results = session.run_with_ort_values(None, given)
+            return {**example, **dict(zip((value.name for value in session.get_outputs()), results, strict=True))}
+        except Exception as error:  # onnxruntime has a dozen exception classes without a common root
+            raise RuntimeError(_first_line(error)) from error
+        finally:
+            del outputs[declared:]
+
+
+def _run_of(model: ir.Model, feeds: Values) -> Run:
+    """A run of a model; RuntimeError if ONNX Runtime cannot run it."""
+    try:
+        session, given = _fed(model, feeds)
+        session.run_with_ort_values(None, given)
+    except Exception as error:
+        raise RuntimeError(_first_line(error)) from error
+    return partial(session.run_with_ort_values, None, given)
+
+
+def _fed(model: ir.Model, feeds: Values, *, optimize: bool = True) -> tuple[onnxruntime.InferenceSession, dict[str, Any]]:
+    """A session and what it is given."""
+    # Weights lie beside the file, so that a model of more than 2 GB can be measured, too.
+    with tempfile.TemporaryDirectory(prefix="cic-measure-") as scratch:
+        path = Path(scratch) / "model.onnx"
+        ir.save(model, path, external_data="weights")
+        session = open_session(path, str(model.graph.name), optimize=optimize)
+    return session, {value.name: feeds[value.name] for value in session.get_inputs()}
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__

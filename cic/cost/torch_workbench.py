@@ -1,0 +1,46 @@
+"""The workbench of a torch model: parts run as the emitted halves do, as TorchScript. Needs torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+import torch
+from torch import fx
+
+from cic.cost.op_module import capture, extract, tensors_in
+from cic.cost.stopwatch import optimise
+from cic.cost.workbench import Run
+from cic.graph import Graph, Op
+
+if TYPE_CHECKING:
+    from cic.trace.torch_trace import TracedModel
+
+
+class TorchWorkbench:
+    """See `cic.cost.workbench.Workbench`."""
+
+    def __init__(self, traced: TracedModel) -> None:
+        self.traced = traced
+
+    @property
+    def graph(self) -> Graph:
+        return self.traced.graph
+
+    @property
+    def runtime(self) -> str:
+        return str(torch.__version__)
+
+    def whole(self) -> Run:
+        return optimise(self.traced.module, tensors_in(self.traced))
+
+    def empty(self) -> Run:
+        graph = fx.Graph()
+        graph.output((graph.placeholder("x"),))
+        return optimise(fx.GraphModule({}, graph), [torch.zeros(1)])
+
+    def parts(self, parts: Sequence[Sequence[Op]]) -> list[Callable[[], Run]]:
+        modules = [extract(self.traced, [name for op in part for name in op.members]) for part in parts]
+        values = capture(self.traced, {name for module in modules for name in module.inputs})
+        return [partial(optimise, module.module, [values[name] for name in module.inputs]) for module in modules]
