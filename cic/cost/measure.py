@@ -15,7 +15,8 @@ core of a busy server, torch 2.13):
     DenseNet-121   head    5 %, worst 48 %        10 %, worst 62 %        1.3 %, worst  4 %
                    tail   17 %, worst 32 %         9 %, worst 26 %        0.4 %, worst  5 %
 
-and, of networks exported to ONNX and run by ONNX Runtime 1.31 (`--onnx`; the worst are tails of under 2 % of the whole):
+and, of networks exported to ONNX and run by ONNX Runtime 1.31 (`--onnx`; the worst tail is MobileNetV2's last two ops, a
+mean and a linear, which are 6 % of the whole and priced at 1 %):
 
     ResNet-18      head   10 %, worst 11 %         1 %, worst  4 %        0.9 %, worst  1 %
                    tail    5 %, worst  7 %         4 %, worst 10 %        0.3 %, worst  4 %
