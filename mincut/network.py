@@ -185,13 +185,10 @@ def smallest_device_side(problem: Problem) -> BoolArray:
     reader, stuck = problem.consumers, ~problem.may_cross[tensor_of_reader]
     from_op = producer != MODEL_INPUT
     on_device[reader[stuck & ~from_op]] = True
-    while True:
-        before = int(on_device.sum())
-        on_device[producer[from_op & on_device[reader]]] = True
-        forced = stuck & from_op
-        on_device[reader[forced][on_device[producer[forced]]]] = True
-        if int(on_device.sum()) == before:
-            break
+    forced = stuck & from_op
+    on_device = _with_all_they_need(
+        on_device, np.concatenate((reader[from_op], producer[forced])), np.concatenate((producer[from_op], reader[forced]))
+    )
     conflict = np.flatnonzero(on_device & (problem.pinned == ON_SERVER))
     if len(conflict):
         raise InfeasibleError(
@@ -199,6 +196,23 @@ def smallest_device_side(problem: Problem) -> BoolArray:
             "need it on the device"
         )
     return on_device
+
+
+def _with_all_they_need(chosen: BoolArray, op: IntArray, needed: IntArray) -> BoolArray:
+    """The chosen ops with all that any of them needs, where op[i] needs needed[i]; every need is looked at once."""
+    pending = np.flatnonzero(chosen).tolist()
+    if not pending:
+        return chosen
+    order = np.argsort(op, kind="stable")
+    start = np.searchsorted(op[order], np.arange(len(chosen) + 1)).tolist()
+    needs, found = needed[order].tolist(), chosen.tolist()
+    while pending:
+        at = pending.pop()
+        for other in needs[start[at] : start[at + 1]]:
+            if not found[other]:
+                found[other] = True
+                pending.append(other)
+    return np.array(found, dtype=np.bool_)
 
 
 def price(network: Network, prices: Prices, known_cost: int | None = None) -> PricedNetwork:
