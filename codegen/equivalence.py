@@ -146,7 +146,7 @@ def _compare_cut(
     allowed = _tolerance(cut, manifest) if tolerance is None else tolerance
     errors = [0.0] * len(names)
     for index, whole in enumerate(expected):
-        halves = {half: list(read_tensors(runs[half][cut.id][index]).values()) for half in ("head", "tail")}
+        halves = {half: read_tensors(runs[half][cut.id][index]) for half in ("head", "tail")}
         for position, source in enumerate(cut.outputs):
             error = relative_error(halves[source.half][source.position], whole[position].detach().cpu())
             errors[position] = max(errors[position], error)
@@ -173,7 +173,7 @@ def _run_halves(
     given = []
     for index, inputs in enumerate(input_sets):
         given.append(scratch / f"inputs-{index}.safetensors")
-        write_tensors(given[-1], {str(position): tensor for position, tensor in enumerate(inputs)})
+        write_tensors(given[-1], inputs)
     sources = {cut.id: given for cut in manifest.cuts}
     runs: dict[Half, dict[str, list[Path]]] = {}
     for half in ("head", "tail"):

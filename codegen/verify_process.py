@@ -30,11 +30,11 @@ def main(request_file: str) -> None:
 def _run_job(cut: LoadedCut, job: dict[str, Any]) -> None:
     _run(cut, job["inputs"][0])  # TorchScript rewrites a program after its first run
     for inputs, results in zip(job["inputs"], job["results"], strict=True):
-        write_tensors(Path(results), {str(position): tensor for position, tensor in enumerate(_run(cut, inputs))})
+        write_tensors(Path(results), _run(cut, inputs))
 
 
 def _run(cut: LoadedCut, inputs: str) -> tuple[Any, ...]:
-    tensors = list(read_tensors(Path(inputs)).values())
+    tensors = read_tensors(Path(inputs))
     if cut.head_runner is not None:
         return cut.run_head_flat(tensors)
     return cut.run_tail_flat(tensors[: len(cut.crossing)])
