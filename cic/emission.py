@@ -61,7 +61,7 @@ def emit(
     if isinstance(model, str | Path | OnnxModel):
         from cic.onnx_emission import emit_onnx  # onnx and its friends are needed for ONNX files only
 
-        more: dict[str, Any] = {"cuts": cuts, "formats": formats or ("onnx",), "tolerance": tolerance, "progress": progress}
+        more: dict[str, Any] = {"cuts": cuts, "formats": formats or ("onnx",), "weights": weights, "tolerance": tolerance}
         return emit_onnx(model, splitting_model, directory, args=args, kwargs=kwargs, verify_on=verify_on, **more)
     traced = _same_model(model, splitting_model, args, kwargs)
     plans = cut_plans(traced.graph, splitting_model, cuts)

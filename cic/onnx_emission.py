@@ -12,6 +12,7 @@ from cic.example_inputs import make_inputs
 from cic.splitting_model import SplittingModel
 from cic.trace.from_onnx import trace_onnx
 from cic.trace.onnx_model import OnnxModel
+from codegen.bundle_directory import Weights
 from codegen.errors import CodegenError
 from codegen.manifest import Manifest
 from codegen.onnx_bundle import OnnxSource, write_onnx_bundle
@@ -28,6 +29,7 @@ def emit_onnx(
     verify_on: Sequence[tuple[Sequence[Any], Mapping[str, Any]]] = (),
     cuts: Sequence[str] | None = None,
     formats: Sequence[str] = ("onnx",),
+    weights: Weights = "auto",
     tolerance: float | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Manifest:
@@ -46,7 +48,7 @@ def emit_onnx(
             model_digest=splitting_model.information["graph_digest"],
             further_inputs=[flatten_like(structure, {"args": tuple(a), "kwargs": dict(k)}) for a, k in verify_on],
         )
-        return write_onnx_bundle(directory, source, plans, tolerance=tolerance, progress=progress)
+        return write_onnx_bundle(directory, source, plans, weights=weights, tolerance=tolerance, progress=progress)
     except CodegenError as error:
         raise EmitError(f"{splitting_model.name}: {error}") from error
 

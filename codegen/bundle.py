@@ -12,8 +12,7 @@ absent.
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,19 +21,16 @@ from torch import fx
 
 from codegen.atomic import built_beside, put_in_place
 from codegen.bundle_directory import CutPlan, Weights, check_request, file_record
-from codegen.emitter import Emitter, WeightSharing, emitter_of
+from codegen.bundle_weights import lifted, settled
+from codegen.emitter import Emitter, emitter_of
 from codegen.equivalence import Progress, check_alike, redraw, verify
 from codegen.errors import CodegenError
 from codegen.fx_splitter import split
-from codegen.manifest import WEIGHTS_FOLDER, CutRecord, FileRecord, HalfFiles, Manifest, write_manifest
-from codegen.shared_weights import lift, open_half, write_plain
+from codegen.manifest import CutRecord, HalfFiles, Manifest, write_manifest
 from codegen.split import Split
 from codegen.structure import Structure, leaf_count
 
 Whole = Callable[..., Sequence[torch.Tensor]]
-
-WORTH_SHARING_BYTES = 1 << 20
-"""Weights are shared without being asked for if that saves this much; plain files are simpler to handle."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +68,7 @@ def write_bundle(
     """Split, write and verify every cut, and put the bundle at `directory`.
 
     weights: "shared" stores each weight once however many halves use it, "inline" makes every half one plain file, "auto"
-        shares if that saves `WORTH_SHARING_BYTES`.
+        shares if that saves `codegen.bundle_weights.WORTH_SHARING_BYTES`.
     whole: the model as a function from flat inputs to flat outputs, to compare with (None: `source.module`).
     progress: is told each finished step ("write <cut id>", "head <cut id>", "tail <cut id>"); for each format there are
         three steps a cut.
@@ -85,8 +81,7 @@ def write_bundle(
     emitters = [emitter_of(name) for name in formats]
     with built_beside(directory) as building:
         manifest = _write_halves(building, source, plans, emitters, weights, progress)
-        if weights == "auto" and _saved_bytes(manifest) < WORTH_SHARING_BYTES:
-            manifest = _inlined(building, manifest)
+        manifest = settled(building, manifest, weights)
         write_manifest(building, manifest)
         manifest = _verified(building, manifest, source, whole, tolerance, progress)
         write_manifest(building, manifest)
@@ -115,7 +110,7 @@ def _write_halves(
         for emitter in emitters:
             plain = _write_cut(building, plan.id, halves, source, emitter, progress)
             # At once, so that there is never more than one plain file of each half on the disk.
-            files[emitter.format] = plain if weights == "inline" else _lifted(building, plain, emitter, stored)
+            files[emitter.format] = plain if weights == "inline" else lifted(building, plain, emitter, stored)
         cuts.append(
             CutRecord(
                 id=plan.id,
@@ -160,47 +155,6 @@ def _write_cut(
     if progress is not None:
         progress(f"write {cut_id}")
     return HalfFiles(**records)
-
-
-# ---------------------------------------------------------------------------------------------------------- sharing
-
-
-def _lifted(building: Path, files: HalfFiles, emitter: Emitter, stored: dict[str, int]) -> HalfFiles:
-    """Take the weights out of both files of a cut; `stored` is told their digests and sizes."""
-    if not isinstance(emitter, WeightSharing):
-        return files
-    records = {}
-    for half in ("head", "tail"):
-        records[half], sizes = lift(building, files.of(half), emitter.weight_records)
-        stored.update(sizes)
-    return HalfFiles(**records)
-
-
-def _saved_bytes(manifest: Manifest) -> int:
-    """Return how much smaller the bundle is than one of plain files."""
-    uses = [place.sha256 for record in _records(manifest) if record.bare for place in record.bare.weights]
-    return sum(manifest.weights[sha256] for sha256 in uses) - sum(manifest.weights.values())
-
-
-def _inlined(building: Path, manifest: Manifest) -> Manifest:
-    """Put the plain files together again and drop the stored weights."""
-    for record in _records(manifest):
-        if record.bare is not None:
-            write_plain(open_half(building, manifest, record), building / record.path)
-            (building / record.bare.path).unlink()
-    shutil.rmtree(building / WEIGHTS_FOLDER, ignore_errors=True)
-
-    def plain(files: HalfFiles) -> HalfFiles:
-        return HalfFiles(replace(files.head, bare=None), replace(files.tail, bare=None))
-
-    cuts = [replace(cut, files={name: plain(files) for name, files in cut.files.items()}) for cut in manifest.cuts]
-    return replace(manifest, cuts=tuple(cuts), weights={})
-
-
-def _records(manifest: Manifest) -> Iterator[FileRecord]:
-    for cut in manifest.cuts:
-        for files in cut.files.values():
-            yield from (files.head, files.tail)
 
 
 # -------------------------------------------------------------------------------------------------------- verifying

@@ -43,10 +43,10 @@ class Emitter(Protocol):
 
 @runtime_checkable
 class WeightSharing(Protocol):
-    """What an emitter has in addition if its files are zip archives whose weights can be stored apart."""
+    """What an emitter has in addition if the weights lie in its files as they are and can be stored apart."""
 
-    weight_records: str
-    """A regular expression of the archive's records that are nothing but the bytes of one weight."""
+    def weight_spans(self, path: Path) -> Sequence[tuple[int, int]]:
+        """Return offset and size of the bytes of each weight in a file, in the order of the file."""
 
     def load_shared(self, half: SharedHalf, inputs: Sequence[WireTensor], *, optimize: bool) -> Runner:
         """As `load`, from a half with shared weights."""

@@ -18,10 +18,11 @@ from torch import fx
 
 from codegen.emitter import Runner
 from codegen.errors import CodegenError
-from codegen.shared_weights import SharedHalf
+from codegen.shared_weights import SharedHalf, stored_spans
 from codegen.split import WireTensor
 
 _NOTHING = "returns_nothing"
+WEIGHT_RECORDS = r"data/(weights/weight|constants/tensor)_\d+"
 
 
 class ExportedProgramEmitter:
@@ -29,7 +30,6 @@ class ExportedProgramEmitter:
 
     format = "exported_program"
     suffix = ".pt2"
-    weight_records = r"data/(weights/weight|constants/tensor)_\d+"
 
     def versions(self) -> dict[str, str]:
         """Return the version of torch."""
@@ -46,6 +46,10 @@ class ExportedProgramEmitter:
             torch.export.save(program, str(path), extra_files={_NOTHING: str(int(returns_nothing))})
         except Exception as error:  # torch.export fails in many ways
             raise CodegenError(f"torch.export cannot write {path.name}: {error}") from error
+
+    def weight_spans(self, path: Path) -> Sequence[tuple[int, int]]:
+        """Return where in a file the bytes of its weights are."""
+        return stored_spans(path, WEIGHT_RECORDS)
 
     def load(self, path: Path, inputs: Sequence[WireTensor], *, optimize: bool) -> Runner:
         """Return the saved half as a function. There is nothing to optimise: the program is run op by op."""

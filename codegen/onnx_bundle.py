@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from codegen.atomic import built_beside, put_in_place
-from codegen.bundle_directory import CutPlan, check_request, file_record
+from codegen.bundle_directory import CutPlan, Weights, check_request, file_record
+from codegen.bundle_weights import lifted, settled
 from codegen.emitter import Runner
 from codegen.equivalence import Progress, check_alike, redraw, verify
 from codegen.manifest import CutRecord, FileRecord, HalfFiles, Manifest, write_manifest
@@ -49,6 +50,7 @@ def write_onnx_bundle(
     source: OnnxSource,
     plans: Sequence[CutPlan],
     *,
+    weights: Weights = "auto",
     tolerance: float | None = None,
     progress: Progress | None = None,
 ) -> Manifest:
@@ -57,10 +59,11 @@ def write_onnx_bundle(
     Arguments and errors as for `codegen.bundle.write_bundle`; the model's answer is a dict of tensors by output name.
     """
     directory = Path(directory).absolute()
-    check_request(directory, plans, "inline")
+    check_request(directory, plans, weights)
     check_alike(list(source.example_inputs), list(source.example_inputs.values()), source.further_inputs)
     with built_beside(directory) as building:
-        cuts = [_write_cut(building, plan, source, progress) for plan in plans]
+        stored: dict[str, int] | None = None if weights == "inline" else {}
+        cuts = [_write_cut(building, plan, source, stored, progress) for plan in plans]
         manifest = Manifest(
             model_digest=source.model_digest,
             versions=OnnxEmitter().versions(),
@@ -68,7 +71,9 @@ def write_onnx_bundle(
             input_structure=describe({"args": (), "kwargs": dict(source.example_inputs)})[0],
             output_structure=_output_structure(source.model),
             cuts=tuple(cuts),
+            weights=stored or {},
         )
+        manifest = settled(building, manifest, weights)
         write_manifest(building, manifest)
         manifest = _verified(building, manifest, source, tolerance, progress)
         write_manifest(building, manifest)
@@ -85,10 +90,15 @@ def whole_of(source: OnnxSource) -> Runner:
     return lambda *tensors: run(*(tensors[position] for position in order))
 
 
-def _write_cut(building: Path, plan: CutPlan, source: OnnxSource, progress: Progress | None) -> CutRecord:
+def _write_cut(
+    building: Path, plan: CutPlan, source: OnnxSource, stored: dict[str, int] | None, progress: Progress | None
+) -> CutRecord:
     halves = split_onnx(source.model, plan.device_nodes, source.tensors)
     (building / plan.id).mkdir(exist_ok=True)
     files = HalfFiles(**{half: _write_half(building, plan.id, half, halves) for half in ("head", "tail")})
+    if stored is not None:
+        # At once, so that there is never more than one plain file of each half on the disk.
+        files = lifted(building, files, OnnxEmitter(), stored)
     if progress is not None:
         progress(f"write {plan.id}")
     return CutRecord(

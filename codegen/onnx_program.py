@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 from codegen.emitter import Runner
 from codegen.errors import CodegenError
 from codegen.onnx_session import RETURNS_NOTHING, open_session, runner_of
+from codegen.protobuf_spans import raw_data_spans
+from codegen.shared_weights import SharedHalf
 from codegen.split import WireTensor
 
 if TYPE_CHECKING:
@@ -62,6 +64,15 @@ class OnnxEmitter:
         """Return the saved half as a function of tensors or of numpy arrays; `optimize` chooses all of ONNX Runtime's
         graph optimisations over the basic ones."""
         return runner_of(open_session(path.read_bytes(), str(path), optimize=optimize), path.name)
+
+    def weight_spans(self, path: Path) -> Sequence[tuple[int, int]]:
+        """Return where in a file the bytes of its weights are."""
+        return raw_data_spans(path)
+
+    def load_shared(self, half: SharedHalf, inputs: Sequence[WireTensor], *, optimize: bool) -> Runner:
+        """As `load`, from the plain file put together in memory; each session has its own copy of the weights."""
+        plain = b"".join(half.plain())
+        return runner_of(open_session(plain, str(half.path), optimize=optimize), half.path.name)
 
 
 def export(half: fx.GraphModule, example: Sequence[torch.Tensor], what: str) -> onnx_ir.Model:

@@ -1,9 +1,9 @@
 """Weights stored once, however many halves use them: `weights/<SHA-256>.bin` in a bundle, and halves without their weights.
 
-A half's *plain* file, `head.ts`, is a zip archive whose weights lie in it uncompressed. Its *bare* file, `head.ts.bare`, is
-the plain file with the bytes of its large weights taken out; the manifest says where each one belongs, so the plain file
-comes back byte for byte. Halves of different cuts have equal weights wherever they have the same layers: freezing folds
-batch norm into a convolution by the same arithmetic everywhere.
+In a half's *plain* file, `head.ts`, the bytes of its weights lie as they are, in a zip archive uncompressed. Its *bare*
+file, `head.ts.bare`, is the plain file with the bytes of its large weights taken out; the manifest says where each one
+belongs, so the plain file comes back byte for byte. Halves of different cuts have equal weights wherever they have the
+same layers: freezing folds batch norm into a convolution by the same arithmetic everywhere.
 
 Nothing here knows tensors, and nothing is handed out that does not match the manifest's digests. Standard library only.
 """
@@ -82,14 +82,14 @@ class _Image(mmap.mmap):
         return True
 
 
-def lift(directory: Path, record: FileRecord, weight_records: str) -> tuple[FileRecord, dict[str, int]]:
+def lift(directory: Path, record: FileRecord, spans: Sequence[tuple[int, int]]) -> tuple[FileRecord, dict[str, int]]:
     """Move the weights of a plain file into the store and put the bare file in its place.
 
-    weight_records: a regular expression of the archive's records that are weights.
+    spans: offset and size of the bytes of each weight, in the order of the file; small ones stay.
     Returns the new record and the size of each weight by digest; the old record and nothing if there is none to move.
     """
     path = directory / record.path
-    spans = _weight_spans(path, weight_records)
+    spans = [(offset, size) for offset, size in spans if size >= SMALLEST_BYTES]
     if not spans:
         return record, {}
     (directory / WEIGHTS_FOLDER).mkdir(exist_ok=True)
@@ -182,15 +182,13 @@ def _check_digest(path: Path, digest: str, record: FileRecord) -> None:
         )
 
 
-def _weight_spans(path: Path, weight_records: str) -> Sequence[tuple[int, int]]:
-    """Return offset and size of each large uncompressed record that is a weight, in the order of the file."""
+def stored_spans(path: Path, weight_records: str) -> Sequence[tuple[int, int]]:
+    """Return offset and size of each uncompressed record of a zip archive whose name fits the regular expression."""
     with zipfile.ZipFile(path) as archive:
         return sorted(
             (_content_offset(archive, entry), entry.file_size)
             for entry in archive.infolist()
-            if entry.compress_type == zipfile.ZIP_STORED
-            and entry.file_size >= SMALLEST_BYTES
-            and re.fullmatch(weight_records, entry.filename.partition("/")[2])
+            if entry.compress_type == zipfile.ZIP_STORED and re.fullmatch(weight_records, entry.filename.partition("/")[2])
         )
 
 

@@ -27,11 +27,12 @@ from torch import fx
 from codegen.blocked_layout import enter_blocked_layout
 from codegen.emitter import Runner
 from codegen.errors import CodegenError
-from codegen.shared_weights import SharedHalf
+from codegen.shared_weights import SharedHalf, stored_spans
 from codegen.split import WireTensor
 from codegen.weight_pool import POOL, return_freed_memory
 
 _CONSTANTS = "constants/"
+WEIGHT_RECORDS = r"constants/\d+"
 # What `torch.package` uses is no public face of torch: without it every half gets its own copy of its weights.
 CAN_BIND = all(hasattr(torch._C, name) for name in ("DeserializationStorageContext", "_import_ir_module_from_package"))
 
@@ -41,7 +42,6 @@ class TorchScriptEmitter:
 
     format = "torchscript"
     suffix = ".ts"
-    weight_records = r"constants/\d+"
 
     def versions(self) -> dict[str, str]:
         """Return the version of torch."""
@@ -58,6 +58,10 @@ class TorchScriptEmitter:
                 torch.jit.save(torch.jit.freeze(traced), str(path))
         except RuntimeError as error:
             raise CodegenError(f"torch.jit cannot write {path.name}: {error}") from error
+
+    def weight_spans(self, path: Path) -> Sequence[tuple[int, int]]:
+        """Return where in a file the bytes of its weights are."""
+        return stored_spans(path, WEIGHT_RECORDS)
 
     def load(self, path: Path, inputs: Sequence[WireTensor], *, optimize: bool) -> Runner:
         """Return the saved half as a function; with `optimize`, packed for this machine's processor."""

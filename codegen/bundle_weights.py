@@ -1,0 +1,62 @@
+"""How a bundle shares weights: taken out of each half as it is written, put back into all if that saved little."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from codegen.bundle_directory import Weights
+from codegen.emitter import Emitter, WeightSharing
+from codegen.manifest import WEIGHTS_FOLDER, FileRecord, HalfFiles, Manifest
+from codegen.shared_weights import lift, open_half, write_plain
+
+WORTH_SHARING_BYTES = 1 << 20
+"""Weights are shared without being asked for if that saves this much; plain files are simpler to handle."""
+
+
+def lifted(building: Path, files: HalfFiles, emitter: Emitter, stored: dict[str, int]) -> HalfFiles:
+    """Take the weights out of both files of a cut; `stored` is told their digests and sizes."""
+    if not isinstance(emitter, WeightSharing):
+        return files
+    records = {}
+    for half in ("head", "tail"):
+        record = files.of(half)
+        records[half], sizes = lift(building, record, emitter.weight_spans(building / record.path))
+        stored.update(sizes)
+    return HalfFiles(**records)
+
+
+def settled(building: Path, manifest: Manifest, weights: Weights) -> Manifest:
+    """Return the manifest of halves that keep their weights shared, or with "auto" are plain again if that saved little."""
+    if weights == "auto" and _saved_bytes(manifest) < WORTH_SHARING_BYTES:
+        return _inlined(building, manifest)
+    return manifest
+
+
+def _saved_bytes(manifest: Manifest) -> int:
+    """Return how much smaller the bundle is than one of plain files."""
+    uses = [place.sha256 for record in _records(manifest) if record.bare for place in record.bare.weights]
+    return sum(manifest.weights[sha256] for sha256 in uses) - sum(manifest.weights.values())
+
+
+def _inlined(building: Path, manifest: Manifest) -> Manifest:
+    """Put the plain files together again and drop the stored weights."""
+    for record in _records(manifest):
+        if record.bare is not None:
+            write_plain(open_half(building, manifest, record), building / record.path)
+            (building / record.bare.path).unlink()
+    shutil.rmtree(building / WEIGHTS_FOLDER, ignore_errors=True)
+
+    def plain(files: HalfFiles) -> HalfFiles:
+        return HalfFiles(replace(files.head, bare=None), replace(files.tail, bare=None))
+
+    cuts = [replace(cut, files={name: plain(files) for name, files in cut.files.items()}) for cut in manifest.cuts]
+    return replace(manifest, cuts=tuple(cuts), weights={})
+
+
+def _records(manifest: Manifest) -> Iterator[FileRecord]:
+    for cut in manifest.cuts:
+        for files in cut.files.values():
+            yield from (files.head, files.tail)
