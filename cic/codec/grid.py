@@ -70,9 +70,9 @@ def grid_for(low: Doubles, high: Doubles, levels: int) -> Grid | None:
     if not (_SMALLEST <= largest <= _LARGEST or largest == 0 == low.min()) or not np.isfinite(low.min()):
         return None
     span = (high - low) / levels
-    # Includes constants, and channels far smaller than others.
+    # Includes constants, and channels far smaller than others. Strictly narrower: no end may round to beyond `levels`.
     narrowest = np.maximum(np.maximum(magnitude, -high) * (_NARROWEST / levels), _SMALLEST_SCALE)
-    narrow = span <= narrowest
+    narrow = span < narrowest
     if narrow.any():
         span = np.where(narrow, _power_of_two(narrowest), span)
     scale, zero, tight = _tried(low, high, span, levels, 0)

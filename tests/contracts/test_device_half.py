@@ -84,3 +84,26 @@ outside = {name.partition(".")[0] for name in set(sys.modules) - before} - set(s
 print(sorted(outside))
 """
     assert run(code).stdout.strip() == "[]"
+
+
+def test_codecs_need_numpy_alone() -> None:
+    """A device that runs ONNX Runtime has no torch; zstandard and Pillow are for the codecs that name them."""
+    code = """
+class Blocker(Blocker):
+    def find_spec(self, name, path=None, target=None):
+        return None if name.partition(".")[0] == "numpy" else super().find_spec(name, path, target)
+
+sys.meta_path[0] = Blocker()
+import numpy
+from cic.codec.registry import codec, codec_names, input_codecs
+tensor = numpy.maximum(numpy.random.default_rng(0).standard_normal((1, 8, 9, 9)), 0).astype("float32")
+for name in codec_names():
+    back = codec(name).decode(codec(name).encode(tensor), tensor.shape, "float32")
+    assert abs(back - tensor).max() < 0.3 * tensor.max(), name
+image = (numpy.arange(192, dtype="uint8").reshape(1, 3, 8, 8) / numpy.float32(255)).astype("float32")
+assert (codec("uint8").decode(codec("uint8").encode(image), image.shape, "float32") == image).all()
+print(len(codec_names()), {name.partition(".")[0] for name in sys.modules} & {"torch", "zstandard", "PIL"})
+"""
+    result = run(code)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.strip() == "14 set()"

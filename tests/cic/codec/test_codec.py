@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 import struct
+import sys
+import threading
 import tracemalloc
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -13,10 +16,11 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from cic.codec import entropy
 from cic.codec.codec import AS_THEY_ARE, COMPRESSED, MASKED
 from cic.codec.crossing import cross
 from cic.codec.forms import Affine
-from cic.codec.registry import codec, codec_names
+from cic.codec.registry import codec, codec_names, entropy_here
 from cic.codec.tensors import array_of, tensor_of
 from cic.errors import CodecError
 from tests.cic.codec.tensors_to_send import (
@@ -326,3 +330,36 @@ def test_crossing_is_encoding_and_decoding() -> None:
         assert torch.equal(back, torch.from_numpy(crossed(name, TENSOR)))
     with pytest.raises(CodecError, match="ids has the type 'int64'"):
         cross(tensor.long(), "int8", "ids")
+
+
+def test_without_zstandard_zlib_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "zstandard", None)
+    monkeypatch.setattr(entropy, "_OF_THREAD", threading.local())
+    assert not [name for name in codec_names() if "zstd" in name]
+    assert entropy_here() == "+zlib"
+    assert same_bits(crossed("raw+zlib", TENSOR), TENSOR)
+    with pytest.raises(CodecError, match="pip install zstandard"):
+        codec("int8+zstd").encode(TENSOR)
+
+
+def test_threads_code_at_once() -> None:
+    """Objects of zstandard may not be shared between threads."""
+    tensors = [
+        np.maximum(np.random.default_rng(seed).standard_normal((1, 16, 40, 40)), 0).astype(np.float32) for seed in range(4)
+    ]
+    expected = [crossed("int8+zstd", tensor) for tensor in tensors]
+
+    def work(index: int) -> bool:
+        return all(same_bits(crossed("int8+zstd", tensors[index]), expected[index]) for _ in range(50))
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(work, range(4)))
+
+
+def test_without_torch_half_precision_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = np.random.default_rng(0)
+    tensors = [generator.standard_normal(5000) * 10.0**power for power in (-9, -6, -4, 0, 3, 4)]
+    with_torch = [crossed("fp16", tensor.astype(np.float32)) for tensor in tensors]
+    monkeypatch.setitem(sys.modules, "torch", None)
+    for tensor, back in zip(tensors, with_torch, strict=True):
+        assert same_bits(crossed("fp16", tensor.astype(np.float32)), back)
