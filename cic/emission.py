@@ -27,6 +27,8 @@ from codegen.split import Half
 from codegen.structure import Structure, describe, flatten_like, rebuild
 from codegen.triton_repository import TritonModel, write_triton_repository
 
+_TORCH_NAMESPACES = frozenset({"aten", "prim", "prims", "quantized", "mkldnn", "mkl", "sparse"})
+
 
 def emit(
     model: nn.Module | torch.export.ExportedProgram | TracedModel | OnnxModel | str | Path,
@@ -64,6 +66,7 @@ def emit(
         more: dict[str, Any] = {"cuts": cuts, "formats": formats or ("onnx",), "weights": weights, "tolerance": tolerance}
         return emit_onnx(model, splitting_model, directory, args=args, kwargs=kwargs, verify_on=verify_on, **more)
     traced = _same_model(model, splitting_model, args, kwargs)
+    _refuse_foreign_operators(traced, splitting_model.name)
     plans = cut_plans(traced.graph, splitting_model, cuts)
     input_structure, example_inputs = describe({"args": tuple(traced.args), "kwargs": dict(traced.kwargs)})
     try:
@@ -148,6 +151,18 @@ def _whole(model: nn.Module, input_structure: Structure) -> Callable[..., Sequen
         return describe(model(*call["args"], **call["kwargs"]))[1]
 
     return whole
+
+
+def _refuse_foreign_operators(traced: TracedModel, name: str) -> None:
+    """Raise EmitError for an operator that some library has registered: files name it, and nothing else knows what it does."""
+    for node in traced.module.graph.nodes:
+        if isinstance(node.target, torch._ops.OpOverload) and node.target.namespace not in _TORCH_NAMESPACES:
+            operator = node.target.name().partition(".")[0]
+            raise EmitError(
+                f"{name} calls {operator} (node {node.name}), an operator that is not torch's own: where halves run without the"
+                " model's code there is none of that name. Configure the model to do without it (the mixtures of experts of"
+                " transformers: experts_implementation='batched_mm'), or write the step with torch's operators"
+            )
 
 
 def _same_model(

@@ -196,7 +196,10 @@ MODELS: dict[str, Specimen] = {
     "LlamaForCausalLM": _specimen("LlamaForCausalLM", text, {**GATED, "num_hidden_layers": 12}, UNCACHED),
     "MistralForCausalLM": _specimen("MistralForCausalLM", text, {**GATED, "num_hidden_layers": 12}, UNCACHED),
     "MixtralForCausalLM": _specimen(
-        "MixtralForCausalLM", text, {**GATED, "num_hidden_layers": 12, "num_local_experts": 4}, UNCACHED
+        "MixtralForCausalLM",
+        text,
+        {**GATED, "num_hidden_layers": 12, "num_local_experts": 4, "experts_implementation": "batched_mm"},
+        UNCACHED,
     ),
     "Qwen2ForCausalLM": _specimen("Qwen2ForCausalLM", text, {**GATED, "num_hidden_layers": 12}, UNCACHED),
     "Qwen3ForCausalLM": _specimen("Qwen3ForCausalLM", text, {**GATED, "num_hidden_layers": 12}, UNCACHED),

@@ -114,6 +114,21 @@ def test_refused_with_the_catalogued_message(phrase: str, tmp_path: Path) -> Non
     assert phrase in str(caught.value)
 
 
+def test_operators_of_other_libraries_are_refused_by_name(tmp_path: Path) -> None:
+    library = torch.library.Library("cic_test_catalogue", "DEF")
+    library.define("twice(Tensor x) -> Tensor")
+    library.impl("twice", lambda x: x * 2, "CPU")
+    library.impl("twice", torch.empty_like, "Meta")
+
+    class Foreign(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.ops.cic_test_catalogue.twice(x + 1)
+
+    splitting_model = cic.compile(Foreign(), (torch.ones(3),), device="raspberry-pi-4b", server="i7-13700k")
+    with pytest.raises(EmitError, match=r"Foreign calls cic_test_catalogue::twice \(node .*not torch's own"):
+        cic.emit(Foreign(), splitting_model, tmp_path / "halves")
+
+
 def test_object_arrays_are_not_unpickled(tmp_path: Path) -> None:
     numpy.save(tmp_path / "objects.npy", numpy.array([{}], dtype=object), allow_pickle=True)
     with pytest.raises(TraceError, match="cannot be read as"):
