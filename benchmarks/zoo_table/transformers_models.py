@@ -198,7 +198,14 @@ MODELS: dict[str, Specimen] = {
     "MixtralForCausalLM": _specimen(
         "MixtralForCausalLM",
         text,
-        {**GATED, "num_hidden_layers": 12, "num_local_experts": 4, "experts_implementation": "batched_mm"},
+        {
+            **GATED,
+            "num_hidden_layers": 12,
+            "hidden_size": 64,
+            "intermediate_size": 128,
+            "num_local_experts": 4,
+            "experts_implementation": "batched_mm",
+        },
         UNCACHED,
     ),
     "Qwen2ForCausalLM": _specimen("Qwen2ForCausalLM", text, {**GATED, "num_hidden_layers": 12}, UNCACHED),
