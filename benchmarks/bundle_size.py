@@ -67,8 +67,12 @@ def main() -> int:
     worst = max(row[ratio] for row in rows for ratio in promised)
     print(f"worst ratio {worst:.3f}, promised {PROMISE}; torch {torch.__version__}, {torch.get_num_threads()} threads")
     if options.json:
-        result = {"torch": torch.__version__, "threads": torch.get_num_threads(), "promise": PROMISE, "rows": rows}
-        options.json.write_text(json.dumps(result, indent=1) + "\n")
+        # Models that were measured before and not now keep their rows.
+        earlier = json.loads(options.json.read_text())["rows"] if options.json.exists() else []
+        rows = [row for row in earlier if row["model"] not in {row["model"] for row in rows}] + rows
+        command = f"python benchmarks/bundle_size.py {'--onnx ' if options.onnx else ''}--cuts {options.cuts}"
+        result = {"command": command, "torch": torch.__version__, "threads": torch.get_num_threads(), "promise": PROMISE}
+        options.json.write_text(json.dumps({**result, "rows": rows}, indent=1) + "\n")
     return int(worst > PROMISE)
 
 

@@ -53,7 +53,7 @@ def emit(
         cuts: ids to emit; default: all.
         formats: file formats, see `codegen.emitter`; default: TorchScript, and for an ONNX file ONNX, its only one.
         weights: "shared" stores each weight once however many cuts there are, "inline" makes every half one plain file that
-            torch opens without CIC (as `export_half` does later), "auto" shares if that saves 1 MiB.
+            its runtime opens without CIC (as `export_half` does later), "auto" shares if that saves 1 MiB.
         tolerance: largest relative error of any output; default by dtype, 1e-4 for float32.
         progress: told each finished step; three steps per cut and format.
 

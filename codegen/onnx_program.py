@@ -6,6 +6,7 @@ written as it is. Inputs and outputs carry the names of the tensors that cross.
 
 from __future__ import annotations
 
+import io
 import logging
 import warnings
 from collections.abc import Iterator, Sequence
@@ -71,8 +72,9 @@ class OnnxEmitter:
 
     def load_shared(self, half: SharedHalf, inputs: Sequence[WireTensor], *, optimize: bool) -> Runner:
         """As `load`, from the plain file put together in memory; each session has its own copy of the weights."""
-        plain = b"".join(half.plain())
-        return runner_of(open_session(plain, str(half.path), optimize=optimize), half.path.name)
+        plain = io.BytesIO()
+        plain.writelines(half.plain())  # piece by piece: joining them would hold everything twice
+        return runner_of(open_session(plain.getvalue(), str(half.path), optimize=optimize), half.path.name)
 
 
 def export(half: fx.GraphModule, example: Sequence[torch.Tensor], what: str) -> onnx_ir.Model:
