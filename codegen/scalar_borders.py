@@ -58,7 +58,9 @@ def give_onnx_dimensions(path: Path) -> None:
     for position, value in enumerate(graph.outputs):
         if value.shape is not None and value.shape.rank() == 0:
             name, value.name = value.name, _free_name(model, f"{value.name}_without_dimension")
-            shape = onnx_ir.node("Constant", [], attributes={"value_ints": [1]})
+            # As a tensor, which every version of Constant takes.
+            sizes = onnx_ir.tensor([1], dtype=onnx_ir.DataType.INT64)
+            shape = onnx_ir.node("Constant", [], attributes={"value": sizes})
             shape.outputs[0].name = _free_name(model, f"{name}_dimension")
             grown = onnx_ir.node("Reshape", [value, shape.outputs[0]])
             grown.outputs[0].name, grown.outputs[0].type, grown.outputs[0].shape = name, value.type, one

@@ -53,7 +53,8 @@ class OpTime:
 class Profile:
     """Measured op times of one model on one machine.
 
-    model: name of the traced graph, graph_digest: its digest. host: the machine. torch_version, threads, date (ISO).
+    model: name of the traced graph, graph_digest: its digest. host: the machine. torch_version: and of onnxruntime, if that
+    ran the ops. threads, date (ISO).
     whole_s: measured time of the whole optimised model. sum_s: sum over the graph's ops of the times priced here.
     halves_error: median relative error of sums of op times against heads and tails that were measured; 0 if none were.
     codecs: what the codecs take there; none in profiles of earlier versions.
