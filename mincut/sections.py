@@ -46,7 +46,7 @@ class Sections:
     network: all sections side by side. Op v keeps its number; `arc_tensor` and `fed_tensor` name tensors of the whole problem.
     section: int64[N], the section of each node.
     leaving: int64[*], the tensors that are read beyond the section in which an op makes them.
-    jump_first, jump_end: int64[m]; tensor e jumps the sections jump_first[e] .. jump_end[e] - 1.
+    jumping, jump_first, jump_end: int64[*]; tensor jumping[i] jumps the sections jump_first[i] .. jump_end[i] - 1.
     """
 
     problem: Problem
@@ -55,6 +55,7 @@ class Sections:
     network: Network
     section: IntArray
     leaving: IntArray
+    jumping: IntArray
     jump_first: IntArray
     jump_end: IntArray
 
@@ -92,6 +93,7 @@ def cut_at_joints(problem: Problem) -> Sections:
     section = np.repeat(np.arange(len(joints) - 1), np.diff(joints))
     made = np.where(problem.producer == MODEL_INPUT, -1, section[problem.producer])
     read_last = section[problem.consumers[problem.consumer_start[1:] - 1]]
+    jumping = np.flatnonzero(read_last > made + 1)
     parts, source = _side_by_side(problem, section, made, read_last)
     # A section that pins forbid is found out by its cost: it has no allowed placement to name.
     network = without_implied_arcs(lay_out(parts, np.zeros(problem.op_count, dtype=np.bool_)))
@@ -110,8 +112,9 @@ def cut_at_joints(problem: Problem) -> Sections:
         ),
         np.concatenate((section, gadgets, [0])),
         np.flatnonzero((made >= 0) & (read_last > made)),
-        made + 1,
-        read_last,
+        jumping,
+        made[jumping] + 1,
+        read_last[jumping],
     )
 
 
@@ -205,19 +208,14 @@ def price_sections(sections: Sections, prices: Prices, limit: int) -> PricedSect
 
 
 def _outside(sections: Sections, on_device: IntArray, on_server: IntArray, crossing: IntArray, limit: int) -> IntArray:
-    before, after = _running(halves(on_device)), _running(halves(on_server))
-    first, end = sections.joints[:-1], sections.joints[1:]
-    jumps = sections.jump_first < sections.jump_end
-    halved = halves(crossing[jumps])
-    change = total_at(sections.jump_first[jumps], halved, sections.count + 1)
-    change -= total_at(sections.jump_end[jumps], halved, sections.count + 1)
-    jumping = np.cumsum(change, axis=1)[:, :-1]
-    return joined(before[:, first] + (after[:, -1:] - after[:, end]) + jumping, limit)
-
-
-def _running(halved: IntArray) -> IntArray:
-    """Sums of the first 0, 1, 2, ... columns."""
-    return np.concatenate((np.zeros((2, 1), dtype=np.int64), np.cumsum(halved, axis=1)), axis=1)
+    if not len(on_device):
+        return np.zeros(1, dtype=np.int64)
+    device, server = (np.add.reduceat(halves(each), sections.joints[:-1], axis=1) for each in (on_device, on_server))
+    halved = halves(crossing[sections.jumping])
+    change = total_at(sections.jump_first, halved, sections.count + 1) - total_at(sections.jump_end, halved, sections.count + 1)
+    # From one class to the next, a section moves from what comes after to what comes before, and the jumps change.
+    so_far = np.cumsum(device - server + change[:, :-1], axis=1)
+    return joined(so_far - device + server.sum(axis=1, keepdims=True), limit)
 
 
 def class_costs(sections: Sections, priced: PricedSections, terminal_flow: IntArray) -> IntArray:
