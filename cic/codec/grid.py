@@ -36,8 +36,9 @@ _TRIED = (1, -1, 2, -2)
 _SURELY_FITS = 1 << (_SCALE_BITS - 7)
 # Adding it to a float32 below 2^22 rounds that to a whole number, ties to even, and leaves it in the lowest bits.
 _ROUNDING = np.float32(1.5 * 2**23)
-# Between these no scale, and no point of a grid, leaves the normal numbers of float32.
-_SMALLEST, _LARGEST = 2.0**-100, 2.0**126
+# Between these no scale, and no point that a symbol can name, leaves the normal numbers of float32: a constant is its own
+# scale, and the last symbol 256 times that.
+_SMALLEST, _LARGEST = 2.0**-100, 2.0**118
 _SMALLEST_SCALE = 2.0**-120
 # Values worked on at a time: what they need stays in the second-level cache.
 _BLOCK = 1 << 17

@@ -80,6 +80,8 @@ def scale_of(name: str, tensor: np.ndarray) -> np.ndarray | None:
 
 @settings(max_examples=300, deadline=None)
 @given(names, any_floats)
+@example("int8", np.full(3, 2.0**120, np.float32))
+@example("int4", np.full(30, -(2.0**118), np.float32))
 def test_every_float_tensor_survives(name: str, tensor: np.ndarray) -> None:
     back = crossed(name, tensor)
     if codec(name).lossless:
@@ -110,7 +112,7 @@ def test_the_step_is_no_wider_than_the_range_needs(name: str, tensor: np.ndarray
     low, high = float(tensor.min()), float(tensor.max())
     magnitude = max(abs(low), abs(high))
     if low == high:
-        assert scale.flat[0] == (magnitude or 1)
+        assert magnitude == 0 or scale.flat[0] == magnitude
     else:
         # At most 1/64 of the magnitude, and a power of two there.
         assert scale.flat[0] <= max((high - low) / levels * (1 + 2**-6), magnitude / 64 / levels * 2)
@@ -140,7 +142,7 @@ def test_zeros_stay_zeros(name: str, tensor: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("name", ALL)
-@pytest.mark.parametrize("constant", [0.0, 1.0, -3.7, 1e-45, -1e-40, 3.4e38, -1e-30, 0.1])
+@pytest.mark.parametrize("constant", [0.0, 1.0, -3.7, 1e-45, -1e-40, 3.4e38, 2.0**118, -1e36, -1e-30, 0.1])
 def test_constants_are_exact(name: str, constant: float) -> None:
     tensor = np.full((2, 3, 4, 5), constant, np.float32)
     back = crossed(name, tensor)
