@@ -79,7 +79,7 @@ def segmentation(seed: int, count: int, start: int = 0) -> tuple[Images, Labels]
 
 
 def _stacked(images: Iterable[Images]) -> Images:
-    return np.stack([image.transpose(2, 0, 1) for image in images])
+    return np.ascontiguousarray(np.stack([image.transpose(2, 0, 1) for image in images]))
 
 
 def _scene(seed: int, index: int, shapes: int) -> tuple[Images, list[int], Labels]:
