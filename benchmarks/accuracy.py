@@ -104,7 +104,7 @@ def measure(name: str, *, calibration: int, held_out: int | None) -> MeasuredNet
     print(f"{name}: {len(compiled.cuts)} cuts, {compile_s:.0f} s", file=sys.stderr)
     with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
         with torch.inference_mode(False):
-            cic.emit(network.model, compiled, folder, cuts=sorted({cut.id for cut in compiled.cuts}))
+            cic.emit(network.model, compiled, folder)
         right = _right([network.model(images) for images, _ in network.held_out], network.held_out)
         cuts = tuple(_measured(folder, compiled, cut, network.held_out, right) for cut in compiled.cuts)
     places = sum(labels.numel() for _, labels in network.held_out)
