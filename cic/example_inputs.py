@@ -17,6 +17,8 @@ SEED = 0
 def describe_inputs(args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """JSON values: the nesting of args and kwargs, and per tensor its shape, dtype and range of values.
 
+    A tensor in another order than its dimensions', such as channels last, has that order, too: a graph is traced for it.
+
     Raises:
         TraceError: an input that is neither a tensor nor a plain constant.
     """
@@ -32,6 +34,7 @@ def describe_inputs(args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str,
                 "shape": list(leaf.shape),
                 "dtype": str(leaf.dtype).removeprefix("torch."),
                 "values": _values(leaf),
+                **({} if (order := _order(leaf)) is None else {"order": order}),
             }
             for name, leaf in zip(leaf_names(structure), leaves, strict=True)
         ],
@@ -46,7 +49,7 @@ def make_inputs(description: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[s
     """
     generator = torch.Generator().manual_seed(SEED)
     try:
-        leaves = [_draw(tensor, generator) for tensor in description["tensors"]]
+        leaves = [_laid_out(_draw(tensor, generator), tensor.get("order")) for tensor in description["tensors"]]
         call = rebuild(description["structure"], leaves)
         return tuple(call["args"]), dict(call["kwargs"])
     except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, CodegenError) as error:
@@ -61,6 +64,22 @@ def _values(leaf: torch.Tensor) -> dict[str, float | int]:
         mean, deviation = float(wide.mean()), float(wide.std(correction=0))
         return {"mean": mean, "deviation": deviation} if mean == mean and deviation < float("inf") else {}
     return {"low": int(leaf.min()), "high": int(leaf.max())}
+
+
+def _order(leaf: torch.Tensor) -> list[int] | None:
+    """Dimensions from the slowest to the fastest in memory, if that is not the usual order and there are no gaps."""
+    if leaf.is_contiguous():
+        return None
+    order = sorted(range(leaf.dim()), key=lambda dimension: (-leaf.stride(dimension), dimension))
+    return order if leaf.permute(order).is_contiguous() else None
+
+
+def _laid_out(leaf: torch.Tensor, order: Sequence[int] | None) -> torch.Tensor:
+    """The same values in that order in memory."""
+    if order is None:
+        return leaf
+    back = [list(order).index(dimension) for dimension in range(leaf.dim())]
+    return leaf.permute(*order).contiguous().permute(*back)
 
 
 def _draw(tensor: Mapping[str, Any], generator: torch.Generator) -> torch.Tensor:

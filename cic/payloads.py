@@ -46,8 +46,8 @@ def wire_forms(
     for sample in samples[:MOST_SAMPLES]:
         with torch.no_grad():
             sizes.run(*sample)
-    # A file that the device has need not be written again.
-    held = next((name for name in input_names[:1] if stage_of(name) != "uint8"), None)
+    # What the device has need not be made again: a user would not turn pixels to floats and back to send them.
+    held = input_names[0] if input_names else None
     return {name: _forms(tensor, sizes.seen[name], costs, held) for name, tensor in sizes.wanted.items()}
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cic.codec.registry import codec, entropy_here
+from cic.codec.registry import input_codecs as pixel_codecs
 from cic.errors import CompileError
 
 # From exact to coarse; each allows the codecs of those before it, too.
@@ -86,13 +87,10 @@ def input_codecs(declared: str) -> tuple[str, ...]:
         CodecError: it declares nothing that there is.
     """
     natural = codec(declared).name
-    stage, comma, normalisation = natural.partition(",")
-    if stage_of(stage) not in ("uint8", "png") and not stage.startswith("jpeg"):
-        raise CompileError(
-            f"input is declared as {declared!r}; it must begin with uint8, png or jpeg, such as 'uint8, mean=0.5, std=0.5'"
-        )
-    behind = comma + normalisation
-    return tuple(dict.fromkeys((natural, f"uint8{behind}", f"uint8{entropy_here()}{behind}", f"png{behind}")))
+    kind, comma, normalisation = natural.partition(",")
+    if stage_of(kind) not in ("uint8", "png") and not kind.startswith("jpeg"):
+        raise CompileError(f"input is declared as {declared!r}; it must begin with uint8, png or jpeg, as in 'uint8, mean=0.5'")
+    return tuple(dict.fromkeys((natural, *pixel_codecs(f"uint8{comma}{normalisation}"))))
 
 
 def is_lossless(form: WireForm) -> bool:
