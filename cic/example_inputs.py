@@ -70,7 +70,8 @@ def _order(leaf: torch.Tensor) -> list[int] | None:
     """Dimensions from the slowest to the fastest in memory, if that is not the usual order and there are no gaps."""
     if leaf.is_contiguous():
         return None
-    order = sorted(range(leaf.dim()), key=lambda dimension: (-leaf.stride(dimension), dimension))
+    strides: tuple[int, ...] = tuple(leaf.stride())
+    order = sorted(range(leaf.dim()), key=lambda dimension: (-strides[dimension], dimension))
     return order if leaf.permute(order).is_contiguous() else None
 
 
