@@ -1,13 +1,14 @@
 """Adapts a frozen TorchScript program to a processor: convolutions and what lies between them in oneDNN's blocked layout.
 
-This is the part of `torch.jit.optimize_for_inference` that pays on a processor, with two differences, both measured with
-one thread on torch 2.13:
+This is the part of `torch.jit.optimize_for_inference` that pays on a processor, with three differences, measured with one
+thread on torch 2.13:
 
 * Inputs count as fit for the blocked layout. The pass lets an addition join the convolutions only if it can tell that both
   operands are float32 tensors fit for that layout, and of a program's inputs it cannot tell. A tail that starts with a
   residual block (x → convolutions → + x) would therefore leave the layout in every block until the next strided one: 5 %
   of a whole ResNet-50 for the cut behind its first block. What the pass does accept is a value that something converts
   to the layout anyway, so each input is converted and the result returned as well, and taken away again afterwards.
+* Pooling to more than single values stays out of the layout: oneDNN refuses, when it runs, sizes that do not divide evenly.
 * Linear layers stay as they are. `optimize_for_inference` also turns them into `matmul` with the transposed weight, which
   falls back to one small product per token if the input is not contiguous, as it is in multi-head attention: ViT-B/16
   becomes 2.9 times slower.
@@ -46,6 +47,7 @@ def enter_blocked_layout(
         return []
     results = next(iter(graph.outputs())).node()
     own = results.inputsSize()
+    _keep_uneven_pools_out(graph)
     _add_conversions(graph, results, inputs)
     shared = _shared_weights(convolutions, digests or {})
     torch._C._jit_pass_convert_frozen_ops_to_mkldnn(graph)
@@ -82,6 +84,25 @@ def _is_equal(one: torch.Tensor, other: torch.Tensor) -> bool:
 
 def _same(tensor: torch.Tensor) -> torch.Tensor:
     return tensor
+
+
+def _keep_uneven_pools_out(graph: Any) -> None:
+    """The same operator under the name it has inside torch, which the pass does not know.
+
+    A frozen program no longer says how large pictures are inside, so only pooling to single values is known to be even.
+    """
+    for node in graph.findAllNodes("aten::adaptive_avg_pool2d"):
+        picture, wanted = node.inputs()
+        sizes = wanted.toIValue()
+        if sizes is None and wanted.node().kind() == "prim::ListConstruct":
+            sizes = [size.toIValue() for size in wanted.node().inputs()]
+        if sizes is not None and all(size == 1 for size in sizes):
+            continue
+        inner = graph.create("aten::_adaptive_avg_pool2d", [picture, wanted], 1)
+        inner.insertBefore(node)
+        inner.output().setType(node.output().type())
+        node.output().replaceAllUsesWith(inner.output())
+        node.destroy()
 
 
 def _add_conversions(graph: Any, results: Any, inputs: Sequence[WireTensor]) -> None:

@@ -82,3 +82,27 @@ def test_a_program_without_convolutions_stays_as_it_is():
     text = str(program.graph)
     enter_blocked_layout(program, wires(x))
     assert str(program.graph) == text
+
+
+class Pooled(nn.Module):
+    def __init__(self, size: int | tuple[int, int]) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(4, 4, 3, padding=1)
+        self.pool = nn.AdaptiveAvgPool2d(size)
+        self.second = nn.Conv2d(4, 4, 1)
+
+    def forward(self, x: torch.Tensor):
+        return (self.second(self.pool(torch.relu(self.first(x)))),)
+
+
+@pytest.mark.parametrize(("size", "blocked"), [(1, True), (4, False), (7, False), ((3, 4), False), (16, False)])
+def test_pooling_that_may_be_uneven_runs_outside_the_layout(size: int | tuple[int, int], blocked: bool):
+    model, example = Pooled(size).eval(), torch.randn(1, 4, 8, 8)
+    program = frozen(model, example)
+    enter_blocked_layout(program, wires(example))
+    kinds = Counter(node.kind() for node in program.graph.nodes())
+    assert kinds["prim::mkldnn_convolution"] == 2
+    assert (kinds["aten::_adaptive_avg_pool2d"] == 0) == blocked
+    with torch.no_grad():
+        for _ in range(3):
+            torch.testing.assert_close(program(example), model(example), rtol=1e-4, atol=1e-5)
