@@ -6,6 +6,7 @@ The row is written anew after each phase, so that it says how far a process came
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 import traceback
 import warnings
@@ -60,11 +61,11 @@ def take_the_whole_way(name: str, specimen: Specimen, verifier: Verifier, row_fi
             row["status"] = "verified"
         except (CicError, MismatchError) as error:
             row["status"] = "wrong" if MismatchError in (type(error), type(error.__cause__)) else "refused"
-            row["error"] = f"{type(error).__name__}: {error}"
+            row["error"] = _told(error)
         except Exception as error:
             row["status"] = "failed"
-            row["error"] = f"{type(error).__name__}: {error}"
-            row["traceback"] = traceback.format_exc()[-3000:]
+            row["error"] = _told(error)
+            row["traceback"] = _without_folders(traceback.format_exc())[-3000:]
         _write(row_file, row)
 
 
@@ -109,7 +110,7 @@ def _take(name: str, specimen: Specimen, scratch: Path, row: dict[str, Any], ent
         except CicError as error:
             if format_name == specimen.formats[0] or isinstance(error.__cause__, MismatchError):
                 raise
-            row["formats"][format_name] = {"refused": f"{type(error).__name__}: {error}"}
+            row["formats"][format_name] = {"refused": _told(error)}
         else:
             row["formats"][format_name] = _checked(manifest, row.get("trace_error", 0.0))
 
@@ -158,6 +159,15 @@ def _weights_bytes(built: Built) -> int:
     if isinstance(built.model, nn.Module):
         return sum(weight.nbytes for weight in {id(each): each for each in built.model.state_dict().values()}.values())
     return built.model.stat().st_size
+
+
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {_without_folders(str(error))}"
+
+
+def _without_folders(text: str) -> str:
+    """Rows are published: where things lie on this machine is nobody's business."""
+    return re.sub(r"[^\s\"'(]*/(site-packages|benchmarks|cic|codegen|halves)/", r"\1/", text).replace("site-packages/", "")
 
 
 def _write(path: Path, row: dict[str, Any]) -> None:

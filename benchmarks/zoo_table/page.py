@@ -165,7 +165,7 @@ def _formats(row: Row) -> str:
 
 
 def _cell(text: str) -> str:
-    return re.sub(r"\S*/site-packages/", "", " ".join(text.split())).replace("|", "\\|").replace("<", "&lt;")[:500]
+    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")[:500]
 
 
 def families_of(rows: Mapping[tuple[str, str], Row], names: Mapping[str, Sequence[str]]) -> dict[str, Family]:
