@@ -33,6 +33,8 @@ from codegen.weight_pool import POOL, return_freed_memory
 
 _CONSTANTS = "constants/"
 WEIGHT_RECORDS = r"constants/\d+"
+# Operators on graphs that decide by values which way to go, or how often; torch.jit has none of them.
+_DECIDE_ON_DATA = ("cond", "while_loop", "scan", "map_impl", "associative_scan")
 # What `torch.package` uses is no public face of torch: without it every half gets its own copy of its weights.
 CAN_BIND = all(hasattr(torch._C, name) for name in ("DeserializationStorageContext", "_import_ir_module_from_package"))
 
@@ -156,9 +158,12 @@ def quiet_torchscript() -> Iterator[None]:
 
 
 def _refuse_regions(half: fx.GraphModule, path: Path) -> None:
-    """Raise CodegenError if the half holds an operator on graphs, such as torch.cond: torch.jit has none of them."""
+    """Raise CodegenError if the half holds an operator such as torch.cond, of which a trace would keep one way only.
+
+    Other operators on graphs, such as a region under autocast, leave in a trace what they did.
+    """
     for node in half.graph.nodes:
-        if isinstance(node.target, torch._ops.HigherOrderOperator):
+        if isinstance(node.target, torch._ops.HigherOrderOperator) and node.target.name() in _DECIDE_ON_DATA:
             raise CodegenError(
                 f"{path.name} cannot be TorchScript, which has no torch.{node.target.name()} (node {node.name}); emit it in the"
                 " format exported_program instead"
