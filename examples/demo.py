@@ -29,6 +29,8 @@ from tests.models.meaningful import make_meaningful
 from tests.torchvision_beside_cpu_torch import import_torchvision
 
 DEVICE = "raspberry-pi-4"
+# What `read_photo` made floats of.
+PIXELS = "uint8, mean=0.485 0.456 0.406, std=0.229 0.224 0.225"
 UPLINKS = ("1Mbps", "10Mbps", "100Mbps", "1Gbps")
 LINK = "100Mbps"  # what head and tail talk over
 OUTPUT = Path("demo-output")
@@ -61,6 +63,18 @@ def main() -> None:
     with step(f"writing head and tail of {len(splitting_model.cuts)} cuts, and running each pair in fresh processes"):
         bundle = emit(traced, splitting_model)
     print_classifications(bundle, splitting_model, photograph, whole)
+    with step("finding every cut again, tensors in 8 bits and the photograph as pixels allowed, answers within 5 %"):
+        smaller = cic.compile(
+            traced,
+            device=DEVICE,
+            server=server,
+            precision="int8",
+            calibration=[torch.cat((photograph, photograph.flip(3)))],
+            accuracy="rel<=0.05",
+            input=PIXELS,
+        )
+        smaller.save(OUTPUT / "resnet50-int8.cic")
+    print_codecs(splitting_model, smaller)
     with step("drawing latency against bandwidth"):
         latency_picture(splitting_model, OUTPUT / "latency.png")
     console.print(f"\nIn {OUTPUT}/: resnet50.cic, resnet50.split/, this-machine.profile.json, latency.png")
@@ -101,7 +115,7 @@ def print_decisions(splitting_model: cic.SplittingModel) -> None:
         table.add_column(title, justify="right")
     for uplink in UPLINKS:
         decision = splitting_model.decide(uplink)
-        alone = [splitting_model.cut_by_id[side].latency_s(decision.conditions) for side in (DEVICE_ONLY, SERVER_ONLY)]
+        alone = alone_s(splitting_model, decision.conditions)
         parts = (decision.terms[part] for part in ("device_s", "uplink_s", "server_s", "downlink_s"))
         table.add_row(
             show_bandwidth(decision.conditions.uplink_bps),
@@ -119,8 +133,40 @@ def print_decisions(splitting_model: cic.SplittingModel) -> None:
     console.print(
         f"Of {len(GRID):,} other conditions a split gains most at {show_bandwidth(conditions.uplink_bps)}, device "
         f"{conditions.device_slowdown:g} and server {conditions.server_slowdown:g} times slower: {gain:.3f}x. Tensors travel "
-        "as float32 so far, which is why it is so little; the network of examples/01 gains more.\n"
+        "as float32 here, which is why it is so little.\n"
     )
+
+
+def print_codecs(plain: cic.SplittingModel, smaller: cic.SplittingModel) -> None:
+    """A table: the best cut and its codecs against the better of both sides alone, the photograph sent as pixels."""
+    table = Table("uplink", "best cut and codec", title="With codecs, predicted", title_justify="left")
+    for title in ("sent", "error of the answer", "latency", "with float32", "gain"):
+        table.add_column(title, justify="right")
+    for uplink in UPLINKS:
+        decision, before = smaller.decide(uplink), plain.decide(uplink)
+        table.add_row(
+            show_bandwidth(decision.conditions.uplink_bps),
+            decision.cut.label,
+            show_bytes(decision.upload_bytes),
+            f"{decision.cut.accuracy['error']:.1e}" if decision.cut.accuracy else "",
+            show_seconds(decision.latency_s),
+            show_seconds(before.latency_s),
+            f"{min(alone_s(smaller, decision.conditions)) / decision.latency_s:.2f}x",
+        )
+    console.print(table)
+    decision, gain = greatest_gain(smaller)
+    conditions = decision.conditions
+    console.print(
+        f"A split gains most at {show_bandwidth(conditions.uplink_bps)}, device {conditions.device_slowdown:g} and server "
+        f"{conditions.server_slowdown:g} times slower: {decision.cut.label}, {gain:.2f}x the better of both sides alone.\n"
+    )
+
+
+def alone_s(splitting_model: cic.SplittingModel, conditions: cic.Conditions) -> list[float]:
+    """Seconds with everything on the device, and with everything on the server under the best codec for the input."""
+    return [
+        min(cut.latency_s(conditions) for cut in splitting_model.cuts if cut.id == side) for side in (DEVICE_ONLY, SERVER_ONLY)
+    ]
 
 
 def greatest_gain(splitting_model: cic.SplittingModel) -> tuple[cic.Decision, float]:
@@ -128,7 +174,7 @@ def greatest_gain(splitting_model: cic.SplittingModel) -> tuple[cic.Decision, fl
     found = []
     for uplink_bps, device, server in GRID:
         decision = splitting_model.decide(uplink_bps, device_slowdown=device, server_slowdown=server)
-        alone = [splitting_model.cut_by_id[side].latency_s(decision.conditions) for side in (DEVICE_ONLY, SERVER_ONLY)]
+        alone = alone_s(splitting_model, decision.conditions)
         found.append((decision, min(alone) / decision.latency_s))
     return max(found, key=lambda pair: pair[1])
 
