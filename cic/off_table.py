@@ -34,6 +34,7 @@ class _Prepared:
 
     problem: as compiled. prepared: that ready to solve, or its alternatives. op_id: ids of ops by name.
     codec_names: of each tensor. known: the table's cuts by their ops and codecs.
+    emitted: their ids by their ops alone, as cuts that differ in codecs share head and tail.
     simple: placements that need no search, bool[n], and their features; they tell how large prices may be.
     """
 
@@ -42,6 +43,7 @@ class _Prepared:
     op_id: Mapping[str, int]
     codec_names: Sequence[Sequence[str]]
     known: Mapping[tuple[bytes, tuple[str, ...]], Cut]
+    emitted: Mapping[bytes, str]
     simple: tuple[tuple[BoolArray, Features], ...]
 
 
@@ -79,7 +81,7 @@ def decide_off_table(
     if known is not None and op_times is None:
         return SolvedDecision(known, conditions.numbers, model)
     features = with_times(on_device, ready.problem.features(on_device, codec))
-    cut = Cut("not-emitted" if known is None else known.id, features, _details(model, on_device), names)
+    cut = Cut(ready.emitted.get(on_device.tobytes(), "not-emitted"), features, _details(model, on_device), names)
     return SolvedDecision(cut, conditions.numbers, model)
 
 
@@ -114,6 +116,7 @@ def _prepared(model: SplittingModel) -> _Prepared:
             {op["name"]: index for index, op in enumerate(whole["ops"])},
             codec_names(model),
             known,
+            {side: cut.id for (side, _), cut in known.items()},
             tuple((side, problem.features(side)) for side in sides if problem.violation(side) is None),
         )
         _PREPARED[model] = ready

@@ -13,7 +13,6 @@ from torch import fx
 from cic.calibration import Tensors
 from cic.codec.codec import Codec
 from cic.codec.registry import codec
-from cic.codec.tensors import array_of
 from cic.cost.codec_time import codec_seconds
 from cic.cost.machine import Machine
 from cic.cost.profile import Profile
@@ -72,10 +71,9 @@ class _Weighing(fx.Interpreter):
     def run_node(self, n: fx.Node) -> Any:
         value = super().run_node(n)
         if n.name in self.wanted:
-            array, dtype = array_of(value, n.name)
             errors: dict[str, float] = {}
             for each in self.codecs[n.name]:
-                payload = each.encode(array if dtype == array.dtype.name else value, n.name)
+                payload = each.encode(value, n.name)
                 stage = stage_of(each.name)
                 if stage not in errors:
                     errors[stage] = 0.0 if each.lossless else _error(each, payload, value, n.name)

@@ -8,8 +8,6 @@ from cic.commands.arguments import add_model, model_name, number, read_box, read
 from cic.commands.show import print_break_points, print_cuts
 from cic.errors import CicError
 
-PRECISIONS = ("fp32", "fp16", "int8", "int4")
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -107,6 +105,8 @@ def run(arguments: Namespace) -> int:
 
 def _precision(text: str | None) -> str | list[str] | None:
     """One word is a precision unless it is written as a list."""
+    from cic.wire_form import PRECISIONS
+
     if text is None or text in PRECISIONS:
         return text
     return text.split(",")

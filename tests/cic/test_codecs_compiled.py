@@ -210,3 +210,16 @@ def test_what_is_no_picture_cannot_be_declared_one(network: nn.Module, images: t
     ):
         with pytest.raises(cic.CicError, match=message):
             cic.compile(network, (images[:1],), input=declared, **options)  # type: ignore[arg-type]
+
+
+def test_a_solved_cut_with_other_codecs_keeps_the_id_of_its_halves(compiled: SplittingModel) -> None:
+    times = {op["name"]: (op["device_ns"] / 1e9, op["server_ns"] / 1e9) for op in compiled.graph()["ops"]}
+    known = 0
+    for exponent in range(30):
+        # Far outside the box, where other codecs win for device sides that the table has.
+        solved = compiled.decide(1e4 * 10 ** (exponent / 4), device_slowdown=0.01, op_times=times)
+        sides = {cut.device_ops: cut.id for cut in compiled.cuts}
+        assert solved.source == "solver"
+        assert solved.cut_id == sides.get(solved.device_ops, "not-emitted")
+        known += solved.device_ops in sides
+    assert known, "some of these sides are in the table"
