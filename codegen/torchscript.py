@@ -55,9 +55,7 @@ class TorchScriptEmitter:
         half = _without_training(half)
         try:
             with quiet_torchscript(), torch.no_grad():
-                # The half is straight-line code of tensor ops: a second run to compare traces would show nothing.
-                traced = torch.jit.trace(half, tuple(example), check_trace=False)
-                torch.jit.save(torch.jit.freeze(traced), str(path))
+                freeze_to(str(path), half, tuple(example))
         except RuntimeError as error:
             raise CodegenError(f"torch.jit cannot write {path.name}: {error}") from error
 
@@ -101,6 +99,22 @@ def _runner(
             return tuple(program(*tensors))
 
     return run
+
+
+def freeze_to(file: str | io.BytesIO, module: fx.GraphModule, example: Sequence[torch.Tensor]) -> None:
+    """Trace a module on example tensors, freeze it and save it.
+
+    What torch traces belongs to one compilation unit that lasts as long as the process, and so would the weights that
+    freezing makes of the model's own, as when it folds batch norm into a convolution: one more model in memory for each
+    half. So they are taken out of the program once it is saved.
+    """
+    # The module is straight-line code of tensor ops: a second run to compare traces would show nothing. It may return a list.
+    program = torch.jit.freeze(torch.jit.trace(module, tuple(example), check_trace=False, strict=False).eval())
+    torch.jit.save(program, file)
+    for node in program.graph.findAllNodes("prim::Constant"):
+        if node.hasAttribute("value") and node.kindOf("value") == "t":
+            node.t_("value", torch.empty(0))
+    return_freed_memory()
 
 
 def constants_of(program: Any) -> list[torch.Tensor]:

@@ -22,12 +22,13 @@ def main(request_file: str) -> None:
     request = json.loads(Path(request_file).read_text(encoding="utf-8"))
     torch.set_num_threads(request["threads"])
     for job in request["jobs"]:
-        cut = load_cut(request["directory"], job["cut"], half=request["half"], format_name=request["format"])
-        _run_job(cut, job)
+        _run_job(request, job)
         print(f"{request['half']} {job['cut']}", flush=True)
 
 
-def _run_job(cut: LoadedCut, job: dict[str, Any]) -> None:
+def _run_job(request: dict[str, Any], job: dict[str, Any]) -> None:
+    # Gone at the end, so that no two halves are in memory at once.
+    cut = load_cut(request["directory"], job["cut"], half=request["half"], format_name=request["format"])
     _run(cut, job["inputs"][0])  # TorchScript rewrites a program after its first run
     for inputs, results in zip(job["inputs"], job["results"], strict=True):
         write_tensors(Path(results), _run(cut, inputs))

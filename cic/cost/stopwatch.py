@@ -6,8 +6,8 @@ quiet machine it equals the time on the wall. With more threads only the time on
 
 from __future__ import annotations
 
+import io
 import time
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from statistics import median, quantiles
@@ -16,6 +16,7 @@ import torch
 from torch import fx
 
 from cic.cost.workbench import Run
+from codegen.torchscript import freeze_to, quiet_torchscript
 
 # The profiling executor of TorchScript specialises in the first two runs.
 WARM_UP_RUNS = 2
@@ -29,11 +30,12 @@ MOST_SAMPLES = 200
 def optimise(module: fx.GraphModule, inputs: Sequence[torch.Tensor]) -> Run:
     """A call of `module` on `inputs`, optimised as emitted halves are; freed together with the returned function."""
     tensors = tuple(inputs)
-    with torch.no_grad(), warnings.catch_warnings():
-        # TorchScript is deprecated, but the halves run on it; the tracer's warnings speak of values that are fixed.
-        warnings.simplefilter("ignore")
-        script = torch.jit.trace(module, tensors, check_trace=False, strict=False)
-        script = torch.jit.optimize_for_inference(torch.jit.freeze(script.eval()))
+    with quiet_torchscript(), torch.no_grad():
+        # By way of a file, as halves go: a loaded program belongs to no one but its user, a traced one to the process.
+        file = io.BytesIO()
+        freeze_to(file, module, tensors)
+        file.seek(0)
+        script = torch.jit.optimize_for_inference(torch.jit.load(file))
 
     def run() -> object:
         with torch.no_grad():
