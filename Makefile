@@ -13,11 +13,11 @@ export OMP_NUM_THREADS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint pytest bench bench-wire zoo map clean
+.PHONY: help demo test test-triton lint pytest bench bench-wire zoo map clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r name what; do \
-		printf '  make %-10s %s\n' "$$name" "$$what"; done
+		printf '  make %-11s %s\n' "$$name" "$$what"; done
 
 demo: $(STAMP)  ## ResNet-50 between this machine and a Raspberry Pi 4: decide, emit, classify a photograph, draw
 	@$(BIN)/python -m examples.demo
@@ -37,6 +37,10 @@ lint: $(STAMP)  ## style, types and import contracts
 pytest: $(STAMP)  ## the tests alone
 	@echo "── pytest: tests, in two processes"
 	@$(BIN)/pytest -n 2 --dist worksteal $(PYTEST_ARGS)
+
+test-triton: $(STAMP)  ## exported tails on a real Triton Inference Server, whose 55 MB this installs
+	@$(BIN)/pip install --quiet --no-deps nvidia-pytriton==0.7.0
+	@$(BIN)/pytest tests/codegen/test_triton_server.py
 
 BENCHMARKS := decision_time cold_start compile_time million_decisions compression solver_kernels
 

@@ -11,12 +11,10 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
-from torch import nn
 
 import cic
 from cic.cli import main
 from cic.errors import EmitError
-from codegen.bundle import CutPlan, write_bundle
 from codegen.errors import CodegenError
 from codegen.loading import load_cut
 from codegen.manifest import CutRecord, read_manifest, write_manifest
@@ -24,54 +22,15 @@ from codegen.split import WireTensor
 from codegen.torchscript import quiet_torchscript
 from codegen.triton_repository import TritonModel, write_triton_repository
 from tests.codegen import text_proto
-from tests.codegen.flat_module import flat_module
+from tests.codegen.mixed_types import call, write_mixed_bundle
 
 FORMATS = ("torchscript", "onnx")
 TYPES = {"float32": "TYPE_FP32", "int64": "TYPE_INT64", "bool": "TYPE_BOOL", "float16": "TYPE_FP16"}
 
 
-class Mixed(nn.Module):
-    """Tensors of four types and of no dimension cross and come back."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.first, self.second = nn.Linear(6, 8), nn.Linear(8, 5)
-
-    def forward(self, x: torch.Tensor, places: torch.Tensor):
-        value = torch.relu(self.first(x))
-        large = value > 0.3
-        scale = value.sum()
-        best = value.argmax(1)
-        answer = self.second(value * large) * scale
-        return {
-            "answer": answer,
-            "half": answer.half() + 1,
-            "least": answer.min(),
-            "any": (answer > 0) | large[:, :5],
-            "best": best + places,
-        }
-
-
-CUTS = {"server-only": [], "wide-1.2": ["relu", "argmax", "gt", "sum_1"], "device-only": None}
-
-
-def call() -> tuple[torch.Tensor, torch.Tensor]:
-    generator = torch.Generator().manual_seed(3)
-    return torch.randn(3, 6, generator=generator), torch.tensor([1, 5, 2])
-
-
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    torch.manual_seed(0)
-    traced = flat_module(Mixed().eval(), call())
-    plans = []
-    for cut_id, seeds in CUTS.items():
-        plans.append(CutPlan(cut_id, traced.closed_set(traced.ops if seeds is None else seeds), ()))
-    directory = tmp_path_factory.mktemp("bundles") / "mixed.split"
-    manifest = write_bundle(directory, traced.source, plans, formats=FORMATS)
-    crossing = {(wire.dtype, wire.shape) for wire in manifest.cut("wide-1.2").crossing}
-    assert crossing >= {("float32", ()), ("bool", (3, 8)), ("int64", (3,))}
-    return directory
+    return write_mixed_bundle(tmp_path_factory.mktemp("bundles"), FORMATS)
 
 
 def run_torchscript(path: Path, config: dict, given: list[torch.Tensor]) -> list[np.ndarray]:
