@@ -57,7 +57,7 @@ bench-wire: $(STAMP)  ## does a split pay, and what does it keep of the accuracy
 		$(BIN)/python -m benchmarks.$$each || failed="$$failed $$each"; done; \
 		test -z "$$failed" || { echo "make: not as promised:$$failed"; exit 1; }
 
-zoo: $(STAMP)  ## every real model that is tried, from trace to verified halves, one to two hours; writes docs/zoo.md
+zoo: $(STAMP)  ## every real model that is tried, from trace to verified halves, about two hours (ZOO_ARGS='--jobs 2': one); writes docs/zoo.md
 	@PIP_CONSTRAINT=constraints.txt $(BIN)/pip install --quiet -c constraints.txt -e '.[dev,zoo]'
 	@$(BIN)/python -m benchmarks.zoo_table $(ZOO_ARGS)
 

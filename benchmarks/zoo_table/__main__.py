@@ -1,6 +1,6 @@
 """Every real model: which of torchvision's, of transformers' and of ONNX files are split, and how well?
 
-    python -m benchmarks.zoo_table                      # all, about an hour on a quiet machine; writes docs/zoo.md
+    python -m benchmarks.zoo_table --jobs 2             # all, two at a time; writes docs/zoo.md
     python -m benchmarks.zoo_table --resume             # those without a row yet
     python -m benchmarks.zoo_table --only 'resnet*'     # these (again)
     python -m benchmarks.zoo_table --render             # docs/zoo.md from the rows there are
@@ -17,7 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatch
 from functools import partial
 from importlib import import_module
@@ -28,7 +28,7 @@ from typing import Any
 from benchmarks.report import RESULTS, describe_setting
 from benchmarks.zoo_table.one_model import take_the_whole_way, warm_up
 from benchmarks.zoo_table.page import Page, families_of
-from benchmarks.zoo_table.processes import Limits, run_limited, verifier
+from benchmarks.zoo_table.processes import Limits, run_limited, share_out, verifier
 from benchmarks.zoo_table.specimen import Specimen
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,17 +47,23 @@ def main() -> None:
     families = {family: import_module(module) for family, module in options.families.items()}
     if not options.render:
         wanted = list(_wanted(options, families))
-        with verifier() as verifying:
-            warm_up()
-            for number, (family, name, specimen) in enumerate(wanted, 1):
-                limits = Limits(options.seconds * (BIG_TAKES if specimen.big else 1), options.gigabytes * 1e9)
-                row = run_limited(partial(take_the_whole_way, name, specimen, verifying), limits, verifying)
-                row = {"family": family, "model": name, **row}
-                add_row(options.rows, row)
-                print(f"{number}/{len(wanted)} {_one_line(row)}", flush=True)
+        warm_up()
+        share_out(len(wanted), options.jobs, partial(_run_some, wanted, options))
     rows = families_of(read_rows(options.rows), {family: list(module.MODELS) for family, module in families.items()})
     left_out = {what: why for module in families.values() for what, why in getattr(module, "LEFT_OUT", {}).items()}
     sys.exit(0 if Page(rows, left_out, describe_setting(PACKAGES)).write(options.page) else 1)
+
+
+def _run_some(wanted: Sequence[tuple[str, str, Specimen]], options: argparse.Namespace, numbers: Iterator[int]) -> None:
+    """Run those of the models whose numbers come."""
+    with verifier() as verifying:
+        for number in numbers:
+            family, name, specimen = wanted[number]
+            limits = Limits(options.seconds * (BIG_TAKES if specimen.big else 1), options.gigabytes * 1e9)
+            row = run_limited(partial(take_the_whole_way, name, specimen, verifying), limits, verifying)
+            row = {"family": family, "model": name, **row}
+            add_row(options.rows, row)
+            print(f"{number + 1}/{len(wanted)} {_one_line(row)}", flush=True)
 
 
 def read_rows(path: Path) -> dict[tuple[str, str], dict[str, Any]]:
@@ -71,8 +77,8 @@ def read_rows(path: Path) -> dict[tuple[str, str], dict[str, Any]]:
 def add_row(path: Path, row: dict[str, Any]) -> None:
     """One more line."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(row) + "\n")
+    with path.open("ab", buffering=0) as file:  # in one piece: other jobs add theirs
+        file.write(f"{json.dumps(row)}\n".encode())
 
 
 def _wanted(options: argparse.Namespace, families: Mapping[str, ModuleType]) -> Iterator[tuple[str, str, Specimen]]:
@@ -102,7 +108,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rows", type=Path, default=RESULTS / "zoo.jsonl")
     parser.add_argument("--page", type=Path, default=ROOT / "docs" / "zoo.md")
     parser.add_argument("--seconds", type=float, default=600.0, help="wall time a model may take (the big ones: four times)")
-    parser.add_argument("--gigabytes", type=float, default=8.0, help="memory a model may take")
+    parser.add_argument("--gigabytes", type=float, default=12.0, help="memory a model may take")
+    parser.add_argument("--jobs", type=int, default=1, help="models at a time")
     parser.add_argument(
         "--families",
         type=lambda text: dict(pair.split("=") for pair in text.split(",")),

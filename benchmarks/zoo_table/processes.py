@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import json
+import multiprocessing
 import os
 import signal
 import tempfile
@@ -40,6 +41,36 @@ def verifier() -> Iterator[Verifier]:
         yield process
     finally:
         process.stop()
+
+
+def share_out(count: int, jobs: int, run_some: Callable[[Iterator[int]], None]) -> None:
+    """Run `run_some` in as many processes as there are jobs; between them they are given the numbers below `count`, in order.
+
+    A model's process must be forked from one without threads, so jobs are processes, too.
+    """
+    following = multiprocessing.Value("i", 0)
+
+    def numbers() -> Iterator[int]:
+        while True:
+            with following.get_lock():
+                number = following.value
+                following.value += 1
+            if number >= count:
+                return
+            yield number
+
+    workers = [multiprocessing.get_context("fork").Process(target=run_some, args=(numbers(),)) for _ in range(jobs)]
+    for worker in workers:
+        worker.start()
+    try:
+        for worker in workers:
+            worker.join()
+    finally:
+        for worker in workers:
+            worker.terminate()
+    codes = [worker.exitcode for worker in workers if worker.exitcode]
+    if codes:
+        raise RuntimeError(f"{len(codes)} of {jobs} jobs ended early, with codes {codes}; --resume runs what is missing")
 
 
 def run_limited(work: Callable[[Path], None], limits: Limits, verifying: Verifier) -> dict[str, Any]:
