@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from cic.cli import main
+
 ROOT = Path(__file__).resolve().parents[2]
+MACHINES = ("--device", "raspberry-pi-4", "--server", "v100")
+SMALL = ("small_networks:Small", "--input", "1x3x64x64")
 
 SOURCE = '''
 import torch
@@ -76,16 +81,32 @@ def run_cic(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
 
 
+def answer(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    """Standard output of a command that succeeds, run in this process."""
+    code = main([str(argument) for argument in arguments])
+    captured = capsys.readouterr()
+    assert code == 0, captured.err
+    return captured.out
+
+
 @pytest.fixture(scope="session")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     directory = tmp_path_factory.mktemp("project")
     (directory / "small_networks.py").write_text(SOURCE)
     file, split = directory / "small.cic", directory / "small.split"
-    machines = ("--device", "raspberry-pi-4", "--server", "v100")
     for arguments in (
-        ("compile", "small_networks:Small", "--input", "1x3x64x64", *machines, "--rtt", "100us", "-o", file),
+        ("compile", *SMALL, *MACHINES, "--rtt", "100us", "-o", file),
         ("emit", "small_networks:Small", file, "-o", split),
     ):
         done = run_cic(*arguments, cwd=directory)
         assert done.returncode == 0, done.stderr
     return Project(directory, file, split)
+
+
+@pytest.fixture
+def in_project(project: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The test runs in the user's directory and can import what is there."""
+    monkeypatch.chdir(project.directory)
+    monkeypatch.syspath_prepend(str(project.directory))
+    yield
+    sys.modules.pop("small_networks", None)

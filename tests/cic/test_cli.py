@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,27 +19,11 @@ from cic.cli import main
 from cic.commands.document import SIDES
 from cic.commands.table import plain_table
 from mincut.problem import FREE, ON_DEVICE, ON_SERVER
-from tests.cic.conftest import ROOT, Project, run_cic
+from tests.cic.conftest import MACHINES, ROOT, SMALL, Project, answer, run_cic
 
-MACHINES = ("--device", "raspberry-pi-4", "--server", "v100")
-SMALL = ("small_networks:Small", "--input", "1x3x64x64")
+pytestmark = pytest.mark.usefixtures("in_project")
+
 HEAVY = ("torch", "torchvision", "numba", "numpy", "networkx", "onnx", "onnxruntime", "scipy", "rich", "matplotlib", "PIL")
-
-
-@pytest.fixture(autouse=True)
-def in_project(project: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.chdir(project.directory)
-    monkeypatch.syspath_prepend(str(project.directory))
-    yield
-    sys.modules.pop("small_networks", None)
-
-
-def answer(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
-    """Standard output of a command that succeeds."""
-    code = main([str(argument) for argument in arguments])
-    captured = capsys.readouterr()
-    assert code == 0, captured.err
-    return captured.out
 
 
 # -------------------------------------------------------------------------------------------------- commands that work

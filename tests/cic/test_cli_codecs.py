@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy
@@ -12,38 +10,22 @@ import pytest
 
 import cic
 from cic.cli import main
-from tests.cic.conftest import Project
+from tests.cic.conftest import MACHINES, SMALL, answer
 
-MACHINES = ("--device", "raspberry-pi-4", "--server", "v100")
-SMALL = ("small_networks:Small", "--input", "1x3x64x64")
-
-
-@pytest.fixture(autouse=True)
-def in_project(project: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.chdir(project.directory)
-    monkeypatch.syspath_prepend(str(project.directory))
-    yield
-    sys.modules.pop("small_networks", None)
-
-
-def said(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
-    code = main([str(argument) for argument in arguments])
-    captured = capsys.readouterr()
-    assert code == 0, captured.err
-    return captured.out
+pytestmark = pytest.mark.usefixtures("in_project")
 
 
 def test_from_calibration_to_a_run_under_codecs(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     file, images = tmp_path / "small.cic", tmp_path / "images.npy"
     numpy.save(images, numpy.random.default_rng(0).random((6, 3, 64, 64), dtype=numpy.float32))
     asked = ("--precision", "int8", "--calibration", images, "--accuracy", "rel<=0.05")
-    table = said(capsys, "compile", *SMALL, *MACHINES, *asked, "-o", file)
+    table = answer(capsys, "compile", *SMALL, *MACHINES, *asked, "-o", file)
     model = cic.load(file)
     assert "int8" in table and "error" in table
     assert {name.partition("+")[0] for cut in model.cuts for name in cut.codecs} <= {"raw", "fp16", "int8", "int8-channel"}
-    assert "rel<=0.05 on 6 calibration samples" in said(capsys, "show", file)
+    assert "rel<=0.05 on 6 calibration samples" in answer(capsys, "show", file)
 
-    document = json.loads(said(capsys, "show", file, "--json"))
+    document = json.loads(answer(capsys, "show", file, "--json"))
     sizes = {tensor["name"]: {each["codec"]: each for each in tensor["codecs"]} for tensor in document["tensors"]}
     op = {each["name"]: each for each in document["ops"]}
     for cut in document["cuts"]:
@@ -54,13 +36,13 @@ def test_from_calibration_to_a_run_under_codecs(capsys: pytest.CaptureFixture[st
 
     cut = next(cut for cut in model.cuts if any("int8" in name for name in cut.codecs))
     bundle = tmp_path / "small.split"
-    said(capsys, "emit", *SMALL, file, "-o", bundle, "--cut", cut.id)
+    answer(capsys, "emit", *SMALL, file, "-o", bundle, "--cut", cut.id)
     run = ("run", bundle, file, "--bandwidth", "100Mbps", "--cut", cut.label, "--repeat", "2", "--check", "--json")
-    ran = json.loads(said(capsys, *run))
+    ran = json.loads(answer(capsys, *run))
     assert ran["codecs"] == cut.codec_of
     assert ran["relative_error"] == 0
     assert ran["sent_bytes"] < 1.5 * cut.upload_bytes + 300
-    told = json.loads(said(capsys, "decide", file, "100Mbps", "--json"))
+    told = json.loads(answer(capsys, "decide", file, "100Mbps", "--json"))
     assert told["codecs"] == model.decide("100Mbps").codecs
 
 
