@@ -13,7 +13,7 @@ export OMP_NUM_THREADS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-triton lint pytest bench bench-wire zoo map clean
+.PHONY: help demo test test-triton test-torch lint pytest bench bench-wire zoo map clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r name what; do \
@@ -42,6 +42,22 @@ test-triton: $(STAMP)  ## exported tails on a real Triton Inference Server, whos
 	@$(BIN)/pip install --quiet --no-deps nvidia-pytriton==0.7.0
 	@$(BIN)/pytest tests/codegen/test_triton_server.py
 
+# What has to do with torch: the other tests would say the same with any.
+TORCH_TESTS := $(addprefix tests/,cic codegen hostile zoo examples contracts/test_readme.py)
+
+test-torch:  ## the tests that use torch, with another one in a .venv-torch-… of its own: make test-torch VERSION=2.15.0
+	@test -n "$(VERSION)" || { echo "make: which torch? make test-torch VERSION=2.15.0"; exit 1; }
+	@$(MAKE) --no-print-directory .venv-torch-$(VERSION)/installed
+	@.venv-torch-$(VERSION)/bin/pytest -n 2 --dist worksteal $(or $(PYTEST_ARGS),$(TORCH_TESTS))
+
+# Here torchvision comes with its dependencies: they make pip choose the one that belongs to this torch.
+.venv-torch-%/installed: pyproject.toml constraints.txt
+	@echo "── setting up .venv-torch-$* with torch $*: some minutes, once"
+	@$(PYTHON) -m venv .venv-torch-$*
+	@sed 's/^torch==.*/torch==$*/' constraints.txt > .venv-torch-$*/constraints.txt
+	@PIP_CONSTRAINT=.venv-torch-$*/constraints.txt .venv-torch-$*/bin/pip install --quiet -e '.[dev]' torchvision
+	@touch $@
+
 BENCHMARKS := decision_time cold_start compile_time million_decisions compression solver_kernels
 
 bench: $(STAMP)  ## all benchmarks, half an hour on a quiet machine; tables go to benchmarks/results
@@ -65,7 +81,7 @@ map:  ## write the file map into README.md
 	@$(PYTHON) docs/file_map.py
 
 clean:  ## delete .venv, caches and the demo's output
-	rm -rf $(VENV) demo-output examples/trained/weights build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-torch-* demo-output examples/trained/weights build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(STAMP): pyproject.toml constraints.txt

@@ -12,6 +12,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import fx
@@ -19,6 +20,7 @@ from torch import fx
 from codegen.emitter import Runner
 from codegen.errors import CodegenError
 from codegen.shared_weights import SharedHalf, stored_spans
+from codegen.silence import silence
 from codegen.split import WireTensor
 
 _NOTHING = "returns_nothing"
@@ -60,10 +62,16 @@ class ExportedProgramEmitter:
         return _runner(io.BytesIO(b"".join(half.plain())), half.path)
 
 
+def read_program(source: str | io.BytesIO, extra_files: dict[str, Any] | None = None) -> torch.export.ExportedProgram:
+    """Read a `.pt2` file, a program, silently; raises whatever torch raises, which else logs a traceback, too."""
+    with silence("torch.export"):
+        return torch.export.load(source, extra_files=extra_files)
+
+
 def _runner(source: str | io.BytesIO, path: Path) -> Runner:
     extra_files = {_NOTHING: ""}
     try:
-        module = torch.export.load(source, extra_files=extra_files).module()
+        module = read_program(source, extra_files).module()
     except Exception as error:  # torch.export fails in many ways
         raise CodegenError(f"{path} is not an exported program that torch {torch.__version__} can load: {error}") from error
     returns_nothing = extra_files[_NOTHING] in ("1", b"1")

@@ -7,10 +7,8 @@ written as it is. Inputs and outputs carry the names of the tensors that cross.
 from __future__ import annotations
 
 import io
-import logging
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +17,7 @@ from codegen.errors import CodegenError
 from codegen.onnx_session import RETURNS_NOTHING, open_session, runner_of
 from codegen.protobuf_spans import raw_data_spans
 from codegen.shared_weights import SharedHalf
+from codegen.silence import silence
 from codegen.split import WireTensor
 
 if TYPE_CHECKING:
@@ -108,20 +107,9 @@ def export(half: fx.GraphModule, example: Sequence[torch.Tensor], what: str) -> 
     return model
 
 
-@contextmanager
-def quiet_exporter() -> Iterator[None]:
+def quiet_exporter() -> AbstractContextManager[None]:
     """Silence what the exporter and the packages below it log and warn of; all of it is about their own affairs."""
-    loggers = [logging.getLogger(name) for name in _CHATTY]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.CRITICAL)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+    return silence(*_CHATTY)
 
 
 def _name_borders(model: onnx_ir.Model, inputs: Sequence[str], outputs: Sequence[str]) -> None:

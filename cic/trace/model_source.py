@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from cic.errors import TraceError
+from codegen.exported_program import read_program
 
 Model = nn.Module | torch.export.ExportedProgram | Path
 
@@ -57,7 +58,7 @@ def _load_program(path: Path) -> tuple[Model, tuple[Any, ...] | None]:
     if not path.is_file():
         raise TraceError(f"{path}: no such file")
     try:
-        program = torch.export.load(str(path))
+        program = read_program(str(path))
     except Exception as error:
         raise TraceError(f"{path} is not an exported program that torch {torch.__version__} can load: {error}") from error
     args, kwargs = program.example_inputs or ((), {})
