@@ -27,6 +27,7 @@ from torch import fx
 from codegen.blocked_layout import enter_blocked_layout
 from codegen.emitter import Runner
 from codegen.errors import CodegenError
+from codegen.scripting import numbers_from_data, scripted
 from codegen.shared_weights import SharedHalf, stored_spans
 from codegen.split import WireTensor
 from codegen.weight_pool import POOL, return_freed_memory
@@ -102,19 +103,25 @@ def _runner(
 
 
 def freeze_to(file: str | io.BytesIO, module: fx.GraphModule, example: Sequence[torch.Tensor]) -> None:
-    """Trace a module on example tensors, freeze it and save it.
+    """Trace a module on example tensors, or script it (`codegen.scripting`), freeze it and save it.
 
     What torch traces belongs to one compilation unit that lasts as long as the process, and so would the weights that
     freezing makes of the model's own, as when it folds batch norm into a convolution: one more model in memory for each
     half. So they are taken out of the program once it is saved.
     """
-    # The module is straight-line code of tensor ops: a second run to compare traces would show nothing. It may return a list.
-    program = torch.jit.freeze(torch.jit.trace(module, tuple(example), check_trace=False, strict=False).eval())
+    program = torch.jit.freeze(_program(module, example).eval())
     torch.jit.save(program, file)
     for node in program.graph.findAllNodes("prim::Constant"):
         if node.hasAttribute("value") and node.kindOf("value") == "t":
             node.t_("value", torch.empty(0))
     return_freed_memory()
+
+
+def _program(module: fx.GraphModule, example: Sequence[torch.Tensor]) -> Any:
+    if any(True for _ in numbers_from_data(module)):
+        return scripted(module)
+    # The module is straight-line code of tensor ops: a second run to compare traces would show nothing. It may return a list.
+    return torch.jit.trace(module, tuple(example), check_trace=False, strict=False)
 
 
 def constants_of(program: Any) -> list[torch.Tensor]:

@@ -49,6 +49,7 @@ from cic.cost.stopwatch import relative_to, seconds_of, torch_threads
 from cic.cost.workbench import Run, Workbench, workbench_of
 from cic.errors import CostError
 from cic.graph import Op
+from codegen.errors import CodegenError
 
 if TYPE_CHECKING:
     from cic.trace.onnx_model import OnnxModel
@@ -101,14 +102,14 @@ def _measure_alone(
     """Signature → (seconds, spread) of the op run on its own, on values of a real run of the model."""
     try:
         makers = bench.parts([[op] for op in first_of.values()])
-    except (RuntimeError, TypeError, ValueError) as error:
+    except (RuntimeError, TypeError, ValueError, CodegenError) as error:
         raise CostError(f"{bench.graph.name} cannot be run on its example inputs: {error}") from error
     empty_s = seconds_of(bench.empty(), EMPTY_BUDGET_S)[0]
     times: dict[str, tuple[float, float]] = {}
     for (signature, op), make in zip(first_of.items(), makers, strict=True):
         try:
             seconds, spread = seconds_of(make(), budget_s)
-        except (RuntimeError, TypeError, ValueError) as error:
+        except (RuntimeError, TypeError, ValueError, CodegenError) as error:
             raise CostError(f"op {op.name!r} ({', '.join(op.kinds)}) cannot be run on its own: {error}") from error
         times[signature] = (max(seconds - empty_s, 0.0), spread)
         advance()
