@@ -169,11 +169,15 @@ def _verified(
     progress: Progress | None,
 ) -> Manifest:
     """Return the manifest with the verification of each cut in each format, on the example, on the same numbers in another
-    order, and on the further input sets."""
-    whole = whole or source.module
-    input_sets = [list(source.example_inputs), redraw(source.example_inputs), *map(list, source.further_inputs)]
-    with torch.no_grad():
-        expected = [list(whole(*[tensor.detach().clone() for tensor in inputs])) for inputs in input_sets]
+    order if the model takes them so, and on the further input sets."""
+    input_sets = [list(source.example_inputs), *map(list, source.further_inputs)]
+    expected = [_answer(whole or source.module, inputs) for inputs in input_sets]
+    redrawn = redraw(source.example_inputs)
+    try:
+        expected.insert(1, _answer(whole or source.module, redrawn))
+        input_sets.insert(1, redrawn)
+    except CodegenError:  # as one that takes offsets, which must be sorted
+        pass
     for format_name in manifest.cuts[0].files:
         checks = verify(
             building,
@@ -187,6 +191,14 @@ def _verified(
         cuts = tuple(replace(cut, verification=(*cut.verification, checks[cut.id])) for cut in manifest.cuts)
         manifest = replace(manifest, cuts=cuts)
     return manifest
+
+
+def _answer(whole: Whole, inputs: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    try:
+        with torch.no_grad():
+            return list(whole(*[tensor.detach().clone() for tensor in inputs]))
+    except Exception as error:  # a model raises what it likes
+        raise CodegenError(f"the whole model cannot run on inputs to verify on: {type(error).__name__}: {error}") from error
 
 
 # ------------------------------------------------------------------------------------------------------- checking

@@ -3,7 +3,8 @@
 The answer comes from files alone, as a user would run them: one fresh process loads every head and stores its results,
 a second loads every tail and runs it on the stored crossing tensors, and only then are outputs compared with the whole
 model's. Every half runs on every input set, after a first run that does not count, since a runtime may rewrite a program
-after it.
+after it. What crosses arrives contiguous; inputs in another memory order, such as channels last, reach the heads both in
+that order, as from a caller, and contiguous, as from a file.
 
 The error of an output is max|split - whole| / max|whole|. A network with random weights can return all but zero
 whatever its input, and then agreement shows nothing: such outputs are reported as not informative.
@@ -60,6 +61,7 @@ def verify(
     """
     names = leaf_names(manifest.output_structure, "output")
     informative = [_is_informative([outputs[index] for outputs in expected]) for index in range(len(names))]
+    input_sets, expected = _in_both_orders(input_sets, expected)
     with tempfile.TemporaryDirectory(prefix=".verify-", dir=directory.parent) as scratch:
         runs = _run_halves(directory, manifest, input_sets, Path(scratch), format_name, progress)
         return {
@@ -69,10 +71,12 @@ def verify(
 
 
 def redraw(inputs: Tensors, seed: int = 0) -> list[torch.Tensor]:
-    """Return another input set of the same ranges.
+    """Return another input set of the same ranges, in the same memory order.
 
-    The entries of each tensor are shuffled, which keeps token ids, indices and masks valid; a floating-point tensor of
-    one value throughout is moved by up to 1 either way.
+    The entries of each tensor are shuffled, which keeps token ids, indices and masks valid. Floating-point entries that
+    are not all whole numbers are mixed with each other, too, since shuffling leaves a tensor's mean and maximum as they
+    are, and a half that holds these as constants must be found. A floating-point tensor of one value throughout is moved
+    by up to 1 either way.
     """
     generator = torch.Generator().manual_seed(seed)
     return [_redraw(tensor.detach().cpu(), generator) for tensor in inputs]
@@ -110,9 +114,30 @@ def relative_error(split: torch.Tensor, whole: torch.Tensor) -> float:
 
 def _redraw(tensor: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     flat = tensor.contiguous().reshape(-1)
-    if flat.is_floating_point() and flat.numel() and bool((flat == flat[0]).all()):
-        return (flat + torch.rand(flat.shape, generator=generator).mul(2).sub(1).to(flat.dtype)).reshape(tensor.shape)
-    return flat[torch.randperm(flat.numel(), generator=generator)].reshape(tensor.shape)
+    if flat.is_floating_point() and flat.dtype.itemsize > 1 and flat.numel() and bool((flat == flat[0]).all()):
+        drawn = flat + torch.rand(flat.shape, generator=generator).mul(2).sub(1).to(flat.dtype)
+    else:
+        drawn = flat[torch.randperm(flat.numel(), generator=generator)]
+        if flat.is_floating_point() and flat.dtype.itemsize > 1 and _is_fractional(flat):
+            share = torch.rand(flat.shape, generator=generator).to(flat.dtype)
+            drawn = drawn + share * (drawn.roll(1) - drawn)
+    # A model may work in one order only, as one that takes `view` of channels-last pictures.
+    return torch.empty_like(tensor).copy_(drawn.reshape(tensor.shape))
+
+
+def _is_fractional(flat: torch.Tensor) -> bool:
+    return bool(flat.isfinite().all()) and bool((flat != flat.round()).any())
+
+
+def _in_both_orders(input_sets: Sequence[Tensors], expected: Sequence[Tensors]) -> tuple[list[Tensors], list[Tensors]]:
+    """Return the input sets, those not contiguous followed by themselves contiguous, and what is expected of each."""
+    sets, answers = [], []
+    for inputs, outputs in zip(input_sets, expected, strict=True):
+        packed = [tensor.contiguous() for tensor in inputs]
+        changed = any(one is not other for one, other in zip(packed, inputs, strict=True))
+        sets += [inputs, packed] if changed else [inputs]
+        answers += [outputs] * (1 + changed)
+    return sets, answers
 
 
 def _is_informative(draws: Tensors) -> bool:
@@ -125,7 +150,7 @@ def _is_informative(draws: Tensors) -> bool:
 
 
 def _wide(tensor: torch.Tensor) -> torch.Tensor:
-    return torch.view_as_real(tensor).double() if tensor.is_complex() else tensor.double()
+    return torch.view_as_real(tensor.resolve_conj()).double() if tensor.is_complex() else tensor.double()
 
 
 def _tolerance(cut: CutRecord, manifest: Manifest) -> float:
@@ -174,6 +199,7 @@ def _run_halves(
     for index, inputs in enumerate(input_sets):
         given.append(scratch / f"inputs-{index}.safetensors")
         write_tensors(given[-1], inputs)
+    strides = [[list(torch.empty_like(tensor).stride()) for tensor in inputs] for inputs in input_sets]
     sources = {cut.id: given for cut in manifest.cuts}
     runs: dict[Half, dict[str, list[Path]]] = {}
     for half in ("head", "tail"):
@@ -186,6 +212,7 @@ def _run_halves(
                 "cut": cut_id,
                 "inputs": [str(path) for path in paths],
                 "results": [str(path) for path in runs[half][cut_id]],
+                **({"strides": strides} if half == "head" else {}),
             }
             for cut_id, paths in sources.items()
         ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,16 +30,18 @@ def main(request_file: str) -> None:
 def _run_job(request: dict[str, Any], job: dict[str, Any]) -> None:
     # Gone at the end, so that no two halves are in memory at once.
     cut = load_cut(request["directory"], job["cut"], half=request["half"], format_name=request["format"])
-    _run(cut, job["inputs"][0])  # TorchScript rewrites a program after its first run
-    for inputs, results in zip(job["inputs"], job["results"], strict=True):
-        write_tensors(Path(results), _run(cut, inputs))
+    strides = job.get("strides", [None] * len(job["inputs"]))
+    _run(cut, job["inputs"][0], strides[0])  # TorchScript rewrites a program after its first run
+    for inputs, results, laid_out in zip(job["inputs"], job["results"], strides, strict=True):
+        write_tensors(Path(results), _run(cut, inputs, laid_out))
 
 
-def _run(cut: LoadedCut, inputs: str) -> tuple[Any, ...]:
+def _run(cut: LoadedCut, inputs: str, strides: Sequence[Sequence[int]] | None) -> tuple[Any, ...]:
     tensors = read_tensors(Path(inputs))
-    if cut.head_runner is not None:
-        return cut.run_head_flat(tensors)
-    return cut.run_tail_flat(tensors[: len(cut.crossing)])
+    if strides is None:
+        return cut.run_tail_flat(tensors[: len(cut.crossing)])
+    pairs = zip(tensors, strides, strict=True)
+    return cut.run_head_flat([tensor.new_empty_strided(tensor.shape, order).copy_(tensor) for tensor, order in pairs])
 
 
 if __name__ == "__main__":

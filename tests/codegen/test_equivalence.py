@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -134,3 +135,18 @@ def test_another_draw_has_the_same_range(dtype: torch.dtype, size: int, seed: in
 
 def test_a_constant_input_is_moved():
     assert not redraw([torch.zeros(1, 3, 4, 4)])[0].equal(torch.zeros(1, 3, 4, 4))
+
+
+def test_another_draw_keeps_the_memory_order():
+    picture = torch.randn(2, 3, 4, 5).to(memory_format=torch.channels_last)
+    drawn = redraw([picture, torch.randn(6, 4).t()])
+    assert [tensor.stride() for tensor in drawn] == [picture.stride(), (1, 4)]
+
+
+@pytest.mark.parametrize("statistic", [torch.max, torch.mean, torch.std])
+def test_another_draw_has_other_statistics(statistic: Callable[[torch.Tensor], torch.Tensor]):
+    """Or a half that holds one of them as a constant would pass."""
+    tensor = torch.randn(4, 6)
+    drawn = redraw([tensor])[0]
+    assert not torch.isclose(statistic(drawn), statistic(tensor))
+    assert tensor.min() <= drawn.min() and drawn.max() <= tensor.max()
