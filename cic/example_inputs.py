@@ -63,7 +63,8 @@ def _values(leaf: torch.Tensor) -> dict[str, float | int]:
         wide = leaf.double()
         mean, deviation = float(wide.mean()), float(wide.std(correction=0))
         return {"mean": mean, "deviation": deviation} if mean == mean and deviation < float("inf") else {}
-    return {"low": int(leaf.min()), "high": int(leaf.max())}
+    whole = leaf.to(torch.int64)  # torch finds no minimum of unsigned types
+    return {"low": int(whole.min()), "high": int(whole.max())}
 
 
 def _order(leaf: torch.Tensor) -> list[int] | None:

@@ -28,6 +28,8 @@ def relative_error(given: torch.Tensor, expected: torch.Tensor) -> float:
         return 0.0
     if not (expected.is_floating_point() or expected.is_complex()):
         return 0.0 if torch.equal(given, expected) else float("inf")
+    wide = torch.complex128 if expected.is_complex() else torch.float64
+    given, expected = given.to(wide), expected.to(wide)  # first, for types of 8 bits know little arithmetic
     finite = torch.isfinite(expected)
     if not torch.equal(torch.isfinite(given), finite):
         return float("inf")
@@ -35,7 +37,6 @@ def relative_error(given: torch.Tensor, expected: torch.Tensor) -> float:
         return float("inf")
     if not bool(finite.any()):
         return 0.0
-    wide = torch.complex128 if expected.is_complex() else torch.float64
-    ours, theirs = given[finite].to(wide), expected[finite].to(wide)
+    ours, theirs = given[finite], expected[finite]
     scale, error = theirs.abs().max().item(), (ours - theirs).abs().max().item()
     return 0.0 if error == 0.0 else error / scale if scale > 0 else float("inf")

@@ -23,7 +23,10 @@ INNER = "model"  # the name of the user's model inside a FlatModel
 
 
 class FlatModel(nn.Module):
-    """Calls `model` with the arguments of an example, its tensors replaced by those given, and flattens the answer."""
+    """Calls `model` with the arguments of an example, its tensors replaced by those given, and flattens the answer.
+
+    Raises TraceError if the model gives one of them another shape in place: tracing loses its way when an input does that.
+    """
 
     def __init__(self, model: nn.Module, call: Structure) -> None:
         super().__init__()
@@ -32,14 +35,53 @@ class FlatModel(nn.Module):
 
     def forward(self, *tensors: Any) -> tuple[Any, ...]:
         args, kwargs = rebuild(self.call, tensors)
-        return flat_tensors(self.model(*args, **kwargs), "the model's output")[1]
+        before = [_layout(tensor) for tensor in tensors]
+        answer = flat_tensors(self.model(*args, **kwargs), "the model's output")[1]
+        for tensor, layout, name in zip(tensors, before, input_names(self.model, args, kwargs), strict=True):
+            if _layout(tensor) != layout:
+                raise TraceError(
+                    f"the model gives another shape to what it was given: it changes the model input {name!r} in place, as"
+                    " unsqueeze_ and t_ do, which the caller would see; use the op without an underscore"
+                )
+        return answer
+
+
+def _layout(tensor: Any) -> Any:
+    """Shape and strides; None for what stands for a tensor while `torch.fx` traces, and for what has no strides."""
+    if not isinstance(tensor, torch.Tensor) or tensor.layout is not torch.strided:
+        return None
+    return tuple(tensor.shape), tuple(tensor.stride())
+
+
+def unrelated(tensors: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    """Return the tensors; in place of one that is a view, or stands there twice, a copy with the same strides.
+
+    torch.export takes a tensor for one input however often it is given, and makes of the base of a view a tensor of
+    unknown size, about which it then finds conditions that belong to no input ("sources must not be empty").
+    """
+    seen: set[int] = set()
+    single = []
+    for tensor in tensors:
+        single.append(_twin(tensor) if id(tensor) in seen or tensor._is_view() else tensor)
+        seen.add(id(tensor))
+    return single
+
+
+def _twin(tensor: torch.Tensor) -> torch.Tensor:
+    if tensor.layout is not torch.strided or tensor.is_conj() or tensor.is_neg() or type(tensor) is not torch.Tensor:
+        return tensor.detach().clone()
+    steps = zip(tensor.shape, tensor.stride(), strict=True)
+    reach = 1 + sum((size - 1) * stride for size, stride in steps) if tensor.numel() else 0
+    memory = tensor.detach().as_strided((reach,), (1,), tensor.storage_offset()).clone()
+    # Not as_strided, whose result would be a view again; and elements may share memory, as after expand.
+    return memory.new_empty(0).set_(memory.untyped_storage(), 0, tensor.shape, tensor.stride())
 
 
 def flat_tensors(value: Any, what: str) -> tuple[Structure, tuple[Any, ...]]:
     """Return structure and tensors of `value`, depth first. Raises TraceError if it holds what cannot be sent."""
     try:
         structure, leaves = describe(value)
-    except CodegenError as error:
+    except (CodegenError, RuntimeError) as error:  # asking a nested tensor for its shape is a RuntimeError
         raise TraceError(f"{what} cannot be kept: {error}") from error
     return structure, tuple(leaves)
 

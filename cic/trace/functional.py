@@ -95,13 +95,25 @@ def make_functional(module: fx.GraphModule, tensors: Sequence[torch.Tensor]) -> 
 def _allow_any_strides(graph: fx.Graph) -> None:
     """Turn `view` into `reshape`: a value that was sent is contiguous, though the model's own may not have been.
 
-    A view as another type becomes a copy: TorchScript cannot trace the view.
+    A view as another type becomes a copy: TorchScript cannot trace the view. It is made of a contiguous tensor, as is a view
+    as complex numbers, for neither can be had of any strides.
     """
-    for node in graph.nodes:
+    for node in list(graph.nodes):
         if node.target is torch.ops.aten.view.default:
             node.target = torch.ops.aten.reshape.default
         elif node.target is torch.ops.aten.view.dtype:
             node.target = torch.ops.aten.view_copy.dtype
+            _make_contiguous(graph, node)
+        elif node.target is torch.ops.aten.view_as_complex.default:
+            _make_contiguous(graph, node)
+
+
+def _make_contiguous(graph: fx.Graph, node: fx.Node) -> None:
+    source = node.all_input_nodes[0]
+    with graph.inserting_before(node):
+        packed = graph.call_function(torch.ops.aten.contiguous.default, (source,))
+    packed.meta = dict(source.meta)
+    node.replace_input_with(source, packed)
 
 
 def _written_families(graph: fx.Graph) -> list[list[fx.Node]]:

@@ -19,7 +19,7 @@ from cic.trace import from_export, from_fx, from_program
 from cic.trace.agreement import first_difference
 from cic.trace.constants import bake_shapes, fold_constants
 from cic.trace.failure import explain, untraceable
-from cic.trace.flat_model import FlatModel, evaluating, flat_tensors, input_names
+from cic.trace.flat_model import FlatModel, evaluating, flat_tensors, input_names, unrelated
 from cic.trace.functional import make_functional, refuse_outside_effects, refuse_sizes_from_data
 from cic.trace.fusion import fuse
 from cic.trace.graph_building import build_graph
@@ -73,6 +73,7 @@ def trace(
     call, tensors = flat_tensors((args, kwargs), "the arguments")
     if not tensors:
         raise TraceError(f"{name} was given no tensor to work on; pass args or kwargs with example tensors")
+    _refuse_unfit(model, input_names(model, args, kwargs), tensors)
     if isinstance(model, torch.export.ExportedProgram):
         module = from_program.capture(model, args, kwargs)
         _normalise(module, tensors, name)
@@ -80,7 +81,7 @@ def trace(
             output = _checked_output(module, model.module(), call, tensors, name)
     else:
         with evaluating(model):
-            module = _capture(FlatModel(model, call), _distinct(tensors), input_names(model, args, kwargs), name)
+            module = _capture(FlatModel(model, call), unrelated(tensors), input_names(model, args, kwargs), name)
             _normalise(module, tensors, name)
             output = _checked_output(module, model, call, tensors, name)
     unfused = build_graph(module, name)
@@ -97,6 +98,30 @@ def _example(model: Any, args: Sequence[Any], kwargs: Mapping[str, Any] | None) 
     if not isinstance(model, nn.Module | torch.export.ExportedProgram):
         raise TraceError(f"a {type(model).__name__} cannot be traced; pass a torch.nn.Module or an ExportedProgram")
     return tuple(args), dict(kwargs or {})
+
+
+def _refuse_unfit(model: Any, names: Sequence[str], tensors: Sequence[Any]) -> None:
+    """Raise TraceError for an input that is no plain tensor, and for weights that do not exist yet."""
+    for name, tensor in zip(names, tensors, strict=True):
+        if not isinstance(tensor, torch.Tensor):
+            raise TraceError(f"the input {name} is a {type(tensor).__name__}; pass a tensor (torch.as_tensor) or a number")
+        _refuse_layout(f"the input {name}", tensor)
+    weights = [*model.named_parameters(), *model.named_buffers()] if isinstance(model, nn.Module) else []
+    for name, weight in weights:
+        if nn.parameter.is_lazy(weight):
+            raise TraceError(
+                f"the weight {name} has no shape yet, since its module is lazy (nn.LazyLinear and its kin); run the model once"
+                " on the example, so that tracing does not have to make its weights"
+            )
+
+
+def _refuse_layout(what: str, tensor: torch.Tensor) -> None:
+    if tensor.layout is not torch.strided or tensor.is_quantized:
+        kind = "quantised" if tensor.is_quantized else str(tensor.layout).removeprefix("torch.")
+        raise TraceError(
+            f"{what} is a {kind} tensor, which cannot be sent; let plain tensors go in and out, such as indices and values,"
+            " and make the other inside the model"
+        )
 
 
 def _capture(flat: FlatModel, tensors: Sequence[torch.Tensor], names: Sequence[str], name: str) -> fx.GraphModule:
@@ -126,16 +151,6 @@ def _normalise(module: fx.GraphModule, tensors: Sequence[torch.Tensor], name: st
         raise TraceError(f"the graph captured of {name} cannot be made safe to cut: {explain(error)}") from error
 
 
-def _distinct(tensors: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-    """Return the tensors, copies instead of those that stand there twice: export takes one tensor for one input."""
-    seen: set[int] = set()
-    distinct = []
-    for tensor in tensors:
-        distinct.append(tensor.clone() if id(tensor) in seen else tensor)
-        seen.add(id(tensor))
-    return distinct
-
-
 def _checked_output(module: fx.GraphModule, model: Any, call: Structure, tensors: Sequence[torch.Tensor], name: str) -> Any:
     """Return what the model gives for the example; TraceError unless the traced module gives the same, and once more.
 
@@ -144,7 +159,7 @@ def _checked_output(module: fx.GraphModule, model: Any, call: Structure, tensors
     """
     output = _run_eagerly(model, call, tensors, name)
     _compare(module, tensors, output, name)
-    others = [tensor.clone().copy_(other) for tensor, other in zip(tensors, redraw(tensors), strict=True)]
+    others = redraw(tensors)
     try:
         args, kwargs = rebuild(call, [tensor.clone() for tensor in others])
         answer = model(*args, **kwargs)
@@ -166,9 +181,13 @@ def _compare(module: fx.GraphModule, tensors: Sequence[torch.Tensor], output: An
     _, expected = flat_tensors(output, "the model's output")
     if not expected:
         raise TraceError(f"{name} returns no tensor; return at least one")
+    for position, tensor in enumerate(expected):
+        _refuse_layout(f"output {position}", tensor)
     difference = first_difference(run_checked(module, tensors), expected)
     if difference is not None:
         raise TraceError(
             f"the traced {name} and the model itself disagree: {difference}; the model keeps state between calls, draws"
-            " random numbers, or hides a tensor from tracing (.data, .numpy(), a value kept from an earlier call)"
+            " random numbers, or hides a tensor from tracing (.numpy(), a value kept from an earlier call), or runs a fused"
+            " fast path when it is not traced (torch.nn.TransformerEncoder with a padding mask does, unless it is made with"
+            " enable_nested_tensor=False)"
         )

@@ -144,14 +144,14 @@ def written_through_detach(m: Hosted, x: Tensor) -> Any:
     return m.other(y)
 
 
-@hostile("changes in place a tensor that tracing lost sight of")
+@hostile()
 def written_through_data(m: Hosted, x: Tensor) -> Any:
     y = m.linear(x)
     y.data.mul_(2)
     return m.other(y)
 
 
-@hostile("disagree: .*hides a tensor from tracing")
+@hostile()
 def read_through_data(m: Hosted, x: Tensor) -> Any:
     y = m.linear(x)
     return m.other(y) + y.data * 2
@@ -191,6 +191,11 @@ def input_changed_through_a_view(m: Hosted, x: Tensor) -> Any:
     row = x.t()[0].view(2, 2)
     row[1] = 5
     return m.linear(x)
+
+
+@hostile("changes the model input 'input_0' in place, as unsqueeze_ and t_ do")
+def input_reshaped(m: Hosted, x: Tensor) -> Any:
+    return m.linear(x.unsqueeze_(0))
 
 
 @hostile("changes the parameter or buffer 'table' in place")
@@ -234,6 +239,22 @@ def size_across_the_cut(m: Hosted, x: Tensor) -> Any:
 def item_across_the_cut(m: Hosted, x: Tensor) -> Any:
     scale = x.abs().max().item()
     return m.other(m.linear(x) / scale) * scale
+
+
+@hostile(stays=["item"])
+def numbers_from_data(m: Hosted, x: Tensor) -> Any:
+    first, *_, last = x[0].tolist()
+    y = m.linear(x).clamp(max=x.mean().item()) * first
+    row = y[0]
+    y.mul_(last)
+    return row + 1, m.other(y), torch.full((3,), (x > 0.3).sum().item())
+
+
+@hostile(stays=["nonzero", "sym_size", "index", "mul", "cumsum", "arange"])
+def count_of_rows(m: Hosted, x: Tensor) -> Any:
+    rows = m.other(x)[x[:, 0] > 0.1]
+    flat = rows.reshape(rows.shape[0] * 6).cumsum(0)
+    return m.linear(x) * (x > 0.5).nonzero().shape[0], flat.sum() + torch.arange(rows.shape[0]).sum()
 
 
 @hostile("the model's output cannot be kept")
@@ -285,6 +306,11 @@ def nothing_returned(m: Hosted, x: Tensor) -> Any:
 @hostile(stays=["to_sparse"])
 def sparse_between(m: Hosted, x: Tensor) -> Any:
     return torch.sparse.mm(m.linear(x).to_sparse(), m.other.weight)
+
+
+@hostile("output 0 is a sparse_coo tensor, which cannot be sent")
+def sparse_returned(m: Hosted, x: Tensor) -> Any:
+    return m.linear(x).to_sparse()
 
 
 @hostile(file_format="exported_program")
@@ -414,6 +440,27 @@ def complex_in_and_out(m: Hosted, x: Tensor) -> Any:
     return x * x.conj(), m.linear(x.real)
 
 
+@hostile(stays=["view_as_complex", "mul"])
+def pairs_seen_as_complex(m: Hosted, x: Tensor) -> Any:
+    return torch.view_as_real(torch.view_as_complex(x.reshape(4, 3, 2)) * (1 + 2j)).flatten(1) + m.plain
+
+
+@hostile(stays=["complex", "conj"])
+def conjugate_returned(m: Hosted, x: Tensor) -> Any:
+    turned = torch.complex(m.linear(x), x).conj()
+    return turned, turned.imag, m.other(turned.imag)
+
+
+@hostile(args=lambda: (torch.randint(0, 9, (4, 6)).to(torch.uint16), torch.randint(-9, 9, (4, 6), dtype=torch.int8)))
+def narrow_whole_numbers(m: Hosted, x: Tensor, y: Tensor) -> Any:
+    return m.linear(x.float()), (m.other(y.float()) > 0, y + 1)
+
+
+@hostile()
+def eight_bit_floats(m: Hosted, x: Tensor) -> Any:
+    return (x * 2).to(torch.float8_e4m3fn), m.linear(x.to(torch.float8_e5m2).float())
+
+
 @hostile(args=lambda: (torch.randn(0, 6), torch.randn(4, 6)))
 def empty_tensors(m: Hosted, nothing: Tensor, x: Tensor) -> Any:
     y = torch.cat([m.linear(nothing), m.other(x)])
@@ -434,7 +481,7 @@ def mixed_types(m: Hosted, x: Tensor) -> Any:
 
 @hostile()
 def seen_as_another_type(m: Hosted, x: Tensor) -> Any:
-    bits = m.linear(x).view(torch.int32)
+    bits = (x * 2 + m.plain).view(torch.int32)  # no sums, whose last bit depends on the memory order
     return (bits & 0x7FFFFFFF).view(torch.float32), bits
 
 
@@ -472,6 +519,25 @@ def expanded_views(m: Hosted, x: Tensor) -> Any:
 def strided_by_hand(m: Hosted, x: Tensor) -> Any:
     y = m.linear(x.t().contiguous().t())
     return torch.as_strided(y, (3, 4), (5, 1), 2) + 1, y.unfold(1, 3, 2).sum(-1)
+
+
+@hostile(args=lambda: (torch.randn(6, 4).t(), torch.randn(3, 5).expand(2, 3, 5)[:, ::2]))
+def inputs_that_are_views(m: Hosted, x: Tensor, wide: Tensor) -> Any:
+    y = m.linear(x.data.mul(2))
+    y.data.mul_(0.5)
+    return y.diagonal() + 1, torch.as_strided(y + x, (2, 2), (1, 1)), wide.reshape(-1, 5).sum(1)
+
+
+@whole_model()
+def viewed_as_channels_last() -> Any:
+    picture = torch.randn(2, 3, 4, 4).to(memory_format=torch.channels_last)
+    return Hosted(lambda m, x: m.linear(x.permute(0, 2, 3, 1).view(-1, 6)) + m.plain), (picture,)
+
+
+@hostile(args=lambda: (torch.randn(6, 4).t(),))
+def order_of_the_input_asked(m: Hosted, x: Tensor) -> Any:
+    y = m.linear(x) if x.is_contiguous() else m.other(x) * 2
+    return torch.as_strided(x, (3, 2), (2, 1)) + 1, y.reshape(-1)[::5]
 
 
 @hostile()
@@ -530,6 +596,26 @@ def shared_block_with_batch_norm() -> Any:
 @whole_model()
 def dropout_in_train_mode() -> Any:
     return nn.Sequential(nn.Linear(6, 6), nn.Dropout(0.5), nn.AlphaDropout(0.3), nn.Linear(6, 3)).train(), (torch.randn(4, 6),)
+
+
+@whole_model()
+def offsets_that_must_be_sorted() -> Any:
+    return nn.EmbeddingBag(10, 6), (torch.randint(0, 10, (7,)), torch.tensor([0, 2, 5]))
+
+
+@whole_model("disagree: .*torch.nn.TransformerEncoder with a padding mask")
+def fast_path_of_padded_batches() -> Any:
+    encoder = nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), 2)
+    padded = torch.tensor([[False, False, True], [False, False, False]])
+    model = Hosted(lambda m, x, padded: m.encoder(x, src_key_padding_mask=padded))
+    model.encoder = encoder
+    return model, (torch.randn(2, 3, 8), padded)
+
+
+@whole_model()
+def compiled_and_parallel_parts() -> Any:
+    parts = torch.compile(nn.Linear(6, 6)), nn.ReLU(), nn.DataParallel(nn.Linear(6, 6))
+    return nn.Sequential(*parts), (torch.randn(4, 6),)
 
 
 @whole_model()

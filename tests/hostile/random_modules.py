@@ -26,7 +26,7 @@ from codegen.equivalence import redraw, relative_error
 from codegen.errors import UnsplittableError
 from codegen.fx_splitter import split
 from codegen.split import Split
-from codegen.torchscript import quiet_torchscript
+from codegen.torchscript import freeze_to, quiet_torchscript
 from tests.hostile.random_steps import STEPS
 
 SETS_A_GRAPH = 4
@@ -111,7 +111,7 @@ def check_module(seed: int, tally: Tally, save: bool) -> None:
     model = RandomModule(seed).eval()
     args, kwargs = example_call(seed)
     tensors = flat_tensors((args, kwargs), "the arguments")[1]
-    calls = [tensors, redrawn(tensors)]
+    calls = [tensors, redraw(tensors)]
     try:
         expected = [_run_whole(model, call, kwargs) for call in calls]
     except (RuntimeError, IndexError):
@@ -148,8 +148,9 @@ def check_cut(
     runners = saved_and_loaded(halves, calls[0]) if save else (halves.head, halves.tail)
     tolerance = tolerance_of(traced)
     for call, whole in zip(calls, expected, strict=True):
-        difference = compare(run_halves(halves, runners, call), whole, tolerance)
-        assert difference is None, f"device {sorted(device_ops)}: {difference}"
+        for order, given in (("contiguous", map(contiguous, call)), ("turned", map(turned, call))):
+            difference = compare(run_halves(halves, runners, list(given)), whole, tolerance)
+            assert difference is None, f"device {sorted(device_ops)}, {order} inputs: {difference}"
     tally.cuts += 1
     tally.saved_cuts += save
 
@@ -173,28 +174,38 @@ def sends_what_may_not(graph: Graph, device_ops: frozenset[str]) -> bool:
 
 
 def run_halves(halves: Split, runners: tuple[Any, Any], call: Sequence[Tensor]) -> list[Tensor]:
-    """Return the model's flat outputs: the head, a wire that sends contiguous copies, the tail."""
+    """Return the model's flat outputs: the head on the given inputs, a wire that sends contiguous copies, the tail."""
     head, tail = runners
     with torch.no_grad():
-        made = head(*(tensor.clone(memory_format=torch.contiguous_format) for tensor in call))
-        sent = [tensor.clone(memory_format=torch.contiguous_format) for tensor in made[: len(halves.crossing)]]
+        made = head(*call)
+        sent = [contiguous(tensor) for tensor in made[: len(halves.crossing)]]
         sources = {"head": made, "tail": tail(*sent)}
     return [sources[source.half][source.position] for source in halves.outputs]
+
+
+def contiguous(tensor: Tensor) -> Tensor:
+    """Return a copy in the usual memory order, as it comes from a file or over the wire."""
+    return tensor.clone(memory_format=torch.contiguous_format)
+
+
+def turned(tensor: Tensor) -> Tensor:
+    """Return a copy whose first dimension is the fastest in memory, as a caller may have it."""
+    order = list(reversed(range(tensor.dim())))
+    return contiguous(tensor.permute(order)).permute(order)
 
 
 def saved_and_loaded(halves: Split, call: Sequence[Tensor]) -> tuple[Any, Any]:
     """Return both halves as TorchScript that went through bytes; what the tracer cannot write fails loudly."""
     with torch.no_grad():
         made = halves.head(*(tensor.clone() for tensor in call))
-    sent = [tensor.clone(memory_format=torch.contiguous_format) for tensor in made[: len(halves.crossing)]]
+    sent = [contiguous(tensor) for tensor in made[: len(halves.crossing)]]
     return _through_bytes(halves.head, call), _through_bytes(halves.tail, sent)
 
 
 def _through_bytes(half: nn.Module, example: Sequence[Tensor]) -> Any:
     buffer = io.BytesIO()
     with quiet_torchscript(), torch.no_grad():
-        program = torch.jit.trace(half, tuple(tensor.clone() for tensor in example), check_trace=False)
-        torch.jit.save(torch.jit.freeze(program), buffer)
+        freeze_to(buffer, half, [tensor.clone() for tensor in example])
         buffer.seek(0)
         return torch.jit.load(buffer)
 
@@ -214,11 +225,6 @@ def _run_whole(model: nn.Module, call: Sequence[Tensor], kwargs: dict[str, Any])
     with torch.no_grad():
         answer = model(x, scale, places=places, mask=mask[0] if mask else kwargs["mask"])
     return tuple(tensor.clone() for tensor in flat_tensors(answer, "the answer")[1])
-
-
-def redrawn(call: Sequence[Tensor]) -> tuple[Tensor, ...]:
-    """Return other inputs with the strides of the given ones: the programs, as some models do, ask for contiguity."""
-    return tuple(tensor.clone().copy_(other) for tensor, other in zip(call, redraw(call), strict=True))
 
 
 def tolerance_of(traced: TracedModel) -> float:

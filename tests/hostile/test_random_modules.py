@@ -7,7 +7,7 @@ import pytest
 from tests.hostile.random_modules import check_many
 
 MODULES_A_BLOCK = 25
-SHARE_REFUSED = 0.15
+SHARE_REFUSED = 0.08
 
 
 @pytest.mark.parametrize("block", range(4))
