@@ -4,15 +4,15 @@ The successor of TorchScript. It is run op by op, without the fusion and packing
 is slower on a processor; it is what compilers such as AOTInductor and ExecuTorch start from. `torch.export.load` may
 unpickle, so load only what a digest vouches for.
 
-Shared weights are stored once, but each loaded half has its own copy of them in memory.
+Halves with shared weights use one copy of each, whatever number of them a process has loaded: torch reads a half with
+copies of its own, which are then replaced (`codegen.torch_weights`), so loading takes the half's own size for a moment.
 """
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 from torch import fx
@@ -22,6 +22,8 @@ from codegen.errors import CodegenError
 from codegen.shared_weights import SharedHalf, stored_spans
 from codegen.silence import silence
 from codegen.split import WireTensor
+from codegen.torch_weights import pooled_weights, share
+from codegen.weight_pool import return_freed_memory
 
 _NOTHING = "returns_nothing"
 WEIGHT_RECORDS = r"data/(weights/weight|constants/tensor)_\d+"
@@ -55,28 +57,36 @@ class ExportedProgramEmitter:
 
     def load(self, path: Path, inputs: Sequence[WireTensor], *, optimize: bool) -> Runner:
         """Return the saved half as a function. There is nothing to optimise: the program is run op by op."""
-        return _runner(str(path), path)
+        return _runner(str(path), path, {})
 
     def load_shared(self, half: SharedHalf, inputs: Sequence[WireTensor], *, optimize: bool) -> Runner:
-        """As `load`, from the plain file put together in memory."""
-        return _runner(io.BytesIO(b"".join(half.plain())), half.path)
+        """As `load`; each weight is in memory once, whatever number of halves use it."""
+        weights = pooled_weights(half)
+        plain = half.plain_file(lambda sha256: weights[sha256].numpy().data)
+        runner = _runner(plain, half.path, weights)
+        weights.clear()
+        return_freed_memory()
+        return runner
 
 
-def read_program(source: str | io.BytesIO, extra_files: dict[str, Any] | None = None) -> torch.export.ExportedProgram:
+def read_program(source: str | IO[bytes], extra_files: dict[str, Any] | None = None) -> torch.export.ExportedProgram:
     """Read a `.pt2` file, a program, silently; raises whatever torch raises, which else logs a traceback, too."""
     with silence("torch.export"):
         return torch.export.load(source, extra_files=extra_files)
 
 
-def _runner(source: str | io.BytesIO, path: Path) -> Runner:
+def _runner(source: str | IO[bytes], path: Path, weights: dict[str, torch.Tensor]) -> Runner:
+    """Return a program as a function that uses the pooled `weights` in place of its own."""
     extra_files = {_NOTHING: ""}
     try:
         module = read_program(source, extra_files).module()
+        assert isinstance(module, fx.GraphModule), "a program is loaded as a graph"
+        kept = tuple(share(module, weights))
     except Exception as error:  # torch.export fails in many ways
         raise CodegenError(f"{path} is not an exported program that torch {torch.__version__} can load: {error}") from error
     returns_nothing = extra_files[_NOTHING] in ("1", b"1")
 
-    def run(*tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    def run(*tensors: torch.Tensor, _kept: Sequence[torch.Tensor] = kept) -> tuple[torch.Tensor, ...]:
         if returns_nothing:
             return ()
         with torch.no_grad():

@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING
 
 from codegen.emitter import Runner
 from codegen.errors import CodegenError
-from codegen.onnx_session import RETURNS_NOTHING, open_session, runner_of
+from codegen.onnx_session import CAN_SHARE, RETURNS_NOTHING, open_session, open_sharing, runner_of
+from codegen.onnx_weights import graph_of
 from codegen.protobuf_spans import raw_data_spans
 from codegen.shared_weights import SharedHalf
 from codegen.silence import silence
 from codegen.split import WireTensor
+from codegen.weight_pool import return_freed_memory
 
 if TYPE_CHECKING:
     import onnx_ir
@@ -70,10 +72,17 @@ class OnnxEmitter:
         return raw_data_spans(path)
 
     def load_shared(self, half: SharedHalf, inputs: Sequence[WireTensor], *, optimize: bool) -> Runner:
-        """As `load`, from the plain file put together in memory; each session has its own copy of the weights."""
-        plain = io.BytesIO()
-        plain.writelines(half.plain())  # piece by piece: joining them would hold everything twice
-        return runner_of(open_session(plain.getvalue(), str(half.path), optimize=optimize), half.path.name)
+        """As `load`, from weights that all halves of the process share; with `optimize`, those of matrix products are packed
+        for each half besides."""
+        if not CAN_SHARE:
+            plain = io.BytesIO()
+            plain.writelines(half.plain())  # piece by piece: joining them would hold everything twice
+            return runner_of(open_session(plain.getvalue(), str(half.path), optimize=optimize), half.path.name)
+        session, weights = open_sharing(graph_of(half), str(half.path), optimize=optimize)
+        runner = runner_of(session, half.path.name, weights)
+        del session, weights
+        return_freed_memory()
+        return runner
 
 
 def export(half: fx.GraphModule, example: Sequence[torch.Tensor], what: str) -> onnx_ir.Model:

@@ -5,7 +5,9 @@ torch is not imported here: a device that holds an `.onnx` head and feeds it arr
 
 from __future__ import annotations
 
+import re
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,8 @@ import onnxruntime
 
 from codegen.emitter import Runner
 from codegen.errors import CodegenError
+from codegen.onnx_weights import BareGraph, Bytes, graph_beside
+from codegen.shared_weights import SMALLEST_BYTES
 
 RETURNS_NOTHING = "cic_returns_nothing"
 """Metadata key of a half without results, which ONNX cannot express: the file returns one value nobody asked for."""
@@ -24,18 +28,71 @@ _ERRORS_ONLY = 3
 _WITHOUT_NUMPY = {"bfloat16": ("int16", 16), "float8_e4m3fn": ("uint8", 17), "float8_e5m2": ("uint8", 19)}
 
 
+# Kernels that are made for packed weights, and poor without.
+_NEEDS_PACKING = re.compile("Quant|Integer|QLinear|QGemm|NBits|QAttention|MoE|LSTM|GRU|RNN")
+_BESIDE = "weights-of-the-optimised-graph"
+CAN_SHARE = hasattr(onnxruntime.SessionOptions, "add_external_initializers_from_files_in_memory")
+
+
 def open_session(source: Path | bytes, what: str, *, optimize: bool = True) -> onnxruntime.InferenceSession:
     """Return a session on one thread per thread of torch; CodegenError naming `what` if the model cannot be loaded.
 
     source: the bytes of a model that holds all its weights, or the path of one with weights beside it.
     """
+    return _session(source if isinstance(source, bytes) else str(source), what, _options(_level(optimize)))
+
+
+def open_sharing(graph: BareGraph, what: str, *, optimize: bool = True) -> tuple[onnxruntime.InferenceSession, list[Bytes]]:
+    """Return a session that uses the pooled weights themselves, and these, which must outlive it; errors as `open_session`.
+
+    Optimising may put weights into another layout, as it does for convolutions, or merge them. So what a first session makes
+    of the graph is written to a temporary directory, the weights there are pooled in their turn, and a second session runs
+    the result as it is. With `optimize` that one packs the weights of matrix products, which ONNX Runtime can share between
+    sessions only from C: one copy more of these for each session. Without, it runs on the pooled weights alone.
+    """
+    with tempfile.TemporaryDirectory() as directory:
+        optimized = Path(directory) / "optimized.onnx"
+        options = _options(_level(optimize), graph)
+        options.optimized_model_filepath = str(optimized)
+        entries = {
+            "session.optimized_model_external_initializers_file_name": _BESIDE,
+            "session.optimized_model_external_initializers_min_size_in_bytes": str(SMALLEST_BYTES),
+            "session.disable_prepacking": "1",
+        }
+        for name, value in entries.items():
+            options.add_session_config_entry(name, value)
+        _session(graph.content, what, options)
+        graph = graph_beside(optimized, optimized.with_name(_BESIDE))
+    options = _options(onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL, graph)
+    if not optimize and not any(map(_NEEDS_PACKING.search, graph.op_types())):
+        options.add_session_config_entry("session.disable_prepacking", "1")
+    # A planned block for all intermediate values makes a session keep twice their size between runs.
+    options.enable_mem_pattern = False
+    return _session(graph.content, what, options), list(graph.files.values())
+
+
+def _level(optimize: bool) -> onnxruntime.GraphOptimizationLevel:
+    levels = onnxruntime.GraphOptimizationLevel
+    return levels.ORT_ENABLE_ALL if optimize else levels.ORT_ENABLE_BASIC
+
+
+def _options(level: onnxruntime.GraphOptimizationLevel, graph: BareGraph | None = None) -> onnxruntime.SessionOptions:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _ERRORS_ONLY
     options.intra_op_num_threads = _threads()
-    levels = onnxruntime.GraphOptimizationLevel
-    options.graph_optimization_level = levels.ORT_ENABLE_ALL if optimize else levels.ORT_ENABLE_BASIC
+    options.graph_optimization_level = level
+    if graph is not None and graph.files:
+        # Without this entry, which older versions do not know, the bytes are copied.
+        options.add_session_config_entry("session.use_external_initializer_file_buffers_directly", "1")
+        arrays = list(graph.files.values())
+        options.add_external_initializers_from_files_in_memory(
+            list(graph.files), [array.data for array in arrays], [array.nbytes for array in arrays]
+        )
+    return options
+
+
+def _session(model: bytes | str, what: str, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
     try:
-        model = source if isinstance(source, bytes) else str(source)
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime has a dozen exception classes without a common root
         raise CodegenError(
@@ -43,12 +100,12 @@ def open_session(source: Path | bytes, what: str, *, optimize: bool = True) -> o
         ) from error
 
 
-def runner_of(session: onnxruntime.InferenceSession, what: str) -> Runner:
-    """Return a session as a function: positional tensors (or arrays) to a tuple of the same."""
+def runner_of(session: onnxruntime.InferenceSession, what: str, weights: Sequence[Bytes] = ()) -> Runner:
+    """Return a session as a function: positional tensors (or arrays) to a tuple of the same. It keeps `weights`."""
     names = [value.name for value in session.get_inputs()]
     returns_nothing = RETURNS_NOTHING in session.get_modelmeta().custom_metadata_map
 
-    def run(*values: Any) -> tuple[Any, ...]:
+    def run(*values: Any, _kept: Sequence[Bytes] = tuple(weights)) -> tuple[Any, ...]:
         if len(values) != len(names):
             raise CodegenError(f"{what} takes {len(names)} tensors ({', '.join(names)}), got {len(values)}")
         feeds = {name: to_ort(value) for name, value in zip(names, values, strict=True)}

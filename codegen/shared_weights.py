@@ -11,13 +11,16 @@ Nothing here knows tensors, and nothing is handed out that does not match the ma
 from __future__ import annotations
 
 import hashlib
+import io
 import mmap
 import re
 import zipfile
-from collections.abc import Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Any, TypeVar, cast
 
 from codegen.atomic import replacing
 from codegen.errors import CodegenError
@@ -27,6 +30,8 @@ SMALLEST_BYTES = 4096
 """Smaller weights stay where they are: a file of its own takes a whole block on most disks."""
 
 _LOCAL_HEADER_BYTES = 30
+
+Content = TypeVar("Content")
 
 
 @dataclass(frozen=True)
@@ -51,28 +56,78 @@ class SharedHalf:
 
     def plain(self) -> Iterator[bytes | bytearray]:
         """Return the plain file, piece by piece."""
-        taken = end = 0
-        for place, size in zip(self.places, self.sizes, strict=True):
-            yield self.bare[taken : taken + place.offset - end]
-            yield self.weight(place.sha256)
-            taken, end = taken + place.offset - end, place.offset + size
-        yield self.bare[taken:]
+        for _, read in self._pieces(self.weight):
+            yield read()
 
-    def archive(self) -> zipfile.ZipFile:
-        """Return the plain file as a zip archive in which weights read as zeros, which take no memory."""
+    def plain_file(self, weight: Callable[[str], memoryview]) -> IO[bytes]:
+        """Return the plain file to read and seek in, put together as it is read; `weight` has the contents by digest."""
+        return cast(IO[bytes], io.BufferedReader(_PlainFile(self._pieces(weight), self.record.bytes)))
+
+    def image(self) -> mmap.mmap:
+        """Return the plain file with zeros for its weights, which take no memory."""
         image = _Image(-1, self.record.bytes)
         taken = end = 0
         for place, size in zip(self.places, self.sizes, strict=True):
             image[end : place.offset] = self.bare[taken : taken + place.offset - end]
             taken, end = taken + place.offset - end, place.offset + size
         image[end:] = self.bare[taken:]
-        return zipfile.ZipFile(cast(IO[bytes], image))
+        return image
+
+    def archive(self) -> zipfile.ZipFile:
+        """Return the plain file as a zip archive in which weights read as zeros, which take no memory."""
+        return zipfile.ZipFile(cast(IO[bytes], self.image()))
 
     def places_by_record(self) -> dict[str, WeightPlace]:
         """Return the weights by the names of the archive's records they are the contents of."""
         with self.archive() as archive:
             starts = {_content_offset(archive, entry): entry.filename for entry in archive.infolist()}
         return {starts[place.offset]: place for place in self.places}
+
+    def _bare_part(self, begin: int, end: int) -> bytes:
+        return self.bare[begin:end]
+
+    def _pieces(self, weight: Callable[[str], Content]) -> Iterator[tuple[int, Callable[[], bytes | Content]]]:
+        """Yield where each piece of the plain file begins, and what reads it."""
+        taken = end = 0
+        for place, size in zip(self.places, self.sizes, strict=True):
+            yield end, partial(self._bare_part, taken, taken + place.offset - end)
+            yield place.offset, partial(weight, place.sha256)
+            taken, end = taken + place.offset - end, place.offset + size
+        yield end, partial(self._bare_part, taken, len(self.bare))
+
+
+class _PlainFile(io.RawIOBase):
+    """Pieces as one file; of those that are weights there is never more than one in memory on its account."""
+
+    def __init__(self, pieces: Iterator[tuple[int, Callable[[], bytes | memoryview]]], size: int) -> None:
+        self._starts, self._reads = zip(*pieces, strict=True)
+        self._size, self._position = size, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        self._position = max(0, base + offset)
+        return self._position
+
+    def readinto(self, target: Any) -> int:
+        """Read at most to the end of a piece, as raw files may."""
+        if self._position >= self._size:
+            return 0
+        index = bisect_right(self._starts, self._position) - 1
+        begin = self._position - self._starts[index]
+        out = memoryview(target).cast("B")
+        content = memoryview(self._reads[index]())[begin : begin + len(out)]
+        out[: len(content)] = content
+        self._position += len(content)
+        return len(content)
 
 
 class _Image(mmap.mmap):

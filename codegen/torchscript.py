@@ -30,7 +30,8 @@ from codegen.errors import CodegenError
 from codegen.scripting import numbers_from_data, scripted
 from codegen.shared_weights import SharedHalf, stored_spans
 from codegen.split import WireTensor
-from codegen.weight_pool import POOL, return_freed_memory
+from codegen.torch_weights import pooled_weights
+from codegen.weight_pool import return_freed_memory
 
 _CONSTANTS = "constants/"
 WEIGHT_RECORDS = r"constants/\d+"
@@ -71,9 +72,9 @@ class TorchScriptEmitter:
     def load_shared(self, half: SharedHalf, inputs: Sequence[WireTensor], *, optimize: bool) -> Runner:
         """As `load`; each weight is in memory once, whatever number of halves use it."""
         if not CAN_BIND:
-            plain = io.BytesIO(b"".join(half.plain()))
+            plain = half.plain_file(lambda sha256: memoryview(half.weight(sha256)))
             return _runner(lambda: torch.jit.load(plain, map_location="cpu"), {}, half.path, inputs, optimize)
-        weights = {sha256: _shared_weight(half, sha256) for sha256 in {place.sha256 for place in half.places}}
+        weights = pooled_weights(half)
         runner = _runner(lambda: _bind(half, weights), weights, half.path, inputs, optimize)
         weights.clear()
         return_freed_memory()
@@ -128,12 +129,6 @@ def constants_of(program: Any) -> list[torch.Tensor]:
     """Return the tensors a frozen program holds, those in the processor's own layout left out."""
     constants = [node for node in program.graph.findAllNodes("prim::Constant") if node.hasAttribute("value")]
     return [node.t("value") for node in constants if node.kindOf("value") == "t"]
-
-
-def _shared_weight(half: SharedHalf, sha256: str) -> torch.Tensor:
-    """Return the bytes of a weight as the one tensor of this process that holds them."""
-    # A clone, since torch aligns its own memory as its kernels like it.
-    return POOL.get(sha256, lambda: torch.frombuffer(half.weight(sha256), dtype=torch.uint8).clone())
 
 
 def _bind(half: SharedHalf, weights: dict[str, torch.Tensor]) -> Any:

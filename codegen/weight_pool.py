@@ -9,22 +9,23 @@ from __future__ import annotations
 import ctypes
 import threading
 from collections.abc import Callable, Hashable
+from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
-import torch
+Tensor = TypeVar("Tensor")
 
 
 class WeightPool:
-    """Tensors by key, held weakly."""
+    """Tensors of torch or arrays of numpy by key, held weakly."""
 
     def __init__(self) -> None:
-        self._tensors: WeakValueDictionary[Hashable, torch.Tensor] = WeakValueDictionary()
+        self._tensors: WeakValueDictionary[Hashable, Any] = WeakValueDictionary()
         self._lock = threading.Lock()
 
-    def get(self, key: Hashable, make: Callable[[], torch.Tensor]) -> torch.Tensor:
-        """Return the tensor of a key, made if no one has it."""
+    def get(self, key: Hashable, make: Callable[[], Tensor]) -> Tensor:
+        """Return the tensor of a key, made if no one has it. A key stands for one kind of tensor."""
         with self._lock:
-            tensor = self._tensors.get(key)
+            tensor: Tensor | None = self._tensors.get(key)
             if tensor is None:
                 tensor = self._tensors[key] = make()
             return tensor

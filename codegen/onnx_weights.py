@@ -1,0 +1,128 @@
+"""ONNX graphs apart from their weights: each weight named by the SHA-256 of its bytes, which lie in a pool of the process.
+
+Only the wire format is rewritten (`codegen.protobuf_spans`), so a device needs no more than numpy and onnxruntime.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from codegen.protobuf_spans import (
+    GRAPH,
+    INITIALIZER,
+    RAW_DATA,
+    Content,
+    Field,
+    Span,
+    fields,
+    message_field,
+    number_field,
+    values,
+)
+from codegen.shared_weights import SMALLEST_BYTES, SharedHalf
+from codegen.weight_pool import POOL
+
+# TensorProto.external_data, TensorProto.data_location and its value EXTERNAL; GraphProto.node and NodeProto.op_type.
+_EXTERNAL_DATA, _DATA_LOCATION, _EXTERNAL = 13, 14, 1
+_NODE, _OP_TYPE = 1, 4
+
+Bytes = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class BareGraph:
+    """A model whose large weights are elsewhere: `files` has their bytes by the names that `content` gives them."""
+
+    content: bytes
+    files: dict[str, Bytes] = field(default_factory=dict)
+
+    def op_types(self) -> set[str]:
+        """Return the names of the ops of the graph, those inside of others left out."""
+        whole = (0, len(self.content))
+        return {
+            self.content[offset : offset + size].decode()
+            for graph in values(self.content, whole, GRAPH)
+            for node in values(self.content, graph, _NODE)
+            for offset, size in values(self.content, node, _OP_TYPE)
+        }
+
+
+def graph_of(half: SharedHalf) -> BareGraph:
+    """Return a half with its shared weights in the pool."""
+    files = {
+        place.sha256: POOL.get(("onnx", place.sha256), lambda: np.frombuffer(half.weight(place.sha256), np.uint8))  # noqa: B023
+        for place in half.places
+    }
+    digests = {place.offset: place.sha256 for place in half.places}
+
+    def name_of(tensor: list[Field]) -> str | None:
+        return next((digests.get(part.value[0]) for part in tensor if part.number == RAW_DATA), None)
+
+    with half.image() as image:
+        return BareGraph(_renamed(image, len(image), name_of, {name: array.nbytes for name, array in files.items()}), files)
+
+
+def graph_beside(model: Path, weights: Path) -> BareGraph:
+    """Return a model that ONNX Runtime has written, its weights in a file beside it, with those weights in the pool."""
+    content = model.read_bytes()
+    beside = np.memmap(weights, np.uint8, mode="r") if weights.exists() and weights.stat().st_size else np.empty(0, np.uint8)
+    files: dict[str, Bytes] = {}
+    sizes: dict[str, int] = {}
+
+    def name_of(tensor: list[Field]) -> str | None:
+        entries = dict(_entry(content, part.value) for part in tensor if part.number == _EXTERNAL_DATA)
+        if entries.get("location") != weights.name or int(entries["length"]) < SMALLEST_BYTES:
+            return None
+        offset, size = int(entries.get("offset", 0)), int(entries["length"])
+        part = beside[offset : offset + size]
+        sha256 = hashlib.sha256(part.data).hexdigest()
+        files[sha256] = POOL.get(("onnx", sha256), lambda: np.array(part, copy=True, subok=False))
+        sizes[sha256] = size
+        return sha256
+
+    renamed = _renamed(content, len(content), name_of, sizes)
+    if weights.name.encode() in renamed:  # what is left there: small weights, and those of graphs inside of ops
+        files[weights.name] = np.array(beside, copy=True, subok=False)
+    return BareGraph(renamed, files)
+
+
+def _renamed(content: Content, size: int, name_of: Callable[[list[Field]], str | None], sizes: dict[str, int]) -> bytes:
+    """Return a model with those weights of its graph that `name_of` names said to be files of these names."""
+
+    def tensor(part: Field) -> bytes:
+        inner = list(fields(content, part.value))
+        name = name_of(inner)
+        if name is None:
+            return bytes(content[part.begin : part.end])
+        kept = [one for one in inner if one.number not in (RAW_DATA, _EXTERNAL_DATA, _DATA_LOCATION)]
+        where = {"location": name, "offset": "0", "length": str(sizes[name])}
+        pieces = [bytes(content[one.begin : one.end]) for one in kept]
+        pieces += [message_field(_EXTERNAL_DATA, _as_entry(key, value)) for key, value in where.items()]
+        return message_field(INITIALIZER, b"".join([*pieces, number_field(_DATA_LOCATION, _EXTERNAL)]))
+
+    def graph(part: Field) -> bytes:
+        return message_field(GRAPH, b"".join(_mapped(content, part.value, INITIALIZER, tensor)))
+
+    return b"".join(_mapped(content, (0, size), GRAPH, graph))
+
+
+def _mapped(content: Content, message: Span, number: int, change: Callable[[Field], bytes]) -> Iterator[bytes]:
+    """Yield the fields of a message, those of one number changed."""
+    for part in fields(content, message):
+        yield change(part) if part.number == number else bytes(content[part.begin : part.end])
+
+
+def _entry(content: Content, span: Span) -> tuple[str, str]:
+    """Read a StringStringEntryProto."""
+    key, value = (next(values(content, span, number), (0, 0)) for number in (1, 2))
+    return bytes(content[key[0] : sum(key)]).decode(), bytes(content[value[0] : sum(value)]).decode()
+
+
+def _as_entry(key: str, value: str) -> bytes:
+    return message_field(1, key.encode()) + message_field(2, value.encode())
