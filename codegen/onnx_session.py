@@ -47,8 +47,10 @@ def open_sharing(graph: BareGraph, what: str, *, optimize: bool = True) -> tuple
 
     Optimising may put weights into another layout, as it does for convolutions, or merge them. So what a first session makes
     of the graph is written to a temporary directory, the weights there are pooled in their turn, and a second session runs
-    the result as it is. With `optimize` that one packs the weights of matrix products, which ONNX Runtime can share between
-    sessions only from C: one copy more of these for each session. Without, it runs on the pooled weights alone.
+    the result as it is; or it optimises the graph again, if that result cannot be pooled (`graph_beside`).
+
+    With `optimize` the second session packs the weights of matrix products, which ONNX Runtime can share between sessions
+    only from C: one copy more of these for each session. Without, it runs on the pooled weights alone.
     """
     with tempfile.TemporaryDirectory() as directory:
         optimized = Path(directory) / "optimized.onnx"
@@ -62,8 +64,10 @@ def open_sharing(graph: BareGraph, what: str, *, optimize: bool = True) -> tuple
         for name, value in entries.items():
             options.add_session_config_entry(name, value)
         _session(graph.content, what, options)
-        graph = graph_beside(optimized, optimized.with_name(_BESIDE))
-    options = _options(onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL, graph)
+        rewritten = graph_beside(optimized, optimized.with_name(_BESIDE))
+    level = _level(optimize) if rewritten is None else onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    graph = rewritten or graph
+    options = _options(level, graph)
     if not optimize and not any(map(_NEEDS_PACKING.search, graph.op_types())):
         options.add_session_config_entry("session.disable_prepacking", "1")
     # A planned block for all intermediate values makes a session keep twice their size between runs.

@@ -25,7 +25,7 @@ from codegen.protobuf_spans import (
     number_field,
     values,
 )
-from codegen.shared_weights import SMALLEST_BYTES, SharedHalf
+from codegen.shared_weights import SharedHalf
 from codegen.weight_pool import POOL
 
 # TensorProto.external_data, TensorProto.data_location and its value EXTERNAL; GraphProto.node and NodeProto.op_type.
@@ -68,8 +68,11 @@ def graph_of(half: SharedHalf) -> BareGraph:
         return BareGraph(_renamed(image, len(image), name_of, {name: array.nbytes for name, array in files.items()}), files)
 
 
-def graph_beside(model: Path, weights: Path) -> BareGraph:
-    """Return a model that ONNX Runtime has written, its weights in a file beside it, with those weights in the pool."""
+def graph_beside(model: Path, weights: Path) -> BareGraph | None:
+    """Return a model that ONNX Runtime has written, its weights in a file beside it, with those weights in the pool.
+
+    None if weights of graphs inside of ops are in that file, too: there ONNX Runtime takes none from memory.
+    """
     content = model.read_bytes()
     beside = np.memmap(weights, np.uint8, mode="r") if weights.exists() and weights.stat().st_size else np.empty(0, np.uint8)
     files: dict[str, Bytes] = {}
@@ -77,7 +80,7 @@ def graph_beside(model: Path, weights: Path) -> BareGraph:
 
     def name_of(tensor: list[Field]) -> str | None:
         entries = dict(_entry(content, part.value) for part in tensor if part.number == _EXTERNAL_DATA)
-        if entries.get("location") != weights.name or int(entries["length"]) < SMALLEST_BYTES:
+        if entries.get("location") != weights.name:
             return None
         offset, size = int(entries.get("offset", 0)), int(entries["length"])
         part = beside[offset : offset + size]
@@ -87,9 +90,7 @@ def graph_beside(model: Path, weights: Path) -> BareGraph:
         return sha256
 
     renamed = _renamed(content, len(content), name_of, sizes)
-    if weights.name.encode() in renamed:  # what is left there: small weights, and those of graphs inside of ops
-        files[weights.name] = np.array(beside, copy=True, subok=False)
-    return BareGraph(renamed, files)
+    return None if weights.name.encode() in renamed else BareGraph(renamed, files)
 
 
 def _renamed(content: Content, size: int, name_of: Callable[[list[Field]], str | None], sizes: dict[str, int]) -> bytes:
