@@ -21,7 +21,7 @@ from torch import fx
 
 from codegen.atomic import built_beside, put_in_place
 from codegen.bundle_directory import CutPlan, Weights, check_request, file_record
-from codegen.bundle_weights import lifted, settled
+from codegen.bundle_weights import settled, stored
 from codegen.emitter import Emitter, emitter_of
 from codegen.equivalence import Progress, check_alike, redraw, verify
 from codegen.errors import CodegenError
@@ -101,7 +101,7 @@ def _write_halves(
     progress: Progress | None,
 ) -> Manifest:
     cuts = []
-    stored: dict[str, int] = {}
+    sizes: dict[str, int] = {}
     inputs = None
     for plan in plans:
         halves = split(source.module, plan.device_nodes, source.tensors)
@@ -109,8 +109,7 @@ def _write_halves(
         files = {}
         for emitter in emitters:
             plain = _write_cut(building, plan.id, halves, source, emitter, progress)
-            # At once, so that there is never more than one plain file of each half on the disk.
-            files[emitter.format] = plain if weights == "inline" else lifted(building, plain, emitter, stored)
+            files[emitter.format] = stored(building, plain, emitter, weights, sizes)
         cuts.append(
             CutRecord(
                 id=plan.id,
@@ -133,7 +132,7 @@ def _write_halves(
         input_structure=source.input_structure,
         output_structure=source.output_structure,
         cuts=tuple(cuts),
-        weights=stored,
+        weights=sizes,
     )
 
 

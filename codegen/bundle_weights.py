@@ -8,7 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from codegen.bundle_directory import Weights
-from codegen.emitter import Emitter, WeightSharing
+from codegen.emitter import Emitter, WeightSharing, emitter_of
+from codegen.errors import CodegenError
 from codegen.manifest import WEIGHTS_FOLDER, FileRecord, HalfFiles, Manifest
 from codegen.shared_weights import lift, open_half, write_plain
 
@@ -16,23 +17,46 @@ WORTH_SHARING_BYTES = 1 << 20
 """Weights are shared without being asked for if that saves this much; plain files are simpler to handle."""
 
 
-def lifted(building: Path, files: HalfFiles, emitter: Emitter, stored: dict[str, int]) -> HalfFiles:
-    """Take the weights out of both files of a cut; `stored` is told their digests and sizes."""
-    if not isinstance(emitter, WeightSharing):
+def stored(building: Path, files: HalfFiles, emitter: Emitter, weights: Weights, sizes: dict[str, int]) -> HalfFiles:
+    """Take the weights out of both files of a cut unless they are to stay; `sizes` is told their digests and sizes.
+
+    At once, so that there is never more than one plain file of each half on the disk.
+    Raises CodegenError if a file that is to stay whole is too large for its runtime.
+    """
+    if weights == "inline" or not isinstance(emitter, WeightSharing):
+        for record in (files.head, files.tail):
+            if _is_too_large(record, emitter):
+                raise CodegenError(
+                    f"{record.path} has {record.bytes} bytes, a file in the format {emitter.format} at most"
+                    f" {emitter.largest_file_bytes}; emit with weights='shared', or in another format"
+                )
         return files
     records = {}
     for half in ("head", "tail"):
         record = files.of(half)
-        records[half], sizes = lift(building, record, emitter.weight_spans(building / record.path))
-        stored.update(sizes)
+        records[half], found = lift(building, record, emitter.weight_spans(building / record.path))
+        sizes.update(found)
     return HalfFiles(**records)
 
 
 def settled(building: Path, manifest: Manifest, weights: Weights) -> Manifest:
     """Return the manifest of halves that keep their weights shared, or with "auto" are plain again if that saved little."""
-    if weights == "auto" and _saved_bytes(manifest) < WORTH_SHARING_BYTES:
+    if weights == "auto" and _saved_bytes(manifest) < WORTH_SHARING_BYTES and not _has_too_large(manifest):
         return _inlined(building, manifest)
     return manifest
+
+
+def _is_too_large(record: FileRecord, emitter: Emitter) -> bool:
+    return emitter.largest_file_bytes is not None and record.bytes > emitter.largest_file_bytes
+
+
+def _has_too_large(manifest: Manifest) -> bool:
+    return any(
+        _is_too_large(record, emitter_of(name))
+        for cut in manifest.cuts
+        for name, files in cut.files.items()
+        for record in (files.head, files.tail)
+    )
 
 
 def _saved_bytes(manifest: Manifest) -> int:

@@ -1,6 +1,6 @@
 """The formats a half can be written in: one small interface and one table.
 
-A format is a module with a class that has the five members of `Emitter`. Modules are imported when their format is
+A format is a module with a class that has the six members of `Emitter`. Modules are imported when their format is
 asked for, so a device that reads one format needs the packages of that one only.
 """
 
@@ -25,10 +25,14 @@ _EMITTERS = {
 
 
 class Emitter(Protocol):
-    """Writes a half to a file and makes a function of the file again."""
+    """Writes a half to a file and makes a function of the file again.
+
+    largest_file_bytes: of a file that the runtime opens by itself; a half with shared weights may be larger.
+    """
 
     format: str
     suffix: str
+    largest_file_bytes: int | None
 
     def versions(self) -> dict[str, str]:
         """Return name and version of the packages that write the format, for the manifest."""

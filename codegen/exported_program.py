@@ -34,6 +34,7 @@ class ExportedProgramEmitter:
 
     format = "exported_program"
     suffix = ".pt2"
+    largest_file_bytes: int | None = None
 
     def versions(self) -> dict[str, str]:
         """Return the version of torch."""

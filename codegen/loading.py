@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from codegen import onnx_file
 from codegen.atomic import write_whole
 from codegen.emitter import Runner, WeightSharing, emitter_of
 from codegen.errors import CodegenError
@@ -140,19 +141,27 @@ def files_of(directory: str | Path, cut_id: str, half: Half, format_name: str | 
 def export_half(
     directory: str | Path, cut_id: str, half: Half, destination: str | Path, format_name: str | None = None
 ) -> FileRecord:
-    """Write one half to `destination` as one plain file, which torch opens without CIC (`torch.jit.load`).
+    """Write one half to `destination` as one plain file, which its runtime opens without CIC (`torch.jit.load`).
 
-    Returns its record in the manifest, with its size and SHA-256. Raises CodegenError as `load_cut` does.
+    An ONNX half of more than 2 GB cannot be one file: its weights are written to `<destination>.data`.
+    Returns its record in the manifest, with its size and SHA-256 as one file. Raises CodegenError as `load_cut` does.
     """
     directory, destination = Path(directory), Path(destination).absolute()
     manifest = read_manifest(directory)
-    record = _file_of(manifest, cut_id, half, format_name or first_format(manifest, cut_id))
+    format_name = format_name or first_format(manifest, cut_id)
+    record = _file_of(manifest, cut_id, half, format_name)
     if not destination.parent.is_dir():
         raise CodegenError(f"the directory {destination.parent} does not exist")
     if destination.is_dir():
         raise CodegenError(f"{destination} is a directory; name a file to write")
     if record.bare is not None:
-        write_plain(open_half(directory, manifest, record), destination)
+        files = open_half(directory, manifest, record)
+        if format_name == "onnx" and record.bytes > onnx_file.LARGEST_BYTES:
+            from codegen.onnx_weights import write_beside  # numpy is not needed otherwise
+
+            write_beside(files, destination)
+        else:
+            write_plain(files, destination)
         return record
     write_whole(destination, read_checked(directory, record))
     return record

@@ -11,7 +11,7 @@ import torch
 
 from codegen.atomic import built_beside, put_in_place
 from codegen.bundle_directory import CutPlan, Weights, check_request, file_record
-from codegen.bundle_weights import lifted, settled
+from codegen.bundle_weights import settled, stored
 from codegen.emitter import Runner
 from codegen.equivalence import Progress, check_alike, redraw, verify
 from codegen.manifest import CutRecord, FileRecord, HalfFiles, Manifest, write_manifest
@@ -62,8 +62,8 @@ def write_onnx_bundle(
     check_request(directory, plans, weights)
     check_alike(list(source.example_inputs), list(source.example_inputs.values()), source.further_inputs)
     with built_beside(directory) as building:
-        stored: dict[str, int] | None = None if weights == "inline" else {}
-        cuts = [_write_cut(building, plan, source, stored, progress) for plan in plans]
+        sizes: dict[str, int] = {}
+        cuts = [_write_cut(building, plan, source, weights, sizes, progress) for plan in plans]
         manifest = Manifest(
             model_digest=source.model_digest,
             versions=OnnxEmitter().versions(),
@@ -71,7 +71,7 @@ def write_onnx_bundle(
             input_structure=describe({"args": (), "kwargs": dict(source.example_inputs)})[0],
             output_structure=_output_structure(source.model),
             cuts=tuple(cuts),
-            weights=stored or {},
+            weights=sizes,
         )
         manifest = settled(building, manifest, weights)
         write_manifest(building, manifest)
@@ -91,14 +91,17 @@ def whole_of(source: OnnxSource) -> Runner:
 
 
 def _write_cut(
-    building: Path, plan: CutPlan, source: OnnxSource, stored: dict[str, int] | None, progress: Progress | None
+    building: Path,
+    plan: CutPlan,
+    source: OnnxSource,
+    weights: Weights,
+    sizes: dict[str, int],
+    progress: Progress | None,
 ) -> CutRecord:
     halves = split_onnx(source.model, plan.device_nodes, source.tensors)
     (building / plan.id).mkdir(exist_ok=True)
-    files = HalfFiles(**{half: _write_half(building, plan.id, half, halves) for half in ("head", "tail")})
-    if stored is not None:
-        # At once, so that there is never more than one plain file of each half on the disk.
-        files = lifted(building, files, OnnxEmitter(), stored)
+    plain = HalfFiles(**{half: _write_half(building, plan.id, half, halves) for half in ("head", "tail")})
+    files = stored(building, plain, OnnxEmitter(), weights, sizes)
     if progress is not None:
         progress(f"write {plan.id}")
     return CutRecord(

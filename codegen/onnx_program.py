@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from codegen.emitter import Runner
 from codegen.errors import CodegenError
+from codegen.onnx_file import LARGEST_BYTES, write_model
 from codegen.onnx_session import CAN_SHARE, RETURNS_NOTHING, open_session, open_sharing, runner_of
 from codegen.onnx_weights import graph_of
 from codegen.protobuf_spans import raw_data_spans
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
     import torch
     from torch import fx
 
-PROTOBUF_LIMIT_BYTES = 2**31 - 2**20
-"""A protobuf message ends at 2 GiB; a file of more keeps its weights beside it. One MiB is left for the graph."""
-
 _CHATTY = ("torch.onnx", "onnxscript", "onnx_ir", "torch.export")
 
 
@@ -38,6 +36,7 @@ class OnnxEmitter:
 
     format = "onnx"
     suffix = ".onnx"
+    largest_file_bytes: int | None = LARGEST_BYTES
 
     def versions(self) -> dict[str, str]:
         """Return the versions of the packages that write ONNX, and of the one that runs it."""
@@ -49,18 +48,10 @@ class OnnxEmitter:
         return {name: package.__version__ for name, package in packages.items()}
 
     def write(self, half: fx.GraphModule | onnx_ir.Model, example: Sequence[torch.Tensor], path: Path) -> None:
-        """Write a half to `path`; CodegenError if it holds what ONNX cannot express, or is larger than 2 GB."""
+        """Write a half to `path`; CodegenError if it holds what ONNX cannot express."""
         import onnx_ir
 
-        model = half if isinstance(half, onnx_ir.Model) else export(half, example, path.name)
-        size = sum(value.const_value.nbytes for value in model.graph.initializers.values() if value.const_value is not None)
-        if size > PROTOBUF_LIMIT_BYTES:
-            raise CodegenError(
-                f"{path.name} would hold {size} bytes of weights, an ONNX file in one piece at most"
-                f" {PROTOBUF_LIMIT_BYTES}; emit this model in another format"
-            )
-        # A half is one file: weights that lie beside the model it was cut from come in.
-        onnx_ir.save(onnx_ir.external_data.load_to_model(model), path)
+        write_model(half if isinstance(half, onnx_ir.Model) else export(half, example, path.name), path)
 
     def load(self, path: Path, inputs: Sequence[WireTensor], *, optimize: bool) -> Runner:
         """Return the saved half as a function of tensors or of numpy arrays; `optimize` chooses all of ONNX Runtime's
@@ -75,6 +66,11 @@ class OnnxEmitter:
         """As `load`, from weights that all halves of the process share; with `optimize`, those of matrix products are packed
         for each half besides."""
         if not CAN_SHARE:
+            if half.record.bytes > LARGEST_BYTES:
+                raise CodegenError(
+                    f"{half.path} has {half.record.bytes} bytes, a protobuf message at most {LARGEST_BYTES}, and this"
+                    " onnxruntime takes no weights from memory: update it, or run what `export_half` writes"
+                )
             plain = io.BytesIO()
             plain.writelines(half.plain())  # piece by piece: joining them would hold everything twice
             return runner_of(open_session(plain.getvalue(), str(half.path), optimize=optimize), half.path.name)

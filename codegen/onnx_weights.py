@@ -6,13 +6,14 @@ Only the wire format is rewritten (`codegen.protobuf_spans`), so a device needs 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from codegen.atomic import replacing
 from codegen.protobuf_spans import (
     GRAPH,
     INITIALIZER,
@@ -33,6 +34,19 @@ _EXTERNAL_DATA, _DATA_LOCATION, _EXTERNAL = 13, 14, 1
 _NODE, _OP_TYPE = 1, 4
 
 Bytes = npt.NDArray[np.uint8]
+
+
+# As the specification of ONNX advises, for files that are mapped into memory.
+_ALIGNMENT = 4096
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the bytes of a weight are."""
+
+    file: str
+    offset: int
+    bytes: int
 
 
 @dataclass(frozen=True)
@@ -59,13 +73,38 @@ def graph_of(half: SharedHalf) -> BareGraph:
         place.sha256: POOL.get(("onnx", place.sha256), lambda: np.frombuffer(half.weight(place.sha256), np.uint8))  # noqa: B023
         for place in half.places
     }
-    digests = {place.offset: place.sha256 for place in half.places}
+    where = {place.offset: Place(place.sha256, 0, files[place.sha256].nbytes) for place in half.places}
+    return BareGraph(_graph_with_places(half, where), files)
 
-    def name_of(tensor: list[Field]) -> str | None:
-        return next((digests.get(part.value[0]) for part in tensor if part.number == RAW_DATA), None)
+
+def write_beside(half: SharedHalf, path: Path) -> None:
+    """Write a half of any size as a graph and, beside it, `<name>.data` with its weights, as ONNX Runtime reads them.
+
+    Raises CodegenError if a weight is not as recorded; then nothing is left behind, and what was there stays.
+    """
+    weights, where, end = path.with_name(f"{path.name}.data"), {}, 0
+    found: dict[str, Place] = {}
+    with replacing(path) as graph, replacing(weights) as beside:
+        with beside.open("wb") as file:
+            for place, size in zip(half.places, half.sizes, strict=True):
+                if place.sha256 not in found:
+                    end += -end % _ALIGNMENT
+                    file.seek(end)
+                    file.write(half.weight(place.sha256))
+                    found[place.sha256] = Place(weights.name, end, size)
+                    end += size
+                where[place.offset] = found[place.sha256]
+        graph.write_bytes(_graph_with_places(half, where))
+
+
+def _graph_with_places(half: SharedHalf, where: Mapping[int, Place]) -> bytes:
+    """Return the graph of a half whose weights, known by their offsets in its plain file, are elsewhere."""
+
+    def place_of(tensor: list[Field]) -> Place | None:
+        return next((where.get(part.value[0]) for part in tensor if part.number == RAW_DATA), None)
 
     with half.image() as image:
-        return BareGraph(_renamed(image, len(image), name_of, {name: array.nbytes for name, array in files.items()}), files)
+        return _placed(image, len(image), place_of)
 
 
 def graph_beside(model: Path, weights: Path) -> BareGraph | None:
@@ -76,9 +115,8 @@ def graph_beside(model: Path, weights: Path) -> BareGraph | None:
     content = model.read_bytes()
     beside = np.memmap(weights, np.uint8, mode="r") if weights.exists() and weights.stat().st_size else np.empty(0, np.uint8)
     files: dict[str, Bytes] = {}
-    sizes: dict[str, int] = {}
 
-    def name_of(tensor: list[Field]) -> str | None:
+    def place_of(tensor: list[Field]) -> Place | None:
         entries = dict(_entry(content, part.value) for part in tensor if part.number == _EXTERNAL_DATA)
         if entries.get("location") != weights.name:
             return None
@@ -86,23 +124,22 @@ def graph_beside(model: Path, weights: Path) -> BareGraph | None:
         part = beside[offset : offset + size]
         sha256 = hashlib.sha256(part.data).hexdigest()
         files[sha256] = POOL.get(("onnx", sha256), lambda: np.array(part, copy=True, subok=False))
-        sizes[sha256] = size
-        return sha256
+        return Place(sha256, 0, size)
 
-    renamed = _renamed(content, len(content), name_of, sizes)
-    return None if weights.name.encode() in renamed else BareGraph(renamed, files)
+    placed = _placed(content, len(content), place_of)
+    return None if weights.name.encode() in placed else BareGraph(placed, files)
 
 
-def _renamed(content: Content, size: int, name_of: Callable[[list[Field]], str | None], sizes: dict[str, int]) -> bytes:
-    """Return a model with those weights of its graph that `name_of` names said to be files of these names."""
+def _placed(content: Content, size: int, place_of: Callable[[list[Field]], Place | None]) -> bytes:
+    """Return a model with those weights of its graph for which there is a place said to be there."""
 
     def tensor(part: Field) -> bytes:
         inner = list(fields(content, part.value))
-        name = name_of(inner)
-        if name is None:
+        place = place_of(inner)
+        if place is None:
             return bytes(content[part.begin : part.end])
         kept = [one for one in inner if one.number not in (RAW_DATA, _EXTERNAL_DATA, _DATA_LOCATION)]
-        where = {"location": name, "offset": "0", "length": str(sizes[name])}
+        where = {"location": place.file, "offset": str(place.offset), "length": str(place.bytes)}
         pieces = [bytes(content[one.begin : one.end]) for one in kept]
         pieces += [message_field(_EXTERNAL_DATA, _as_entry(key, value)) for key, value in where.items()]
         return message_field(INITIALIZER, b"".join([*pieces, number_field(_DATA_LOCATION, _EXTERNAL)]))

@@ -80,7 +80,12 @@ def values(content: Content, message: Span, number: int) -> Iterator[Span]:
 
 def message_field(number: int, value: bytes) -> bytes:
     """Return a field whose value is bytes, text or a message."""
-    return _as_varint(number << 3 | _LENGTH) + _as_varint(len(value)) + value
+    return field_head(number, len(value)) + value
+
+
+def field_head(number: int, size: int) -> bytes:
+    """Return what stands before the bytes of such a field."""
+    return _as_varint(number << 3 | _LENGTH) + _as_varint(size)
 
 
 def number_field(number: int, value: int) -> bytes:
