@@ -50,11 +50,12 @@ test-torch:  ## the tests that use torch, with another one in a .venv-torch-… 
 	@$(MAKE) --no-print-directory .venv-torch-$(VERSION)/installed
 	@.venv-torch-$(VERSION)/bin/pytest -n 2 --dist worksteal $(or $(PYTEST_ARGS),$(TORCH_TESTS))
 
-# Here torchvision comes with its dependencies: they make pip choose the one that belongs to this torch.
+# Here torchvision comes with its dependencies: they make pip choose the one that belongs to this torch, whose own needs
+# choose setuptools, which not every torch takes as new as constraints.txt has it.
 .venv-torch-%/installed: pyproject.toml constraints.txt
 	@echo "── setting up .venv-torch-$* with torch $*: some minutes, once"
 	@$(PYTHON) -m venv .venv-torch-$*
-	@sed 's/^torch==.*/torch==$*/' constraints.txt > .venv-torch-$*/constraints.txt
+	@sed -e 's/^torch==.*/torch==$*/' -e '/^setuptools==/d' constraints.txt > .venv-torch-$*/constraints.txt
 	@PIP_CONSTRAINT=.venv-torch-$*/constraints.txt .venv-torch-$*/bin/pip install --quiet -e '.[dev]' torchvision
 	@touch $@
 
