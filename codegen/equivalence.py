@@ -112,12 +112,17 @@ def relative_error(split: torch.Tensor, whole: torch.Tensor) -> float:
     return float(difference.max()) / max(scale, ZERO)
 
 
+_SIGNED = {torch.uint16: torch.int16, torch.uint32: torch.int32, torch.uint64: torch.int64}
+
+
 def _redraw(tensor: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     flat = tensor.contiguous().reshape(-1)
     if flat.is_floating_point() and flat.dtype.itemsize > 1 and flat.numel() and bool((flat == flat[0]).all()):
         drawn = flat + torch.rand(flat.shape, generator=generator).mul(2).sub(1).to(flat.dtype)
     else:
-        drawn = flat[torch.randperm(flat.numel(), generator=generator)]
+        # torch 2.9 cannot pick from these, nor do bits care for the sign.
+        bits = flat.view(_SIGNED[flat.dtype]) if flat.dtype in _SIGNED else flat
+        drawn = bits[torch.randperm(flat.numel(), generator=generator)].view(flat.dtype)
         if flat.is_floating_point() and flat.dtype.itemsize > 1 and _is_fractional(flat):
             share = torch.rand(flat.shape, generator=generator).to(flat.dtype)
             drawn = drawn + share * (drawn.roll(1) - drawn)
