@@ -612,7 +612,8 @@ def fast_path_of_padded_batches() -> Any:
     return model, (torch.randn(2, 3, 8), padded)
 
 
-@whole_model()
+# torch 2.9 does not let torch.export look into what torch.compile has wrapped; 2.13 does.
+@whole_model("" if torch.__version__ >= "2.13" else "cannot be traced")
 def compiled_and_parallel_parts() -> Any:
     parts = torch.compile(nn.Linear(6, 6)), nn.ReLU(), nn.DataParallel(nn.Linear(6, 6))
     return nn.Sequential(*parts), (torch.randn(4, 6),)
