@@ -45,26 +45,13 @@ def open_session(source: Path | bytes, what: str, *, optimize: bool = True) -> o
 def open_sharing(graph: BareGraph, what: str, *, optimize: bool = True) -> tuple[onnxruntime.InferenceSession, list[Bytes]]:
     """Return a session that uses the pooled weights themselves, and these, which must outlive it; errors as `open_session`.
 
-    Optimising may put weights into another layout, as it does for convolutions, or merge them. So what a first session makes
-    of the graph is written to a temporary directory, the weights there are pooled in their turn, and a second session runs
-    the result as it is; or it optimises the graph again, if that result cannot be pooled (`graph_beside`).
+    Optimising may put weights into another layout, as it does for convolutions, or merge them. So a first session only
+    optimises (`_optimised`), and a second one runs the result as it is; or it optimises the graph again, if there is none.
 
     With `optimize` the second session packs the weights of matrix products, which ONNX Runtime can share between sessions
     only from C: one copy more of these for each session. Without, it runs on the pooled weights alone.
     """
-    with tempfile.TemporaryDirectory() as directory:
-        optimized = Path(directory) / "optimized.onnx"
-        options = _options(_level(optimize), graph)
-        options.optimized_model_filepath = str(optimized)
-        entries = {
-            "session.optimized_model_external_initializers_file_name": _BESIDE,
-            "session.optimized_model_external_initializers_min_size_in_bytes": str(SMALLEST_BYTES),
-            "session.disable_prepacking": "1",
-        }
-        for name, value in entries.items():
-            options.add_session_config_entry(name, value)
-        _session(graph.content, what, options)
-        rewritten = graph_beside(optimized, optimized.with_name(_BESIDE))
+    rewritten = _optimised(graph, what, _level(optimize))
     level = _level(optimize) if rewritten is None else onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     graph = rewritten or graph
     options = _options(level, graph)
@@ -73,6 +60,30 @@ def open_sharing(graph: BareGraph, what: str, *, optimize: bool = True) -> tuple
     # A planned block for all intermediate values makes a session keep twice their size between runs.
     options.enable_mem_pattern = False
     return _session(graph.content, what, options), list(graph.files.values())
+
+
+def _optimised(graph: BareGraph, what: str, level: onnxruntime.GraphOptimizationLevel) -> BareGraph | None:
+    """Return what ONNX Runtime makes of a graph, the weights it made pooled in their turn.
+
+    It is passed on through the directory for temporary files. None if there is no room for the weights, or if the result
+    cannot be pooled (`graph_beside`).
+    """
+    options = _options(level, graph)
+    entries = {
+        "session.optimized_model_external_initializers_file_name": _BESIDE,
+        "session.optimized_model_external_initializers_min_size_in_bytes": str(SMALLEST_BYTES),
+        "session.disable_prepacking": "1",
+    }
+    for name, value in entries.items():
+        options.add_session_config_entry(name, value)
+    try:
+        with tempfile.TemporaryDirectory() as directory:
+            optimized = Path(directory) / "optimized.onnx"
+            options.optimized_model_filepath = str(optimized)
+            _session(graph.content, what, options)
+            return graph_beside(optimized, optimized.with_name(_BESIDE))
+    except (OSError, CodegenError):  # a graph that is no good is found again, and told, by the session that is to run it
+        return None
 
 
 def _level(optimize: bool) -> onnxruntime.GraphOptimizationLevel:

@@ -98,6 +98,15 @@ def resident_bytes() -> int:
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmRSS:"))
 
 
+def test_an_onnx_half_loads_where_nothing_can_be_written(residual, bundle, monkeypatch: pytest.MonkeyPatch):
+    _, example = residual
+    cut_id = cuts_of(bundle)[0]
+    expected = plain_half(bundle, cut_id, "tail", "onnx", optimize=True)(example)
+    monkeypatch.setattr(tempfile, "tempdir", str(bundle / "absent"))
+    answer = load_cut(bundle, cut_id, half="tail", format_name="onnx").run_tail_flat([example])
+    torch.testing.assert_close(answer, expected, rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize("format_name", FORMATS)
 @pytest.mark.parametrize("optimize", [False, True])
 def test_halves_answer_as_plain_ones_and_add_no_weights(residual, bundle, format_name: str, optimize: bool):
