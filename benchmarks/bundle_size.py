@@ -16,8 +16,8 @@ a plain file. Measured are
 * load: seconds to load a tail, the first and the median of the others;
 * speed: the median over rounds and cuts of shared / plain, head + tail, the two run in turn in one process.
 
-The memory promise is kept by TorchScript and `.pt2`, and by ONNX with optimize=False, or where convolutions hold most of the
-weights: ONNX Runtime packs the weights of matrix products anew for each session it optimises, so with tails of transformers
+The memory promise is kept by TorchScript and `.pt2`, and by ONNX with optimize=False. Optimised, ONNX Runtime packs the
+weights of matrix products anew for each session: ResNet-50 keeps the promise, ViT-B/16 does not, so with tails of transformers
 one chooses between memory and speed. Ends with code 1 if disk or memory exceeds the promise, for ONNX the lean memory.
 """
 
