@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from codegen.bundle_directory import Weights
-from codegen.emitter import Emitter, WeightSharing, emitter_of
+from codegen.emitter import LARGEST_FILE_BYTES, Emitter, WeightSharing, is_too_large
 from codegen.errors import CodegenError
 from codegen.manifest import WEIGHTS_FOLDER, FileRecord, HalfFiles, Manifest
 from codegen.shared_weights import lift, open_half, write_plain
@@ -25,10 +25,10 @@ def stored(building: Path, files: HalfFiles, emitter: Emitter, weights: Weights,
     """
     if weights == "inline" or not isinstance(emitter, WeightSharing):
         for record in (files.head, files.tail):
-            if _is_too_large(record, emitter):
+            if is_too_large(emitter.format, record.bytes):
                 raise CodegenError(
                     f"{record.path} has {record.bytes} bytes, a file in the format {emitter.format} at most"
-                    f" {emitter.largest_file_bytes}; emit with weights='shared', or in another format"
+                    f" {LARGEST_FILE_BYTES[emitter.format]}; emit with weights='shared', or in another format"
                 )
         return files
     records = {}
@@ -46,13 +46,9 @@ def settled(building: Path, manifest: Manifest, weights: Weights) -> Manifest:
     return manifest
 
 
-def _is_too_large(record: FileRecord, emitter: Emitter) -> bool:
-    return emitter.largest_file_bytes is not None and record.bytes > emitter.largest_file_bytes
-
-
 def _has_too_large(manifest: Manifest) -> bool:
     return any(
-        _is_too_large(record, emitter_of(name))
+        is_too_large(name, record.bytes)
         for cut in manifest.cuts
         for name, files in cut.files.items()
         for record in (files.head, files.tail)

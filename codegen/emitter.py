@@ -1,6 +1,6 @@
 """The formats a half can be written in: one small interface and one table.
 
-A format is a module with a class that has the six members of `Emitter`. Modules are imported when their format is
+A format is a module with a class that has the five members of `Emitter`. Modules are imported when their format is
 asked for, so a device that reads one format needs the packages of that one only.
 """
 
@@ -24,15 +24,15 @@ _EMITTERS = {
 }
 
 
-class Emitter(Protocol):
-    """Writes a half to a file and makes a function of the file again.
+# Of a plain file, which a runtime opens by itself; a half with shared weights may be larger. ONNX is one protobuf message.
+LARGEST_FILE_BYTES = {"onnx": 2**31 - 1}
 
-    largest_file_bytes: of a file that the runtime opens by itself; a half with shared weights may be larger.
-    """
+
+class Emitter(Protocol):
+    """Writes a half to a file and makes a function of the file again."""
 
     format: str
     suffix: str
-    largest_file_bytes: int | None
 
     def versions(self) -> dict[str, str]:
         """Return name and version of the packages that write the format, for the manifest."""
@@ -59,6 +59,11 @@ class WeightSharing(Protocol):
 def formats() -> tuple[str, ...]:
     """Return the names of all formats."""
     return tuple(_EMITTERS)
+
+
+def is_too_large(format_name: str, size: int) -> bool:
+    """Tell whether a plain file of so many bytes is more than the runtime of a format can open."""
+    return size > LARGEST_FILE_BYTES.get(format_name, size)
 
 
 def emitter_of(format_name: str) -> Emitter:

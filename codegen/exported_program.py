@@ -34,7 +34,6 @@ class ExportedProgramEmitter:
 
     format = "exported_program"
     suffix = ".pt2"
-    largest_file_bytes: int | None = None
 
     def versions(self) -> dict[str, str]:
         """Return the version of torch."""

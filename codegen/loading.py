@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from codegen import onnx_file
 from codegen.atomic import write_whole
-from codegen.emitter import Runner, WeightSharing, emitter_of
+from codegen.emitter import Runner, WeightSharing, emitter_of, is_too_large
 from codegen.errors import CodegenError
 from codegen.manifest import CutRecord, FileRecord, Manifest, read_manifest
 from codegen.shared_weights import check_file, open_half, read_checked, weight_path, write_plain
@@ -156,8 +155,8 @@ def export_half(
         raise CodegenError(f"{destination} is a directory; name a file to write")
     if record.bare is not None:
         files = open_half(directory, manifest, record)
-        if format_name == "onnx" and record.bytes > onnx_file.LARGEST_BYTES:
-            from codegen.onnx_weights import write_beside  # numpy is not needed otherwise
+        if is_too_large(format_name, record.bytes):
+            from codegen.onnx_weights import write_beside  # only ONNX has a limit, and numpy is not needed otherwise
 
             write_beside(files, destination)
         else:

@@ -18,9 +18,6 @@ from codegen.shared_weights import SMALLEST_BYTES
 if TYPE_CHECKING:
     import onnx_ir
 
-LARGEST_BYTES = 2**31 - 1
-"""What a protobuf message can have."""
-
 # TensorProto.dims, data_type and name.
 _DIMS, _DATA_TYPE, _NAME = 1, 2, 8
 
@@ -33,13 +30,12 @@ def write_model(model: onnx_ir.Model, path: Path) -> None:
         content = onnx_ir.to_proto(onnx_ir.external_data.load_to_model(model)).SerializeToString()
     heads = [_head_of(value) for value in weights]
     rest, graph = _graph_apart(content)
-    added = sum(len(field_head(INITIALIZER, size)) + size for size in (len(head) + size for head, size in heads))
+    added = sum(map(len, heads)) + sum(value.const_value.nbytes for value in weights)
     with path.open("wb") as file:
         file.write(rest)
         file.write(field_head(GRAPH, graph[1] + added))
         file.write(content[graph[0] : sum(graph)])
-        for value, (head, size) in zip(weights, heads, strict=True):
-            file.write(field_head(INITIALIZER, len(head) + size))
+        for value, head in zip(weights, heads, strict=True):
             file.write(head)
             value.const_value.tofile(file)
 
@@ -67,18 +63,18 @@ def _without_weights(model: onnx_ir.Model) -> Iterator[list[Any]]:
         initializers.update({str(value.name): value for value in before})
 
 
-def _head_of(value: onnx_ir.Value) -> tuple[bytes, int]:
-    """Return a weight's message up to its bytes, and how many these are."""
+def _head_of(value: onnx_ir.Value) -> bytes:
+    """Return a weight as a field of its graph, up to its bytes."""
     tensor = value.const_value
     assert tensor is not None, "only weights with contents are taken out"
-    size = tensor.nbytes
     fields_before = [
         *(number_field(_DIMS, int(dimension)) for dimension in tensor.shape.numpy()),
         number_field(_DATA_TYPE, int(tensor.dtype)),
         message_field(_NAME, str(value.name).encode()),
-        field_head(RAW_DATA, size),
+        field_head(RAW_DATA, tensor.nbytes),
     ]
-    return b"".join(fields_before), size
+    head = b"".join(fields_before)
+    return field_head(INITIALIZER, len(head) + tensor.nbytes) + head
 
 
 def _graph_apart(content: bytes) -> tuple[bytes, Span]:

@@ -12,9 +12,9 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from codegen.emitter import Runner
+from codegen.emitter import LARGEST_FILE_BYTES, Runner, is_too_large
 from codegen.errors import CodegenError
-from codegen.onnx_file import LARGEST_BYTES, write_model
+from codegen.onnx_file import write_model
 from codegen.onnx_session import CAN_SHARE, RETURNS_NOTHING, open_session, open_sharing, runner_of
 from codegen.onnx_weights import graph_of
 from codegen.protobuf_spans import raw_data_spans
@@ -36,7 +36,6 @@ class OnnxEmitter:
 
     format = "onnx"
     suffix = ".onnx"
-    largest_file_bytes: int | None = LARGEST_BYTES
 
     def versions(self) -> dict[str, str]:
         """Return the versions of the packages that write ONNX, and of the one that runs it."""
@@ -66,10 +65,10 @@ class OnnxEmitter:
         """As `load`, from weights that all halves of the process share; with `optimize`, those of matrix products are packed
         for each half besides."""
         if not CAN_SHARE:
-            if half.record.bytes > LARGEST_BYTES:
+            if is_too_large(self.format, half.record.bytes):
                 raise CodegenError(
-                    f"{half.path} has {half.record.bytes} bytes, a protobuf message at most {LARGEST_BYTES}, and this"
-                    " onnxruntime takes no weights from memory: update it, or run what `export_half` writes"
+                    f"{half.path} has {half.record.bytes} bytes, a protobuf message at most {LARGEST_FILE_BYTES[self.format]},"
+                    " and this onnxruntime takes no weights from memory: update it, or run what `export_half` writes"
                 )
             plain = io.BytesIO()
             plain.writelines(half.plain())  # piece by piece: joining them would hold everything twice

@@ -33,11 +33,10 @@ from codegen.weight_pool import POOL
 _EXTERNAL_DATA, _DATA_LOCATION, _EXTERNAL = 13, 14, 1
 _NODE, _OP_TYPE = 1, 4
 
-Bytes = npt.NDArray[np.uint8]
-
-
 # As the specification of ONNX advises, for files that are mapped into memory.
 _ALIGNMENT = 4096
+
+Bytes = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -104,7 +103,7 @@ def _graph_with_places(half: SharedHalf, where: Mapping[int, Place]) -> bytes:
         return next((where.get(part.value[0]) for part in tensor if part.number == RAW_DATA), None)
 
     with half.image() as image:
-        return _placed(image, len(image), place_of)
+        return _placed(image, place_of)
 
 
 def graph_beside(model: Path, weights: Path) -> BareGraph | None:
@@ -126,11 +125,11 @@ def graph_beside(model: Path, weights: Path) -> BareGraph | None:
         files[sha256] = POOL.get(("onnx", sha256), lambda: np.array(part, copy=True, subok=False))
         return Place(sha256, 0, size)
 
-    placed = _placed(content, len(content), place_of)
+    placed = _placed(content, place_of)
     return None if weights.name.encode() in placed else BareGraph(placed, files)
 
 
-def _placed(content: Content, size: int, place_of: Callable[[list[Field]], Place | None]) -> bytes:
+def _placed(content: Content, place_of: Callable[[list[Field]], Place | None]) -> bytes:
     """Return a model with those weights of its graph for which there is a place said to be there."""
 
     def tensor(part: Field) -> bytes:
@@ -147,7 +146,7 @@ def _placed(content: Content, size: int, place_of: Callable[[list[Field]], Place
     def graph(part: Field) -> bytes:
         return message_field(GRAPH, b"".join(_mapped(content, part.value, INITIALIZER, tensor)))
 
-    return b"".join(_mapped(content, (0, size), GRAPH, graph))
+    return b"".join(_mapped(content, (0, len(content)), GRAPH, graph))
 
 
 def _mapped(content: Content, message: Span, number: int, change: Callable[[Field], bytes]) -> Iterator[bytes]:

@@ -19,6 +19,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import zip_longest
 from pathlib import Path
 from typing import IO, Any, TypeVar, cast
 
@@ -66,11 +67,8 @@ class SharedHalf:
     def image(self) -> mmap.mmap:
         """Return the plain file with zeros for its weights, which take no memory."""
         image = _Image(-1, self.record.bytes)
-        taken = end = 0
-        for place, size in zip(self.places, self.sizes, strict=True):
-            image[end : place.offset] = self.bare[taken : taken + place.offset - end]
-            taken, end = taken + place.offset - end, place.offset + size
-        image[end:] = self.bare[taken:]
+        for begin, part in self._bare_parts():
+            image[begin : begin + len(part)] = part
         return image
 
     def archive(self) -> zipfile.ZipFile:
@@ -83,17 +81,21 @@ class SharedHalf:
             starts = {_content_offset(archive, entry): entry.filename for entry in archive.infolist()}
         return {starts[place.offset]: place for place in self.places}
 
-    def _bare_part(self, begin: int, end: int) -> bytes:
-        return self.bare[begin:end]
+    def _bare_parts(self) -> Iterator[tuple[int, bytes]]:
+        """Yield where each part between weights begins in the plain file, and the part: one more than there are weights."""
+        taken = end = 0
+        for place, size in zip(self.places, self.sizes, strict=True):
+            part = self.bare[taken : taken + place.offset - end]
+            yield end, part
+            taken, end = taken + len(part), place.offset + size
+        yield end, self.bare[taken:]
 
     def _pieces(self, weight: Callable[[str], Content]) -> Iterator[tuple[int, Callable[[], bytes | Content]]]:
         """Yield where each piece of the plain file begins, and what reads it."""
-        taken = end = 0
-        for place, size in zip(self.places, self.sizes, strict=True):
-            yield end, partial(self._bare_part, taken, taken + place.offset - end)
-            yield place.offset, partial(weight, place.sha256)
-            taken, end = taken + place.offset - end, place.offset + size
-        yield end, partial(self._bare_part, taken, len(self.bare))
+        for (begin, part), place in zip_longest(self._bare_parts(), self.places):
+            yield begin, partial(bytes, part)
+            if place is not None:
+                yield place.offset, partial(weight, place.sha256)
 
 
 class _PlainFile(io.RawIOBase):

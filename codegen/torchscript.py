@@ -46,7 +46,6 @@ class TorchScriptEmitter:
 
     format = "torchscript"
     suffix = ".ts"
-    largest_file_bytes: int | None = None
 
     def versions(self) -> dict[str, str]:
         """Return the version of torch."""

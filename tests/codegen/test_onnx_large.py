@@ -12,12 +12,11 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import cic
-from codegen import onnx_file
+from codegen.emitter import LARGEST_FILE_BYTES
 from codegen.errors import CodegenError
 from codegen.loading import export_half, load_cut
 from codegen.manifest import read_manifest
 from codegen.onnx_file import write_model
-from codegen.onnx_program import OnnxEmitter
 from codegen.triton_repository import write_triton_repository
 
 WIDTH, LAYERS = 96, 4
@@ -50,8 +49,7 @@ def two_layers_and_more(folder: Path) -> Path:
 @pytest.fixture
 def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
     path = two_layers_and_more(tmp_path)
-    monkeypatch.setattr(onnx_file, "LARGEST_BYTES", LIMIT_BYTES)
-    monkeypatch.setattr(OnnxEmitter, "largest_file_bytes", LIMIT_BYTES)
+    monkeypatch.setitem(LARGEST_FILE_BYTES, "onnx", LIMIT_BYTES)
     model = cic.compile(path, device="raspberry-pi-4", server="epyc-7742")
     # What it takes apart saves less than a megabyte, and yet the halves stay apart.
     cic.emit(path, model, tmp_path / "layers.split")
