@@ -1,7 +1,8 @@
 """An emitted cut, ready to run: check the digests, load a half or both, map the model's own call to flat tensors.
 
-Neither the model's code nor what made the bundle is imported, save the classes of its outputs. A device needs the
-manifest and what `files_of` lists for its head, or the one plain file that `export_half` writes.
+Neither the model's code nor what made the bundle is imported; outputs are of the model's own classes where the program has
+imported those, and dicts of their fields where not (`codegen.structure`). A device needs the manifest and what `files_of`
+lists for its head, or the one plain file that `export_half` writes.
 """
 
 from __future__ import annotations

@@ -7,15 +7,16 @@ of the same structure apart and names the first place where it differs.
 
 Everything that is not a tensor is part of the structure: a graph was traced for those constants, so a call with others
 is another program. Classes of namedtuples and dataclasses (the outputs of Hugging Face models are dataclasses) are kept
-as "module:qualname"; where they cannot be imported, `rebuild` returns a dict of their fields instead. Other subclasses
-of tuple, such as the named results of torch functions, come back as plain tuples.
+as "module:qualname". A structure may come from a file that nobody vouches for, so `rebuild` never imports what it names:
+it finds a class only in a module that the program itself has imported, and returns a dict of the fields otherwise. Other
+subclasses of tuple, such as the named results of torch functions, come back as plain tuples.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import math
+import sys
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -151,7 +152,7 @@ def _rebuild(structure: Structure, tensors: Sequence[Any]) -> Any:
     if kind == "ordered_dict":
         return OrderedDict(named)
     if kind in ("namedtuple", "dataclass"):
-        constructor = _import_class(structure["class"], kind)
+        constructor = _known_class(structure["class"], kind, structure["keys"])
         return named if constructor is None else _construct(constructor, named, structure["class"])
     raise CodegenError(f"unknown kind {kind!r} in a structure; it was written by a newer version")
 
@@ -163,18 +164,21 @@ def _construct(constructor: Callable[..., Any], named: dict[str, Any], path: str
         raise CodegenError(f"{path} cannot be built from its fields {', '.join(named)}: {error}") from error
 
 
-def _import_class(path: str, kind: str) -> Callable[..., Any] | None:
-    """Return the class, or None if it cannot be imported here or is no longer what it was."""
+def _known_class(path: str, kind: str, fields: Sequence[str]) -> Callable[..., Any] | None:
+    """Return the class, or None if the program has not imported it or it is no longer what it was.
+
+    Looked up without `getattr`, which in many packages imports a module on the way.
+    """
     module_name, _, qualname = path.partition(":")
-    try:
-        found: Any = importlib.import_module(module_name)
-        for part in qualname.split("."):
-            found = getattr(found, part)
-    except (ImportError, AttributeError, ValueError):
-        return None
+    found: Any = sys.modules.get(module_name)
+    for part in qualname.split("."):
+        found = getattr(found, "__dict__", {}).get(part)
     if not isinstance(found, type):
         return None
-    fits = dataclasses.is_dataclass(found) if kind == "dataclass" else issubclass(found, tuple)
+    if kind == "dataclass":
+        fits = dataclasses.is_dataclass(found) and set(fields) <= {field.name for field in dataclasses.fields(found)}
+    else:
+        fits = issubclass(found, tuple) and tuple(getattr(found, "_fields", ())) == tuple(fields)
     return found if fits else None
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import math
+import sys
+import types
 from collections import OrderedDict, namedtuple
 from dataclasses import dataclass
 
@@ -124,6 +127,25 @@ def test_a_class_that_cannot_be_imported_comes_back_as_a_dict():
 def test_a_path_in_a_manifest_cannot_name_just_any_function():
     structure = {"kind": "dataclass", "class": "os:system", "keys": ["command"], "items": [{"kind": "none"}]}
     assert rebuild(structure, []) == {"command": None}
+
+
+def test_a_structure_imports_nothing(tmp_path, monkeypatch):
+    (tmp_path / "evil_module.py").write_text(
+        "from dataclasses import dataclass\n@dataclass\nclass Answer:\n    value: object\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    structure = {"kind": "dataclass", "class": "evil_module:Answer", "keys": ["value"], "items": [{"kind": "none"}]}
+    assert rebuild(structure, []) == {"value": None} and "evil_module" not in sys.modules
+    assert importlib.import_module("evil_module").Answer(None) == rebuild(structure, [])
+    monkeypatch.delitem(sys.modules, "evil_module")
+
+
+def test_a_structure_does_not_wake_lazy_modules(monkeypatch):
+    lazy = types.ModuleType("lazy_module")
+    lazy.__getattr__ = lambda name: pytest.fail(f"{name} was looked for")
+    monkeypatch.setitem(sys.modules, "lazy_module", lazy)
+    structure = {"kind": "namedtuple", "class": "lazy_module:Point", "keys": ["x"], "items": [{"kind": "none"}]}
+    assert rebuild(structure, []) == {"x": None}
 
 
 @pytest.mark.parametrize("value", [{1, 2}, torch.nn.ReLU, b"raw", 1j, {(1, 2): torch.ones(1)}])
