@@ -67,7 +67,7 @@ def mutated_json(value: Json, draw: random.Random, changes: int = 1) -> tuple[Js
     for _ in range(changes):
         everywhere = list(_places(value, ()))
         if not everywhere:
-            return draw.choice(EXTREMES), "the whole"
+            return copy.deepcopy(draw.choice(EXTREMES)), "the whole"
         holder, key, path = draw.choice(everywhere)
         way = draw.choice(("swap", "swap", "swap", "near", "remove", "double", "move"))
         places.append(f"{way} {'/'.join(map(str, path))}")
@@ -89,7 +89,8 @@ def _change(holder: Any, key: Any, way: str, everywhere: Sequence[tuple[Any, Any
         number = holder[key]
         holder[key] = draw.choice((-number, number + 1, number - 1, number * 10**6, number / 2 if abs(number) < 1e300 else 0.5))
     else:
-        holder[key] = draw.choice(EXTREMES)
+        # A copy: a later change may go inside it.
+        holder[key] = copy.deepcopy(draw.choice(EXTREMES))
 
 
 def _places(value: Json, path: tuple[Any, ...]) -> Iterator[tuple[Any, Any, tuple[Any, ...]]]:
