@@ -12,6 +12,7 @@ from cic.decision import Decision
 from cic.errors import (
     ArtifactError,
     CicError,
+    CicWarning,
     CodecError,
     CompileError,
     CostError,
@@ -55,6 +56,7 @@ __all__ = [
     "ArtifactError",
     "Box",
     "CicError",
+    "CicWarning",
     "CodecError",
     "CompileError",
     "Conditions",

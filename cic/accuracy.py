@@ -10,9 +10,7 @@ from dataclasses import dataclass
 import torch
 
 from cic.errors import CompileError
-
-# One-sided 95 %: a target met on a sample should be met beyond it.
-CONFIDENCE = 1.645
+from cic.evidence import is_shown
 
 Answer = tuple[torch.Tensor, ...]
 """What a model answers for one sample: its output tensors, depth first."""
@@ -41,8 +39,9 @@ class Reached:
     """What a cut reached on the calibration inputs.
 
     top1: its top-1 accuracy over the whole model's, or agreement where there are no labels, by the first tensor of each answer;
-        None if that is no scores.
-    error: sqrt(sum |answer - whole|^2 / sum |whole|^2) over all answers, the largest of the output tensors' errors.
+        None if that is no scores, or if the whole model gets none of them right.
+    error: sqrt(sum |answer - whole|^2 / sum |whole|^2) over all answers, the largest of the output tensors' errors; infinite
+        if an answer is not finite.
     met: the target, True if there is none.
     """
 
@@ -83,37 +82,64 @@ def judge(
     answers: Sequence[Answer],
     whole: Sequence[Answer],
     labels: Sequence[torch.Tensor] | None,
+    level: float,
 ) -> Reached:
     """Compare the answers of a cut with those of the whole model, sample by sample.
 
-    A top-1 target is met if it is met with 95 % confidence beyond these samples: with c and w the share of places a cut and
-    the whole model get right in a sample, the mean of c - target * w lies above zero by 1.645 standard errors (paired, so
-    that what both get wrong does not blur it). Where all samples agree that is no margin at all.
+    Args:
+        level: the probability with which a cut that misses a top-1 target may pass it; see `cic.evidence`. Targets of other
+            kinds are judged on these samples alone.
 
-    Raises CompileError if a top-1 target is asked of answers that are not scores of classes along dimension 1.
+    Raises:
+        CompileError: a top-1 target is asked of answers that are not scores of classes along dimension 1.
     """
     outputs = zip(zip(*answers, strict=True), zip(*whole, strict=True), strict=True)
     error = max(_relative_error(mine, theirs) for mine, theirs in outputs)
-    scores = _hits([answer[0] for answer in answers], [answer[0] for answer in whole], labels)
-    if target is not None and target.least_top1 is not None and scores is None:
+    scored = are_scores(whole)
+    if target is not None and target.least_top1 is not None and not scored:
         raise CompileError(
             f"accuracy {target.text!r} needs float answers with classes along dimension 1, the model answers "
             f"{whole[0][0].dtype} {tuple(whole[0][0].shape)}; ask for 'rel<=…' or pass a function"
         )
-    top1 = None
-    if scores is not None:
-        kept, best = scores
-        top1 = float(kept.mean() / best.mean()) if float(best.mean()) else 1.0
+    right = shares_right(whole, whole, labels) if scored else torch.zeros(0)
+    kept = shares_right(answers, whole, labels) if scored else torch.zeros(0)
+    top1 = float(kept.mean() / right.mean()) if scored and float(right.mean()) else None
     met = True
-    if target is not None and target.least_top1 is not None and scores is not None:
-        margin = scores[0] - target.least_top1 * scores[1]
-        spread = float(margin.std()) / math.sqrt(len(margin)) if len(margin) > 1 else 0.0
-        met = float(margin.mean()) - CONFIDENCE * spread >= 0
+    if target is not None and target.least_top1 is not None:
+        met = is_shown(kept.numpy(), right.numpy(), target.least_top1, level)
     elif target is not None and target.most_error is not None:
         met = error <= target.most_error
     elif target is not None and target.judge is not None:
         met = bool(target.judge(answers, whole))
     return Reached(top1, error, met)
+
+
+def are_scores(whole: Sequence[Answer]) -> bool:
+    """Is the first tensor of each answer scores of classes, floats with at least two of them along dimension 1?"""
+    first = [answer[0] for answer in whole]
+    return all(scores.is_floating_point() and scores.dim() >= 2 and scores.shape[1] > 1 for scores in first)
+
+
+def shares_right(answers: Sequence[Answer], whole: Sequence[Answer], labels: Sequence[torch.Tensor] | None) -> torch.Tensor:
+    """For each row of each answer, the share of its places whose class is right, as float64 of shape (rows,).
+
+    Args:
+        answers: whose first tensors are scores. whole: the whole model's answers, whose classes are right if labels is None.
+        labels: for each answer the classes, of the shape of its scores without dimension 1.
+    """
+    guesses = [_classes(answer[0]) for answer in answers]
+    truth = [_classes(answer[0]) for answer in whole] if labels is None else labels
+    return torch.cat([_share_by_row(guess == right) for guess, right in zip(guesses, truth, strict=True)])
+
+
+def _classes(scores: torch.Tensor) -> torch.Tensor:
+    """The class of the highest score; -1, which is no class, where a score is not a number."""
+    best: torch.Tensor = scores.argmax(1)
+    return best.masked_fill(scores.isnan().any(1), -1)
+
+
+def _share_by_row(hits: torch.Tensor) -> torch.Tensor:
+    return hits.double().reshape(hits.shape[0], -1).mean(1)
 
 
 def _relative_error(answers: Sequence[torch.Tensor], whole: Sequence[torch.Tensor]) -> float:
@@ -127,18 +153,3 @@ def _relative_error(answers: Sequence[torch.Tensor], whole: Sequence[torch.Tenso
 
 def _wide(tensor: torch.Tensor) -> torch.Tensor:
     return (torch.view_as_real(tensor) if tensor.is_complex() else tensor).double()
-
-
-def _hits(
-    answers: Sequence[torch.Tensor], whole: Sequence[torch.Tensor], labels: Sequence[torch.Tensor] | None
-) -> tuple[torch.Tensor, torch.Tensor] | None:
-    """For each sample the share of places that the cut, and that the whole model, gets right; None if there are no classes."""
-    if not all(answer.is_floating_point() and answer.dim() >= 2 and answer.shape[1] > 1 for answer in whole):
-        return None
-    mine = [answer.argmax(1) for answer in answers]
-    theirs = [answer.argmax(1) for answer in whole]
-    truth = theirs if labels is None else [label.reshape(best.shape) for label, best in zip(labels, theirs, strict=True)]
-    return tuple(  # type: ignore[return-value]
-        torch.tensor([float((guess == right).double().mean()) for guess, right in zip(guesses, truth, strict=True)])
-        for guesses in (mine, theirs)
-    )

@@ -36,7 +36,7 @@ def calibration_of(traced: TracedModel, batches: Sequence[Any] | None) -> Calibr
             None: the example inputs are the only sample.
 
     Raises:
-        CompileError: a batch does not fit the model's inputs; says which, and the shapes.
+        CompileError: a batch does not fit the model's inputs, or holds what is not finite; says which, and the shapes.
     """
     structure, example = describe({"args": traced.args, "kwargs": traced.kwargs})
     if batches is None:
@@ -78,6 +78,11 @@ def _pieces(number: int, tensors: Sequence[torch.Tensor], example: Sequence[torc
                 f"calibration batch {number} holds a {tensor.dtype} tensor of shape {tuple(tensor.shape)}, the model was "
                 f"compiled for {expected.dtype} {tuple(expected.shape)}; only the first dimension may be a multiple"
             )
+        if (tensor.is_floating_point() or tensor.is_complex()) and not bool(tensor.isfinite().all()):
+            raise CompileError(
+                f"calibration batch {number} holds NaN or infinity in an input of shape {tuple(tensor.shape)}; accuracy can "
+                "only be measured on finite inputs: leave such samples out, or write a large number for infinity"
+            )
         counts.add(1 if tensor.shape == expected.shape else tensor.shape[0] / max(expected.shape[0], 1))
     if len(counts) != 1 or not float(next(iter(counts))).is_integer():
         raise CompileError(
@@ -91,7 +96,12 @@ def _pieces(number: int, tensors: Sequence[torch.Tensor], example: Sequence[torc
 
 
 def _labels_of(number: int, labels: Any, count: int) -> list[torch.Tensor]:
-    tensor = torch.as_tensor(labels)
+    try:
+        tensor = torch.as_tensor(labels)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise CompileError(
+            f"the labels of calibration batch {number} are {type(labels).__name__}, which is no tensor of classes: {error}"
+        ) from error
     if not tensor.dim() or tensor.shape[0] % count:
         raise CompileError(
             f"calibration batch {number} has labels of shape {tuple(tensor.shape)} for {count} samples; give each its own row"

@@ -5,11 +5,16 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 
 from cic import __version__
 from cic.commands import compile, decide, emit, export, machines, profile, run, show, verify
-from cic.errors import CicError
+from cic.errors import CicError, CicWarning
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TextIO
 
 COMMANDS = (machines, profile, compile, verify, decide, emit, export, show, run)
 BAD_INPUT, INTERRUPTED, BROKEN_PIPE = 2, 130, 141
@@ -19,7 +24,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return the exit code: 0, or 2 after one line on stderr that says what was wrong."""
     arguments = make_parser().parse_args(argv)
     try:
-        code: int = arguments.run(arguments)
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            code: int = arguments.run(arguments)
         sys.stdout.flush()
         return code
     except CicError as error:
@@ -31,6 +38,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Whoever read our output has had enough. Python would complain when it flushes stdout at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """One line, for people; of others' warnings their place, too."""
+    text = str(message) if issubclass(category, CicWarning) else f"{filename}:{lineno}: {category.__name__}: {message}"
+    print(f"cic: warning: {' '.join(text.split())}", file=sys.stderr)
 
 
 def make_parser() -> argparse.ArgumentParser:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import fx
@@ -13,6 +13,7 @@ from cic.calibration import Calibration, Tensors
 from cic.codec.crossing import cross
 from cic.codec.registry import codec
 from cic.errors import CompileError
+from cic.labels import check_labels
 from codegen.equivalence import relative_error
 from codegen.fx_splitter import split
 from codegen.split import Split, WireTensor
@@ -36,10 +37,11 @@ class Examiner:
     together: int
     whole: tuple[Answer, ...]
 
-    def reached(self, device_nodes: Collection[str], codecs: Mapping[str, str]) -> Reached:
+    def reached(self, device_nodes: Collection[str], codecs: Mapping[str, str], level: float) -> Reached:
         """What a cut reaches.
 
-        device_nodes: members of the head's ops. codecs: names by crossing tensor; those not named cross as they are.
+        device_nodes: members of the head's ops. codecs: names by crossing tensor; those not named cross as they are. level: see
+        `cic.accuracy.judge`.
 
         Raises CompileError where `cic.accuracy.judge` does, and for a model whose answers are compared but are no tensors.
         """
@@ -47,14 +49,25 @@ class Examiner:
         answers = _answers(
             self.calibration.samples, self.together, lambda inputs, count: _through(halves, codecs, inputs, count)
         )
-        return judge(self.target, answers, self.whole, self.calibration.labels)
+        return judge(self.target, answers, self.whole, self.calibration.labels, level)
 
 
 def examiner(module: fx.GraphModule, tensors: Collection[str], calibration: Calibration, target: Target | None) -> Examiner:
-    """Run the whole model on all calibration inputs, several at once if that gives the same answers."""
+    """Run the whole model on all calibration inputs, several at once if that gives the same answers.
+
+    Raises:
+        CompileError: an answer is not finite, or the labels cannot be those of this model; see `cic.labels`.
+    """
     together = TOGETHER if _runs_together(module, calibration.samples) else 1
-    whole = _answers(calibration.samples, together, lambda inputs, _: module(*inputs))
-    return Examiner(module, tensors, calibration, target, together, tuple(whole))
+    whole = tuple(_answers(calibration.samples, together, lambda inputs, _: module(*inputs)))
+    for number, answer in enumerate(whole):
+        if not all(bool(tensor.isfinite().all()) for tensor in answer if tensor.is_floating_point() or tensor.is_complex()):
+            raise CompileError(
+                f"the whole model's answer to calibration sample {number} holds NaN or infinity, with which nothing can be "
+                "compared; leave that sample out, or end the model before it makes them"
+            )
+    labels = None if calibration.labels is None else check_labels(calibration.labels, whole)
+    return Examiner(module, tensors, replace(calibration, labels=labels), target, together, whole)
 
 
 def _answers(samples: Sequence[Tensors], together: int, run: Callable[[Tensors, int], Sequence[torch.Tensor]]) -> list[Answer]:

@@ -11,7 +11,8 @@
     ├── LinkError        a connection that failed or a peer that sent nonsense
     └── CodecError       a tensor that a codec does not take, or bytes that are no tensor
 
-A message says what happened, the two values that disagree, and what to do about it.
+A message says what happened, the two values that disagree, and what to do about it. What is worth knowing but stops nothing
+is a `CicWarning`.
 """
 
 
@@ -53,3 +54,7 @@ class LinkError(CicError):
 
 class CodecError(CicError):
     """A tensor that a codec does not take, an unknown codec, or bytes that are not what the codec writes."""
+
+
+class CicWarning(UserWarning):
+    """What is worth knowing though nothing fails: too few samples for what is asked of the accuracy, say."""

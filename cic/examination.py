@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from cic.accuracy import Reached, Target
+from cic.accuracy import Reached, Target, are_scores, shares_right
 from cic.calibration import calibration_of
 from cic.cost.machine import Machine
 from cic.cost.profile import Profile
 from cic.cut_accuracy import Examiner, examiner
-from cic.errors import CompileError
+from cic.errors import CicWarning, CompileError
+from cic.evidence import level_of, samples_needed, share_shown
 from cic.lowering import Lowered
 from cic.payloads import wire_forms
 from cic.precision import Precision
 from cic.trace.onnx_model import OnnxModel
 from cic.trace.torch_trace import TracedModel
-from cic.wire_form import WireForm, codecs_for, input_codecs
+from cic.wire_form import WireForm, codecs_for, input_codecs, is_lossless
 from mincut.problem import BoolArray
 
 Costs = tuple[Machine | Profile, Machine | Profile]
@@ -37,23 +40,60 @@ class Wanted:
 
 @dataclass(frozen=True, eq=False)
 class Examined:
-    """forms: in which each tensor may cross, by name; None if all cross as they are. examiner: runs cuts; None: unmeasured."""
+    """What is known about codecs before cuts are chosen.
+
+    forms: in which each tensor may cross, by name; None if all cross as they are. examiner: runs cuts; None: unmeasured.
+    """
 
     wanted: Wanted
     forms: Mapping[str, Sequence[WireForm]] | None
     examiner: Examiner | None
 
+    @property
+    def lossy_pairs(self) -> int:
+        """How many pairs of a tensor and something it may lose there are; see `cic.evidence`."""
+        forms = (self.forms or {}).values()
+        return sum(len({form.stage for form in each if not is_lossless(form)}) for each in forms)
+
     def runner(self, lowered: Lowered) -> Callable[[BoolArray, dict[int, WireForm]], Reached] | None:
         """A function that measures a placement of the lowered problem with the lossy forms of its crossing tensors."""
         if self.examiner is None:
             return None
-        examined, members = self.examiner, [op.members for op in lowered.graph.ops]
+        examined, members, pairs = self.examiner, [op.members for op in lowered.graph.ops], self.lossy_pairs
 
         def run(on_device: BoolArray, lossy: dict[int, WireForm]) -> Reached:
             nodes = frozenset(node for op in np.flatnonzero(on_device) for node in members[op])
-            return examined.reached(nodes, {lowered.tensors[tensor]: form.codec for tensor, form in lossy.items()})
+            codecs = {lowered.tensors[tensor]: form.codec for tensor, form in lossy.items()}
+            return examined.reached(nodes, codecs, level_of(len(lossy), pairs))
 
         return run
+
+    @property
+    def samples_needed(self) -> int | None:
+        """How many samples could show that one lossy tensor keeps the target, if all agree; None if it asks for no top-1."""
+        target = self.wanted.target
+        if target is None or target.least_top1 is None:
+            return None
+        return samples_needed(target.least_top1, level_of(1, self.lossy_pairs))
+
+    @property
+    def rows(self) -> int:
+        """How many samples are judged: the rows of the calibration inputs."""
+        return 0 if self.examiner is None else sum(len(answer[0]) for answer in self.examiner.whole)
+
+    @property
+    def enough_samples(self) -> bool | None:
+        """Can any lossy codec pass? None if no top-1 is asked for."""
+        if self.wanted.target is None or self.wanted.target.least_top1 is None:
+            return None
+        return self.samples_needed is not None and self.rows >= self.samples_needed
+
+    @property
+    def whole_top1(self) -> float | None:
+        """The share of labelled calibration samples that the whole model gets right; None without labels."""
+        if self.examiner is None or self.examiner.calibration.labels is None or not are_scores(self.examiner.whole):
+            return None
+        return float(shares_right(self.examiner.whole, self.examiner.whole, self.examiner.calibration.labels).mean())
 
     def described(self, precision: Precision) -> dict[str, Any]:
         """For the file, as JSON values: what was asked, and on what it was measured. Empty where tensors cross as they are."""
@@ -67,6 +107,9 @@ class Examined:
             "input": self.wanted.input,
             "accuracy_target": None if target is None else target.text,
             "calibration_samples": 0 if self.examiner is None else len(self.examiner.calibration.samples),
+            "samples_needed": self.samples_needed,
+            "enough_samples": self.enough_samples,
+            "whole_top1": self.whole_top1,
             "cuts_run": precision.runs,
             "accuracy_exact": precision.exact,
         }
@@ -101,4 +144,28 @@ def examine(traced: TracedModel | OnnxModel, wanted: Wanted, costs: Costs, tell:
         return Examined(wanted, forms, None)
     tell(f"running the whole model on {len(calibration.samples)} calibration samples")
     crossable = frozenset(tensor.name for tensor in traced.graph.tensors if tensor.may_cross)
-    return Examined(wanted, forms, examiner(traced.module, crossable, calibration, wanted.target))
+    examined = Examined(wanted, forms, examiner(traced.module, crossable, calibration, wanted.target))
+    if examined.whole_top1 is not None:
+        tell(f"the whole model gets {examined.whole_top1:.2%} of the labelled calibration samples right")
+    _warn_of_few_samples(examined)
+    return examined
+
+
+def _warn_of_few_samples(examined: Examined) -> None:
+    """Say so where no lossy codec can pass, however well it does."""
+    if examined.enough_samples is not False or not examined.lossy_pairs:
+        return
+    text = "" if examined.wanted.target is None else examined.wanted.target.text
+    if examined.samples_needed is None:
+        told = CicWarning(
+            f"no number of samples can show that {text!r} is kept beyond them, so tensors cross under lossless codecs only; "
+            "ask for less than all"
+        )
+    else:
+        most = share_shown(examined.rows, level_of(1, examined.lossy_pairs))
+        told = CicWarning(
+            f"{examined.rows} calibration samples cannot show that {text!r} is kept beyond them, so tensors cross under "
+            f"lossless codecs only: it takes {examined.samples_needed}, even if a cut agrees on all; pass more, or ask "
+            f"for at most top1>={math.floor(most * 1000) / 1000:g}"
+        )
+    warnings.warn(told, stacklevel=4)

@@ -17,7 +17,7 @@ torch.manual_seed(0)
 pixels, labels = (torch.from_numpy(values) for values in load_digits(return_X_y=True))
 images = nn.functional.interpolate(pixels.float().reshape(-1, 1, 8, 8) / 16, scale_factor=6, mode="bilinear")
 shuffled = torch.randperm(len(images))
-training, calibration, held_out = shuffled[:900], shuffled[900:1350], shuffled[1350:]
+training, calibration, held_out = shuffled[:800], shuffled[800:1500], shuffled[1500:]
 
 layers = nn.Conv2d(1, 24, 5, 2), nn.ReLU(), nn.Conv2d(24, 48, 3, 2), nn.ReLU(), nn.Conv2d(48, 64, 3, 2), nn.ReLU()
 model = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(256, 10))

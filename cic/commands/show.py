@@ -12,6 +12,8 @@ from cic.units import show_bandwidth, show_bytes
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
+    from collections.abc import Mapping
+    from typing import Any
 
     from cic.splitting_model import Cut, SplittingModel
 
@@ -151,14 +153,27 @@ def _codecs_described(model: SplittingModel) -> str:
         names += f" (inputs are {information['input']})"
     if not information["calibration_samples"]:
         return f"Codecs down to {names}; payloads measured on the example inputs, accuracy not measured"
-    target = information["accuracy_target"]
-    asked = f"every cut keeps {target}" if target else "no target was set"
+    samples = f"{information['calibration_samples']} calibration samples"
+    if information["whole_top1"] is not None:
+        samples += f", of which the whole model gets {information['whole_top1']:.2%} right"
     # See `cic.precision` for what is forbidden, and why nothing else has to be.
     beyond = "" if information["accuracy_exact"] else ", some combinations that might have met it were left out"
     return (
-        f"Codecs down to {names}; {asked} on {information['calibration_samples']} calibration samples "
-        f"({information['cuts_run']} cuts run{beyond})"
+        f"Codecs down to {names}; {_accuracy_asked(information)}; measured on {samples} ({information['cuts_run']} cuts "
+        f"run{beyond})"
     )
+
+
+def _accuracy_asked(information: Mapping[str, Any]) -> str:
+    target, needed = information["accuracy_target"], information["samples_needed"]
+    if target is None:
+        return "no accuracy was asked for"
+    if information["enough_samples"] is None:
+        return f"every cut kept {target} on the samples, which says nothing certain about others"
+    if not information["enough_samples"]:
+        wanted = "no number of samples does" if needed is None else f"at least {needed} do"
+        return f"too few samples to show {target} of a lossy codec ({wanted}), so no cut has one"
+    return f"every cut keeps {target} beyond the samples, too, with 95 % confidence for all cuts together"
 
 
 def _print_ops(model: SplittingModel) -> None:

@@ -231,3 +231,26 @@ def test_a_solved_cut_with_other_codecs_keeps_the_id_of_its_halves(network: nn.M
         assert solved.cut_id == sides.get(solved.device_ops, "not-emitted")
         others += solved.device_ops in sides and (solved.device_ops, solved.cut.codecs) not in table
     assert others, "where the link is slower, more is coded"
+
+
+def test_too_few_samples_for_a_target_are_said_and_leave_only_lossless_codecs(network: nn.Module, images: torch.Tensor) -> None:
+    options = {"device": WEAK, "server": STRONG, "calibration": [images]}
+    with pytest.warns(cic.CicWarning, match=r"24 calibration samples cannot show that 'top1>=0.99'.*it takes \d+") as told:
+        careful = cic.compile(network, (images[:1],), accuracy="top1>=0.99", **options)
+    assert all(codec(name).lossless for cut in careful.cuts for name in cut.codecs)
+    advice = float(str(told[0].message).partition("top1>=0.99")[2].partition("top1>=")[2])
+    lower = cic.compile(network, (images[:1],), accuracy=f"top1>={advice}", **options)
+    assert any(not codec(name).lossless for cut in lower.cuts for name in cut.codecs), "the advice can be followed"
+    with pytest.warns(cic.CicWarning, match="no number of samples"):
+        cic.compile(network, (images[:1],), accuracy="top1>=1", **options)
+
+
+def test_the_whole_model_s_own_accuracy_is_told_and_kept(network: nn.Module, images: torch.Tensor) -> None:
+    with torch.no_grad():
+        labels = network(images).argmax(1)
+    labels[:6] = (labels[:6] + 1) % 10
+    told: list[str] = []
+    options = {"device": WEAK, "server": STRONG, "calibration": [(images, labels)], "precision": "int8"}
+    compiled = cic.compile(network, (images[:1],), report=told.append, **options)
+    assert compiled.information["whole_top1"] == 0.75
+    assert any("75.00%" in line for line in told)

@@ -25,7 +25,7 @@ CLASSES = {
         name: name
         for name in (
             *("UnitError", "TraceError", "CostError", "CompileError", "ArtifactError", "DecisionError", "EmitError"),
-            *("LinkError", "CodecError"),
+            *("LinkError", "CodecError", "CicWarning"),
         )
     },
     "codegen": {name: name for name in ("CodegenError", "UnsplittableError", "MismatchError")},
