@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cic.errors import CompileError
-from cic.units import bits_per_second, factor, seconds
+from cic.units import bits_per_second, factor, positive, seconds, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,6 +15,9 @@ class Conditions:
 
     uplink_bps, downlink_bps: bit/s. rtt_s: seconds, paid once by every cut that uses the server.
     device_slowdown, server_slowdown: op times are multiplied by these (2 = half as fast as profiled).
+
+    Raises:
+        UnitError: one of them is no finite number, or not positive (the rtt may be 0).
     """
 
     __slots__ = ("device_slowdown", "downlink_bps", "rtt_s", "server_slowdown", "uplink_bps")
@@ -22,11 +25,11 @@ class Conditions:
     def __init__(
         self, uplink_bps: float, downlink_bps: float, rtt_s: float, device_slowdown: float = 1.0, server_slowdown: float = 1.0
     ) -> None:
-        self.uplink_bps = uplink_bps
-        self.downlink_bps = downlink_bps
-        self.rtt_s = rtt_s
-        self.device_slowdown = device_slowdown
-        self.server_slowdown = server_slowdown
+        self.uplink_bps = positive(uplink_bps, "uplink_bps")
+        self.downlink_bps = positive(downlink_bps, "downlink_bps")
+        self.rtt_s = positive(rtt_s, "rtt_s", or_zero=True)
+        self.device_slowdown = positive(device_slowdown, "device_slowdown")
+        self.server_slowdown = positive(server_slowdown, "server_slowdown")
 
     @property
     def numbers(self) -> tuple[float, float, float, float, float]:
@@ -102,8 +105,8 @@ class Box:
 
 
 def _range(bounds: Sequence[float | str], what: str, parse: Callable[[float | str, str], float]) -> tuple[float, float]:
-    if isinstance(bounds, str) or not hasattr(bounds, "__len__") or len(bounds) != 2:
-        raise CompileError(f"{what} must be a pair (low, high), got {bounds!r}")
+    if not isinstance(bounds, list | tuple) or len(bounds) != 2:
+        raise CompileError(f"{what} must be a pair (low, high), got {shown(bounds)}")
     low, high = parse(bounds[0], f"{what} low"), parse(bounds[1], f"{what} high")
     if low > high:
         raise CompileError(f"{what} runs from {low:g} down to {high:g}; give (low, high)")

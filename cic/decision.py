@@ -7,6 +7,8 @@ from cic.units import show_bandwidth, show_bytes, show_seconds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from cic.splitting_model import Cut, SplittingModel
 
 
@@ -37,7 +39,7 @@ class Decision:
     @property
     def optimal(self) -> bool:
         """No allowed cut is faster under these conditions: proved (of a look-up, when the file was compiled)."""
-        return self.source == "solver" or (self._in_box and self._model.proved)
+        return self._in_box and (self.source == "solver" or self._model.proved)
 
     @property
     def conditions(self) -> Conditions:
@@ -93,6 +95,12 @@ class Decision:
             " and ".join(parts) or "the only cut there is"
         )
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled with its splitting model; a cut of the table stays that model's own."""
+        cuts = self._model.cuts
+        place = next((index for index, cut in enumerate(cuts) if cut is self.cut), None)
+        return _decision_again, (type(self), self._model, self.cut if place is None else place, self._given)
+
     def __repr__(self) -> str:
         terms = ", ".join(f"{name[:-2]} {show_seconds(value)}" for name, value in self.terms.items() if value)
         return (
@@ -108,8 +116,22 @@ class SolvedDecision(Decision):
     source = "solver"
 
 
+class RoundedDecision(SolvedDecision):
+    """A decision for which a minimum cut was computed whose costs span too many digits to be compared exactly."""
+
+    __slots__ = ()
+    _in_box = False
+
+
 class BestKnownDecision(Decision):
     """The best of the table where the table is not proved to hold the optimum, and nothing was there to compute it."""
 
     __slots__ = ()
     _in_box = False
+
+
+def _decision_again(
+    kind: type[Decision], model: SplittingModel, cut: Cut | int, given: float | tuple[float, float, float, float, float]
+) -> Decision:
+    """A decision that was pickled."""
+    return kind(model.cuts[cut] if isinstance(cut, int) else cut, given, model)

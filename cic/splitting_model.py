@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from itertools import pairwise
 from math import inf, nextafter
 
 from cic.conditions import Box, Conditions
 from cic.decision import BestKnownDecision, Decision
-from cic.errors import DecisionError
-from cic.units import bits_per_second, factor, seconds
+from cic.errors import ArtifactError, DecisionError
+from cic.units import bits_per_second, factor, seconds, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 DEVICE_ONLY, SERVER_ONLY = "device-only", "server-only"
 # Relative; op times are never known nearly as well. What rounding of prices hides is about 1e-9 for real networks.
 NEGLIGIBLE_GAP = 1e-6
+# Sums of ns or bytes below this are exact in int64, and far from overflowing a float.
+LARGEST_FEATURE = 2**62
 
 
 class Cut:
@@ -33,6 +36,9 @@ class Cut:
     device_ns, server_ns: profiled op times on either side, summed. upload_bytes, download_bytes: sent up and down.
     offloads: 1 if anything runs on the server.
     row: the same in seconds and bits.
+
+    Raises:
+        ArtifactError: the id is no text, or the features are not five whole numbers.
     """
 
     __slots__ = (
@@ -56,10 +62,17 @@ class Cut:
         codecs: Sequence[str] = (),
         accuracy: Mapping[str, float | None] | None = None,
     ) -> None:
+        amounts: tuple[int, ...] = tuple(features) if isinstance(features, list | tuple) else ()
+        if len(amounts) != 5 or any(type(amount) is not int or not 0 <= amount < LARGEST_FEATURE for amount in amounts):
+            raise ArtifactError(
+                f"the features of cut {shown(cut_id)} are {shown(features)}; five whole numbers from 0 to 2^62 are expected"
+            )
+        if type(cut_id) is not str or not cut_id:
+            raise ArtifactError(f"the id of a cut is {shown(cut_id)}; a text that is not empty is expected")
         self.id = cut_id
         self.codecs = tuple(codecs)
         self.accuracy = accuracy
-        self.device_ns, self.server_ns, self.upload_bytes, self.download_bytes, self.offloads = features
+        self.device_ns, self.server_ns, self.upload_bytes, self.download_bytes, self.offloads = amounts
         self.row: Row = (
             self.device_ns * 1e-9,
             self.server_ns * 1e-9,
@@ -111,6 +124,10 @@ class Cut:
         """Predicted end-to-end seconds."""
         return sum(self.terms(conditions))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled with its names in full, so that it can do without the splitting model it came from."""
+        return _cut_again, (self.id, self.features, self._details(), self.codecs, self.accuracy)
+
     def __repr__(self) -> str:
         return f"Cut({self.label!r}, features={self.features})"
 
@@ -125,6 +142,9 @@ class SplittingModel:
     default_rtt_s, default_downlink_ratio: what `decide` assumes when not told.
     information: provenance for people (digests, machines, versions, counts); proof: prices at which minimum cuts were checked.
     graph: a function that gives the ops, tensors and cuts in full; called only when they are asked for.
+
+    Raises:
+        ArtifactError: the cuts, break points and their order do not make a table.
     """
 
     def __init__(
@@ -145,6 +165,7 @@ class SplittingModel:
         self.cuts = tuple(cuts)
         self.break_points = tuple(break_points)
         self.best_between = tuple(best_between)
+        _check_table(self.cuts, self.break_points, self.best_between, box)
         self.box = box
         self.default_rtt_s = default_rtt_s
         self.default_downlink_ratio = default_downlink_ratio
@@ -247,6 +268,12 @@ class SplittingModel:
 
         save(self, path)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled as the content of its `.cic` file, which is checked again when it comes back."""
+        from cic.artifact import dumps, loads
+
+        return loads, (dumps(self), f"the pickled splitting model {self.name}")
+
     def _conditions(
         self,
         bandwidth: float | str,
@@ -278,6 +305,34 @@ class SplittingModel:
 
     def __repr__(self) -> str:
         return f"SplittingModel({self.name!r}, {len(self.cuts)} cuts, {len(self.break_points)} break points)"
+
+
+def _cut_again(
+    cut_id: str,
+    features: Sequence[int],
+    names: tuple[tuple[str, ...], tuple[str, ...]],
+    codecs: Sequence[str],
+    accuracy: Mapping[str, float | None] | None,
+) -> Cut:
+    """A cut that was pickled."""
+    return Cut(cut_id, features, lambda: names, codecs, accuracy)
+
+
+def _check_table(cuts: Sequence[Any], points: Sequence[Any], best: Sequence[Any], box: Any) -> None:
+    """Raise ArtifactError unless a look-up in this table always finds a cut."""
+    if not cuts or any(not isinstance(cut, Cut) for cut in cuts):
+        raise ArtifactError(f"cuts are {shown(cuts)}; one at least is expected")
+    if not isinstance(box, Box):
+        raise ArtifactError(f"the box is {shown(box)}; a cic.Box is expected")
+    low, high = box.uplink_bps
+    if any(type(point) is not float or not low <= point <= high for point in points):
+        raise ArtifactError(f"break points are {shown(points)}; bandwidths from {low:g} to {high:g} bit/s are expected")
+    if any(not before < after for before, after in pairwise(points)):
+        raise ArtifactError(f"break points are {shown(points)}; they must ascend")
+    if len(best) != len(points) + 1 or any(type(index) is not int or not 0 <= index < len(cuts) for index in best):
+        raise ArtifactError(
+            f"best_between is {shown(best)}; for {len(points)} break points one more is expected, each below {len(cuts)}"
+        )
 
 
 def _rows(cuts: Sequence[Cut]) -> tuple[list[tuple[Any, ...]], Cut | None, float]:

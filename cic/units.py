@@ -20,6 +20,7 @@ SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 SLOWEST_BPS, FASTEST_BPS = 1e-8, 1e14
 LONGEST_S = 1e6
 FACTORS = (1e-9, 1e9)
+LARGEST = 1e30
 
 
 def bits_per_second(bandwidth: float | int | str, what: str = "bandwidth") -> float:
@@ -38,12 +39,14 @@ def bits_per_second(bandwidth: float | int | str, what: str = "bandwidth") -> fl
             value = number * BITS_PER_S[unit.lower()]
         else:
             known = ", ".join([*BITS_PER_S, *BYTES_PER_S])
-            raise UnitError(f"{what} {bandwidth!r} has the unknown unit {unit!r}; known are {known} (b is bit, B is byte)")
+            raise UnitError(
+                f"{what} {shown(bandwidth)} has the unknown unit {unit[:20]!r}; known are {known} (b is bit, B is byte)"
+            )
     else:
         value = _real(bandwidth, what)
     if not SLOWEST_BPS <= value <= FASTEST_BPS:
         raise UnitError(
-            f"{what} {bandwidth!r} is {value:g} bit/s; it must be positive and between {SLOWEST_BPS:g} and {FASTEST_BPS:g}"
+            f"{what} {shown(bandwidth)} is {value:g} bit/s; it must be positive and between {SLOWEST_BPS:g} and {FASTEST_BPS:g}"
         )
     return value
 
@@ -57,12 +60,12 @@ def seconds(time: float | int | str, what: str = "time") -> float:
     if isinstance(time, str):
         number, unit = _number_and_unit(time, what, 'write it like "40ms", "0.04s" or as a number of seconds')
         if unit and unit not in SECONDS:
-            raise UnitError(f"{what} {time!r} has the unknown unit {unit!r}; known are {', '.join(SECONDS)}")
+            raise UnitError(f"{what} {shown(time)} has the unknown unit {unit[:20]!r}; known are {', '.join(SECONDS)}")
         value = number * SECONDS.get(unit, 1.0)
     else:
         value = _real(time, what)
     if not 0 <= value <= LONGEST_S:
-        raise UnitError(f"{what} {time!r} is {value:g} s; it must lie between 0 and {LONGEST_S:g}")
+        raise UnitError(f"{what} {shown(time)} is {value:g} s; it must lie between 0 and {LONGEST_S:g}")
     return value
 
 
@@ -74,8 +77,21 @@ def factor(ratio: float | str, what: str = "factor") -> float:
     """
     value = _real(ratio, what)
     if not FACTORS[0] <= value <= FACTORS[1]:
-        raise UnitError(f"{what} {ratio!r} must be positive and between {FACTORS[0]:g} and {FACTORS[1]:g}")
+        raise UnitError(f"{what} {shown(ratio)} must be positive and between {FACTORS[0]:g} and {FACTORS[1]:g}")
     return value
+
+
+def positive(value: object, what: str, *, or_zero: bool = False) -> float:
+    """A finite number above 0, or at least 0, of any size: what has no unit to be mistaken any more.
+
+    Raises:
+        UnitError: otherwise.
+    """
+    # Nothing but a float is as quick to check.
+    number = value if type(value) is float else _real(value, what)
+    if not (0.0 < number <= LARGEST or (or_zero and number == 0.0)):
+        raise UnitError(f"{what} is {number:g}; it must be a finite number {'of at least' if or_zero else 'above'} 0")
+    return number
 
 
 def show_bandwidth(bits_per_s: float) -> str:
@@ -102,6 +118,15 @@ def show_bytes(size: float) -> str:
     return f"{size:.0f} B"
 
 
+def shown(value: object) -> str:
+    """A value as it goes into a message: an int of thousands of digits would fill it, or be refused by Python itself."""
+    try:
+        text = repr(value)
+    except Exception:
+        return f"a {type(value).__name__}"
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
 def _number_and_unit(text: str, what: str, advice: str) -> tuple[float, str]:
     stripped = text.strip()
     end = len(stripped)
@@ -110,10 +135,14 @@ def _number_and_unit(text: str, what: str, advice: str) -> tuple[float, str]:
     try:
         return float(stripped[:end]), stripped[end:].strip()
     except ValueError:
-        raise UnitError(f"{what} {text!r} is not a number with a unit; {advice}") from None
+        raise UnitError(f"{what} {shown(text)} is not a number with a unit; {advice}") from None
 
 
 def _real(value: object, what: str) -> float:
     if isinstance(value, bool) or not hasattr(value, "__float__"):
-        raise UnitError(f"{what} must be a number or a text with a unit, got {value!r}")
-    return float(value)
+        raise UnitError(f"{what} must be a number or a text with a unit, got {shown(value)}")
+    try:
+        return float(value)
+    except Exception as error:
+        # Whatever an object's own conversion raises: an array of several numbers, an int beyond all floats.
+        raise UnitError(f"{what} must be one number, {shown(value)} cannot be made one: {error}") from error

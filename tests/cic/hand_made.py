@@ -68,7 +68,7 @@ def splitting_model(plain: PlainProblem, box: Box, rtt_s: float = 0.0, downlink_
     placements.sort(key=lambda side: int(side.sum()))
     document = {
         "ops": [
-            {"name": op.name, "device_ns": device, "server_ns": server, "pinned": pinned}
+            {"name": op.name, "kinds": list(op.kinds), "device_ns": device, "server_ns": server, "pinned": pinned}
             for op, device, server, pinned in zip(
                 low.graph.ops,
                 low.problem.device_ns.tolist(),
@@ -83,12 +83,16 @@ def splitting_model(plain: PlainProblem, box: Box, rtt_s: float = 0.0, downlink_
                 "producer": -1 if tensor.producer is None else int(tensor.producer[2:]),
                 "consumers": [int(name[2:]) for name in tensor.consumers],
                 "wire_bytes": tensor.bytes,
+                "shape": list(tensor.shape),
+                "dtype": tensor.dtype,
                 "may_cross": tensor.may_cross,
                 "is_output": tensor.is_output,
             }
             for tensor in low.graph.tensors
         ],
         "cuts": [np.flatnonzero(side).tolist() for side in placements],
+        "member_of": compression.reduction.member_of.tolist(),
+        "inputs": {"structure": {"kind": "none"}, "tensors": []},
     }
     cuts = [
         Cut(
@@ -107,10 +111,32 @@ def splitting_model(plain: PlainProblem, box: Box, rtt_s: float = 0.0, downlink_
         box=box,
         default_rtt_s=rtt_s,
         default_downlink_ratio=downlink_ratio,
-        information={},
-        proof={"complete": found.complete, "gap": found.gap, "rays": []},
+        information=information(len(low.graph.ops), compression.reduction.problem.op_count),
+        proof={
+            "complete": found.complete,
+            "gap": found.gap,
+            "solves": found.solves,
+            "rays": [list(prices) for prices in found.rays],
+        },
         graph=lambda: document,
     )
+
+
+def information(ops: int, compressed_ops: int) -> dict[str, object]:
+    """What a file says of where it comes from, made up."""
+    machine = {"kind": "machine", "name": "made up", "source": "nowhere"}
+    return {
+        **dict.fromkeys(("cic", "torch"), "0"),
+        "date": "2026-01-31",
+        **dict.fromkeys(("graph_digest", "weights_digest"), "0" * 64),
+        "device": machine,
+        "server": machine,
+        "ops": ops,
+        "traced_nodes": ops,
+        "compressed_ops": compressed_ops,
+        "merged_by_rule": {},
+        "uncertainty": 0.0,
+    }
 
 
 def random_conditions(rng: random.Random, box: Box) -> tuple[float, float, float, float, float]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
+import pickle
 import random
 import stat
+import tracemalloc
 from binascii import crc32
 from pathlib import Path
 
@@ -188,3 +191,79 @@ def test_verification_finds_what_is_wrong(content: bytes) -> None:
         with pytest.raises(ArtifactError):
             verify(loads(damaged, name))
             pytest.fail(f"{name} went unnoticed")
+
+
+def test_files_that_never_end_are_refused_at_once(content: bytes, tmp_path: Path) -> None:
+    pipe, sparse, zeros, grown = (tmp_path / name for name in ("pipe", "sparse", "zeros", "grown"))
+    os.mkfifo(pipe)
+    for path, size in ((sparse, 4 * 2**30), (zeros, 200 * 2**20)):
+        path.touch()
+        os.truncate(path, size)
+    grown.write_bytes(content)
+    os.truncate(grown, 200 * 2**20)
+    tracemalloc.start()
+    for path in (pipe, sparse, zeros, grown, "/dev/zero", "/dev/stdin", tmp_path, 0, None, b"m.cic", "a\0b", "x" * 5000):
+        with pytest.raises(ArtifactError):
+            cic.load(path)  # type: ignore[arg-type]
+    assert tracemalloc.get_traced_memory()[1] < 2**20
+    tracemalloc.stop()
+
+
+def test_loading_takes_no_more_memory_than_the_file(model: SplittingModel, tmp_path: Path) -> None:
+    model.save(tmp_path / "m.cic")
+    tracemalloc.start()
+    cic.load(tmp_path / "m.cic")
+    assert tracemalloc.get_traced_memory()[1] < 2**20
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"default_rtt_s": 9.0},
+        {"default_downlink_ratio": 11.0},
+        {"default_downlink_ratio": 0.0},
+        {"name": "\ud800"},
+        {"name": ""},
+        {"information": {}},
+        {"information": []},
+        {"proof": {}},
+        {"proof": {"complete": 1, "gap": 0.0, "solves": 1, "rays": []}},
+        {"proof": {"complete": True, "gap": -1.0, "solves": 1, "rays": []}},
+        {"best_between": [True, False]},
+        {"accuracy": [5]},
+        {"codecs": 5},
+        {"box": {name: ["1", "2"] for name in Box.FIELDS}},
+        {"break_points": [10**400]},
+    ],
+)
+def test_fields_of_the_table_that_cannot_be_right_are_refused(content: bytes, change: dict[str, object]) -> None:
+    with pytest.raises(ArtifactError, match="the file"):
+        loads(with_table(content, change), "the file")
+
+
+@pytest.mark.parametrize("cut_id", ["../up", "a/b", "", ".hidden", "x" * 101, "é", "a b", 5, None])
+def test_ids_of_cuts_that_are_no_file_names_are_refused(content: bytes, cut_id: object) -> None:
+    cuts = json.loads(content.splitlines()[1])["cuts"]
+    cuts[0][0] = cut_id
+    with pytest.raises(ArtifactError, match="the file"):
+        loads(with_table(content, {"cuts": cuts}), "the file")
+
+
+@pytest.mark.parametrize("field", ["ops", "tensors", "cuts", "member_of", "inputs"])
+@pytest.mark.parametrize("value", [None, [], {}, 10**400, [[]], [{}], "text", [-1], [1e999]])
+def test_graphs_that_make_no_sense_are_refused_when_they_are_asked_for(content: bytes, field: str, value: object) -> None:
+    damaged = loads(with_table(content, {field: value}, part=1), "the file")
+    with pytest.raises(ArtifactError, match="the file"):
+        damaged.graph()
+
+
+def test_models_and_decisions_can_be_pickled(model: SplittingModel) -> None:
+    again = pickle.loads(pickle.dumps(model))  # noqa: S301
+    assert dumps(again) == dumps(model)
+    for decision in (model.decide(2e7), model.decide(1e3), model.decide("1Mbps", op_times={"op1": (5.0, 5.0)})):
+        copied = pickle.loads(pickle.dumps(decision))  # noqa: S301
+        assert repr(copied) == repr(decision) and copied.why == decision.why and type(copied) is type(decision)
+        assert (copied.device_ops, copied.crossing) == (decision.device_ops, decision.crossing)
+    copied = copy.deepcopy(model.decide(2e7))
+    assert copied.cut in copied._model.cuts
