@@ -14,7 +14,6 @@ from cic.conditions import Box
 from cic.errors import ArtifactError, CicError
 from cic.splitting_model import DEVICE_ONLY, Cut, SplittingModel
 from cic.units import shown
-from codegen.regular_file import open_regular
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,6 +51,8 @@ def load(path: str | PathLike[str]) -> SplittingModel:
     Raises:
         ArtifactError: missing, damaged, foreign or from a newer version; says which.
     """
+    from codegen.regular_file import open_regular
+
     where = str(path)
     try:
         file, size = open_regular(path, LARGEST_FILE_BYTES)
