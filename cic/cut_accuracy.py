@@ -45,11 +45,13 @@ class Examiner:
 
         Raises CompileError where `cic.accuracy.judge` does, and for a model whose answers are compared but are no tensors.
         """
-        halves = split(self.module, device_nodes, self.tensors)
-        answers = _answers(
-            self.calibration.samples, self.together, lambda inputs, count: _through(halves, codecs, inputs, count)
-        )
+        answers = self.answers(device_nodes, codecs)
         return judge(self.target, answers, self.whole, self.calibration.labels, level)
+
+    def answers(self, device_nodes: Collection[str], codecs: Mapping[str, str]) -> list[Answer]:
+        """What a cut answers to each calibration sample."""
+        halves = split(self.module, device_nodes, self.tensors)
+        return _answers(self.calibration.samples, self.together, lambda inputs, count: _through(halves, codecs, inputs, count))
 
 
 def examiner(module: fx.GraphModule, tensors: Collection[str], calibration: Calibration, target: Target | None) -> Examiner:

@@ -56,7 +56,8 @@ def decision_table(model: SplittingModel) -> DecisionTable:
     ratio, rtt, device, server = zip(others[::2], others[1::2], strict=True)
     return DecisionTable(
         name=model.name,
-        cut_ids=tuple(cut.label for cut in model.cuts),
+        cut_ids=tuple(cut.id for cut in model.cuts),
+        sent=tuple(tuple(cut.codec_of.items()) for cut in model.cuts),
         rows=tuple(cut.row for cut in model.cuts),
         break_points=model.break_points,
         best_between=model.best_between,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from itertools import accumulate, chain
 from string import Template
 
 from codegen.decision_table import CONDITIONS, DecisionTable
@@ -28,6 +29,8 @@ def c_header(table: DecisionTable, prefix: str | None = None) -> str:
         break_point_count=len(table.break_points),
         proved=int(table.proved),
         ids=_lines(_text(cut_id) for cut_id in table.cut_ids),
+        sent=_lines(f"{{{', '.join(map(_text, pair))}}}" for pair in (*chain(*table.sent), ("", ""))),
+        first_sent=_lines(str(count) for count in accumulate(map(len, table.sent), initial=0)),
         rows=_lines(f"{{{_numbers(row)}}}" for row in table.rows),
         from_bps=_lines(_numbers((bandwidth,)) for bandwidth in (table.box[0][0], *table.break_points)),
         best=_lines(str(index) for index in table.best_between),
@@ -83,6 +86,7 @@ $facts
  *   int cut = ${p}_decide(uplink_bps);  usual rtt, downlink and machines
  *   int cut = ${p}_decide_all(uplink_bps, downlink_bps, rtt_s, device_slowdown, server_slowdown);
  *   const char *id = ${p}_cut_id(cut);  names the directory of the emitted halves
+ *   ${p}_sent_count(cut) tensors are sent by the head, ${p}_sent(cut, 0) is the first: its name and its codec
  *
  * Bandwidths are bit/s, times seconds; slowdowns are factors on the profiled times of the ops (2: half as fast). Both
  * answer ${p}_INVALID to what are no conditions (NaN, infinite, not positive), and ${p}_OUTSIDE where
@@ -126,6 +130,20 @@ typedef struct ${p}_conditions {
 
 static const char *const ${p}_ids[${p}_CUTS] = {
 $ids
+};
+
+/* What the heads send, cut after cut, in the order of each head's results; "raw" sends a tensor as it is. */
+typedef struct ${p}_tensor {
+    const char *name;
+    const char *codec;
+} ${p}_tensor;
+
+/* The last one is none, and where each cut begins. */
+static const ${p}_tensor ${p}_tensors[] = {
+$sent
+};
+static const int ${p}_first_sent[${p}_CUTS + 1] = {
+$first_sent
 };
 
 /* Of each cut: device s, server s, upload bit, download bit, 1 if it uses the server. */
@@ -254,6 +272,18 @@ static inline int ${p}_best_known(${p}_conditions now)
 static inline const char *${p}_cut_id(int cut)
 {
     return cut >= 0 && cut < ${p}_CUTS ? ${p}_ids[cut] : NULL;
+}
+
+/* How many tensors the head of a cut sends; 0 if there is no such cut. */
+static inline int ${p}_sent_count(int cut)
+{
+    return cut >= 0 && cut < ${p}_CUTS ? ${p}_first_sent[cut + 1] - ${p}_first_sent[cut] : 0;
+}
+
+/* One of the tensors that the head of a cut sends, with its codec; NULL if there is none. */
+static inline const ${p}_tensor *${p}_sent(int cut, int index)
+{
+    return index >= 0 && index < ${p}_sent_count(cut) ? &${p}_tensors[${p}_first_sent[cut] + index] : NULL;
 }
 
 /* Predicted end-to-end seconds of a cut; -1 if there is no such cut or these are no conditions. */

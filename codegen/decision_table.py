@@ -27,7 +27,9 @@ LARGEST = 1e30
 class DecisionTable:
     """Every cut that can be optimal, and where it is.
 
-    name: of the model. cut_ids: one per cut. rows: one per cut, from least to most on the device.
+    name: of the model. rows: one per cut, from least to most on the device.
+    cut_ids: of each cut the directory of its halves; cuts that differ only in what they send share it.
+    sent: of each cut (tensor, codec) for each tensor that crosses, in the order of the halves; the codec with its parameters.
     break_points: ascending uplink bit/s. best_between: indices of cuts, one more than break points.
     box: conditions for which the table is proved optimal; its second range is of downlink / uplink.
     limits: what is believed to be conditions at all; its second range is of the downlink in bit/s.
@@ -41,6 +43,7 @@ class DecisionTable:
 
     name: str
     cut_ids: tuple[str, ...]
+    sent: tuple[tuple[tuple[str, str], ...], ...]
     rows: tuple[Row, ...]
     break_points: tuple[float, ...]
     best_between: tuple[int, ...]
@@ -54,7 +57,7 @@ class DecisionTable:
     def __post_init__(self) -> None:
         if type(self.name) is not str:
             raise CodegenError(f"the name is {self.name!r}; give a text")
-        _check_ids(self.cut_ids)
+        _check_cuts(self.cut_ids, self.sent)
         if len(self.rows) != len(self.cut_ids):
             raise CodegenError(f"{len(self.cut_ids)} cut_ids but {len(self.rows)} rows; give one row a cut")
         for cut_id, row in zip(self.cut_ids, self.rows, strict=True):
@@ -88,16 +91,24 @@ class DecisionTable:
         return min((row[3] for row in self.rows if row[4]), default=0.0)
 
 
-def _check_ids(cut_ids: Sequence[str]) -> None:
-    if not cut_ids or len(set(cut_ids)) != len(cut_ids):
-        raise CodegenError(f"cut_ids are {list(cut_ids)}; give at least one, each once")
+def _check_cuts(cut_ids: Sequence[str], sent: Sequence[Sequence[tuple[str, str]]]) -> None:
+    if not cut_ids or len(sent) != len(cut_ids):
+        raise CodegenError(f"there are {len(cut_ids)} cut_ids and {len(sent)} rows of what is sent; give at least one of each")
+    if len(set(zip(cut_ids, map(tuple, sent), strict=True))) != len(cut_ids):
+        raise CodegenError(f"cut_ids are {list(cut_ids)}; cuts of one id must differ in what they send")
     for cut_id in cut_ids:
-        try:
-            cut_id.encode("utf-8")
-        except UnicodeEncodeError as error:
-            raise CodegenError(f"cut id {cut_id!r} cannot be written as UTF-8: {error.reason}") from error
-        if "\0" in cut_id:
-            raise CodegenError(f"cut id {cut_id!r} holds a zero character, where a text in C ends")
+        _check_text(cut_id, "cut id")
+    for text in (text for pairs in sent for pair in pairs for text in pair):
+        _check_text(text, "tensor or codec")
+
+
+def _check_text(text: str, what: str) -> None:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise CodegenError(f"{what} {text!r} cannot be written as UTF-8: {error.reason}") from error
+    if "\0" in text:
+        raise CodegenError(f"{what} {text!r} holds a zero character, where a text in C ends")
 
 
 def _check_numbers(values: Sequence[float], what: str) -> None:

@@ -16,6 +16,7 @@ def python_module(table: DecisionTable) -> str:
         name=ascii(table.name),
         proved=table.proved,
         ids=_tuple(ascii(cut_id) for cut_id in table.cut_ids),
+        sent=_tuple(ascii(pairs) for pairs in table.sent),
         rows=_tuple(map(repr, table.rows)),
         break_points=_tuple(map(repr, table.break_points)),
         best=_tuple(map(repr, table.best_between)),
@@ -41,7 +42,8 @@ _MODULE = Template('''\
 $facts
 
 Bandwidths are bit/s, times seconds; slowdowns are factors on the profiled times of the ops (2: half as fast). A cut is its
-number, from least to most on the device; `cut_id` names the directory of its emitted halves. `decide` and `decide_all`
+number, from least to most on the device; `cut_id` names the directory of its emitted halves, `sent` the tensors that the head
+sends and their codecs: cuts that differ only in codecs share their halves. `decide` and `decide_all`
 answer INVALID to what are no conditions (NaN, infinite, not positive), and OUTSIDE where nothing is proved; `best_known`
 then has the fastest of the cuts in the table. Conditions are five numbers:
 $parameters.
@@ -52,6 +54,9 @@ PROVED = $proved  # inside the box no allowed cut is faster than the one answere
 INVALID, OUTSIDE = -1, -2
 
 CUT_IDS = $ids
+
+# Of each cut: (tensor, codec) for each tensor that the head sends, in its order; "raw" sends it as it is.
+SENT = $sent
 
 # Of each cut: device s, server s, upload bit, download bit, 1 if it uses the server.
 ROWS = $rows
@@ -103,6 +108,11 @@ def default_conditions(uplink_bps):
 def cut_id(cut):
     """The id of a cut, which names the directory of its halves; None if there is no such cut."""
     return CUT_IDS[cut] if 0 <= cut < len(CUT_IDS) else None
+
+
+def sent(cut):
+    """(tensor, codec) for each tensor that the head of a cut sends, in its order; None if there is no such cut."""
+    return SENT[cut] if 0 <= cut < len(SENT) else None
 
 
 def latency_s(cut, conditions):

@@ -22,7 +22,6 @@ import torch
 from torch import nn
 
 import cic
-from cic.artifact import details_of
 from cic.cli import main
 from cic.conditions import Box
 from cic.errors import CicError, EmitError, UnitError
@@ -146,7 +145,7 @@ def decided(model: SplittingModel, arguments: tuple[float, ...]) -> tuple[int, f
 
 def model_of_features(features: Sequence[Sequence[int]], box: Box, rtt_s: float = 0.0, ratio: float = 1.0) -> SplittingModel:
     """A table made by hand, from any features."""
-    cuts = [Cut(f"cut-{index:02d}", row, details_of(dict, index)) for index, row in enumerate(features)]
+    cuts = [Cut(f"cut-{index:02d}", row, lambda: ((), ())) for index, row in enumerate(features)]
     points, best = break_points([line(cut.row, rtt_s, ratio, 1.0, 1.0) for cut in cuts], box.uplink_bps)
     return SplittingModel(
         name="by hand",
@@ -464,6 +463,43 @@ def test_ids_that_c_cannot_hold_are_refused(cut_id: str, tmp_path: Path) -> None
         with pytest.raises(EmitError, match="cut id"):
             cic.export_decision(model, tmp_path / "cut", format)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_cuts_of_one_id_say_what_they_send(tmp_path: Path) -> None:
+    codecs = [("raw",), ("int8+zstd",), ("uint8, mean=0.485 0.456 0.406, std=0.229 0.224 0.225",), (), ("fp16", "int4-channel")]
+    tensors = [("relu",), ("relu",), ("input_1",), (), ("left", 'a "quoted" name')]
+    model = model_of_features([(0, 1, 1, 1, 1)] * len(codecs), Box())
+    for cut, used, crossing in zip(model.cuts, codecs, tensors, strict=True):
+        cut.id = "cut-01" if crossing == ("relu",) else f"cut-{len(crossing)}{crossing[:1] == ('left',)}"
+        cut.codecs, cut._details = used, lambda crossing=crossing: ((), crossing)
+    expected = [tuple(cut.codec_of.items()) for cut in model.cuts]
+    module = exported_module(tmp_path, model)
+    assert [module.sent(cut) for cut in range(len(codecs))] == expected
+    assert module.sent(-1) is None and module.sent(len(codecs)) is None
+    assert module.cut_id(0) == module.cut_id(1) == "cut-01"
+    cic.export_decision(model, tmp_path / "cut.h", "c", prefix=PREFIX)
+    source = """
+#include "cut.h"
+#include <stdio.h>
+int main(void)
+{
+    int cut, index;
+    for (cut = 0; cut < exported_CUTS; ++cut)
+        for (index = 0; exported_sent(cut, index) != NULL; ++index)
+            printf("%d|%s|%s\\n", cut, exported_sent(cut, index)->name, exported_sent(cut, index)->codec);
+    return exported_sent(-1, 0) != NULL || exported_sent_count(exported_CUTS) != 0 || exported_sent(0, -1) != NULL;
+}
+"""
+    for name in ("c99", "c++11"):
+        printed = subprocess.run([build(tmp_path, name, source)], capture_output=True, check=True, timeout=60).stdout.decode()
+        lines = [f"{cut}|{tensor}|{codec}" for cut, pairs in enumerate(expected) for tensor, codec in pairs]
+        assert printed.splitlines() == lines
+
+
+def test_equal_cuts_of_one_id_are_refused() -> None:
+    table = decision_table(make_model("server only"))
+    with pytest.raises(CodegenError, match="must differ in what they send"):
+        type(table)(**{**vars(table), "cut_ids": table.cut_ids * 2, "sent": table.sent * 2, "rows": table.rows * 2})
 
 
 def test_identifiers_are_identifiers() -> None:
