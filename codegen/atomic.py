@@ -1,70 +1,99 @@
-"""Files and directories that are whole or absent: built under a temporary name beside their place, then renamed.
+"""Files that are whole or absent: written under a temporary name beside their place, then renamed.
+
+A link is followed to the file it means. What is no regular file, such as a device, a pipe or a terminal, is written to
+and stays what it is. A file or a directory that its owner has made read-only is left alone, also by root.
 
 Standard library only. Errors of the file system come as they are, as OSError; whoever calls knows what to say of them.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
-import tempfile
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from codegen.leftovers import temporary_directory, temporary_file
 
 
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yield a temporary file beside `path` to write to, which becomes `path` when the block ends without an error."""
-    target = Path(path).absolute()
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}-", dir=target.parent)
-    os.close(handle)
-    temporary = Path(name)
-    try:
+    """Yield a temporary file to write to, which becomes the file at `path` when the block ends without an error."""
+    target = place_of(path)
+    if target is None:
+        with temporary_directory() as scratch:
+            yield scratch / "content"
+            with (scratch / "content").open("rb") as content, open(path, "wb") as through:
+                shutil.copyfileobj(content, through)
+        return
+    old = _status(target)
+    with temporary_file(target.parent, 0o666 if old is None else 0o600) as temporary:
         yield temporary
-        temporary.chmod(0o666 & ~_umask())  # temporary files are private
+        if old is not None:
+            keep_access(temporary, old)
         temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def write_whole(path: str | os.PathLike[str], content: bytes | bytearray) -> None:
     """Write a file, on the disk itself before it gets its name: not even a power failure leaves half of it."""
+    if place_of(path) is None:
+        with open(path, "wb") as through:
+            through.write(content)
+        return
     with replacing(path) as temporary, temporary.open("wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
 
 
-@contextmanager
-def built_beside(directory: Path) -> Iterator[Path]:
-    """Yield an empty directory beside `directory` to build it in; it is gone when the block ends, unless renamed."""
-    building = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Raise the OSError that writing a file to `path` would meet, as far as can be told without writing."""
+    place_of(path)
+
+
+def place_of(path: str | os.PathLike[str]) -> Path | None:
+    """Return where the regular file at `path` is or will be, links followed; None if something else stands there.
+
+    Raises OSError, naming the path, if it may not be written: a directory, a whole disk, or what is read-only.
+    """
+    place = Path(os.path.realpath(path))
+    found = _status(path)
+    if found is not None:
+        if stat.S_ISDIR(found.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        if stat.S_ISBLK(found.st_mode):
+            raise OSError(errno.EINVAL, "this is a disk, and what is on it would be lost", str(path))
+        check_allowed(path, found)
+        # The file of a process's output may have another name by now, or none.
+        if not stat.S_ISREG(found.st_mode) or not (there := _status(place)) or not os.path.samestat(found, there):
+            return None
+    check_allowed(place.parent, os.stat(place.parent))
+    return place
+
+
+def check_allowed(path: str | os.PathLike[str], status: os.stat_result) -> None:
+    """Raise OSError unless the file or directory may be written by this user, and has not been made read-only."""
+    bits = stat.S_IWUSR if hasattr(os, "geteuid") and status.st_uid == os.geteuid() else 0o222
+    if not os.access(path, os.W_OK) or not status.st_mode & bits:
+        read_only_disk = hasattr(os, "statvfs") and os.statvfs(path).f_flag & os.ST_RDONLY
+        number = errno.EROFS if read_only_disk else errno.EACCES
+        raise OSError(number, os.strerror(number), str(path))
+
+
+def keep_access(new: Path, old: os.stat_result) -> None:
+    """Give a file or directory the permissions of what it replaces, and as far as possible the owner."""
+    if hasattr(os, "chown"):
+        with suppress(OSError):
+            os.chown(new, old.st_uid, old.st_gid)
+    new.chmod(stat.S_IMODE(old.st_mode))
+
+
+def _status(path: str | os.PathLike[str]) -> os.stat_result | None:
+    """What stands at `path`, links followed; None if nothing does."""
     try:
-        building.chmod(0o777 & ~_umask())  # temporary directories are private
-        yield building
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
-
-
-def put_in_place(building: Path, directory: Path) -> None:
-    """Rename a finished directory to its place; an older one makes way first and comes back if that fails."""
-    if not directory.exists():
-        building.rename(directory)
-        return
-    old = Path(tempfile.mkdtemp(prefix=f".{directory.name}-old-", dir=directory.parent))
-    directory.rename(old / directory.name)
-    try:
-        building.rename(directory)
-    except OSError:
-        (old / directory.name).rename(directory)
-        raise
-    finally:
-        if directory.exists():
-            shutil.rmtree(old, ignore_errors=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask
+        return os.stat(path)
+    except FileNotFoundError:
+        return None

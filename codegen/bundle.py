@@ -19,7 +19,6 @@ from pathlib import Path
 import torch
 from torch import fx
 
-from codegen.atomic import built_beside, put_in_place
 from codegen.bundle_directory import CutPlan, Weights, check_request, file_record
 from codegen.bundle_weights import settled, stored
 from codegen.emitter import Emitter, emitter_of
@@ -29,6 +28,7 @@ from codegen.fx_splitter import split
 from codegen.manifest import CutRecord, HalfFiles, Manifest, write_manifest
 from codegen.split import Split
 from codegen.structure import Structure, leaf_count
+from codegen.whole_directory import built_beside, put_in_place
 
 Whole = Callable[..., Sequence[torch.Tensor]]
 

@@ -19,6 +19,7 @@ from torch import fx
 
 from codegen.emitter import Runner
 from codegen.errors import CodegenError
+from codegen.memory_file import write_through_memory
 from codegen.shared_weights import SharedHalf, stored_spans
 from codegen.silence import silence
 from codegen.split import WireTensor
@@ -47,7 +48,10 @@ class ExportedProgramEmitter:
         try:
             with torch.no_grad():
                 program = torch.export.export(source, tuple(example), strict=False)
-            torch.export.save(program, str(path), extra_files={_NOTHING: str(int(returns_nothing))})
+            extra_files = {_NOTHING: str(int(returns_nothing))}
+            write_through_memory(path, lambda name: torch.export.save(program, name, extra_files=extra_files))
+        except OSError:  # no room, say, which is not torch's fault
+            raise
         except Exception as error:  # torch.export fails in many ways
             raise CodegenError(f"torch.export cannot write {path.name}: {error}") from error
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from codegen.atomic import built_beside, put_in_place
 from codegen.bundle_directory import CutPlan, Weights, check_request, file_record
 from codegen.bundle_weights import settled, stored
 from codegen.emitter import Runner
@@ -20,6 +19,7 @@ from codegen.onnx_session import open_session, runner_of
 from codegen.onnx_splitter import split_onnx, wire_tensor
 from codegen.split import Split
 from codegen.structure import Structure, describe
+from codegen.whole_directory import built_beside, put_in_place
 
 if TYPE_CHECKING:
     import onnx_ir

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from codegen.memory_file import write_through_memory
 from codegen.split import WireTensor
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def give_torchscript_dimensions(path: Path, inputs: Sequence[WireTensor], output
                 grown = graph.create("aten::unsqueeze", [results.inputsAt(position), zero], 1)
                 grown.insertBefore(results)
                 results.replaceInput(position, grown.output())
-        torch.jit.save(program, str(path))
+        write_through_memory(path, lambda name: torch.jit.save(program, name))
 
 
 def give_onnx_dimensions(path: Path) -> None:

@@ -27,6 +27,7 @@ from torch import fx
 from codegen.blocked_layout import enter_blocked_layout
 from codegen.emitter import Runner
 from codegen.errors import CodegenError
+from codegen.memory_file import write_through_memory
 from codegen.scripting import numbers_from_data, scripted
 from codegen.shared_weights import SharedHalf, stored_spans
 from codegen.split import WireTensor
@@ -57,7 +58,7 @@ class TorchScriptEmitter:
         half = _without_training(half)
         try:
             with quiet_torchscript(), torch.no_grad():
-                freeze_to(str(path), half, tuple(example))
+                write_through_memory(path, lambda name: freeze_to(name, half, tuple(example)))
         except RuntimeError as error:
             raise CodegenError(f"torch.jit cannot write {path.name}: {error}") from error
 

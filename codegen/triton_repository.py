@@ -17,13 +17,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from codegen.atomic import built_beside
 from codegen.errors import CodegenError
 from codegen.loading import export_half
 from codegen.manifest import CutRecord, Manifest, read_manifest
 from codegen.scalar_borders import give_onnx_dimensions, give_torchscript_dimensions
 from codegen.source_text import comment
 from codegen.split import WireTensor
+from codegen.whole_directory import built_beside
 
 _COMMON_TYPES = {
     "bool": "TYPE_BOOL",
