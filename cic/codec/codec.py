@@ -60,7 +60,7 @@ class Codec:
 
     def largest_bytes(self, shape: Sequence[int], dtype: str) -> int:
         """No payload of such a tensor is larger, and none that is gets decoded; reached by values sent as they are."""
-        return max(self.form.body_bytes(shape, dtype), _RAW.body_bytes(shape, dtype)) + (not self._bare)
+        return _RAW.body_bytes(shape, dtype) + (not self._bare)
 
     def encode(self, tensor: torch.Tensor | Array, name: str = "the tensor") -> Payload:
         """The payload of a tensor of torch or numpy, of any layout; a view of its memory where that is all there is to do.

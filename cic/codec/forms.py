@@ -123,7 +123,8 @@ class Affine:
         if not array.size:
             return None
         blocks = floats_of(array, dtype).reshape(self._blocks(array.shape))
-        low, high = (ends.astype(np.float64) for ends in _ranges(blocks))
+        with np.errstate(invalid="ignore"):  # numpy warns of signalling NaN
+            low, high = (ends.astype(np.float64) for ends in _ranges(blocks))
         if self.clipped and np.isfinite(low).all() and np.isfinite(high).all():
             shorter = clipped_range(blocks.reshape(-1), float(low[0]), float(high[0]), self.levels)
             low, high = (np.array([end], np.float32).astype(np.float64) for end in shorter)

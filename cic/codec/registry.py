@@ -7,6 +7,7 @@ another quality), followed by the declaration: "png, mean=0.5, std=0.25".
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 
 from cic.codec.codec import Codec
@@ -29,19 +30,25 @@ _ENTROPIES: dict[str, Entropy | None] = {"": None, "zstd": "zstd", "zlib": "zlib
 # What people call a float32 tensor sent as it is.
 _OTHER_NAMES = {"fp32": "raw"}
 _PICTURE = re.compile(r"png|jpeg([1-9][0-9]?|100)")
-_LONGEST_NAME = 1000
+LONGEST_NAME = 1000
+
+
+def codec(name: str) -> Codec:
+    """The codec of that name; "fp32" is another name of "raw". Raises CodecError listing the names when there is none."""
+    if not isinstance(name, str):
+        raise CodecError(f"the name of a codec is a text, not {type(name).__name__}")
+    return _codec(name)
 
 
 # Few are used at once; a peer that names ever new ones may not fill the memory.
 @lru_cache(maxsize=64)
-def codec(name: str) -> Codec:
-    """The codec of that name; "fp32" is another name of "raw". Raises CodecError listing the names when there is none."""
-    kind, _, declaration = name[:_LONGEST_NAME].partition(",")
+def _codec(name: str) -> Codec:
+    kind, _, declaration = name[:LONGEST_NAME].partition(",")
     form_name, plus, entropy_name = kind.strip().partition("+")
     form_name = _OTHER_NAMES.get(form_name, form_name)
     picture = _PICTURE.fullmatch(form_name)
     if (
-        len(name) > _LONGEST_NAME
+        len(name) > LONGEST_NAME
         or (form_name not in _FORMS and form_name != "uint8" and not picture)
         or entropy_name not in _ENTROPIES
         or bool(plus) != bool(entropy_name)
@@ -59,6 +66,12 @@ def codec(name: str) -> Codec:
     if picture:
         return PictureCodec(full_name, form=pixels, quality=int(picture[1]) if picture[1] else None)
     return Codec(full_name, pixels, _ENTROPIES[entropy_name])
+
+
+def largest_payload_bytes(shape: Sequence[int], dtype: str) -> int:
+    """No payload of such a tensor is larger, whatever the codec: all but pictures send at most the values as they are."""
+    chosen = [codec(name) for name in ("raw+zlib", "png")]
+    return max(each.largest_bytes(shape, dtype) for each in chosen if each.accepts(dtype))
 
 
 def codec_names() -> tuple[str, ...]:

@@ -24,6 +24,10 @@ HEADER_BYTES = _HEADER.size
 LARGEST_FRAME_BYTES = 2**31
 # Pieces short enough to flow evenly, long enough for a sleep to be exact to a few per cent.
 _PIECE_S, _LARGEST_PIECE_BYTES = 0.005, 256 * 1024
+# A frame of n bytes may take the patience once, and once more for each so many bytes: far slower than any link in use,
+# and yet an end to a peer that sends a byte now and then.
+_BYTES_A_PATIENCE = 4096
+_FIRST_BYTES = 1 << 20
 
 
 class Link:
@@ -32,7 +36,7 @@ class Link:
     bandwidth_bps: pace of what this end sends; None: as fast as it goes.
     delay_s: time on the way, spent before the first byte of each frame.
     patience_s: how long the other side may be silent within a frame, or not take what is sent.
-    largest_bytes: longer frames are refused, unread.
+    largest_bytes: longer frames are neither sent nor read. Whoever knows what is to come says so to `receive`.
     """
 
     def __init__(
@@ -60,8 +64,8 @@ class Link:
         if size > self._largest_bytes:
             raise LinkError(f"a message of {size} bytes is to be sent, a frame holds at most {self._largest_bytes}")
         pace = _Pace(self._bytes_per_s, self._delay_s) if shaped else _Pace(None, 0.0)
-        self._connection.settimeout(self._patience_s)
         try:
+            self._connection.settimeout(self._patience_s)
             for buffer in (_HEADER.pack(MARK, size), *buffers):
                 for piece in pace.pieces(memoryview(buffer).cast("B")):
                     self._connection.sendall(piece)
@@ -71,22 +75,25 @@ class Link:
             raise LinkError(f"the connection broke while sending {size} bytes: {error}") from error
         return HEADER_BYTES + size
 
-    def receive(self, *, wait_s: float | None = None) -> bytearray:
+    def receive(self, *, wait_s: float | None = None, largest_bytes: int | None = None) -> bytearray:
         """Receive the payload of one frame, waiting up to `wait_s` for its first byte (None: as long as it takes).
 
-        Raises LinkError for a frame that does not begin, does not end, is too long, or is no frame.
+        largest_bytes: no more than this is accepted, hence allocated, whatever the other side announces; None: what the
+        link was made for.
+        Raises LinkError for a frame that does not begin, does not end, is too long, or is no frame; ClosedError, which is
+        one, if the other side closed the connection before it began.
         """
         header = bytearray(HEADER_BYTES)
-        self._fill(memoryview(header)[:1], wait_s, "a frame", 0, HEADER_BYTES)
-        self._fill(memoryview(header)[1:], self._patience_s, "the head of a frame", 1, HEADER_BYTES)
+        if not self._read(memoryview(header)[:1], wait_s, "a frame", 0, HEADER_BYTES):
+            raise ClosedError("the other side closed the connection")
+        self._fill(memoryview(header)[1:], "the head of a frame", 1, HEADER_BYTES)
         mark, size = _HEADER.unpack(header)
         if mark != MARK:
             raise LinkError(f"the other side sent {bytes(mark)!r} where a frame begins with {MARK!r}; it speaks something else")
-        if size > self._largest_bytes:
-            raise LinkError(f"the other side announced a frame of {size} bytes, at most {self._largest_bytes} are accepted")
-        payload = bytearray(size)
-        self._fill(memoryview(payload), self._patience_s, "a frame", 0, size)
-        return payload
+        largest = self._largest_bytes if largest_bytes is None else largest_bytes
+        if size > largest:
+            raise LinkError(f"the other side announced a frame of {size} bytes, at most {largest} are accepted")
+        return self._payload(size)
 
     def close(self) -> None:
         """Close the connection; the other side sees its end."""
@@ -98,23 +105,42 @@ class Link:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def _fill(self, room: memoryview, patience_s: float | None, what: str, already: int, total: int) -> None:
+    def _payload(self, size: int) -> bytearray:
+        """The payload of a frame, in memory that grows as it comes: at most twice what the other side really sent."""
+        payload = bytearray(min(size, _FIRST_BYTES))
+        filled = 0
+        try:
+            while True:
+                self._fill(memoryview(payload)[filled:], "a frame", filled, size)
+                filled = len(payload)
+                if filled == size:
+                    return payload
+                payload.extend(bytes(min(filled, size - filled)))
+        except MemoryError:
+            raise LinkError(f"the other side sends a frame of {size} bytes, for which there is no memory") from None
+
+    def _fill(self, room: memoryview, what: str, already: int, total: int) -> None:
+        """Read until `room` is full; `already` bytes of the `total` came before."""
         got = 0
-        self._connection.settimeout(patience_s)
+        deadline = time.monotonic() + self._patience_s * (1 + len(room) / _BYTES_A_PATIENCE)
         while got < len(room):
-            try:
-                count = self._connection.recv_into(room[got:])
-            except TimeoutError as error:
-                raise LinkError(
-                    f"nothing came for {patience_s:g} s while waiting for {what}, {already + got} of {total} bytes are here"
-                ) from error
-            except OSError as error:
-                raise LinkError(f"the connection broke after {already + got} of {total} bytes of {what}: {error}") from error
+            left_s = max(1e-3, deadline - time.monotonic())
+            count = self._read(room[got:], min(self._patience_s, left_s), what, already + got, total)
             if count == 0:
-                if already + got == 0:
-                    raise ClosedError("the other side closed the connection")
                 raise LinkError(f"the connection was closed after {already + got} of {total} bytes of {what}")
             got += count
+
+    def _read(self, room: memoryview, wait_s: float | None, what: str, here: int, total: int) -> int:
+        """Read some bytes, at least one unless the connection was closed, and return how many."""
+        try:
+            self._connection.settimeout(wait_s)
+            return self._connection.recv_into(room)
+        except TimeoutError as error:
+            raise LinkError(
+                f"nothing came for {wait_s:g} s while waiting for {what}, {here} of {total} bytes are here"
+            ) from error
+        except OSError as error:
+            raise LinkError(f"the connection broke after {here} of {total} bytes of {what}: {error}") from error
 
 
 class ClosedError(LinkError):
@@ -133,7 +159,9 @@ class _Pace:
         """Yield the buffer piece by piece, each when there are tokens for all of it."""
         if self._bytes_per_s is None:
             _sleep_until(self._began)
-            yield buffer
+            # In pieces here, too: the other side's patience is for one of them.
+            for start in range(0, len(buffer), _LARGEST_PIECE_BYTES):
+                yield buffer[start : start + _LARGEST_PIECE_BYTES]
             return
         length = max(1, min(_LARGEST_PIECE_BYTES, int(self._bytes_per_s * _PIECE_S)))
         for start in range(0, len(buffer), length):

@@ -15,6 +15,7 @@ from cic.errors import LinkError
 _SECONDS_TO_END = 5.0
 # Loading torch and packing a large tail takes longer than any silence on a link.
 _SECONDS_TO_START = 120.0
+_LAST_BYTES = 1 << 16
 
 
 class ServerProcess:
@@ -59,21 +60,19 @@ class ServerProcess:
         raise LinkError(f"the server's process did not start: {self.last_words() or 'it said nothing'}")
 
     def last_words(self) -> str:
-        """The last line it wrote on stderr if it has ended or is about to, else nothing."""
+        """The last line it wrote on stderr, if it did, or has ended or is about to."""
         deadline = time.monotonic() + 1.0
-        while self._process.poll() is None and time.monotonic() < deadline:
+        while self._process.poll() is None and not self._written() and time.monotonic() < deadline:
             time.sleep(0.01)
-        if self._process.poll() is None:
-            return ""
-        self._errors.seek(0)
-        lines = self._errors.read().strip().splitlines()
-        return lines[-1] if lines else f"nothing, and ended with code {self._process.returncode}"
+        lines = self._written().strip().splitlines()
+        if lines:
+            return lines[-1]
+        return "" if self._process.poll() is None else f"nothing, and ended with code {self._process.returncode}"
 
-    def stop(self, *, connected: bool) -> None:
-        """End the process. Once `connected` it ends by itself when its connection is closed, which is given some time."""
+    def stop(self) -> None:
+        """End the process, which else would wait for the next connection."""
         try:
-            if not connected:
-                self._process.terminate()
+            self._process.terminate()
             self._process.wait(_SECONDS_TO_END)
         except subprocess.TimeoutExpired:
             self._process.kill()
@@ -81,3 +80,8 @@ class ServerProcess:
         if self._process.stdout is not None:
             self._process.stdout.close()
         self._errors.close()
+
+    def _written(self) -> str:
+        """The end of what it wrote on stderr. Read without moving where the process writes, which is shared with it."""
+        size = os.fstat(self._errors.fileno()).st_size
+        return os.pread(self._errors.fileno(), _LAST_BYTES, max(0, size - _LAST_BYTES)).decode(errors="replace")

@@ -18,7 +18,7 @@ from cic.conditions import Conditions
 from cic.errors import ArtifactError, CodecError, LinkError
 from cic.runtime.link import Link
 from cic.runtime.server_process import ServerProcess
-from cic.runtime.wire import Message, decode, encode
+from cic.runtime.wire import Message, decode, encode, largest_message_bytes
 from cic.splitting_model import Cut
 from codegen.equivalence import relative_error
 from codegen.errors import CodegenError
@@ -27,6 +27,8 @@ from codegen.structure import flatten_like
 
 # TorchScript rewrites a program in its first runs.
 _REHEARSALS = 3
+# By how much the clocks of two machines may run apart.
+_CLOCKS, _CLOCKS_S = 1.01, 1e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +161,7 @@ class Session:
         if self._link is not None:
             self._link.close()
         if self._server is not None:
-            self._server.stop(connected=self._link is not None)
+            self._server.stop()
 
     def __enter__(self) -> Session:
         return self
@@ -204,9 +206,13 @@ class Session:
             began = time.perf_counter()
             sent_bytes = self._link.send(buffers, shaped=kind == "run")
             sent = time.perf_counter()
-            payload = self._link.receive(wait_s=self._patience_s + self._conditions.rtt_s)
+            payload = self._link.receive(
+                wait_s=self._patience_s + self._conditions.rtt_s, largest_bytes=largest_message_bytes(self._head.returned)
+            )
             received = time.perf_counter()
         except LinkError as error:
+            # What comes next on this connection belongs to a frame that was given up.
+            self._link.close()
             told = self._server.last_words()
             raise LinkError(f"{error}; the server's process said: {told}" if told else str(error)) from error
         reply = decode(payload, self._head.returned)
@@ -214,6 +220,10 @@ class Session:
             raise LinkError(f"the tail of {self._cut_id} failed on the server: {reply.text}")
         if reply.kind != "answer" or reply.number != self._number:
             raise LinkError(f"request {self._number} was answered by a message of kind {reply.kind!r} to number {reply.number}")
+        if reply.seconds > _CLOCKS * (received - began) + _CLOCKS_S:
+            raise LinkError(
+                f"the server says that it worked {reply.seconds:g} s, its answer came within {received - began:g} s"
+            )
         return reply, sent - began, received - sent, sent_bytes, len(payload)
 
 

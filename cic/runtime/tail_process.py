@@ -1,7 +1,9 @@
 """The server's side as a process: `python -m cic.runtime.tail_process --directory DIR --cut ID …`.
 
-Loads the tail of one cut and nothing of its head, listens on a port of 127.0.0.1, prints "port <number>" and answers one
-connection until the device closes it.
+Loads the tail of one cut and nothing of its head, listens on a port of 127.0.0.1, prints "port <number>" and answers
+whoever connects, until nobody has been connected for a minute or it is told to end. No peer ends it for the others: a
+message that is no request is answered by a failure, a stream that holds no frames is closed, and each connection has a
+thread of its own.
 """
 
 from __future__ import annotations
@@ -9,40 +11,80 @@ from __future__ import annotations
 import argparse
 import socket
 import sys
+import threading
 import time
+from collections.abc import Callable
 
 import torch
 
+from cic.codec.codec import Payload
 from cic.errors import ArtifactError, CicError, LinkError
 from cic.runtime.link import ClosedError, Link
-from cic.runtime.wire import Message, decode, encode
+from cic.runtime.wire import Message, decode, encode, largest_message_bytes
 from codegen.errors import CodegenError
 from codegen.loading import LoadedCut, load_cut
 
 SECONDS_TO_CONNECT = 60.0
+# Each holds at most one request; who comes while so many are there is let in when one of them leaves.
+_MOST_CONNECTIONS = 32
+# So many broken connections are told on stderr: a peer may not fill the disk.
+_MOST_LINES = 100
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Serve until the connection is closed; 2 after one line on stderr if something is wrong."""
+    """Serve until nobody comes any more; 2 after one line on stderr if the tail cannot be served."""
     arguments = _parse(argv)
     torch.set_num_threads(arguments.threads)
     try:
         cut = load_tail(arguments.directory, arguments.cut, arguments.format)
         with socket.create_server(("127.0.0.1", 0)) as listener:
-            listener.settimeout(SECONDS_TO_CONNECT)
             print(f"port {listener.getsockname()[1]}", flush=True)
-            connection, _ = listener.accept()
-        with Link(
-            connection,
-            bandwidth_bps=arguments.downlink_bps,
-            delay_s=arguments.delay_s,
-            patience_s=arguments.patience_s,
-        ) as link:
-            serve(cut, link)
+
+            def made_link(connection: socket.socket) -> Link:
+                return Link(
+                    connection,
+                    bandwidth_bps=arguments.downlink_bps,
+                    delay_s=arguments.delay_s,
+                    patience_s=arguments.patience_s,
+                )
+
+            serve_all(cut, listener, made_link, SECONDS_TO_CONNECT)
         return 0
     except (CicError, OSError) as error:
         print(f"cic: tail of {arguments.cut}: {error}", file=sys.stderr)
         return 2
+
+
+def serve_all(cut: LoadedCut, listener: socket.socket, made_link: Callable[[socket.socket], Link], idle_s: float) -> None:
+    """Serve every connection in a thread of its own, until for `idle_s` nobody is connected and nobody comes."""
+    places, one_at_a_time, broken = threading.Semaphore(_MOST_CONNECTIONS), threading.Lock(), []
+
+    def attend(connection: socket.socket) -> None:
+        try:
+            with made_link(connection) as link:
+                serve(cut, link, one_at_a_time)
+        except (CicError, OSError) as error:
+            broken.append(error)
+            if len(broken) <= _MOST_LINES:
+                print(f"cic: tail of {cut.id}: a connection was closed: {error}", file=sys.stderr, flush=True)
+        finally:
+            places.release()
+
+    threads: list[threading.Thread] = []
+    listener.settimeout(idle_s)
+    while True:
+        places.acquire()
+        try:
+            connection, _ = listener.accept()
+        except TimeoutError:
+            places.release()
+            threads = [thread for thread in threads if thread.is_alive()]
+            if not threads:
+                return
+            continue
+        threads = [thread for thread in threads if thread.is_alive()]
+        threads.append(threading.Thread(target=attend, args=(connection,), daemon=True))
+        threads[-1].start()
 
 
 def load_tail(directory: str, cut_id: str, format_name: str | None) -> LoadedCut:
@@ -53,27 +95,46 @@ def load_tail(directory: str, cut_id: str, format_name: str | None) -> LoadedCut
         raise ArtifactError(str(error)) from error
 
 
-def serve(cut: LoadedCut, link: Link) -> None:
-    """Answer requests until the other side closes the connection. Raises LinkError if it sends nonsense."""
+def serve(cut: LoadedCut, link: Link, one_at_a_time: threading.Lock | None = None) -> None:
+    """Answer requests until the other side closes the connection; what is no request is answered by a failure.
+
+    one_at_a_time: held while the tail runs, where several connections share it.
+    Raises LinkError if frames end: after that nothing of what comes can be made out.
+    """
+    largest = largest_message_bytes(cut.crossing)
+    guard = one_at_a_time or threading.Lock()
     while True:
         try:
-            payload = link.receive()
+            payload = link.receive(largest_bytes=largest)
         except ClosedError:
             return
         began = time.perf_counter()
-        request = decode(payload, cut.crossing)
-        if request.kind not in ("run", "rehearse"):
-            raise LinkError(f"the device sent a message of kind {request.kind!r}, expected is 'run' or 'rehearse'")
-        link.send(encode(_answer(cut, request, began)), shaped=request.kind == "run")
+        try:
+            request = _request(payload, cut)
+        except LinkError as error:
+            link.send(encode(Message("failure", 0, text=str(error))), shaped=False)
+            continue
+        with guard:
+            buffers = _answer(cut, request, began)
+        link.send(buffers, shaped=request.kind == "run")
 
 
-def _answer(cut: LoadedCut, request: Message, began: float) -> Message:
+def _request(payload: bytearray, cut: LoadedCut) -> Message:
+    """The request in a frame. Raises LinkError if there is none."""
+    request = decode(payload, cut.crossing)
+    if request.kind not in ("run", "rehearse"):
+        raise LinkError(f"the device sent a message of kind {request.kind!r}, expected is 'run' or 'rehearse'")
+    return request
+
+
+def _answer(cut: LoadedCut, request: Message, began: float) -> list[Payload]:
+    """The answer as it is sent, or a failure with its reason: which tensors make a tail fail, and how, no file says."""
     try:
         returned = cut.run_tail_flat(request.tensors)
-    except (RuntimeError, CodegenError) as error:
-        return Message("failure", request.number, text=f"{type(error).__name__}: {error}")
-    contiguous = tuple(tensor.detach().contiguous() for tensor in returned)
-    return Message("answer", request.number, contiguous, seconds=time.perf_counter() - began)
+        contiguous = tuple(tensor.detach().contiguous() for tensor in returned)
+        return encode(Message("answer", request.number, contiguous, seconds=time.perf_counter() - began))
+    except Exception as error:  # torch and ONNX Runtime raise whatever the tail's operators raise
+        return encode(Message("failure", request.number, text=f"{type(error).__name__}: {error}"))
 
 
 def _parse(argv: list[str] | None) -> argparse.Namespace:

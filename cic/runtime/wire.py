@@ -3,21 +3,24 @@
 What tensors a message carries is known on both sides from the manifest; the header repeats types and shapes so that a
 peer with other files is found out. It names the codec of each tensor and the size of its payload, unless all are sent as
 they are. Nothing is ever unpickled, and no size is believed before it was compared: a codec's payload is decoded to the
-shape and type of the manifest or not at all.
+shape and type of the manifest or not at all. How long a message can be at most follows from the manifest, too
+(`largest_message_bytes`), so a receiver refuses a longer one before it takes memory for it.
 """
 
 from __future__ import annotations
 
 import json
+import math
+import reprlib
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NoReturn, get_args
 
 import torch
 
 from cic.codec.codec import Payload
-from cic.codec.registry import codec
+from cic.codec.registry import LONGEST_NAME, codec, largest_payload_bytes
 from cic.codec.tensors import tensor_of
 from cic.errors import CodecError, LinkError
 from codegen.split import WireTensor
@@ -25,7 +28,13 @@ from codegen.split import WireTensor
 Kind = Literal["run", "rehearse", "answer", "failure"]
 
 _LENGTH = struct.Struct("<I")
+# Texts are cut off there, which leaves room for what is escaped in JSON.
+_LONGEST_TEXT = 1000
+# Room for the longest header that is made; and what is read at most, which takes some 30 times as much memory.
+_HEADER_BYTES, _HEADER_BYTES_A_TENSOR, _HEADER_BYTES_A_DIMENSION = 16 << 10, 256 + LONGEST_NAME, 24
 _LARGEST_HEADER_BYTES = 1 << 20
+_LARGEST_NUMBER = 2**63
+_LONGEST_NUMERAL = 40
 
 
 @dataclass(frozen=True)
@@ -47,6 +56,12 @@ class Message:
     names: tuple[str, ...] = ()
 
 
+def largest_message_bytes(expected: Sequence[WireTensor]) -> int:
+    """No message that carries these tensors is longer, whatever codecs it uses."""
+    header = _HEADER_BYTES + sum(_HEADER_BYTES_A_TENSOR + _HEADER_BYTES_A_DIMENSION * len(wire.shape) for wire in expected)
+    return header + sum(largest_payload_bytes(wire.shape, wire.dtype) for wire in expected)
+
+
 def encode(message: Message) -> list[Payload]:
     """A message as buffers to be sent one after another; memory of tensors that are sent as they are is not copied.
 
@@ -59,7 +74,7 @@ def encode(message: Message) -> list[Payload]:
         "kind": message.kind,
         "number": message.number,
         "seconds": message.seconds,
-        "text": message.text,
+        "text": message.text[:_LONGEST_TEXT],
         "tensors": [[_dtype_name(tensor), list(tensor.shape)] for tensor in message.tensors],
         "codecs": [[each, len(payload)] for each, payload in zip(codecs, payloads, strict=True)] if message.codecs else [],
     }
@@ -78,10 +93,11 @@ def decode(payload: bytearray, expected: Sequence[WireTensor]) -> Message:
     kind, number = header.get("kind"), header.get("number")
     worked_s, text = header.get("seconds", 0.0), header.get("text", "")
     known: tuple[Kind, ...] = get_args(Kind)
-    if kind not in known or type(number) is not int:
-        raise LinkError(f"a message has kind {kind!r} and number {number!r}; the other side speaks something else")
-    if type(worked_s) not in (int, float) or not isinstance(text, str):
-        raise LinkError(f"a message has seconds {worked_s!r} and text {text!r}; a number and a text are expected")
+    if kind not in known or type(number) is not int or not 0 <= number < _LARGEST_NUMBER:
+        raise LinkError(f"a message has kind {_shown(kind)} and number {_shown(number)}; the other side speaks something else")
+    if type(worked_s) not in (int, float) or not 0 <= worked_s < _LARGEST_NUMBER or not isinstance(text, str):
+        raise LinkError(f"a message has seconds {_shown(worked_s)} and text {_shown(text)}; a number and a text are expected")
+    text = _printable(text)
     if kind == "failure":
         return Message(kind, number, text=text)
     _check_tensors(header.get("tensors", []), expected)
@@ -103,13 +119,15 @@ def _authority(header: dict[str, Any]) -> str:
 def _coded(described: Any, expected: Sequence[WireTensor]) -> list[tuple[str, int]]:
     """The codec and the payload's size of each tensor."""
     if not isinstance(described, list) or len(described) != len(expected):
-        raise LinkError(f"a message names the codecs {described!r}, it has {len(expected)} tensors")
+        raise LinkError(f"a message names the codecs {_shown(described)}, it has {len(expected)} tensors")
     for wire, entry in zip(expected, described, strict=True):
         match entry:
             case [str(), int() as size] if type(size) is int and size >= 0:
                 pass
             case _:
-                raise LinkError(f"{wire.name}: a message has the codec {entry!r}; a name and a number of bytes are expected")
+                raise LinkError(
+                    f"{wire.name}: a message has the codec {_shown(entry)}; a name and a number of bytes are expected"
+                )
     return [(name, size) for name, size in described]
 
 
@@ -121,7 +139,8 @@ def _header_of(payload: bytearray) -> tuple[dict[str, Any], memoryview]:
     if length > _LARGEST_HEADER_BYTES or end > len(payload):
         raise LinkError(f"a message of {len(payload)} bytes says that its header has {length}")
     try:
-        header = json.loads(payload[_LENGTH.size : end])
+        text = payload[_LENGTH.size : end].decode("utf-8")
+        header = json.loads(text, parse_constant=_refuse, parse_float=_real, parse_int=_whole)
     except (ValueError, RecursionError) as error:
         raise LinkError(f"the header of a message is not JSON: {error}") from error
     if not isinstance(header, dict):
@@ -129,15 +148,41 @@ def _header_of(payload: bytearray) -> tuple[dict[str, Any], memoryview]:
     return header, memoryview(payload)[end:]
 
 
+def _refuse(numeral: str) -> NoReturn:
+    raise LinkError(f"the header of a message holds the number {numeral[:_LONGEST_NUMERAL]}, which nothing there can be")
+
+
+def _real(numeral: str) -> float:
+    """A number of a header; JSON has no infinite ones, but 1e400 is read as one."""
+    number = float(numeral)
+    return number if math.isfinite(number) else _refuse(numeral)
+
+
+def _whole(numeral: str) -> int:
+    return int(numeral) if len(numeral) <= _LONGEST_NUMERAL else _refuse(numeral)
+
+
+def _shown(value: object) -> str:
+    """What a peer sent, in an error: short however long or deep it is."""
+    return reprlib.repr(value)
+
+
+def _printable(text: str) -> str:
+    """A peer's text without what would steer a terminal."""
+    return "".join(letter if letter.isprintable() else " " for letter in text[:_LONGEST_TEXT])
+
+
 def _check_tensors(described: Any, expected: Sequence[WireTensor]) -> None:
     wanted = [[wire.dtype, list(wire.shape)] for wire in expected]
     if described == wanted:
         return
     if not isinstance(described, list) or len(described) != len(wanted):
-        raise LinkError(f"a message carries the tensors {described!r}, the manifest has {len(wanted)} here")
+        raise LinkError(f"a message carries the tensors {_shown(described)}, the manifest has {len(wanted)} here")
     for wire, found, known in zip(expected, described, wanted, strict=True):
         if found != known:
-            raise LinkError(f"{wire.name}: the other side sent {found!r}, the manifest says {known!r}; are its files the same?")
+            raise LinkError(
+                f"{wire.name}: the other side sent {_shown(found)}, the manifest says {known!r}; are its files the same?"
+            )
 
 
 def _dtype_name(tensor: torch.Tensor) -> str:
@@ -149,3 +194,5 @@ def _tensor_of(payload: memoryview, wire: WireTensor, name: str) -> torch.Tensor
         return tensor_of(codec(name).decode(payload, wire.shape, wire.dtype, wire.name), wire.dtype)
     except CodecError as error:
         raise LinkError(f"{wire.name} cannot be decoded: {error}") from None
+    except MemoryError:
+        raise LinkError(f"{wire.name} cannot be decoded: there is no memory for its {wire.bytes} bytes") from None

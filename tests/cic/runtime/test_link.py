@@ -6,9 +6,11 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
+from benchmarks.attack.attacked_call import attacked, watched
 from cic.errors import LinkError
 from cic.runtime.link import HEADER_BYTES, MARK, ClosedError, Link
 
@@ -98,9 +100,43 @@ def test_oversize_frames_are_refused_at_both_ends(sockets: tuple[socket.socket, 
         far.send([bytes(1001)])
 
 
+def test_what_is_announced_takes_no_memory_until_it_comes(sockets: tuple[socket.socket, socket.socket]) -> None:
+    sockets[0].sendall(MARK + (2**31 - 1).to_bytes(4, "little") + bytes(1000))
+    sockets[0].shutdown(socket.SHUT_WR)
+    with watched():
+        outcome = attacked(Link(sockets[1]).receive)
+    assert outcome.ending == "LinkError" and "after 1000 of 2147483647 bytes" in outcome.text
+    assert outcome.bytes < 2**22
+
+
+def test_a_receiver_says_how_much_it_takes(sockets: tuple[socket.socket, socket.socket]) -> None:
+    near, far = (Link(end) for end in sockets)
+    near.send([b"four"])
+    assert far.receive(largest_bytes=4) == b"four"
+    near.send([b"fives"])
+    with pytest.raises(LinkError, match=r"5 bytes, at most 4"):
+        far.receive(largest_bytes=4)
+
+
+def test_a_peer_that_sends_a_byte_now_and_then_comes_to_an_end(sockets: tuple[socket.socket, socket.socket]) -> None:
+    def drip() -> None:
+        with suppress(OSError):
+            for byte in MARK + (100).to_bytes(4, "little") + bytes(100):
+                sockets[0].sendall(bytes((byte,)))
+                time.sleep(0.02)
+
+    thread = threading.Thread(target=drip)
+    thread.start()
+    with Link(sockets[1], patience_s=0.2) as far, pytest.raises(LinkError, match="of 100 bytes are here"):
+        far.receive()
+    sockets[0].shutdown(socket.SHUT_WR)
+    thread.join()
+
+
 @pytest.mark.parametrize(
     ("sent", "told"),
     [
+        (MARK + (5000).to_bytes(4, "little"), r"closed after 0 of 5000 bytes"),
         (b"GET / HTTP/1.1\r\n", "speaks something else"),
         (MARK + b"\x10\x00", r"closed after 6 of 8 bytes"),
         (MARK + (5000).to_bytes(4, "little") + b"short", r"closed after 5 of 5000 bytes"),

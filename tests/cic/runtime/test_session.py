@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +25,13 @@ from cic.conditions import Conditions
 from cic.errors import ArtifactError, CodecError, LinkError
 from cic.runtime import session as session_module
 from cic.runtime.bundle_check import check_bundle, emitted_cuts
-from cic.runtime.link import Link
+from cic.runtime.link import MARK, Link
 from cic.runtime.photo import read_photo, sample_photo
 from cic.runtime.session import Session
-from cic.runtime.tail_process import load_tail, main, serve
-from cic.runtime.wire import Message, decode, encode
+from cic.runtime.tail_process import load_tail, main, serve, serve_all
+from cic.runtime.wire import Message, decode, encode, largest_message_bytes
 from cic.splitting_model import Cut
+from codegen.loading import LoadedCut
 from tests.cic.conftest import Project, run_cic
 
 FAST = Conditions(1e9, 1e9, 0.0)
@@ -42,6 +45,10 @@ def model(project: Project) -> cic.SplittingModel:
 @pytest.fixture
 def image() -> torch.Tensor:
     return torch.randn(1, 3, 64, 64)
+
+
+def joined(message: Message) -> bytes:
+    return b"".join(map(bytes, encode(message)))
 
 
 def whole_answer(project: Project, image: torch.Tensor) -> torch.Tensor:
@@ -279,15 +286,133 @@ def test_a_tail_that_fails_says_so_and_goes_on(project: Project, image: torch.Te
     thread.join(20)
 
 
+@contextmanager
+def serving(cut: LoadedCut) -> Iterator[Callable[[], Link]]:
+    """A server of that tail in this process; yields what connects to it."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        arguments = (cut, listener, lambda connection: Link(connection, patience_s=10), 0.2)
+        thread = threading.Thread(target=serve_all, args=arguments)
+        thread.start()
+        yield lambda: Link(socket.create_connection(listener.getsockname()), patience_s=10)
+        thread.join(20)
+        assert not thread.is_alive()
+
+
+def assert_answers(cut: LoadedCut, device: Link, image: torch.Tensor) -> None:
+    device.send(encode(Message("run", 77, (image,))))
+    reply = decode(device.receive(wait_s=20), cut.returned)
+    assert (reply.kind, reply.number) == ("answer", 77)
+
+
+@pytest.fixture(scope="module")
+def tail(project: Project) -> LoadedCut:
+    return load_tail(str(project.split), "server-only", "torchscript")
+
+
 @pytest.mark.parametrize(
     "message", [Message("answer", 1, (torch.zeros(1, 3, 64, 64),)), Message("failure", 1), Message("run", 1)]
 )
-def test_the_tail_refuses_what_is_no_request(project: Project, links: tuple[Link, Link], message: Message) -> None:
+def test_what_is_no_request_is_answered_by_a_failure_and_the_next_one_is_served(
+    tail: LoadedCut, image: torch.Tensor, message: Message
+) -> None:
+    with serving(tail) as connect, connect() as device:
+        device.send(encode(message))
+        failure = decode(device.receive(wait_s=20), tail.returned)
+        assert failure.kind == "failure" and ("expected is 'run'" in failure.text or "the manifest has" in failure.text)
+        assert_answers(tail, device, image)
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        b"",
+        b"GET / HTTP/1.1\r\n\r\n",
+        MARK + b"\x10",
+        MARK + (5000).to_bytes(4, "little"),
+        MARK + (5000).to_bytes(4, "little") + b"short",
+        MARK + b"\xff\xff\xff\x7f",
+    ],
+)
+def test_a_broken_connection_harms_no_other(
+    tail: LoadedCut, image: torch.Tensor, nonsense: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with serving(tail) as connect, connect() as before:
+        assert_answers(tail, before, image)
+        with connect() as peer:
+            peer._connection.sendall(nonsense)
+        with connect() as after:
+            assert_answers(tail, after, image)
+        assert_answers(tail, before, image)
+    # Only an end between two frames is how a conversation ends.
+    assert capsys.readouterr().err.count("a connection was closed: ") == bool(nonsense)
+
+
+def test_who_says_nothing_keeps_nobody_else_waiting(tail: LoadedCut, image: torch.Tensor) -> None:
+    with serving(tail) as connect, connect(), connect() as slow, connect() as device:
+        slow._connection.sendall(MARK)
+        assert_answers(tail, device, image)
+
+
+def test_eight_bytes_take_no_memory(tail: LoadedCut, links: tuple[Link, Link]) -> None:
     device, server = links
-    cut = load_tail(str(project.split), "server-only", "torchscript")
-    device.send(encode(message))
-    with pytest.raises(LinkError):
-        serve(cut, server)
+    device._connection.sendall(MARK + (2**31 - 1).to_bytes(4, "little"))
+    with pytest.raises(LinkError, match=f"2147483647 bytes, at most {largest_message_bytes(tail.crossing)} are accepted"):
+        serve(tail, server)
+    assert largest_message_bytes(tail.crossing) < 3 * 64 * 64 * 4 + 200_000
+
+
+@pytest.mark.parametrize("error", [IndexError("index out of range in self"), ValueError("shape"), MemoryError(), KeyError("x")])
+def test_a_tail_may_fail_with_any_error(
+    tail: LoadedCut, image: torch.Tensor, links: tuple[Link, Link], error: Exception
+) -> None:
+    """Ids out of range are an IndexError of a program of torch.export, and other operators raise others."""
+
+    def fails(*tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        raise error
+
+    device, server = links
+    cut = dataclasses.replace(tail, tail_runner=fails)
+    thread = threading.Thread(target=serve, args=(cut, server))
+    thread.start()
+    for number in (1, 2):
+        device.send(encode(Message("run", number, (image,))))
+        failure = decode(device.receive(wait_s=20), cut.returned)
+        assert (failure.kind, failure.number) == ("failure", number) and type(error).__name__ in failure.text
+    device.close()
+    thread.join(20)
+
+
+def test_the_device_refuses_what_no_server_answers(project: Project, model: cic.SplittingModel, image: torch.Tensor) -> None:
+    """A peer in the server's place: each answer is refused with a reason, and a sound one after it is taken."""
+    tail = load_tail(str(project.split), "server-only", "torchscript")
+    good = tail.run_tail_flat((image,))
+    answers: dict[bytes, str] = {
+        joined(Message("answer", 1, good, seconds=1e6)): "it worked 1e[+]06 s, its answer came within",
+        joined(Message("answer", 9, good)): "request 2 was answered by a message of kind 'answer' to number 9",
+        joined(Message("run", 3, good)): "request 3 was answered by a message of kind 'run'",
+        joined(Message("failure", 4, text="\x1b[2J" + "x" * 5000)): "failed on the server:  .2Jx{996}$",
+        joined(Message("answer", 5)): "the manifest has 1 here",
+    }
+    with Session(project.split, model.cut_by_id["server-only"], FAST, patience_s=10) as session:
+        inputs = session.flatten((image,), {})
+        assert session._link is not None
+        session._link.close()
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            session._link = Link(socket.create_connection(listener.getsockname()), patience_s=10)
+            connection, _ = listener.accept()
+        with Link(connection, patience_s=10) as peer:
+            for content, told in answers.items():
+                peer.send([content])
+                with pytest.raises(LinkError, match=told):
+                    session.infer(inputs)
+                peer.receive()
+            peer.send([joined(Message("answer", 6, good))])
+            assert torch.equal(session.infer(inputs)[0], good[0])
+            peer.receive()
+            connection.sendall(MARK + b"\xff\xff\xff\x7f")
+            for told in ("announced a frame of 2147483647 bytes, at most", "broke while sending"):
+                with pytest.raises(LinkError, match=told):
+                    session.infer(inputs)
 
 
 def test_the_tail_process_ends_with_one_line(project: Project, capsys: pytest.CaptureFixture[str]) -> None:

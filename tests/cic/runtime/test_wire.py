@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cic.codec.crossing import cross
+from cic.codec.registry import codec, codec_names
 from cic.errors import CodecError, LinkError
-from cic.runtime.wire import Message, decode, encode
+from cic.runtime.wire import Message, decode, encode, largest_message_bytes
 from codegen.split import WireTensor
 
 DTYPES = ("float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool", "complex64")
@@ -99,8 +100,26 @@ def test_a_failure_carries_its_text_and_no_tensors() -> None:
     assert (message.kind, message.number, message.text, message.tensors) == ("failure", 3, "out of memory", ())
 
 
-def framed(header: object, body: bytes = bytes(24)) -> bytearray:
-    text = json.dumps(header).encode()
+def test_a_peer_s_text_is_short_and_steers_no_terminal() -> None:
+    text = "\x1b[2J\ud800\u202e" + "é" * 5000
+    for payload in (joined(Message("failure", 0, text=text)), framed({"kind": "failure", "number": 0, "text": text})):
+        received = decode(payload, [X]).text
+        assert len(received) == 1000 and received.isprintable() and received.endswith("é")
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(DTYPES), st.lists(st.integers(0, 5), max_size=5)), max_size=4), st.data())
+def test_no_message_is_longer_than_the_manifest_allows(kinds: list[tuple[str, list[int]]], data: st.DataObject) -> None:
+    tensors = tuple(drawn(dtype, shape) for dtype, shape in kinds)
+    expected = [wire_of(tensor) for tensor in tensors]
+    names = [[name for name in codec_names() if codec(name).accepts(wire.dtype)] for wire in expected]
+    codecs = tuple(data.draw(st.sampled_from(each)) for each in names)
+    payload = joined(Message("run", 2**63 - 1, tensors, seconds=1 / 3, text="\U0001f600" * 5000, codecs=codecs))
+    assert len(payload) <= largest_message_bytes(expected)
+
+
+def framed(header: object, body: bytes = bytes(24), edit: tuple[bytes, bytes] = (b"", b""), coding: str = "utf-8") -> bytearray:
+    text = json.dumps(header).encode(coding).replace(*edit) if edit[0] else json.dumps(header).encode(coding)
     return bytearray(struct.pack("<I", len(text)) + text + body)
 
 
@@ -132,6 +151,22 @@ NONSENSE = {
     "codec without payload": (framed({**GOOD, "codecs": [["int8", 0]]}, b""), "x cannot be decoded: x: .* is empty"),
     "payload of nonsense": (framed({**GOOD, "codecs": [["int8+zlib", 24]]}, b"\2" * 24), "x cannot be decoded: x: .*zlib"),
     "size beyond the message": (framed({**GOOD, "codecs": [["raw", 2**70]]}), "carries 24 bytes of tensors, the header says"),
+    "time that is not a number": (framed({**GOOD, "seconds": float("nan")}), "the number NaN, which nothing there can be"),
+    "infinite time": (framed({**GOOD, "seconds": float("-inf")}), "the number -Infinity"),
+    "time beyond floats": (framed({**GOOD, "seconds": 10**400}), "the number 1000000000"),
+    "time that rounds to infinity": (framed(GOOD | {"seconds": 0.5}, edit=(b"0.5", b"1e400")), "the number 1e400"),
+    "negative time": (framed({**GOOD, "seconds": -1}), "seconds -1 and"),
+    "a thousand years": (framed({**GOOD, "seconds": 2**64}), "seconds 18446744073709551616"),
+    "negative number": (framed({**GOOD, "number": -1}), "number -1;"),
+    "huge number": (framed({**GOOD, "number": 10**30}), "number 1000000000"),
+    "number of 400 digits": (framed({**GOOD, "number": 10**400}), "the number 1000000000"),
+    "size of 4300 digits": (framed({**GOOD, "codecs": [["raw", 10**4299]]}), "the number 1000000000"),
+    "infinite size": (framed({**GOOD, "codecs": [["raw", float("inf")]]}), "the number Infinity"),
+    "a number that nobody reads": (framed({**GOOD, "more": [{"x": 10**4000}]}), "the number 1000000000"),
+    "deep tensors": (framed(GOOD | {"tensors": 0}, edit=(b"0}", b"[" * 400 + b"]" * 400 + b"}")), r"sent \[.*\.\.\."),
+    "long tensors": (framed({**GOOD, "tensors": [0] * 100_000}), "has 1 here"),
+    "UTF-16": (framed(GOOD, coding="utf-16"), "not JSON"),
+    "broken UTF-8": (framed(GOOD, edit=(b"run", b"\xffun")), "not JSON"),
     "too few bytes": (framed(GOOD, bytes(23)), "23 bytes of tensors, the manifest says 24"),
     "too many bytes": (framed(GOOD, bytes(25)), "25 bytes of tensors, the manifest says 24"),
 }
@@ -140,8 +175,9 @@ NONSENSE = {
 @pytest.mark.parametrize("case", NONSENSE)
 def test_nonsense_is_refused_with_a_reason(case: str) -> None:
     payload, told = NONSENSE[case]
-    with pytest.raises(LinkError, match=told):
+    with pytest.raises(LinkError, match=told) as refused:
         decode(payload, [X])
+    assert len(str(refused.value)) < 1000
     assert decode(framed(GOOD), [X]).tensors[0].shape == (2, 3)
 
 
