@@ -190,7 +190,8 @@ def _graph_document(
 def _provenance(cost: Machine | Profile) -> dict[str, Any]:
     if isinstance(cost, Machine):
         return {"kind": "machine", "name": cost.name, "source": cost.source}
-    return {"kind": "profile", "name": cost.host.processor, "digest": cost.digest, "date": cost.date}
+    warning = {"warning": cost.measured.warning} if cost.measured.warning else {}
+    return {"kind": "profile", "name": cost.host.processor, "digest": cost.digest, "date": cost.date, **warning}
 
 
 def _weights_digest(traced: TracedModel) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 
 from cic.commands.arguments import add_model, model_name, number, read_box, read_model_and_call, read_pairs
-from cic.commands.show import print_break_points, print_cuts
+from cic.commands.output import check_output_file
+from cic.commands.show import machine_warnings, print_break_points, print_cuts
 from cic.errors import CicError
 
 TYPE_CHECKING = False
@@ -62,6 +63,7 @@ def run(arguments: Namespace) -> int:
     from cic.pipeline import compile
 
     # Whatever can be wrong on the command line is found before the model is built, which may take long.
+    check_output_file(arguments.output)
     box = read_box(arguments.uplink, arguments.box)
     pins = read_pairs(arguments.pin, "--pin")
     ratio = number(arguments.downlink_ratio, "--downlink-ratio")
@@ -91,6 +93,8 @@ def run(arguments: Namespace) -> int:
         report=_tell,
     )
     compiled.save(arguments.output)
+    for warning in machine_warnings(compiled):
+        _tell(f"warning: {warning}")
     information = compiled.information
     _tell(
         f"{information['ops']} ops compressed to {information['compressed_ops']}, {compiled.proof['solves']} minimum cuts, "

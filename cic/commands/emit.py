@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from cic.artifact import load
 from cic.commands.arguments import add_model, read_model
+from cic.commands.output import check_output_directory
 from cic.commands.table import print_table
 from cic.errors import EmitError
 from cic.units import show_bytes
@@ -47,6 +48,7 @@ def run(arguments: Namespace) -> int:
     usual = "onnx" if arguments.model.endswith(".onnx") else "torchscript"
     formats = tuple(dict.fromkeys(arguments.formats or (usual,)))
     _check_formats(formats)
+    check_output_directory(arguments.output)
     from cic.emission import emit
 
     print(f"building {arguments.model}", file=sys.stderr)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from cic.commands.arguments import add_model, model_name, number, read_model_and_call
+from cic.commands.output import check_output_file
 from cic.units import show_seconds
 
 TYPE_CHECKING = False
@@ -22,12 +23,20 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> int:
     from cic.pipeline import profile
 
+    check_output_file(arguments.output)
     seconds_per_op = number(arguments.seconds_per_op, "--seconds-per-op")
     print(f"tracing {arguments.model}", file=sys.stderr)
     model, (args, kwargs) = read_model_and_call(arguments)
     name = model_name(arguments.model)
     measured = profile(model, args, kwargs, threads=arguments.threads, seconds_per_op=seconds_per_op, name=name)
     measured.save(arguments.output)
+    how = measured.measured
     print(f"{measured.model} on {measured.name}: {show_seconds(measured.whole_s)} as a whole, {len(measured.ops)} distinct ops")
+    print(
+        f"{how.clock} time, {how.statistic} of {how.repetitions} runs of the whole (spread {how.spread:.0%}); "
+        f"op times add up to measured halves within {measured.halves_error:.1%} (median)"
+    )
+    if how.warning:
+        print(f"warning: {how.warning}", file=sys.stderr)
     print(f"wrote {arguments.output}")
     return 0

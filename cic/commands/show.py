@@ -99,6 +99,12 @@ def print_break_points(model: SplittingModel) -> None:
     )
 
 
+def machine_warnings(model: SplittingModel) -> list[str]:
+    """What the profiles that a model was compiled from warn of, by side."""
+    sides = (("device", model.information["device"]), ("server", model.information["server"]))
+    return [f"{side} profile: {machine['warning']}" for side, machine in sides if machine.get("warning")]
+
+
 def _accuracy(cut: Cut) -> tuple[str, str]:
     """What a cut kept on the calibration inputs."""
     kept = cut.accuracy or {}
@@ -123,6 +129,8 @@ def _print_provenance(model: SplittingModel) -> None:
         machine = information[side]
         origin = machine.get("source") or machine.get("date") or "own figures"
         print(f"{side.capitalize()}: {machine['name']} ({machine['kind']}; {origin})")
+    for warning in machine_warnings(model):
+        print(f"Warning: {warning}")
     print(
         f"Graph {information['graph_digest'][:12]}: {information['traced_nodes']} nodes in {information['ops']} ops, "
         f"compressed to {information['compressed_ops']} (exact for op times within {information['uncertainty']:.0%})"

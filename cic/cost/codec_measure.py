@@ -15,7 +15,7 @@ from cic.codec.pixels import PixelForm
 from cic.codec.registry import codec, codec_names, input_codecs
 from cic.codec.tensors import Array
 from cic.cost.codec_time import CodecTime, Rate, plain_name
-from cic.cost.stopwatch import seconds_of
+from cic.cost.timing import Pace, Run, Session, take_turns, total_pace
 
 # Values of a tensor: a late layer, a middle one, an early one.
 SIZES = (2_048, 16_384, 65_536)
@@ -33,7 +33,14 @@ def measure_codecs(names: Sequence[str] | None = None, *, budget_s: float = 0.00
 
     Raises CodecError for an unknown codec.
     """
-    return tuple(_measure(codec(name), budget_s) for name in (_names_here() if names is None else names))
+    chosen = [codec(name) for name in (_names_here() if names is None else names)]
+    measured = [_measure(each, budget_s) for each in chosen]
+    # One codec's measurements are too short to tell whether the machine holds this process back; all together do.
+    pace = total_pace([session for _, session in measured])
+    return tuple(
+        CodecTime(plain_name(each.name), *(_rate(rows, seconds) for seconds in _coding_seconds(pace, session)))
+        for each, (rows, session) in zip(chosen, measured, strict=True)
+    )
 
 
 def examples(chosen: Codec) -> list[Array]:
@@ -71,14 +78,21 @@ def _names_here() -> list[str]:
     return [*codec_names(), *dict.fromkeys([*inputs, zlib])]
 
 
-def _measure(chosen: Codec, budget_s: float) -> CodecTime:
-    rows, encode_s, decode_s = [], [], []
+def _measure(chosen: Codec, budget_s: float) -> tuple[list[tuple[float, float, float]], Session]:
+    """What the times of each example are to depend on, and the timings: encode and decode of the first example, the next, …"""
+    rows: list[tuple[float, float, float]] = []
+    runs: list[Run] = []
     for tensor in examples(chosen):
         payload = bytes(chosen.encode(tensor))
         rows.append((1.0, float(tensor.size), float(len(payload))))
-        encode_s.append(seconds_of(partial(chosen.encode, tensor), budget_s)[0])
-        decode_s.append(seconds_of(partial(chosen.decode, payload, tensor.shape, "float32"), budget_s)[0])
-    return CodecTime(plain_name(chosen.name), _rate(rows, encode_s), _rate(rows, decode_s))
+        runs += [partial(chosen.encode, tensor), partial(chosen.decode, payload, tensor.shape, "float32")]
+    return rows, take_turns(runs, budget_s * len(runs))
+
+
+def _coding_seconds(pace: Pace, session: Session) -> tuple[list[float], list[float]]:
+    """Seconds to encode each example, and to decode it."""
+    seconds = [pace.seconds(timing) for timing in session.timings]
+    return seconds[::2], seconds[1::2]
 
 
 def _rate(rows: Sequence[tuple[float, float, float]], seconds: Sequence[float]) -> Rate:

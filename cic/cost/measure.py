@@ -37,16 +37,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import reduce
 from typing import TYPE_CHECKING
 
 from cic.cost.attribution import Half, attribute, halves_error
 from cic.cost.codec_measure import codecs_here
 from cic.cost.codec_time import CodecTime
+from cic.cost.control_group import groups_here, processors_allowed
 from cic.cost.host import describe_host
+from cic.cost.measurement import Measurement, describe_measurement
 from cic.cost.profile import OpTime, Profile
-from cic.cost.stopwatch import relative_to, seconds_of, torch_threads
-from cic.cost.workbench import Run, Workbench, workbench_of
+from cic.cost.stopwatch import torch_threads
+from cic.cost.timing import Pace, Run, Session, Timing, take_turns, total_pace
+from cic.cost.workbench import Workbench, workbench_of
 from cic.errors import CostError
 from cic.graph import Op
 from codegen.errors import CodegenError
@@ -57,7 +62,32 @@ if TYPE_CHECKING:
 
 Advance = Callable[[], None]
 
-EMPTY_BUDGET_S = 0.05
+
+@dataclass(frozen=True, slots=True)
+class _Alone:
+    """Ops timed alone, in turn, and last a call that computes nothing; signatures: of the ops, in this order."""
+
+    signatures: tuple[str, ...]
+    session: Session
+
+    def seconds(self, pace: Pace) -> dict[str, float]:
+        """Signature → seconds of the op, without what calling costs."""
+        *ops, empty = map(pace.seconds, self.session.timings)
+        return {signature: max(op - empty, 0.0) for signature, op in zip(self.signatures, ops, strict=True)}
+
+
+@dataclass(frozen=True, slots=True)
+class _CutInTwo:
+    """Head and tail of one cut, timed in turn with the whole model: timings of whole, head, tail."""
+
+    parts: tuple[Sequence[Op], Sequence[Op]]
+    session: Session
+
+    def halves(self, pace: Pace, whole_s: float, first_of: dict[str, Op]) -> list[Half]:
+        """Both halves. They are told in units of the whole of the same rounds, so that a drifting clock rate cancels."""
+        reference, *halves = map(pace.seconds, self.session.timings)
+        unit = whole_s / max(reference, 1e-9)
+        return [Half(_counts(part, first_of), half * unit) for part, half in zip(self.parts, halves, strict=True)]
 
 
 def measure(
@@ -79,51 +109,46 @@ def measure(
     _check_arguments(threads, seconds_per_op, cuts)
     ops = traced.graph.ops
     first_of = _distinct(ops)
-    steps = len(first_of) + 2 + min(cuts, len(ops) - 1)
+    steps = len(first_of) + 3 + min(cuts, len(ops) - 1)
     bench = workbench_of(traced)
     with torch_threads(threads), _progress_bar(steps, enabled=progress) as advance:
         alone = _measure_alone(bench, first_of, seconds_per_op, advance)
         whole_run = bench.whole()
-        whole = Half(_counts(ops, first_of), seconds_of(whole_run, 10 * seconds_per_op)[0])
+        first = take_turns([whole_run], 10 * seconds_per_op)
         advance()
-        halves: list[Half] = []
-        for position in _positions([alone[op.signature][0] for op in ops], cuts):
-            halves += _measure_halves(bench, position, first_of, whole_run, whole.seconds, 10 * seconds_per_op)
+        by_signature = alone.seconds(alone.session.pace)
+        halves: list[_CutInTwo] = []
+        for position in _positions([by_signature[op.signature] for op in ops], cuts):
+            halves.append(_measure_halves(bench, position, whole_run, 10 * seconds_per_op))
             advance()
         codecs = codecs_here()
         advance()
-    seconds = attribute(halves, [alone[signature][0] for signature in first_of], whole)
-    return _profile(bench, threads, whole, halves, dict(zip(first_of, seconds, strict=True)), alone, codecs)
+    return _profile(bench, threads, first_of, alone, first, halves, codecs)
 
 
-def _measure_alone(
-    bench: Workbench, first_of: dict[str, Op], budget_s: float, advance: Advance
-) -> dict[str, tuple[float, float]]:
-    """Signature → (seconds, spread) of the op run on its own, on values of a real run of the model."""
+def _measure_alone(bench: Workbench, first_of: dict[str, Op], budget_s: float, advance: Advance) -> _Alone:
+    """Each op run on its own, on values of a real run of the model. All are in memory at once, as are two halves later."""
     try:
         makers = bench.parts([[op] for op in first_of.values()])
     except (RuntimeError, TypeError, ValueError, CodegenError) as error:
         raise CostError(f"{bench.graph.name} cannot be run on its example inputs: {error}") from error
-    empty_s = seconds_of(bench.empty(), EMPTY_BUDGET_S)[0]
-    times: dict[str, tuple[float, float]] = {}
-    for (signature, op), make in zip(first_of.items(), makers, strict=True):
+    runs: list[Run] = []
+    for op, make in zip(first_of.values(), makers, strict=True):
         try:
-            seconds, spread = seconds_of(make(), budget_s)
+            runs.append(make())
+            runs[-1]()
         except (RuntimeError, TypeError, ValueError, CodegenError) as error:
             raise CostError(f"op {op.name!r} ({', '.join(op.kinds)}) cannot be run on its own: {error}") from error
-        times[signature] = (max(seconds - empty_s, 0.0), spread)
         advance()
-    return times
+    session = take_turns([*runs, bench.empty()], budget_s * len(runs))
+    advance()
+    return _Alone(tuple(first_of), session)
 
 
-def _measure_halves(
-    bench: Workbench, position: int, first_of: dict[str, Op], whole_run: Run, whole_s: float, budget_s: float
-) -> list[Half]:
-    """Head and tail of the cut before the op at `position`, timed in turn with the whole model."""
-    parts = [bench.graph.ops[:position], bench.graph.ops[position:]]
-    runs = [make() for make in bench.parts(parts)]
-    shares = relative_to(whole_run, runs, budget_s)
-    return [Half(_counts(part, first_of), share * whole_s) for part, share in zip(parts, shares, strict=True)]
+def _measure_halves(bench: Workbench, position: int, whole_run: Run, budget_s: float) -> _CutInTwo:
+    """Head and tail of the cut before the op at `position`, in turn with the whole model."""
+    parts = bench.graph.ops[:position], bench.graph.ops[position:]
+    return _CutInTwo(parts, take_turns([whole_run, *(make() for make in bench.parts(parts))], budget_s))
 
 
 def _positions(alone_s: Sequence[float], cuts: int) -> list[int]:
@@ -144,15 +169,24 @@ def _positions(alone_s: Sequence[float], cuts: int) -> list[int]:
 def _profile(
     bench: Workbench,
     threads: int,
-    whole: Half,
-    halves: Sequence[Half],
-    seconds: dict[str, float],
-    alone: dict[str, tuple[float, float]],
+    first_of: dict[str, Op],
+    alone: _Alone,
+    first: Session,
+    cuts: Sequence[_CutInTwo],
     codecs: tuple[CodecTime, ...],
 ) -> Profile:
+    """Put the pieces together: one statistic for all times, chosen by the pace of everything that was timed."""
+    sessions = [first, *(cut.session for cut in cuts)]
+    pace = total_pace([alone.session, *sessions])
+    whole_timing = reduce(Timing.__add__, (session.timings[0] for session in sessions))
+    whole = Half(_counts(bench.graph.ops, first_of), pace.seconds(whole_timing))
+    halves = [half for cut in cuts for half in cut.halves(pace, whole.seconds, first_of)]
+    alone_s = alone.seconds(pace)
+    seconds = dict(zip(first_of, attribute(halves, list(alone_s.values()), whole), strict=True))
     names: dict[str, list[str]] = {}
     for op in bench.graph.ops:
         names.setdefault(op.signature, []).append(op.name)
+    timings = dict(zip(alone.signatures, alone.session.timings[:-1], strict=True))
     return Profile(
         model=bench.graph.name,
         graph_digest=bench.graph.digest,
@@ -160,15 +194,24 @@ def _profile(
         torch_version=bench.runtime,
         threads=threads,
         date=datetime.now(UTC).isoformat(timespec="seconds"),
+        measured=_measurement(pace, whole_timing, alone),
         whole_s=whole.seconds,
         sum_s=sum(seconds[op.signature] for op in bench.graph.ops),
         halves_error=halves_error(halves, list(seconds.values())),
         ops=tuple(
-            OpTime(signature, tuple(names[signature]), seconds[signature], alone[signature][0], alone[signature][1])
+            OpTime(signature, tuple(names[signature]), seconds[signature], alone_s[signature], *_quantiles(timings[signature]))
             for signature in seconds
         ),
         codecs=codecs,
     )
+
+
+def _measurement(pace: Pace, whole: Timing, alone: _Alone) -> Measurement:
+    return describe_measurement(pace, whole, len(alone.session.timings[0].elapsed_s), processors_allowed(groups_here()))
+
+
+def _quantiles(timing: Timing) -> tuple[float, float, float]:
+    return timing.low_s, timing.median_s, timing.spread
 
 
 def _counts(ops: Sequence[Op], first_of: dict[str, Op]) -> list[int]:

@@ -16,7 +16,7 @@ import onnx_ir as ir
 import onnxruntime
 import torch
 
-from cic.cost.workbench import Run
+from cic.cost.timing import Run
 from cic.graph import Graph, Op
 from codegen.onnx_session import open_session, to_ort
 from codegen.onnx_splitter import clone_part

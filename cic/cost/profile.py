@@ -18,13 +18,15 @@ from typing import Any
 
 from cic.cost.codec_time import CodecTime, codec_times_from_json
 from cic.cost.host import Host
+from cic.cost.measurement import ELAPSED, Measurement
+from cic.cost.timing import STATISTICS
 from cic.errors import CostError
 from cic.graph import Op
 from codegen.atomic import write_whole
 
 FORMAT = "cic-profile"
-# Version 2 has the times of codecs; a profile without them is written as version 1.
-VERSION = 2
+# Version 3 says how it was measured. Earlier ones held processor instead of elapsed time, and are refused.
+VERSION = 3
 # A profile of a model with 10,000 distinct ops is about 2 MB; a larger file is something else.
 LARGEST_FILE_BYTES = 64 * 2**20
 # No single op of a network that one would split runs for a day.
@@ -38,14 +40,17 @@ class OpTime:
     signature: of the op, see `cic.graph.Op`.
     names: the model's ops that have this signature, for the reader.
     seconds: time of one run inside the network, as priced.
-    alone_s: time of one run on its own, layout conversions included; spread: inter-quartile range of its repeats over
-    their median (0.02 is a quiet machine, 0.3 a busy one). Both are for the reader, nothing is priced by them.
+    alone_s: time of one run on its own, layout conversions included, by the profile's statistic and without what calling
+    costs. low_s, median_s: of its samples, calling included; spread: inter-quartile range of them over their median (0.02 is
+    a quiet machine, 0.3 a busy one). These are for the reader, nothing is priced by them.
     """
 
     signature: str
     names: tuple[str, ...]
     seconds: float
     alone_s: float
+    low_s: float
+    median_s: float
     spread: float
 
 
@@ -55,9 +60,10 @@ class Profile:
 
     model: name of the traced graph, graph_digest: its digest. host: the machine. torch_version: and of onnxruntime, if that
     ran the ops. threads, date (ISO).
+    measured: how the times were taken, all of them elapsed time, with a warning if the machine was disturbed or held back.
     whole_s: measured time of the whole optimised model. sum_s: sum over the graph's ops of the times priced here.
     halves_error: median relative error of sums of op times against heads and tails that were measured; 0 if none were.
-    codecs: what the codecs take there; none in profiles of earlier versions.
+    codecs: what the codecs take there.
     """
 
     model: str
@@ -66,6 +72,7 @@ class Profile:
     torch_version: str
     threads: int
     date: str
+    measured: Measurement
     whole_s: float
     sum_s: float
     halves_error: float
@@ -91,11 +98,7 @@ class Profile:
         return hashlib.sha256(json.dumps(self._content(), sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
     def _content(self) -> dict[str, Any]:
-        content = asdict(self)
-        if not self.codecs:
-            # As version 1 wrote it, so that digests of its files stay right.
-            del content["codecs"]
-        return content
+        return asdict(self)
 
     def seconds_for(self, op: Op) -> float:
         """The measured seconds of `op`. Raises CostError when no op of its signature was measured."""
@@ -110,8 +113,7 @@ class Profile:
 
     def save(self, path: str | Path) -> None:
         """Write the JSON file, under a temporary name first so that a reader never sees half of it."""
-        version = VERSION if self.codecs else 1
-        body = {"format": FORMAT, "version": version, "digest": self.digest, **self._content()}
+        body = {"format": FORMAT, "version": VERSION, "digest": self.digest, **self._content()}
         text = json.dumps(body, indent=1)
         try:
             write_whole(path, (text + "\n").encode())
@@ -123,10 +125,14 @@ def load_profile(path: str | Path) -> Profile:
     """Read a profile file. Raises CostError naming file and field when it is missing, damaged, foreign or too new."""
     path = Path(path)
     try:
-        size = path.stat().st_size
-        if size > LARGEST_FILE_BYTES:
-            raise CostError(f"profile {path}: {size} bytes, more than the {LARGEST_FILE_BYTES} a profile can have")
-        body = json.loads(path.read_bytes().decode("utf-8"))
+        # Anything but a file may never end, or never begin.
+        if path.exists() and not path.is_file():
+            raise CostError(f"profile {path}: this is no regular file; name one that `cic profile` has written")
+        with path.open("rb") as file:
+            content = file.read(LARGEST_FILE_BYTES + 1)
+        if len(content) > LARGEST_FILE_BYTES:
+            raise CostError(f"profile {path}: more than the {LARGEST_FILE_BYTES} bytes a profile can have")
+        body = json.loads(content.decode("utf-8"))
     except OSError as error:
         raise CostError(f"cannot read the profile {path}: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:
@@ -146,10 +152,12 @@ def _from_json(body: Any) -> Profile:
         raise CostError(f"version is {version!r}; it must be a whole number from 1")
     if version > VERSION:
         raise CostError(f"version is {version}, this CIC reads up to {VERSION}: upgrade CIC or profile again")
+    if version < VERSION:
+        raise CostError(f"version is {version}, which holds processor time instead of elapsed time: profile again")
     content = {key: value for key, value in body.items() if key not in ("format", "version", "digest")}
-    content.setdefault("codecs", [])
     _check_keys("the file", content, Profile)
     host = _check_keys("host", content["host"], Host)
+    measured = _check_keys("measured", content["measured"], Measurement)
     if not isinstance(content["ops"], list):
         raise CostError(f"ops is a {type(content['ops']).__name__}, not a list")
     ops = []
@@ -159,7 +167,9 @@ def _from_json(body: Any) -> Profile:
             raise CostError(f"ops[{index}].names is {entry['names']!r}, not a list")
         ops.append(OpTime(**{**entry, "names": tuple(entry["names"])}))
     codecs = codec_times_from_json("codecs", content["codecs"])
-    profile = Profile(**{**content, "host": Host(**host), "ops": tuple(ops), "codecs": codecs})
+    profile = Profile(
+        **{**content, "host": Host(**host), "measured": Measurement(**measured), "ops": tuple(ops), "codecs": codecs}
+    )
     # A profile written by hand needs no digest; one that carries a digest must agree with it.
     if body.get("digest", profile.digest) != profile.digest:
         raise CostError(
@@ -192,6 +202,7 @@ def _check_profile(profile: Profile) -> None:
     _check_count("host.cores", profile.host.cores, least=1)
     _check_count("host.memory_bytes", profile.host.memory_bytes, least=0)
     _check_count("threads", profile.threads, least=1)
+    _check_measurement(profile.measured)
     _check_seconds("whole_s", profile.whole_s)
     _check_seconds("sum_s", profile.sum_s)
     _check_seconds("halves_error", profile.halves_error)
@@ -204,11 +215,26 @@ def _check_profile(profile: Profile) -> None:
         for name in op.names:
             _check_text(f"{where}.names", name)
         _check_seconds(f"{where}.seconds", op.seconds)
-        _check_seconds(f"{where}.alone_s", op.alone_s)
-        _check_seconds(f"{where}.spread", op.spread)
+        for field in ("alone_s", "low_s", "median_s", "spread"):
+            _check_seconds(f"{where}.{field}", getattr(op, field))
         if op.signature in seen:
             raise CostError(f"{where}.signature {op.signature!r} occurs twice; a signature has one time")
         seen.add(op.signature)
+
+
+def _check_measurement(measured: Measurement) -> None:
+    if measured.clock != ELAPSED:
+        raise CostError(f"measured.clock is {measured.clock!r}; only {ELAPSED!r} time predicts a latency: profile again")
+    if measured.statistic not in STATISTICS:
+        raise CostError(f"measured.statistic is {measured.statistic!r}; it must be one of {', '.join(STATISTICS)}")
+    _check_count("measured.repetitions", measured.repetitions, least=1)
+    _check_count("measured.op_repetitions", measured.op_repetitions, least=1)
+    for field in ("whole_low_s", "whole_median_s", "whole_mean_s", "spread", "elapsed_s", "processor_s", "throttled"):
+        _check_seconds(f"measured.{field}", getattr(measured, field))
+    if measured.quota is not None:
+        _check_seconds("measured.quota", measured.quota)
+    if not isinstance(measured.warning, str):
+        raise CostError(f"measured.warning is {measured.warning!r}; it must be text, empty if there is nothing to say")
 
 
 def _check_text(field: str, value: object) -> None:

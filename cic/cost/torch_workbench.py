@@ -11,7 +11,7 @@ from torch import fx
 
 from cic.cost.op_module import capture, extract, tensors_in
 from cic.cost.stopwatch import optimise
-from cic.cost.workbench import Run
+from cic.cost.timing import Run
 from cic.graph import Graph, Op
 
 if TYPE_CHECKING:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
+from cic.cost.timing import Run
 from cic.graph import Graph, Op
 from cic.trace.onnx_model import OnnxModel
 
 if TYPE_CHECKING:
     from cic.trace.torch_trace import TracedModel
-
-Run = Callable[[], object]
 
 
 class Workbench(Protocol):

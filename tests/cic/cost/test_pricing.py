@@ -3,22 +3,21 @@
 import pytest
 
 from cic.cost.catalogue import machine
-from cic.cost.host import Host
 from cic.cost.machine import Machine
 from cic.cost.pricing import price, resolve
-from cic.cost.profile import OpTime, Profile
+from cic.cost.profile import OpTime
 from cic.cost.roofline import predict
 from cic.errors import CostError
 from cic.graph import Graph, Op
+from tests.cic.cost.test_profile import make_profile
 
 OPS = tuple(
     Op(f"op{i}", ("conv2d",), (f"n{i}",), (), (), flops=10**i, memory_bytes=10**3, signature=f"s{i % 2}") for i in range(6, 10)
 )
 GRAPH = Graph("net", OPS, (), (), ())
-PROFILE = Profile(
-    "net", "d", Host("Linux", "cpu", 1, 0), "2.13.0", 1, "2026-01-31", 1.0, 1.0, 0.0,
-    (OpTime("s0", ("op6", "op8"), 0.25, 0.25, 0.0), OpTime("s1", ("op7", "op9"), 0.75, 0.75, 0.0)),
-)  # fmt: skip
+PROFILE = make_profile(
+    ops=(OpTime("s0", ("op6", "op8"), 0.25, 0.25, 0.25, 0.25, 0.0), OpTime("s1", ("op7", "op9"), 0.75, 0.75, 0.75, 0.75, 0.0))
+)
 
 
 def test_a_profile_prices_in_graph_order():

@@ -4,6 +4,7 @@ import contextlib
 import copy
 import json
 import math
+import os
 
 import pytest
 from hypothesis import given, settings
@@ -11,9 +12,12 @@ from hypothesis import strategies as st
 
 from cic.cost.codec_time import CodecTime, Rate
 from cic.cost.host import Host, describe_host
+from cic.cost.measurement import Measurement
 from cic.cost.profile import LARGEST_FILE_BYTES, OpTime, Profile, load_profile
 from cic.errors import CostError
 from cic.graph import Op
+
+MEASURED = Measurement("elapsed", "mean", 70, 200, 0.2, 0.25, 0.26, 0.1, 12.0, 3.0, 0.25, 0.9, "a quota stopped this process")
 
 
 def make_profile(**changes):
@@ -24,11 +28,15 @@ def make_profile(**changes):
         "torch_version": "2.13.0",
         "threads": 2,
         "date": "2026-01-31T12:00:00+00:00",
+        "measured": MEASURED,
         "whole_s": 0.25,
         "sum_s": 0.26,
         "halves_error": 0.02,
         "codecs": (CodecTime("int8+zstd", Rate(1e-4, 2e-9, 0.0), Rate(4e-5, 1e-9, 3e-9)),),
-        "ops": (OpTime("sig-a", ("conv1", "conv2"), 0.1, 0.2, 0.02), OpTime("sig-b", ("fc",), 0.06, 0.07, 0.3)),
+        "ops": (
+            OpTime("sig-a", ("conv1", "conv2"), 0.1, 0.2, 0.19, 0.21, 0.02),
+            OpTime("sig-b", ("fc",), 0.06, 0.07, 0.06, 0.08, 0.3),
+        ),
     }
     return Profile(**{**fields, **changes})
 
@@ -41,23 +49,31 @@ def make_profile(**changes):
 @settings(max_examples=50)
 def test_a_saved_profile_comes_back_equal(tmp_path_factory, seconds, threads, name):
     path = tmp_path_factory.mktemp("profiles") / "p.json"
-    ops = tuple(OpTime(f"s{index}", (name,), value, value, 0.0) for index, value in enumerate(seconds))
+    ops = tuple(OpTime(f"s{index}", (name,), value, value, value, value, 0.0) for index, value in enumerate(seconds))
     profile = make_profile(ops=ops, threads=threads)
     profile.save(path)
     assert load_profile(path) == profile
     assert load_profile(path).digest == profile.digest
 
 
-def test_a_profile_without_codecs_is_one_of_version_1(tmp_path):
-    """Files of earlier versions stay readable, and their digests right."""
+@pytest.mark.parametrize("version", [1, 2])
+def test_files_of_earlier_versions_hold_processor_time_and_are_refused(tmp_path, version):
     path = tmp_path / "p.json"
-    old = make_profile(codecs=())
-    old.save(path)
-    body = json.loads(path.read_text())
-    assert body["version"] == 1 and "codecs" not in body
-    assert load_profile(path) == old
     make_profile().save(path)
-    assert json.loads(path.read_text())["version"] == 2
+    body = json.loads(path.read_text())
+    del body["measured"]
+    path.write_text(json.dumps({**body, "version": version}))
+    with pytest.raises(CostError, match="elapsed time: profile again"):
+        load_profile(path)
+
+
+def test_the_file_says_what_was_measured_and_what_to_mind(tmp_path):
+    path = tmp_path / "p.json"
+    make_profile().save(path)
+    measured = json.loads(path.read_text())["measured"]
+    assert measured["clock"] == "elapsed" and measured["statistic"] == "mean" and measured["quota"] == 0.25
+    assert measured["warning"] == "a quota stopped this process"
+    assert measured["elapsed_s"] == 12.0 and measured["processor_s"] == 3.0 and measured["repetitions"] == 70
 
 
 def test_the_digest_follows_the_content():
@@ -121,6 +137,17 @@ BROKEN = [
     (put("threads", 1.5), "threads"),
     (put("threads", True), "threads"),
     (put("date", "yesterday"), "date"),
+    (drop("measured"), "measured"),
+    (drop("measured", "quota"), "measured lacks quota"),
+    (put("measured", "clock", "processor"), "measured.clock"),
+    (put("measured", "statistic", "mode"), "measured.statistic"),
+    (put("measured", "statistic", []), "measured.statistic"),
+    (put("measured", "repetitions", 0), "measured.repetitions"),
+    (put("measured", "elapsed_s", math.nan), "measured.elapsed_s"),
+    (put("measured", "quota", "half"), "measured.quota"),
+    (put("measured", "throttled", 10**400), "measured.throttled"),
+    (put("measured", "warning", None), "measured.warning"),
+    (put("ops", 0, "low_s", -0.1), r"ops\[0\].low_s"),
     (put("whole_s", -1), "whole_s"),
     (put("whole_s", math.nan), "whole_s"),
     (put("sum_s", math.inf), "sum_s"),
@@ -214,6 +241,13 @@ def test_a_huge_or_missing_file_or_a_folder_is_refused(tmp_path):
         file.truncate(LARGEST_FILE_BYTES + 1)
     for path in (huge, tmp_path / "missing.json", tmp_path):
         with pytest.raises(CostError, match=path.name):
+            load_profile(path)
+
+
+def test_what_never_ends_is_refused_before_it_is_read(tmp_path):
+    os.mkfifo(tmp_path / "pipe.json")
+    for path in (tmp_path / "pipe.json", "/dev/zero"):
+        with pytest.raises(CostError, match="no regular file"):
             load_profile(path)
 
 

@@ -1,0 +1,83 @@
+"""A place where nothing can be written is refused first, before a model is built or an op is measured."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from cic.cli import main
+from cic.commands.output import check_output_directory, check_output_file
+from cic.errors import CicError
+
+
+def places(folder: Path) -> dict[str, str]:
+    """Places that no file can be written to, and what the refusal says of each."""
+    (folder / "directory").mkdir()
+    (folder / "file").write_text("kept")
+    (folder / "loop").symlink_to(folder / "loop")
+    (folder / "dangling").symlink_to(folder / "nowhere" / "file")
+    return {
+        "nowhere/out": "no directory",
+        "file/out": "no directory",
+        "directory": "this is a directory",
+        ".": "this is a directory",
+        "": "empty",
+        "dangling": "no directory",
+        "loop": "loop",
+        "a\0b": "cannot be looked at",
+        "n" * 300: "cannot be looked at",
+        "/proc/nothing/new": "no directory",
+    }
+
+
+def test_places_that_cannot_be_written_are_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for place, reason in places(tmp_path).items():
+        with pytest.raises(CicError, match=reason):
+            check_output_file(place)
+    assert (tmp_path / "file").read_text() == "kept"
+    with pytest.raises(CicError, match="this is a file"):
+        check_output_directory("file")
+
+
+def test_places_that_can_be_written_are_left_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("old")
+    (tmp_path / "link").symlink_to("file")
+    os.mkfifo(tmp_path / "pipe")
+    before = sorted(entry.name for entry in tmp_path.iterdir())
+    for place in ("new", "file", "link", "pipe", "/dev/null"):
+        check_output_file(place)
+    check_output_directory("new")
+    check_output_directory(".")
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == before and (tmp_path / "file").read_text() == "old"
+
+
+def test_permissions_are_respected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By what the system says of them; root may write anywhere but on a file system that is read-only."""
+    (tmp_path / "file").write_text("old")
+    monkeypatch.setattr(os, "access", lambda path, _: Path(path).name != "file")
+    with pytest.raises(CicError, match="may not be written"):
+        check_output_file(str(tmp_path / "file"))
+    monkeypatch.setattr(os, "access", lambda path, _: Path(path) != tmp_path)
+    for place in ("file", "new"):
+        with pytest.raises(CicError, match=f"nothing may be written in {tmp_path}"):
+            check_output_file(str(tmp_path / place))
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("profile", "no_such_module:Model", "--input", "1x3"),
+        ("compile", "no_such_module:Model", "--input", "1x3", "--device", "no-board", "--server", "no-server"),
+    ],
+)
+def test_the_place_is_looked_at_before_anything_else(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: tuple[str, ...]
+) -> None:
+    """Neither the model nor a machine exists: whoever looked at these first would complain of them."""
+    assert main([*command, "-o", str(tmp_path / "nowhere" / "out")]) != 0
+    said = capsys.readouterr()
+    assert "no directory" in said.err and "no_such_module" not in said.err and "tracing" not in said.err
