@@ -6,39 +6,37 @@ import os
 from pathlib import Path
 
 from cic.errors import CicError
+from codegen.atomic import check_allowed, check_writable
 
 
 def check_output_file(path: str) -> None:
     """Raise CicError if no file can be written at `path`. Nothing is created, and what is there stays as it is."""
-    target = _checked_place(path)
-    if target.is_dir():
-        raise CicError(f"-o {path}: this is a directory; name the file to write")
+    _check_not_empty(path)
+    try:
+        check_writable(path)
+    except (OSError, ValueError) as error:
+        raise CicError(_refusal(path, error)) from error
 
 
 def check_output_directory(path: str) -> None:
-    """The same for a directory to write, which may exist."""
-    target = _checked_place(path)
-    if target.exists() and not target.is_dir():
-        raise CicError(f"-o {path}: this is a file; name the directory to write")
+    """The same for a directory to write; what may be replaced there is for whoever writes it to say."""
+    _check_not_empty(path)
+    place = Path(path).absolute()
+    try:
+        check_allowed(place.parent, os.stat(place.parent))
+        if place.exists() and not place.is_dir():
+            raise CicError(f"-o {path}: this is a file; name the directory to write")
+    except (OSError, ValueError) as error:
+        raise CicError(_refusal(path, error)) from error
 
 
-def _checked_place(path: str) -> Path:
-    """Where a path leads once symbolic links are followed; CicError unless this process may write there."""
+def _check_not_empty(path: str) -> None:
     if not path:
         raise CicError("-o is empty; name what to write")
-    try:
-        target = Path(path).resolve()
-        there, folder_there = target.exists(), target.parent.is_dir()
-    except (OSError, RuntimeError, ValueError) as error:
-        raise CicError(f"-o {path!r} cannot be looked at: {error}") from error
-    if not folder_there:
-        raise CicError(f"-o {path}: there is no directory {target.parent}; make it first")
-    if there and not os.access(target, os.W_OK):
-        raise CicError(f"-o {path}: it exists and may not be written; give another name or change its permissions")
-    # What is no regular file, such as a device, is written where it is; everything else is built beside its place.
-    built_beside = not there or target.is_file() or target.is_dir()
-    if built_beside and not os.access(target.parent, os.W_OK | os.X_OK):
-        raise CicError(
-            f"-o {path}: nothing may be written in {target.parent}; give another directory or change its permissions"
-        )
-    return target
+
+
+def _refusal(path: str, error: OSError | ValueError) -> str:
+    reason = (getattr(error, "strerror", None) or str(error)).lower()
+    at = getattr(error, "filename", None)
+    where = f" ({at})" if at and str(at) != path else ""
+    return f"-o {path!r} cannot be written: {reason}{where}; nothing was computed yet, name another place"

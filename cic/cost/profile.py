@@ -23,6 +23,7 @@ from cic.cost.timing import STATISTICS
 from cic.errors import CostError
 from cic.graph import Op
 from codegen.atomic import write_whole
+from codegen.regular_file import read_regular
 
 FORMAT = "cic-profile"
 # Version 3 says how it was measured. Earlier ones held processor instead of elapsed time, and are refused.
@@ -125,14 +126,7 @@ def load_profile(path: str | Path) -> Profile:
     """Read a profile file. Raises CostError naming file and field when it is missing, damaged, foreign or too new."""
     path = Path(path)
     try:
-        # Anything but a file may never end, or never begin.
-        if path.exists() and not path.is_file():
-            raise CostError(f"profile {path}: this is no regular file; name one that `cic profile` has written")
-        with path.open("rb") as file:
-            content = file.read(LARGEST_FILE_BYTES + 1)
-        if len(content) > LARGEST_FILE_BYTES:
-            raise CostError(f"profile {path}: more than the {LARGEST_FILE_BYTES} bytes a profile can have")
-        body = json.loads(content.decode("utf-8"))
+        body = json.loads(read_regular(path, LARGEST_FILE_BYTES).decode("utf-8"))
     except OSError as error:
         raise CostError(f"cannot read the profile {path}: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:

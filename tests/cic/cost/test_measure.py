@@ -1,6 +1,8 @@
 """Measured profiles: every op gets a time, the times add up to the network, and the network is left as it was."""
 
 import sys
+import time
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -10,6 +12,7 @@ from cic.cost.measure import measure
 from cic.cost.op_module import capture, extract, tensors_in
 from cic.cost.pricing import price
 from cic.cost.profile import load_profile
+from cic.cost.torch_workbench import TorchWorkbench
 from cic.errors import CostError
 from cic.trace.torch_trace import trace
 
@@ -56,6 +59,28 @@ def test_the_times_add_up_to_the_network(traced, profile):
     assert sum(price(traced.graph, profile)) == pytest.approx(profile.sum_s)
     assert profile.sum_s == pytest.approx(profile.whole_s, rel=0.35)
     assert profile.halves_error < 0.35
+
+
+def test_the_profile_says_that_elapsed_time_was_measured_and_how(profile):
+    measured = profile.measured
+    assert measured.clock == "elapsed" and measured.repetitions >= 3 and measured.op_repetitions >= 3
+    assert 0 < measured.whole_low_s <= measured.whole_median_s and measured.whole_low_s <= profile.whole_s
+    assert measured.elapsed_s >= 0.99 * measured.processor_s > 0
+    assert all(op.low_s <= op.median_s for op in profile.ops)
+
+
+def test_waiting_counts_as_time(traced):
+    """An op that waits for something else takes no processor time, and its answer is as late."""
+
+    class Bench(TorchWorkbench):
+        def whole(self):
+            run = super().whole()
+            return lambda: (time.sleep(0.02), run())
+
+    with patch("cic.cost.measure.workbench_of", Bench):
+        waited = measure(traced, seconds_per_op=0.01, cuts=0, progress=False)
+    assert waited.whole_s > 0.02 and waited.sum_s > 0.02
+    assert "times processor time" in waited.measured.warning
 
 
 def test_a_second_profile_agrees_loosely(traced, profile):

@@ -247,7 +247,7 @@ def test_a_huge_or_missing_file_or_a_folder_is_refused(tmp_path):
 def test_what_never_ends_is_refused_before_it_is_read(tmp_path):
     os.mkfifo(tmp_path / "pipe.json")
     for path in (tmp_path / "pipe.json", "/dev/zero"):
-        with pytest.raises(CostError, match="no regular file"):
+        with pytest.raises(CostError, match="only regular files are read"):
             load_profile(path)
 
 
