@@ -25,7 +25,7 @@ CLASSES = {
         name: name
         for name in (
             *("UnitError", "TraceError", "CostError", "CompileError", "ArtifactError", "DecisionError", "EmitError"),
-            *("LinkError", "CodecError", "CicWarning"),
+            *("LinkError", "CodecError", "CicWarning", "CicError"),
         )
     },
     "codegen": {name: name for name in ("CodegenError", "UnsplittableError", "MismatchError")},
