@@ -63,7 +63,8 @@ def make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for command in COMMANDS:
         name = command.__name__.rpartition(".")[2]
-        summary = (command.__doc__ or "").splitlines()[0].partition(": ")[2].rstrip(".")
+        # Not the docstring, which `python -OO` leaves out.
+        summary = command.SUMMARY
         sub = commands.add_parser(name, help=summary, description=f"{summary[:1].upper()}{summary[1:]}.")
         command.add_arguments(sub)
         sub.set_defaults(run=command.run)

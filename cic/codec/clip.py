@@ -15,15 +15,17 @@ Floats = NDArray[np.float32]
 _BINS = 256
 # At most so many values are looked at, evenly spread.
 _SAMPLE = 16_384
+_WIDEST = 2.0**120
 _SHARES = np.linspace(0.2, 1.0, 33)
 
 
 def clipped_range(values: Floats, low: float, high: float, levels: int) -> tuple[float, float]:
     """The part of [low, high] to code: both ends moved towards 0 by one factor, the one with the least squared error.
 
-    values: float32[n], finite, within [low, high]. Ranges that do not hold 0, and empty ones, stay as they are.
+    values: float32[n], finite, within [low, high]. Ranges that do not hold 0, empty ones, and those so wide that float32
+    cannot hold their width, for which there is no grid either, stay as they are.
     """
-    if not low <= 0 <= high or low == high:
+    if not low <= 0 <= high or low == high or high - low > _WIDEST:
         return low, high
     sample = values[:: max(1, len(values) // _SAMPLE)]
     width = (high - low) / _BINS

@@ -1,7 +1,7 @@
 """Images as PNG or JPEG files: what a camera or a browser holds already. Needs Pillow.
 
 The payload is the file itself, so a device may send one that it has. It is decoded only if its header states the very size
-that the tensor has.
+that the tensor has, and without what its pixels do not depend on (`cic.codec.picture_files`).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cic.codec.codec import Codec, Payload
+from cic.codec.picture_files import bare_jpeg, bare_png
 from cic.codec.pixels import PixelForm, Pixels, image_size
 from cic.codec.tensors import Array, array_of
 from cic.errors import CodecError
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 _PNG_LEVEL = 1
 _ENDS = {"PNG": b"IEND\xaeB`\x82", "JPEG": b"\xff\xd9"}
 _LARGEST_SIDE = 65_500  # of a JPEG file
+# A camera's file tells about itself, mostly by a small picture.
+_METADATA_BYTES = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -43,8 +46,8 @@ class PictureCodec(Codec):
         return self.form.body_bytes(shape, dtype)
 
     def largest_bytes(self, shape: Sequence[int], dtype: str) -> int:
-        """No larger payload is decoded, and none is made: four bytes a value, more than noise takes, and a header."""
-        return 4 * self.form.body_bytes(shape, dtype) + 4096
+        """No larger payload is decoded, and none is made: two bytes a value, more than noise takes, and metadata."""
+        return 2 * self.form.body_bytes(shape, dtype) + _METADATA_BYTES
 
     def encode(self, tensor: torch.Tensor | Array, name: str = "the tensor") -> Payload:
         """The file. Raises CodecError naming the tensor if it is no picture or no pixels give it, or if Pillow is missing."""
@@ -58,7 +61,10 @@ class PictureCodec(Codec):
         picture = _pillow().fromarray(rows[:, :, 0] if channels == 1 else rows)
         file = io.BytesIO()
         options = {"compress_level": _PNG_LEVEL} if self.quality is None else {"quality": self.quality}
-        picture.save(file, self._kind, **options)
+        try:
+            picture.save(file, self._kind, **options)
+        except (OSError, ValueError, MemoryError) as error:
+            raise CodecError(f"{name} cannot be written as {self._kind}: {error}; use 'uint8'") from None
         return file.getbuffer()
 
     def decode(self, payload: Payload, shape: Sequence[int], dtype: str, name: str = "the tensor") -> Array:
@@ -82,6 +88,7 @@ class PictureCodec(Codec):
         """uint8[height, width, channels] of a file of that size."""
         channels, height, width = size
         mode = "L" if channels == 1 else "RGB"
+        content = (bare_png if self._kind == "PNG" else bare_jpeg)(content, name)
         try:
             with _pillow().open(io.BytesIO(content), formats=(self._kind,)) as picture:
                 stated = f"{picture.mode} of {picture.height} by {picture.width}"

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from typing import Any
 
+SUMMARY = "work out every cut of a model that can be optimal between two machines"
+
 
 def add_arguments(parser: ArgumentParser) -> None:
     machine = "a profile file or a name that `cic machines` lists"

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 CONDITIONS = ("uplink_bps", "downlink_bps", "rtt_s", "device_slowdown", "server_slowdown")
 
+SUMMARY = "name the best cut for a bandwidth; needs nothing but Python"
+
 
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="a splitting model, such as model.cic")

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 STEPS_PER_CUT = 3
 
+SUMMARY = "write head and tail of every cut that can be optimal, verified"
+
 
 def add_arguments(parser: ArgumentParser) -> None:
     add_model(parser)

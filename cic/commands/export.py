@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 TRITON = "triton"
 
+SUMMARY = "write the decision as a C header or a Python file without dependencies, or emitted tails for a Triton server"
+
 
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(

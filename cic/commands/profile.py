@@ -12,6 +12,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
+SUMMARY = "measure a model's ops on this machine and save the times"
+
 
 def add_arguments(parser: ArgumentParser) -> None:
     add_model(parser)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 PICTURES = (".jpg", ".jpeg", ".png")
 TOLERANCE = 1e-4
 
+SUMMARY = "run head and tail in two processes over a local link of a given bandwidth, and compare with the prediction"
+
 
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("directory", metavar="DIR", help="what `cic emit` wrote")

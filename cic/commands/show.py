@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from cic.splitting_model import Cut, SplittingModel
 
+SUMMARY = "print a splitting model's cuts and break points, or draw them; needs nothing but Python"
+
 
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="a splitting model, such as model.cic")

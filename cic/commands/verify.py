@@ -12,6 +12,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
+SUMMARY = "prove again that a splitting model holds every optimal cut, believing neither compiler nor solver"
+
 
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="a splitting model, such as model.cic")

@@ -82,6 +82,11 @@ def scale_of(name: str, tensor: np.ndarray) -> np.ndarray | None:
 @given(names, any_floats)
 @example("int8", np.full(3, 2.0**120, np.float32))
 @example("int4", np.full(30, -(2.0**118), np.float32))
+@example("int4-clip", np.array([-3e38, 3e38], np.float32).repeat(9))
+@example("int4-clip", np.linspace(-3e38, 2e38, 40, dtype=np.float32))
+@example("int4-clip+zstd", np.linspace(-(2.0**118), 2.0**118, 40, dtype=np.float32))
+@example("int8-channel", np.array([[-3e38, 3e38]] * 9, np.float32).T)
+@example("int4-channel", np.array([0x7F800001] * 30, np.uint32).view(np.float32))
 def test_every_float_tensor_survives(name: str, tensor: np.ndarray) -> None:
     back = crossed(name, tensor)
     if codec(name).lossless:
@@ -235,7 +240,17 @@ def test_clipping_lowers_the_squared_error_of_long_tails() -> None:
     assert errors["int4-clip"] < 0.6 * errors["int4"]
 
 
+def test_a_stream_that_gained_nothing_is_not_unpacked() -> None:
+    """Empty blocks take time by the length of the stream, which for few bits a value could be eight times the body."""
+    name, size = "int4+zlib", codec("int4").uncompressed_bytes((1, 64, 56, 56), "float32")
+    stream = b"\x78\x01" + b"\0\0\0\xff\xff" * (size // 5 + 1)
+    with pytest.raises(CodecError, match="bytes are said to be compressed, plain they are"):
+        codec(name).decode(bytes((COMPRESSED,)) + stream, (1, 64, 56, 56), "float32", "x")
+
+
 def test_unknown_codecs_are_refused_with_the_list() -> None:
+    with pytest.raises(CodecError, match="is a text, not int"):
+        codec(8)  # type: ignore[arg-type]
     for name in ("int5", "", "+zstd", "int8+", "int8+lzma", "int8+zstd+zstd", "INT8"):
         with pytest.raises(CodecError, match="there are raw, fp16"):
             codec(name)

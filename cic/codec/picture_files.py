@@ -1,0 +1,108 @@
+"""What of a PNG or JPEG file its pixels depend on, and no more work than such files ask for.
+
+A file within its size may still keep a decoder busy for minutes: with thousands of empty scans (JPEG), of empty chunks (PNG),
+or of entries in its metadata that all name the same bytes. So the file is walked first, which costs a step a segment. What
+pixels do not depend on is left out, the rest is counted, and only then does Pillow see it.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+import zlib
+
+from cic.errors import CodecError
+
+# A JPEG encoder writes up to ten scans, one that searches for the best script some fifteen.
+_MOST_SCANS = 32
+# Of a JPEG file, and of a PNG file besides one for each so many bytes; common encoders fill 8 KiB.
+_MOST_SEGMENTS, _BYTES_A_CHUNK = 1000, 1024
+
+_NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+# Marker codes: tables, and the frames of baseline, extended and progressive files.
+_DHT, _SOI, _EOI, _SOS, _DQT, _DRI = 0xC4, 0xD8, 0xD9, 0xDA, 0xDB, 0xDD
+_FRAMES = (0xC0, 0xC1, 0xC2)
+# These two say which colours the components are; other application segments and comments (0xFE) say nothing of pixels.
+_JFIF, _ADOBE = (0xE0, b"JFIF\0"), (0xEE, b"Adobe")
+_LEFT_OUT = (*range(0xE0, 0xF0), 0xFE)
+
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_HEAD = struct.Struct(">I4s")
+_GREY, _COLOUR = 0, 2
+
+
+def bare_jpeg(content: bytes, name: str) -> bytes:
+    """The JPEG file without what its pixels do not depend on, up to its first end.
+
+    Raises CodecError naming the tensor for a damaged file, one of another process than baseline or progressive, and one
+    with more scans or segments than encoders write.
+    """
+    if content[:2] != b"\xff\xd8":
+        raise CodecError(f"{name}: the payload is no JPEG file: it does not begin as one")
+    kept, place, scans, frames = [content[:2]], 2, 0, 0
+    for _ in range(_MOST_SEGMENTS):
+        start = place
+        while content[place : place + 1] == b"\xff":
+            place += 1
+        marker = content[place] if start < place < len(content) else None
+        if marker == _EOI and scans:
+            return b"".join((*kept, b"\xff\xd9"))
+        place += 1
+        segment = content[place : place + int.from_bytes(content[place : place + 2], "big")]
+        known = marker in (_DHT, _SOS, _DQT, _DRI, *_FRAMES, *_LEFT_OUT)
+        if not known or len(segment) < 2 or len(segment) != int.from_bytes(segment[:2], "big"):
+            raise CodecError(f"{name}: the payload is no JPEG file that is decoded here: byte {start} begins no known segment")
+        place += len(segment)
+        scans, frames = scans + (marker == _SOS), frames + (marker in _FRAMES)
+        if scans > _MOST_SCANS or frames > 1:
+            raise CodecError(
+                f"{name}: the payload is a JPEG file of {scans} scans and {frames} frames, at most {_MOST_SCANS} and 1"
+            )
+        if marker not in _LEFT_OUT or (marker, segment[2:7]) in (_JFIF, _ADOBE):
+            kept.append(b"\xff" + content[place - len(segment) - 1 : place])
+        if marker == _SOS:
+            following = _NEXT_MARKER.search(content, place)
+            end = len(content) if following is None else following.start()
+            kept.append(content[place:end])
+            place = end
+    raise CodecError(f"{name}: the payload is a JPEG file of more than {_MOST_SEGMENTS} segments")
+
+
+def bare_png(content: bytes, name: str) -> bytes:
+    """The PNG file of one header, one piece of compressed pixels and an end, which is all that grey or coloured bytes need.
+
+    Raises CodecError naming the tensor for a damaged file, and for one with more chunks than encoders write.
+    """
+    if content[:8] != _SIGNATURE:
+        raise CodecError(f"{name}: the payload is no PNG file: it does not begin as one")
+    header, place = b"", 8
+    pixels: list[bytes] = []
+    for _ in range(_MOST_SEGMENTS + len(content) // _BYTES_A_CHUNK):
+        size, kind = _HEAD.unpack_from(content, place) if place + 12 <= len(content) else (len(content), b"")
+        end = place + 8 + size
+        if end + 4 > len(content):
+            raise CodecError(f"{name}: the payload is no PNG file: the chunk at byte {place} does not end")
+        # Lower case: nothing that pixels depend on. A palette only suggests colours here.
+        if not kind[0] & 32 and kind != b"PLTE":
+            if zlib.crc32(content[place + 4 : end]) != int.from_bytes(content[end : end + 4], "big"):
+                raise CodecError(f"{name}: the payload is no PNG file: the chunk at byte {place} is damaged")
+            if kind == b"IEND":
+                return _png(header, b"".join(pixels), name)
+            if kind != (b"IDAT" if header else b"IHDR"):
+                raise CodecError(f"{name}: the payload is no PNG file that is decoded here: a chunk is {kind!r}")
+            if kind == b"IHDR":
+                header = content[place + 8 : end]
+            else:
+                pixels.append(content[place + 8 : end])
+        place = end + 4
+    raise CodecError(f"{name}: the payload is a PNG file of {len(content)} bytes in more chunks than one each {_BYTES_A_CHUNK}")
+
+
+def _png(header: bytes, pixels: bytes, name: str) -> bytes:
+    if len(header) != 13 or header[8] > 8 or header[9] not in (_GREY, _COLOUR):
+        raise CodecError(f"{name}: the payload is a PNG file of other pixels than grey or coloured ones of 8 bits")
+    chunks = ((b"IHDR", header), (b"IDAT", pixels), (b"IEND", b""))
+    written = (
+        _HEAD.pack(len(body), kind) + body + zlib.crc32(body, zlib.crc32(kind)).to_bytes(4, "big") for kind, body in chunks
+    )
+    return _SIGNATURE + b"".join(written)
