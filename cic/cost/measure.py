@@ -30,6 +30,9 @@ altogether (the first pooling of ResNet-50 alone takes 4.4 ms, the head that end
 the first and the last op convert. The bias grows with the tensors, so it makes early ops far too dear, and one scale for
 all cannot mend it. So a number of real heads and tails are measured too, and `cic.cost.attribution` finds the op times
 that explain them. A head and its tail together take up to 3 % longer than the whole; that share is spread over the ops.
+
+What is stored is elapsed time; `cic.cost.timing` says which statistic of it, and benchmarks/profile_quota.py how well it tells
+what networks and halves take under a processor quota.
 """
 
 from __future__ import annotations
