@@ -67,7 +67,7 @@ def _warning(pace: Pace, quota: float | None) -> str:
     if pace.statistic == LOW_QUANTILE:
         return (
             f"{ratio}, though no quota is known that stopped this process: the machine was busy with other work, or something "
-            "that cannot be seen from here holds it back. The times are low quantiles, as a quiet machine takes; they may still "
-            "be too long, or too short if this machine is never quiet. Profile again when it is"
+            "that cannot be seen from here holds it back. The times are low quantiles, as a quiet machine takes; they may "
+            "still be too long, or too short if this machine is never quiet. Profile again when it is"
         )
     return ""
