@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -15,6 +15,7 @@ from cic.emitted_cut import EmittedCut
 from cic.errors import ArtifactError, EmitError
 from cic.example_inputs import make_inputs
 from cic.splitting_model import SplittingModel
+from cic.trace.any_model import is_onnx, read_program_file
 from cic.trace.flat_model import evaluating
 from cic.trace.onnx_model import OnnxModel
 from cic.trace.torch_trace import TracedModel, trace
@@ -27,11 +28,14 @@ from codegen.split import Half
 from codegen.structure import Structure, describe, flatten_like, rebuild
 from codegen.triton_repository import TritonModel, write_triton_repository
 
+if TYPE_CHECKING:
+    import onnx
+
 _TORCH_NAMESPACES = frozenset({"aten", "prim", "prims", "quantized", "mkldnn", "mkl", "sparse"})
 
 
 def emit(
-    model: nn.Module | torch.export.ExportedProgram | TracedModel | OnnxModel | str | Path,
+    model: nn.Module | torch.export.ExportedProgram | TracedModel | OnnxModel | onnx.ModelProto | str | Path,
     splitting_model: SplittingModel,
     directory: str | Path,
     *,
@@ -47,7 +51,8 @@ def emit(
     """Write head and tail of every cut of a splitting model, verified against the whole model in fresh processes.
 
     Args:
-        model: the model that was compiled (other weights are fine, another graph is not); a path is that of an ONNX file.
+        model: the model that was compiled (other weights are fine, another graph is not); the path of an ONNX or .pt2
+            file or an `onnx.ModelProto` will do, too.
         args, kwargs: inputs to verify on; default: drawn like the compiled examples.
         verify_on: further calls, as pairs (args, kwargs), that every cut must answer as the whole does: real inputs, say.
         cuts: ids to emit; default: all.
@@ -59,13 +64,16 @@ def emit(
 
     Raises:
         EmitError: the model is not the compiled one, a cut is unknown, or a half differs from the whole.
+        TraceError: the model cannot be read or traced.
     """
-    if isinstance(model, str | Path | OnnxModel):
+    _check_tolerance(tolerance)
+    given = read_program_file(model)
+    if isinstance(given, OnnxModel) or is_onnx(given):
         from cic.onnx_emission import emit_onnx  # onnx and its friends are needed for ONNX files only
 
         more: dict[str, Any] = {"cuts": cuts, "formats": formats or ("onnx",), "weights": weights, "tolerance": tolerance}
-        return emit_onnx(model, splitting_model, directory, args=args, kwargs=kwargs, verify_on=verify_on, **more)
-    traced = _same_model(model, splitting_model, args, kwargs)
+        return emit_onnx(given, splitting_model, directory, args=args, kwargs=kwargs, verify_on=verify_on, **more)
+    traced = _same_model(given, splitting_model, args, kwargs)
     _refuse_foreign_operators(traced, splitting_model.name)
     plans = cut_plans(traced.graph, splitting_model, cuts)
     input_structure, example_inputs = describe({"args": tuple(traced.args), "kwargs": dict(traced.kwargs)})
@@ -79,14 +87,14 @@ def emit(
             model_digest=splitting_model.information["graph_digest"],
             further_inputs=[flatten_like(input_structure, {"args": tuple(a), "kwargs": dict(k)}) for a, k in verify_on],
         )
-        with evaluating(model) if isinstance(model, nn.Module) else nullcontext():
+        with evaluating(given) if isinstance(given, nn.Module) else nullcontext():
             return write_bundle(
                 directory,
                 source,
                 plans,
                 formats=formats or ("torchscript",),
                 weights=weights,
-                whole=_whole(model, input_structure) if isinstance(model, nn.Module) else None,
+                whole=_whole(given, input_structure) if isinstance(given, nn.Module) else None,
                 tolerance=tolerance,
                 progress=progress,
             )
@@ -141,6 +149,13 @@ def export_triton(directory: str | Path, repository: str | Path, **options: Any)
         raise EmitError(str(error)) from error
     except OSError as error:
         raise EmitError(f"cannot write {repository}: {error.strerror or error}") from error
+
+
+def _check_tolerance(tolerance: float | None) -> None:
+    if tolerance is None:
+        return
+    if isinstance(tolerance, bool) or not isinstance(tolerance, int | float) or not 0 < tolerance < float("inf"):
+        raise EmitError(f"the tolerance is {tolerance!r}; give the greatest relative error allowed, a number such as 1e-3")
 
 
 def _whole(model: nn.Module, input_structure: Structure) -> Callable[..., Sequence[torch.Tensor]]:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import onnx
+
 from cic.cut_plans import cut_plans
 from cic.errors import EmitError
 from cic.example_inputs import make_inputs
@@ -13,14 +15,14 @@ from cic.splitting_model import SplittingModel
 from cic.trace.from_onnx import trace_onnx
 from cic.trace.onnx_model import OnnxModel
 from codegen.bundle_directory import Weights
+from codegen.call import describe_named, flatten_call
 from codegen.errors import CodegenError
 from codegen.manifest import Manifest
 from codegen.onnx_bundle import OnnxSource, write_onnx_bundle
-from codegen.structure import describe, flatten_like
 
 
 def emit_onnx(
-    model: str | Path | OnnxModel,
+    model: str | Path | onnx.ModelProto | OnnxModel,
     splitting_model: SplittingModel,
     directory: str | Path,
     *,
@@ -38,15 +40,15 @@ def emit_onnx(
         raise EmitError(f"an ONNX model is emitted in the format 'onnx' only, not as {', '.join(formats)}")
     traced = _same_model(model, splitting_model, args, kwargs)
     plans = cut_plans(traced.graph, splitting_model, cuts)
-    structure, _ = describe({"args": (), "kwargs": traced.kwargs})
+    structure = describe_named(traced.kwargs)
     try:
         source = OnnxSource(
             model=traced.model,
-            path=traced.path,
+            path=traced.content,
             tensors=frozenset(tensor.name for tensor in traced.graph.tensors if tensor.may_cross),
             example_inputs=traced.kwargs,
             model_digest=splitting_model.information["graph_digest"],
-            further_inputs=[flatten_like(structure, {"args": tuple(a), "kwargs": dict(k)}) for a, k in verify_on],
+            further_inputs=[flatten_call(structure, a, k) for a, k in verify_on],
         )
         return write_onnx_bundle(directory, source, plans, weights=weights, tolerance=tolerance, progress=progress)
     except CodegenError as error:
@@ -54,7 +56,7 @@ def emit_onnx(
 
 
 def _same_model(
-    model: str | Path | OnnxModel,
+    model: str | Path | onnx.ModelProto | OnnxModel,
     splitting_model: SplittingModel,
     args: Sequence[Any] | None,
     kwargs: Mapping[str, Any] | None,

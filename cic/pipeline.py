@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -22,18 +22,22 @@ from cic.examination import Wanted, examine
 from cic.lowering import bounds, lower, price_box
 from cic.precision import within_target
 from cic.splitting_model import SplittingModel
+from cic.trace.any_model import trace_model
 from cic.trace.onnx_model import OnnxModel
-from cic.trace.torch_trace import TracedModel, trace
+from cic.trace.torch_trace import TracedModel
 from cic.units import factor, seconds
 from compress.schedule import compress
 from mincut.errors import InfeasibleError
+
+if TYPE_CHECKING:
+    import onnx
 
 Source = str | Path | Machine | Profile
 Report = Callable[[str], None]
 
 
 def compile(
-    model: nn.Module | torch.export.ExportedProgram | TracedModel | OnnxModel | str | Path,
+    model: nn.Module | torch.export.ExportedProgram | TracedModel | OnnxModel | onnx.ModelProto | str | Path,
     args: Sequence[Any] = (),
     kwargs: Mapping[str, Any] | None = None,
     *,
@@ -50,6 +54,7 @@ def compile(
     calibration: Sequence[Any] | None = None,
     accuracy: str | Judge | None = None,
     input: str | None = None,
+    shapes: Mapping[str, Sequence[int]] | None = None,
     most_minimum_cuts: int = 20_000,
     name: str | None = None,
     report: Report | None = None,
@@ -57,7 +62,8 @@ def compile(
     """Work out every cut of a model that can be optimal between two machines.
 
     Args:
-        model: a module, an exported program, the path of an ONNX file, or what `trace` or `trace_onnx` made of one.
+        model: a module, an exported program, the path of an ONNX or .pt2 file, an `onnx.ModelProto`, or what `trace` or
+            `trace_onnx` made of one.
         args, kwargs: example inputs; they fix the shapes. For an exported program or a traced model its own are used. An ONNX
             file needs them only where it leaves shapes open.
         device, server: a profile file, the name of a machine in the catalogue, a `Machine` or a `Profile`.
@@ -76,6 +82,7 @@ def compile(
         input: the natural form of pictures that the model takes, such as "uint8, mean=0.485 0.456 0.406, std=0.229 0.224
             0.225": a device sends the pixels, not the normalised floats. "png, …" or "jpeg90, …" where it has files; a lossy
             one is judged as codecs are. Then calibration or example inputs must be such pictures.
+        shapes: of an ONNX file's inputs, by name, where it leaves them open and there is no example.
         most_minimum_cuts: budget for a box too rich to finish; if it runs out, `proof` in the result holds the proven gap
             and decisions say `optimal=False`.
         report: told in a few words what is going on.
@@ -91,7 +98,7 @@ def compile(
     if not box.contains(defaults):
         raise CompileError(f"the default rtt {rtt} and downlink ratio {downlink_ratio} must lie inside the box, {box!r}")
     tell("tracing")
-    traced = _traced(model, args, kwargs, name)
+    traced = trace_model(model, args, kwargs, shapes=shapes, name=name)
     traced_s = perf_counter() - started
     prices = price(traced.graph, device_cost), price(traced.graph, server_cost)
     wanted = Wanted(precision, calibration, parse_target(accuracy), input)
@@ -127,10 +134,11 @@ def compile(
 
 
 def profile(
-    model: nn.Module | torch.export.ExportedProgram | TracedModel | OnnxModel | str | Path,
+    model: nn.Module | torch.export.ExportedProgram | TracedModel | OnnxModel | onnx.ModelProto | str | Path,
     args: Sequence[Any] = (),
     kwargs: Mapping[str, Any] | None = None,
     *,
+    shapes: Mapping[str, Sequence[int]] | None = None,
     threads: int = 1,
     seconds_per_op: float = 0.1,
     name: str | None = None,
@@ -141,15 +149,5 @@ def profile(
     Raises:
         TraceError, CostError.
     """
-    traced = _traced(model, args, kwargs, name)
+    traced = trace_model(model, args, kwargs, shapes=shapes, name=name)
     return measure(traced, threads=threads, seconds_per_op=seconds_per_op, progress=progress)
-
-
-def _traced(model: Any, args: Sequence[Any], kwargs: Mapping[str, Any] | None, name: str | None) -> TracedModel | OnnxModel:
-    if isinstance(model, TracedModel | OnnxModel):
-        return model
-    if isinstance(model, str | Path):
-        from cic.trace.from_onnx import trace_onnx  # onnx and its friends are needed for ONNX files only
-
-        return trace_onnx(model, tuple(args), kwargs, name=name)
-    return trace(model, tuple(args), dict(kwargs or {}), name=name)

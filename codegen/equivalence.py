@@ -26,6 +26,7 @@ import torch
 
 from codegen.errors import CodegenError, MismatchError
 from codegen.manifest import CutRecord, Manifest, OutputCheck, Verification
+from codegen.quantisation import Step
 from codegen.split import Half
 from codegen.structure import leaf_names
 from codegen.tensor_file import read_tensors, write_tensors
@@ -52,10 +53,13 @@ def verify(
     *,
     format_name: str,
     tolerance: float | None = None,
+    steps: Sequence[Step] = (),
     progress: Progress | None = None,
 ) -> dict[str, Verification]:
     """Run all cuts of the bundle in two fresh processes and compare with `expected`, the whole model's flat outputs.
 
+    steps: for each output of a quantised model what one rounding step is to it, which is allowed besides unless a tolerance is
+    given; none: no output is quantised.
     Returns the verification of each cut id. Raises MismatchError, naming cut, output and error, if one exceeds the
     tolerance (None: `TOLERANCES`); CodegenError if a process fails.
     """
@@ -65,7 +69,7 @@ def verify(
     with tempfile.TemporaryDirectory(prefix=".verify-", dir=directory.parent) as scratch:
         runs = _run_halves(directory, manifest, input_sets, Path(scratch), format_name, progress)
         return {
-            cut.id: _compare_cut(manifest, cut, runs, expected, names, informative, format_name, tolerance)
+            cut.id: _compare_cut(manifest, cut, runs, expected, names, informative, format_name, tolerance, steps)
             for cut in manifest.cuts
         }
 
@@ -106,10 +110,8 @@ def relative_error(split: torch.Tensor, whole: torch.Tensor) -> float:
     equal = (split == whole) | (split.isnan() & whole.isnan())
     if bool((~equal & ~(split.isfinite() & whole.isfinite())).any()):
         return math.inf
-    finite = whole.isfinite()
     difference = torch.where(equal, 0.0, (split - whole).abs())
-    scale = float(whole[finite].abs().max()) if bool(finite.any()) else 0.0
-    return float(difference.max()) / max(scale, ZERO)
+    return float(difference.max()) / max(_largest(whole), ZERO)
 
 
 _SIGNED = {torch.uint16: torch.int16, torch.uint32: torch.int32, torch.uint64: torch.int64}
@@ -154,6 +156,12 @@ def _is_informative(draws: Tensors) -> bool:
     return len(draws) == 1 or any(relative_error(draw, draws[0]) > TOLERANCES["float32"] for draw in draws[1:])
 
 
+def _largest(tensor: torch.Tensor) -> float:
+    values = _wide(tensor.detach())
+    finite = values[values.isfinite()].abs()
+    return float(finite.max()) if finite.numel() else 0.0
+
+
 def _wide(tensor: torch.Tensor) -> torch.Tensor:
     return torch.view_as_real(tensor.resolve_conj()).double() if tensor.is_complex() else tensor.double()
 
@@ -172,14 +180,18 @@ def _compare_cut(
     informative: Sequence[bool],
     format_name: str,
     tolerance: float | None,
+    steps: Sequence[Step],
 ) -> Verification:
-    allowed = _tolerance(cut, manifest) if tolerance is None else tolerance
+    usual = _tolerance(cut, manifest) if tolerance is None else tolerance
+    greatest = usual
     errors = [0.0] * len(names)
     for index, whole in enumerate(expected):
         halves = {half: read_tensors(runs[half][cut.id][index]) for half in ("head", "tail")}
         for position, source in enumerate(cut.outputs):
             error = relative_error(halves[source.half][source.position], whole[position].detach().cpu())
             errors[position] = max(errors[position], error)
+            allowed = max(usual, steps[position].allowance(_largest(whole[position]))) if steps and tolerance is None else usual
+            greatest = max(greatest, allowed)
             if not error <= allowed:
                 raise MismatchError(
                     f"cut {cut.id}: the halves differ from the whole model in {names[position]} (made by the"
@@ -187,7 +199,7 @@ def _compare_cut(
                     " the model may be random or keep state between calls"
                 )
     checks = tuple(OutputCheck(*check) for check in zip(names, errors, informative, strict=True))
-    return Verification(format=format_name, tolerance=allowed, input_sets=len(expected), outputs=checks)
+    return Verification(format=format_name, tolerance=greatest, input_sets=len(expected), outputs=checks)
 
 
 def _run_halves(

@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from codegen.atomic import write_whole
+from codegen.call import flatten_call
 from codegen.emitter import Runner, WeightSharing, emitter_of, is_too_large
 from codegen.errors import CodegenError
 from codegen.manifest import CutRecord, FileRecord, Manifest, read_manifest
 from codegen.shared_weights import check_file, open_half, read_checked, weight_path, write_plain
 from codegen.split import Half, WireTensor
-from codegen.structure import flatten_like, leaf_names, rebuild
+from codegen.structure import leaf_names, rebuild
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class LoadedCut:
 
     def flatten_inputs(self, *args: Any, **kwargs: Any) -> list[Any]:
         """Return the tensors of a call in the head's order; CodegenError naming the argument that differs."""
-        return flatten_like(self.manifest.input_structure, {"args": args, "kwargs": kwargs})
+        return flatten_call(self.manifest.input_structure, args, kwargs)
 
     def run_head_flat(self, inputs: Sequence[Any]) -> tuple[Any, ...]:
         """Run the device half on flat inputs and return (*crossing, *kept)."""

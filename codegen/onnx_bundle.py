@@ -11,12 +11,16 @@ import torch
 
 from codegen.bundle_directory import CutPlan, Weights, check_request, file_record
 from codegen.bundle_weights import settled, stored
+from codegen.call import describe_named
 from codegen.emitter import Runner
 from codegen.equivalence import Progress, check_alike, redraw, verify
+from codegen.errors import CodegenError
 from codegen.manifest import CutRecord, FileRecord, HalfFiles, Manifest, write_manifest
+from codegen.onnx_kernels import explained
 from codegen.onnx_program import OnnxEmitter
 from codegen.onnx_session import open_session, runner_of
 from codegen.onnx_splitter import split_onnx, wire_tensor
+from codegen.quantisation import steps_of
 from codegen.split import Split
 from codegen.structure import Structure, describe
 from codegen.whole_directory import built_beside, put_in_place
@@ -29,8 +33,8 @@ if TYPE_CHECKING:
 class OnnxSource:
     """What a bundle is made from.
 
-    model: with fixed shapes and named nodes, see `codegen.onnx_splitter`; path: the file it was read from, which the halves
-    are compared with.
+    model: with fixed shapes and named nodes, see `codegen.onnx_splitter`; path: of the file it was read from, or the bytes of
+    a model that came as a message, which the halves are compared with.
     tensors: names of the values that may cross.
     example_inputs: a torch tensor for each of the model's inputs, in their order.
     model_digest: names the model in the manifest.
@@ -38,11 +42,16 @@ class OnnxSource:
     """
 
     model: onnx_ir.Model
-    path: Path
+    path: Path | bytes
     tensors: Collection[str]
     example_inputs: Mapping[str, torch.Tensor]
     model_digest: str
     further_inputs: Sequence[Sequence[torch.Tensor]] = ()
+
+    @property
+    def name(self) -> str:
+        """What messages call the model."""
+        return str(self.path) if isinstance(self.path, Path) else f"the model {self.model.graph.name!r}"
 
 
 def write_onnx_bundle(
@@ -54,13 +63,16 @@ def write_onnx_bundle(
     tolerance: float | None = None,
     progress: Progress | None = None,
 ) -> Manifest:
-    """Split, write and verify every cut, and put the bundle at `directory`; halves are called with inputs by name.
+    """Split, write and verify every cut, and put the bundle at `directory`; halves are called with inputs by name or in their
+    order.
 
     Arguments and errors as for `codegen.bundle.write_bundle`; the model's answer is a dict of tensors by output name.
     """
     directory = Path(directory).absolute()
     check_request(directory, plans, weights)
     check_alike(list(source.example_inputs), list(source.example_inputs.values()), source.further_inputs)
+    # First of all: what the whole cannot do, no half can, and then nothing need be written.
+    input_sets, expected = _answered(source)
     with built_beside(directory) as building:
         sizes: dict[str, int] = {}
         cuts = [_write_cut(building, plan, source, weights, sizes, progress) for plan in plans]
@@ -68,14 +80,24 @@ def write_onnx_bundle(
             model_digest=source.model_digest,
             versions=OnnxEmitter().versions(),
             inputs=tuple(map(wire_tensor, source.model.graph.inputs)),
-            input_structure=describe({"args": (), "kwargs": dict(source.example_inputs)})[0],
+            input_structure=describe_named(source.example_inputs),
             output_structure=_output_structure(source.model),
             cuts=tuple(cuts),
             weights=sizes,
         )
         manifest = settled(building, manifest, weights)
         write_manifest(building, manifest)
-        manifest = _verified(building, manifest, source, tolerance, progress)
+        checks = verify(
+            building,
+            manifest,
+            input_sets,
+            expected,
+            format_name=OnnxEmitter.format,
+            tolerance=tolerance,
+            steps=steps_of(source.model),
+            progress=progress,
+        )
+        manifest = replace(manifest, cuts=tuple(replace(cut, verification=(checks[cut.id],)) for cut in manifest.cuts))
         write_manifest(building, manifest)
         put_in_place(building, directory)
     return manifest
@@ -83,11 +105,21 @@ def write_onnx_bundle(
 
 def whole_of(source: OnnxSource) -> Runner:
     """Return the file itself as a function from tensors, in the order of the example inputs, to its outputs."""
-    session = open_session(source.path, str(source.path))
-    run = runner_of(session, source.path.name)
+    try:
+        session = open_session(source.path, source.name)
+    except CodegenError as error:
+        raise explained(error, source.model, source.name, "convert that part of the model to float32") from error
+    run = runner_of(session, source.name)
     names = list(source.example_inputs)
     order = [names.index(value.name) for value in session.get_inputs()]
-    return lambda *tensors: run(*(tensors[position] for position in order))
+    answered = [value.name for value in session.get_outputs()]
+    wanted = [answered.index(str(value.name)) for value in source.model.graph.outputs]  # a file may name an output twice
+
+    def whole(*tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        results = run(*(tensors[position] for position in order))
+        return tuple(results[position] for position in wanted)
+
+    return whole
 
 
 def _write_cut(
@@ -121,25 +153,23 @@ def _write_half(building: Path, cut_id: str, half: str, halves: Split) -> FileRe
     return file_record(building, path)
 
 
-def _verified(
-    building: Path, manifest: Manifest, source: OnnxSource, tolerance: float | None, progress: Progress | None
-) -> Manifest:
-    """Return the manifest with the verification of each cut, on the example, on the same numbers in another order, and on the
-    further input sets."""
+def _answered(source: OnnxSource) -> tuple[list[list[torch.Tensor]], list[list[torch.Tensor]]]:
+    """Return what to verify on, the example, the same numbers in another order and the further input sets, and the whole
+    model's answers."""
     example = list(source.example_inputs.values())
-    input_sets = [example, redraw(example), *map(list, source.further_inputs)]
     whole = whole_of(source)
-    expected = [list(whole(*inputs)) for inputs in input_sets]
-    checks = verify(
-        building,
-        manifest,
-        input_sets,
-        expected,
-        format_name=OnnxEmitter.format,
-        tolerance=tolerance,
-        progress=progress,
-    )
-    return replace(manifest, cuts=tuple(replace(cut, verification=(checks[cut.id],)) for cut in manifest.cuts))
+    expected = [list(whole(*example))]
+    input_sets = [example]
+    try:
+        redrawn = redraw(example)
+        expected.append(list(whole(*redrawn)))
+        input_sets.append(redrawn)
+    except CodegenError:  # as one that takes a sampling rate and a size that belong together
+        pass
+    for further in map(list, source.further_inputs):
+        expected.append(list(whole(*further)))
+        input_sets.append(further)
+    return input_sets, expected
 
 
 def _output_structure(model: onnx_ir.Model) -> Structure:

@@ -16,6 +16,7 @@ from codegen.emitter import LARGEST_FILE_BYTES, Runner, is_too_large
 from codegen.errors import CodegenError
 from codegen.onnx_file import write_model
 from codegen.onnx_session import CAN_SHARE, RETURNS_NOTHING, open_session, open_sharing, runner_of
+from codegen.onnx_values import check_type
 from codegen.onnx_weights import graph_of
 from codegen.protobuf_spans import raw_data_spans
 from codegen.shared_weights import SharedHalf
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     import torch
     from torch import fx
 
+_OTHER_FORMATS = "emit as torchscript or exported_program, or convert the model to float32"
 _CHATTY = ("torch.onnx", "onnxscript", "onnx_ir", "torch.export")
 
 
@@ -50,7 +52,15 @@ class OnnxEmitter:
         """Write a half to `path`; CodegenError if it holds what ONNX cannot express."""
         import onnx_ir
 
-        write_model(half if isinstance(half, onnx_ir.Model) else export(half, example, path.name), path)
+        from codegen.onnx_kernels import check_kernels
+
+        if isinstance(half, onnx_ir.Model):
+            write_model(half, path)  # whose whole has been run
+            return
+        model = export(half, example, path.name)
+        write_model(model, path)
+        if not is_too_large(self.format, path.stat().st_size):
+            check_kernels(model, path, path.name, _OTHER_FORMATS)
 
     def load(self, path: Path, inputs: Sequence[WireTensor], *, optimize: bool) -> Runner:
         """Return the saved half as a function of tensors or of numpy arrays; `optimize` chooses all of ONNX Runtime's
@@ -91,6 +101,9 @@ def export(half: fx.GraphModule, example: Sequence[torch.Tensor], what: str) -> 
         part.training = False  # eval() is refused by modules that come from torch.export
     inputs = [node.name for node in half.graph.nodes if node.op == "placeholder"]
     results = list(next(node for node in half.graph.nodes if node.op == "output").args[0])
+    for tensor in (*example, *(node.meta.get("val") for node in results)):
+        if isinstance(tensor, torch.Tensor):
+            check_type(str(tensor.dtype).removeprefix("torch."))
     source: torch.nn.Module = half if results else _without_results()
     try:
         with quiet_exporter(), torch.no_grad():

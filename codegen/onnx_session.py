@@ -17,6 +17,7 @@ import onnxruntime
 
 from codegen.emitter import Runner
 from codegen.errors import CodegenError
+from codegen.onnx_values import from_ort, to_ort
 from codegen.onnx_weights import BareGraph, Bytes, graph_beside
 from codegen.shared_weights import SMALLEST_BYTES
 
@@ -24,10 +25,6 @@ RETURNS_NOTHING = "cic_returns_nothing"
 """Metadata key of a half without results, which ONNX cannot express: the file returns one value nobody asked for."""
 
 _ERRORS_ONLY = 3
-# torch dtypes numpy lacks, with an integer type as wide and the ONNX number of the type.
-_WITHOUT_NUMPY = {"bfloat16": ("int16", 16), "float8_e4m3fn": ("uint8", 17), "float8_e5m2": ("uint8", 19)}
-
-
 # Kernels that are made for packed weights, and poor without.
 _NEEDS_PACKING = re.compile("Quant|Integer|QLinear|QGemm|NBits|QAttention|MoE|LSTM|GRU|RNN")
 _BESIDE = "weights-of-the-optimised-graph"
@@ -132,38 +129,14 @@ def runner_of(session: onnxruntime.InferenceSession, what: str, weights: Sequenc
             raise CodegenError(f"onnxruntime cannot run {what}: {_first_line(error)}") from error
         # Without inputs there is nothing to take after: tensors then, if torch is at hand.
         as_arrays = _all_arrays(values) if values else "torch" not in sys.modules
-        return tuple(_array_of(result) if as_arrays else _tensor_of(result) for result in results)
+        given = {value.data_ptr() for value in feeds.values()}
+        return tuple(from_ort(result, given, as_array=as_arrays) for result in results)
 
     return run
 
 
-def to_ort(value: Any) -> onnxruntime.OrtValue:
-    """Return a tensor or an array as a value of ONNX Runtime."""
-    if isinstance(value, np.ndarray):
-        return onnxruntime.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(value).reshape(value.shape))
-    tensor = value.detach().cpu().contiguous()
-    name = str(tensor.dtype).removeprefix("torch.")
-    if name not in _WITHOUT_NUMPY:
-        return onnxruntime.OrtValue.ortvalue_from_numpy(tensor.numpy())
-    torch, (as_wide, number) = sys.modules["torch"], _WITHOUT_NUMPY[name]
-    raw = tensor.view(getattr(torch, as_wide)).numpy()
-    return onnxruntime.OrtValue.ortvalue_from_numpy_with_onnx_type(raw, number)
-
-
 def _all_arrays(values: Sequence[Any]) -> bool:
     return all(isinstance(value, np.ndarray) for value in values)
-
-
-def _array_of(value: onnxruntime.OrtValue) -> Any:
-    return value.numpy()
-
-
-def _tensor_of(value: onnxruntime.OrtValue) -> Any:
-    import torch
-
-    if value.element_type() in {number for _, number in _WITHOUT_NUMPY.values()}:
-        return torch.from_dlpack(value).clone()
-    return torch.from_numpy(value.numpy())
 
 
 def _threads() -> int:

@@ -15,8 +15,14 @@ import onnx_ir as ir
 
 from codegen.errors import CodegenError, UnsplittableError
 from codegen.onnx_session import RETURNS_NOTHING
-from codegen.onnx_wiring import constants, reads
+from codegen.onnx_wiring import all_nodes, bodies, constants, reads
 from codegen.split import OutputSource, Split, WireTensor
+
+OPEN = "cic.open"
+"""Key in the `meta` of a model whose halves do not say what shapes they are made for: ONNX Runtime, which works shapes out
+again, would refuse them for the sake of a branch that is never taken. Callers check shapes against the manifest anyway."""
+UNSURE = "cic.unsure"
+"""Key in the `meta` of a value whose shape depends on the data. ONNX Runtime would take a written shape for granted."""
 
 
 def split_onnx(model: ir.Model, device_nodes: Collection[str], tensors: Collection[str]) -> Split:
@@ -87,6 +93,7 @@ def clone_part(model: ir.Model, inputs: Sequence[ir.Value], results: Sequence[ir
         passed = value in graph.inputs or value.is_initializer() or value in outputs[:position]
         graph.outputs.append(_passed_on(graph, value, by_name) if passed else value)
     part = ir.Model(graph, ir_version=model.ir_version, producer_name=model.producer_name)
+    _forget_shapes(graph, model.meta.get(OPEN, False))
     if not results:
         graph.append(node := ir.node("Constant", [], attributes={"value_float": 0.0}))
         node.outputs[0].name = "nothing"
@@ -94,6 +101,25 @@ def clone_part(model: ir.Model, inputs: Sequence[ir.Value], results: Sequence[ir
         graph.outputs.append(node.outputs[0])
         part.metadata_props[RETURNS_NOTHING] = "1"
     return part
+
+
+def opened(model: ir.Model) -> ir.Model:
+    """Return a model that leaves the sizes of its inputs open, and says nothing of any other shape."""
+    graph = model.graph.clone()
+    _forget_shapes(graph, True)
+    return ir.Model(graph, ir_version=model.ir_version, producer_name=model.producer_name)
+
+
+def _forget_shapes(graph: ir.Graph, everywhere: bool) -> None:
+    made = [value for node in all_nodes(graph) for value in node.outputs]
+    # But for the count and the condition of a Loop, which ONNX Runtime wants to see are single values.
+    loops = [(body, node.op_type == "Loop") for node in all_nodes(graph) for body in bodies(node)]
+    taken = [value for body, is_loop in loops for value in body.inputs[2 if is_loop else 0 :]]
+    for value in dict.fromkeys((*graph.inputs, *taken, *made, *graph.outputs)):
+        if value.shape is None or not (everywhere or value.meta.get(UNSURE)) or value.is_initializer():
+            continue
+        border = value in graph.inputs or value in graph.outputs
+        value.shape = ir.Shape([None] * len(value.shape)) if border else None
 
 
 class _Sides:
@@ -188,6 +214,7 @@ def _passed_on(graph: ir.Graph, value: ir.Value, by_name: dict[str | None, ir.Va
     node = ir.node("Identity", [value])
     result = node.outputs[0]
     result.name, result.type, result.shape = name, value.type, value.shape
+    result.meta.update(value.meta)
     by_name[name] = result
     graph.append(node)
     return result

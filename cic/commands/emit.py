@@ -6,7 +6,7 @@ import sys
 from contextlib import contextmanager
 
 from cic.artifact import load
-from cic.commands.arguments import add_model, read_model
+from cic.commands.arguments import add_model, number, read_model
 from cic.commands.output import check_output_directory
 from cic.commands.table import print_table
 from cic.errors import EmitError
@@ -38,6 +38,9 @@ def add_arguments(parser: ArgumentParser) -> None:
         default="auto",
         help="shared: each weight on disk once; inline: every half one plain file; auto (default): shared if that saves space",
     )
+    parser.add_argument(
+        "--tolerance", metavar="E", help="greatest relative error of an output; default by type, 1e-4 for float32"
+    )
 
 
 def run(arguments: Namespace) -> int:
@@ -51,6 +54,7 @@ def run(arguments: Namespace) -> int:
     formats = tuple(dict.fromkeys(arguments.formats or (usual,)))
     _check_formats(formats)
     check_output_directory(arguments.output)
+    tolerance = None if arguments.tolerance is None else number(arguments.tolerance, "--tolerance")
     from cic.emission import emit
 
     print(f"building {arguments.model}", file=sys.stderr)
@@ -67,6 +71,7 @@ def run(arguments: Namespace) -> int:
             cuts=cuts,
             formats=formats,
             weights=arguments.weights,
+            tolerance=tolerance,
             progress=advance,
         )
     rows = [_row(cut, format_name) for cut in manifest.cuts for format_name in cut.files]

@@ -18,8 +18,9 @@ import torch
 
 from cic.cost.timing import Run
 from cic.graph import Graph, Op
-from codegen.onnx_session import open_session, to_ort
+from codegen.onnx_session import open_session
 from codegen.onnx_splitter import clone_part
+from codegen.onnx_values import to_ort
 
 if TYPE_CHECKING:
     from cic.trace.onnx_model import OnnxModel

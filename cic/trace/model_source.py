@@ -33,7 +33,7 @@ def load_model(text: str) -> tuple[Model, tuple[Any, ...] | None]:
     Raises TraceError saying which part of `text` could not be found.
     """
     if text.endswith(".pt2"):
-        return _load_program(Path(text))
+        return load_program(Path(text))
     if text.endswith(".onnx"):
         return Path(text), None
     library, separator, name = text.partition(":")
@@ -54,7 +54,11 @@ def _fixed_seed() -> Iterator[None]:
         yield
 
 
-def _load_program(path: Path) -> tuple[Model, tuple[Any, ...] | None]:
+def load_program(path: Path) -> tuple[Model, tuple[Any, ...] | None]:
+    """Return the exported program in a .pt2 file, and its example arguments if it brings some and they are positional.
+
+    Raises TraceError if there is no such file, or it is no program that this torch loads.
+    """
     if not path.is_file():
         raise TraceError(f"{path}: no such file")
     try:

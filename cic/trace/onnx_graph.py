@@ -19,11 +19,21 @@ from codegen.onnx_wiring import bodies, constants, reads
 
 _VIEWS = frozenset({"Reshape", "Transpose", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Dropout"})
 
+TYPES = frozenset(
+    [
+        *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+        *("float16", "bfloat16", "float32", "float64", "float8_e4m3fn", "float8_e5m2"),
+        *("float8_e4m3fnuz", "float8_e5m2fnuz"),
+    ]
+)
+"""What a model can take and return: torch and ONNX Runtime both have these, other types of ONNX lack one or the other."""
+
 
 def build_onnx_graph(model: ir.Model, name: str, unsure: Collection[ir.Value] = ()) -> Graph:
     """Return the unfused `Graph` of a model; Op.members are names of nodes, Tensor.name names of values.
 
-    unsure: values whose shape may change with the data, so that they must not cross.
+    unsure: values whose shape may change with the data, so that they must not cross. What shape they had in one run is no part
+    of the graph, which has size 0 for them: so it is the same graph whatever the run.
     """
     fixed = constants(model.graph)
     base: dict[ir.Value, ir.Value] = {}
@@ -44,7 +54,7 @@ def build_onnx_graph(model: ir.Model, name: str, unsure: Collection[ir.Value] = 
     values = [*model.graph.inputs, *(value for results in made.values() for value in results)]
     return Graph(
         name=name,
-        ops=tuple(_op(node, inputs_of[node], made[node], fixed) for node in inputs_of),
+        ops=tuple(_op(node, inputs_of[node], made[node], fixed, unsure) for node in inputs_of),
         tensors=tuple(_tensor(value, consumers.get(value, []), value in outputs, value in unsure) for value in values),
         inputs=tuple(str(value.name) for value in model.graph.inputs),
         outputs=tuple(str(value.name) for value in outputs),
@@ -69,7 +79,9 @@ def dtype_name(value: ir.Value) -> str:
     return "string" if dtype == ir.DataType.STRING else str(dtype.numpy().name)
 
 
-def _op(node: ir.Node, inputs: list[ir.Value], outputs: list[ir.Value], fixed: Collection[ir.Value]) -> Op:
+def _op(
+    node: ir.Node, inputs: list[ir.Value], outputs: list[ir.Value], fixed: Collection[ir.Value], unsure: Collection[ir.Value]
+) -> Op:
     return Op(
         name=str(node.name),
         kinds=(kind_of(node),),
@@ -78,35 +90,34 @@ def _op(node: ir.Node, inputs: list[ir.Value], outputs: list[ir.Value], fixed: C
         outputs=tuple(str(value.name) for value in outputs),
         flops=flops_of(node),
         memory_bytes=traffic_of(node),
-        signature=hashlib.sha256(json.dumps(_described(node, fixed), sort_keys=True).encode()).hexdigest(),
+        signature=hashlib.sha256(json.dumps(_described(node, fixed, unsure), sort_keys=True).encode()).hexdigest(),
         source="",
     )
 
 
 def _tensor(value: ir.Value, consumers: list[ir.Node], is_output: bool, unsure: bool) -> Tensor:
-    shape = value.shape.numpy() if value.shape is not None and value.shape.is_static() else None
+    shape = value.shape.numpy() if not unsure and value.shape is not None and value.shape.is_static() else None
     producer = value.producer()
     dtype = value.dtype
     plain = isinstance(value.type, ir.TensorType) and dtype is not None and dtype != ir.DataType.STRING
-    # Numbers of less than a byte are packed, and complex ones unknown to most: neither is put on the wire.
-    sendable = plain and dtype is not None and dtype.itemsize >= 1 and not dtype.name.startswith("COMPLEX")
+    sendable = plain and dtype_name(value) in TYPES
     return Tensor(
         name=str(value.name),
         producer=None if producer is None else str(producer.name),
         consumers=tuple(str(consumer.name) for consumer in consumers),
         shape=shape or (),
         dtype=dtype_name(value),
-        bytes=bytes_of(value),
+        bytes=0 if shape is None else bytes_of(value),
         is_output=is_output,
-        may_cross=sendable and shape is not None and not unsure,
+        may_cross=sendable and shape is not None,
     )
 
 
-def _described(node: ir.Node, fixed: Collection[ir.Value]) -> list[Any]:
+def _described(node: ir.Node, fixed: Collection[ir.Value], unsure: Collection[ir.Value]) -> list[Any]:
     attributes = {name: _attribute(attribute) for name, attribute in node.attributes.items()}
-    inner = [[_described(child, ()) for child in body] for body in bodies(node)]
-    read = [[_type(value), value in fixed] for value in node.inputs if value is not None]
-    return [node.domain, node.op_type, attributes, read, [_type(value) for value in node.outputs], inner]
+    inner = [[_described(child, (), ()) for child in body] for body in bodies(node)]
+    read = [[_type(value, unsure), value in fixed] for value in node.inputs if value is not None]
+    return [node.domain, node.op_type, attributes, read, [_type(value, unsure) for value in node.outputs], inner]
 
 
 def _attribute(attribute: ir.Attr) -> str:
@@ -115,8 +126,10 @@ def _attribute(attribute: ir.Attr) -> str:
     if attribute.type == ir.AttributeType.TENSOR:
         tensor = attribute.as_tensor()
         return f"{tensor.dtype} {tensor.shape}"
+    if attribute.type == ir.AttributeType.TENSORS:
+        return " ".join(f"{tensor.dtype} {tensor.shape}" for tensor in attribute.as_tensors())
     return str(attribute.value)
 
 
-def _type(value: ir.Value) -> list[str]:
-    return [str(value.type), str(value.shape)]
+def _type(value: ir.Value, unsure: Collection[ir.Value]) -> list[str]:
+    return [str(value.type), "depends on the data" if value in unsure else str(value.shape)]

@@ -21,14 +21,16 @@ class OnnxModel:
     graph: fused; Op.members are names of nodes and Tensor.name names of values in `model`.
     model: the file with fixed shapes, functions inlined and every node named; weights stored outside the file are not read
         until they are needed.
-    path: the file itself, which is what the halves are compared with.
+    content: the path of the file itself, or the bytes of a model that came as a message: what the halves are compared with.
+    path: what messages call it.
     kwargs: an example call, torch tensors by input name; there are no positional arguments.
     unfused: the graph before fusion.
     """
 
     graph: Graph
     model: onnx_ir.Model
-    path: Path
+    content: Path | bytes
+    path: str
     kwargs: dict[str, Any]
     unfused: Graph
 
@@ -44,5 +46,12 @@ class OnnxModel:
             tensor = value.const_value
             if tensor is not None:
                 digest.update(f"{name} {tensor.dtype.name} {tuple(tensor.shape)}".encode())
-                digest.update(tensor.tobytes())
+                digest.update(_bytes_of(tensor))
         return digest.hexdigest()
+
+
+def _bytes_of(tensor: onnx_ir.TensorProtocol) -> bytes:
+    if tensor.dtype.name != "STRING":
+        return tensor.tobytes()
+    texts = [text if isinstance(text, bytes) else str(text).encode() for text in tensor.numpy().reshape(-1)]
+    return b"".join(b"%d %s" % (len(text), text) for text in texts)

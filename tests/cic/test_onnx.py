@@ -79,7 +79,7 @@ def test_control_flow_and_plumbing_are_emitted(name: str, tmp_path: Path):
     expected = run_whole(path, inputs)
     for record in manifest.cuts:
         cut = cic.load_cut(tmp_path / "split", record.id, format_name="onnx")
-        answer = cut.tail(*cut.head(**{key: torch.from_numpy(array) for key, array in inputs.items()}))
+        answer = cut.tail(*cut.head(*map(torch.from_numpy, inputs.values())))
         for result, wanted in zip(answer.values(), expected, strict=True):
             np.testing.assert_allclose(np.asarray(result), wanted, rtol=1e-4, atol=1e-5)
 
@@ -104,7 +104,7 @@ def dynamic() -> onnx.ModelProto:
 def test_open_shapes_are_fixed_by_the_caller(tmp_path: Path):
     path = save(dynamic(), tmp_path / "m.onnx")
     with pytest.raises(
-        TraceError, match=r"m\.onnx: input 'x' has the open shape \(batch, 2, length\); fix it .*'x': \(1, 2, 1"
+        TraceError, match=r"m\.onnx: input 'x' has the open shape \(batch, 2, length\); give an example .*'x': \(1, 2, 1"
     ):
         trace_onnx(path)
     for traced in (trace_onnx(path, shapes={"x": (3, 2, 5)}), trace_onnx(path, (torch.randn(3, 2, 5),))):

@@ -1,0 +1,60 @@
+"""Whatever a model may come as: which front end reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeGuard
+
+from cic.errors import TraceError
+from cic.trace.model_source import load_program
+from cic.trace.onnx_model import OnnxModel
+from cic.trace.torch_trace import TracedModel, trace
+
+if TYPE_CHECKING:
+    import onnx
+
+
+def trace_model(
+    model: Any,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any] | None,
+    *,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    name: str | None = None,
+) -> TracedModel | OnnxModel:
+    """Trace a module, an exported program, a file or a model of ONNX; what is traced already is returned as it is.
+
+    shapes: input name → shape, for ONNX only.
+
+    Raises TraceError.
+    """
+    model = read_program_file(model)
+    if shapes and not is_onnx(model):
+        raise TraceError(
+            f"shapes gives the open shapes of an ONNX file, and this model is a {type(model).__name__}; example inputs (args,"
+            " kwargs) fix its shapes"
+        )
+    if isinstance(model, TracedModel | OnnxModel):
+        return model
+    if is_onnx(model):
+        from cic.trace.from_onnx import trace_onnx  # onnx and its friends are needed for ONNX files only
+
+        return trace_onnx(model, tuple(args), kwargs, shapes=shapes, name=name)
+    return trace(model, tuple(args), dict(kwargs or {}), name=name)
+
+
+def is_onnx(model: Any) -> TypeGuard[str | Path | onnx.ModelProto]:
+    """Tell whether this is the path of an ONNX file, as any path is that is not one of torch, or a model of ONNX in memory."""
+    # Without importing onnx: who passes such a message has it.
+    return isinstance(model, str | Path) or (type(model).__name__, type(model).__module__[:4]) == ("ModelProto", "onnx")
+
+
+def read_program_file(model: Any) -> Any:
+    """Return the exported program in a .pt2 file, if this is the path of one; everything else as it is.
+
+    Raises TraceError if the file is missing or no exported program.
+    """
+    if isinstance(model, str | Path) and Path(model).suffix == ".pt2":
+        return load_program(Path(model))[0]
+    return model
