@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from cic.cost.catalogue import machine
@@ -44,6 +45,6 @@ def resolve(spec: str | Path | Machine | Profile) -> Machine | Profile:
     try:
         return machine(spec)
     except CostError as error:
-        if Path(spec).is_file():
+        if os.path.isfile(spec):  # unlike Path.is_file it bears a text that can be no path
             return load_profile(spec)
         raise CostError(f"{error}. A profile file (*.json) and a cic.Machine(...) are accepted as well") from None

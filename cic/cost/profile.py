@@ -22,6 +22,7 @@ from cic.cost.measurement import ELAPSED, Measurement
 from cic.cost.timing import STATISTICS
 from cic.errors import CostError
 from cic.graph import Op
+from cic.units import shown
 from codegen.atomic import write_whole
 from codegen.regular_file import read_regular
 
@@ -29,7 +30,7 @@ FORMAT = "cic-profile"
 # Version 3 says how it was measured. Earlier ones held processor instead of elapsed time, and are refused.
 VERSION = 3
 # A profile of a model with 10,000 distinct ops is about 2 MB; a larger file is something else.
-LARGEST_FILE_BYTES = 64 * 2**20
+LARGEST_FILE_BYTES = 16 * 2**20
 # No single op of a network that one would split runs for a day.
 LONGEST_S = 86_400.0
 
@@ -124,7 +125,6 @@ class Profile:
 
 def load_profile(path: str | Path) -> Profile:
     """Read a profile file. Raises CostError naming file and field when it is missing, damaged, foreign or too new."""
-    path = Path(path)
     try:
         body = json.loads(read_regular(path, LARGEST_FILE_BYTES).decode("utf-8"))
     except OSError as error:
@@ -140,12 +140,12 @@ def load_profile(path: str | Path) -> Profile:
 def _from_json(body: Any) -> Profile:
     if not isinstance(body, dict) or body.get("format") != FORMAT:
         found = body.get("format") if isinstance(body, dict) else type(body).__name__
-        raise CostError(f"format is {found!r}, not {FORMAT!r}: this is not a CIC profile")
+        raise CostError(f"format is {shown(found)}, not {FORMAT!r}: this is not a CIC profile")
     version = body.get("version")
     if isinstance(version, bool) or not isinstance(version, int) or version < 1:
-        raise CostError(f"version is {version!r}; it must be a whole number from 1")
+        raise CostError(f"version is {shown(version)}; it must be a whole number from 1")
     if version > VERSION:
-        raise CostError(f"version is {version}, this CIC reads up to {VERSION}: upgrade CIC or profile again")
+        raise CostError(f"version is {shown(version)}, this CIC reads up to {VERSION}: upgrade CIC or profile again")
     if version < VERSION:
         raise CostError(f"version is {version}, which holds processor time instead of elapsed time: profile again")
     content = {key: value for key, value in body.items() if key not in ("format", "version", "digest")}
@@ -167,7 +167,7 @@ def _from_json(body: Any) -> Profile:
     # A profile written by hand needs no digest; one that carries a digest must agree with it.
     if body.get("digest", profile.digest) != profile.digest:
         raise CostError(
-            f"digest is {body['digest']!r}, the content has {profile.digest!r}: the file was changed or damaged. "
+            f"digest is {shown(body['digest'])}, the content has {profile.digest!r}: the file was changed or damaged. "
             "Profile again, or delete the digest if you edited the file on purpose"
         )
     return profile
@@ -190,7 +190,7 @@ def _check_profile(profile: Profile) -> None:
     try:
         date.fromisoformat(profile.date[:10])
     except ValueError:
-        raise CostError(f"date is {profile.date!r}; it must be ISO, like 2026-01-31") from None
+        raise CostError(f"date is {shown(profile.date)}; it must be ISO, like 2026-01-31") from None
     _check_text("host.platform", profile.host.platform)
     _check_text("host.processor", profile.host.processor)
     _check_count("host.cores", profile.host.cores, least=1)
@@ -232,17 +232,18 @@ def _check_measurement(measured: Measurement) -> None:
 
 
 def _check_text(field: str, value: object) -> None:
-    if not isinstance(value, str) or not value:
-        raise CostError(f"{field} is {value!r}; it must be text that is not empty")
+    # A lone surrogate is a text that cannot be printed or written.
+    if not isinstance(value, str) or not value or any("\ud800" <= letter <= "\udfff" for letter in value):
+        raise CostError(f"{field} is {shown(value)}; it must be text that is not empty")
 
 
 def _check_count(field: str, value: object, *, least: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value < 2**63:
-        raise CostError(f"{field} is {value!r}; it must be a whole number from {least}")
+        raise CostError(f"{field} is {shown(value)}; it must be a whole number from {least}")
 
 
 def _check_seconds(field: str, value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise CostError(f"{field} is {value!r}, not a number")
+        raise CostError(f"{field} is {shown(value)}, not a number")
     if not (0 <= value <= LONGEST_S) or math.isnan(value):
-        raise CostError(f"{field} is {value!r}; it must lie between 0 and {LONGEST_S:.0f}")
+        raise CostError(f"{field} is {shown(value)}; it must lie between 0 and {LONGEST_S:.0f}")

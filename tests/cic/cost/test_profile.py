@@ -5,6 +5,7 @@ import copy
 import json
 import math
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from cic.cost.codec_time import CodecTime, Rate
 from cic.cost.host import Host, describe_host
 from cic.cost.measurement import Measurement
+from cic.cost.pricing import resolve
 from cic.cost.profile import LARGEST_FILE_BYTES, OpTime, Profile, load_profile
 from cic.errors import CostError
 from cic.graph import Op
@@ -239,9 +241,15 @@ def test_a_huge_or_missing_file_or_a_folder_is_refused(tmp_path):
     huge = tmp_path / "huge.json"
     with huge.open("wb") as file:
         file.truncate(LARGEST_FILE_BYTES + 1)
-    for path in (huge, tmp_path / "missing.json", tmp_path):
+    os.mkfifo(tmp_path / "pipe.json")
+    for path in (huge, tmp_path / "missing.json", tmp_path, tmp_path / "pipe.json", Path("/dev/zero")):
         with pytest.raises(CostError, match=path.name):
             load_profile(path)
+    for no_path in (None, 0, b"p.json", "a\0b", "x" * 5000):
+        with pytest.raises(CostError):
+            load_profile(no_path)
+        with pytest.raises(CostError):
+            resolve(no_path)
 
 
 def test_what_never_ends_is_refused_before_it_is_read(tmp_path):
