@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 from cic.conditions import Box, Conditions
 from cic.errors import CompileError
 from cic.graph import Graph
+from cic.pins import checked_pins
 from cic.wire_form import WireForm, as_it_is
 from compress.bounds import Bounds
 from mincut.envelope import PriceBox, Range
+from mincut.errors import MincutError
 from mincut.problem import FREE, MODEL_INPUT, ON_DEVICE, ON_SERVER, Problem, make_problem
 
 SIDES = {"device": ON_DEVICE, "server": ON_SERVER}
@@ -50,10 +53,10 @@ def lower(
         forms: in which forms each tensor may cross, the plain one first; a tensor that is not named, and all if None, as it is.
 
     Raises:
-        CompileError: a pin or private tensor that does not exist, or an op time that is negative or absurd.
+        CompileError: a pin or private tensor that does not exist, pins that contradict each other, an op time that is negative
+            or absurd, or times and sizes whose sums no solver can hold.
     """
-    pins = dict(pins or {})
-    _check_names(graph, pins, private)
+    pins = checked_pins(graph, pins, private)
     op_id = {op.name: index for index, op in enumerate(graph.ops)}
     sent = [tensor for tensor in graph.tensors if tensor.consumers]
     download = [0] * len(graph.ops)
@@ -61,7 +64,7 @@ def lower(
         if tensor.is_output and tensor.producer is not None:
             download[op_id[tensor.producer]] += tensor.bytes
     wire = tuple(tuple((forms or {}).get(tensor.name) or (as_it_is(tensor.bytes),)) for tensor in sent) if forms else ()
-    problem = make_problem(
+    problem = _problem_of(
         _nanoseconds(graph, device_s, "device"),
         _nanoseconds(graph, server_s, "server"),
         [
@@ -78,6 +81,13 @@ def lower(
         codecs=[[form.features for form in each] for each in wire] or None,
     )
     return Lowered(graph, problem, tuple(tensor.name for tensor in sent), wire)
+
+
+def _problem_of(*amounts: Any, **options: Any) -> Problem:
+    try:
+        return make_problem(*amounts, **options)
+    except (MincutError, OverflowError) as error:
+        raise CompileError(f"the model's times and sizes do not make a problem that can be solved: {error}") from error
 
 
 def price_box(box: Box) -> PriceBox:
@@ -98,8 +108,8 @@ def bounds(box: Box, uncertainty: float) -> Bounds:
     Raises:
         CompileError: the uncertainty is not in [0, 1).
     """
-    if not 0 <= uncertainty < 1:
-        raise CompileError(f"uncertainty is {uncertainty}, it must be at least 0 and less than 1")
+    if not isinstance(uncertainty, int | float) or not 0 <= uncertainty < 1:
+        raise CompileError(f"uncertainty is {uncertainty!r:.80}, it must be at least 0 and less than 1")
     return Bounds(price_box(box), Fraction(uncertainty))
 
 
@@ -125,14 +135,3 @@ def _nanoseconds(graph: Graph, times_s: Sequence[float], side: str) -> list[int]
         if not 0 <= time_s < 1e5:
             raise CompileError(f"op {op.name} takes {time_s} s on the {side}; a time must lie between 0 and 100,000 s")
     return [round(time_s * NS_PER_S) for time_s in times_s]
-
-
-def _check_names(graph: Graph, pins: Mapping[str, str], private: Sequence[str]) -> None:
-    for name, side in pins.items():
-        if name not in graph.op_by_name:
-            raise CompileError(f"pins names the op {name!r}, which {graph.name} does not have; `cic show` lists its ops")
-        if side not in SIDES:
-            raise CompileError(f"pins puts {name} on {side!r}; the sides are 'device' and 'server'")
-    for name in private:
-        if name not in graph.tensor_by_name:
-            raise CompileError(f"private names the tensor {name!r}, which {graph.name} does not have; `cic show` lists them")

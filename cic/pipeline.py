@@ -26,8 +26,9 @@ from cic.trace.any_model import trace_model
 from cic.trace.onnx_model import OnnxModel
 from cic.trace.torch_trace import TracedModel
 from cic.units import factor, seconds
+from compress.errors import CompressError
 from compress.schedule import compress
-from mincut.errors import InfeasibleError
+from mincut.errors import InfeasibleError, MincutError
 
 if TYPE_CHECKING:
     import onnx
@@ -118,6 +119,8 @@ def compile(
         )
     except InfeasibleError as error:
         raise CompileError(f"no cut satisfies the pins and private tensors: {error}") from error
+    except (MincutError, CompressError) as error:
+        raise CompileError(f"the cuts of {traced.graph.name} cannot be computed: {error}") from error
     solved_s = perf_counter() - started - traced_s - measured_s
     return assemble(
         traced,

@@ -8,22 +8,38 @@ alone.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from codegen.atomic import write_whole
 from codegen.errors import CodegenError
+from codegen.plain_fields import (
+    check_all,
+    check_amount,
+    check_count,
+    check_distinct,
+    check_name,
+    check_path,
+    check_sha256,
+    check_text,
+    check_truth,
+)
+from codegen.regular_file import read_regular
 from codegen.split import Half, OutputSource, WireTensor
 from codegen.structure import Structure
+from codegen.structure_check import check_structure
 
 FORMAT = "cic-split"
-VERSION = 2
+# Version 3 has a digest of the manifest itself.
+VERSION = 3
 FILE_NAME = "manifest.json"
 WEIGHTS_FOLDER = "weights"
+# A bundle of a hundred cuts with a thousand weights each takes about 20 MB.
+LARGEST_FILE_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +48,10 @@ class WeightPlace:
 
     offset: int
     sha256: str
+
+    def __post_init__(self) -> None:
+        check_count(self.offset, "the offset of a weight")
+        check_sha256(self.sha256, "a weight")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +62,10 @@ class BareFile:
     bytes: int
     sha256: str
     weights: tuple[WeightPlace, ...]
+
+    def __post_init__(self) -> None:
+        _check_file(self.path, self.bytes, self.sha256)
+        check_all(self.weights, WeightPlace, f"the weights of {self.path}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +79,9 @@ class FileRecord:
     bytes: int
     sha256: str
     bare: BareFile | None = None
+
+    def __post_init__(self) -> None:
+        _check_file(self.path, self.bytes, self.sha256)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +110,11 @@ class OutputCheck:
     relative_error: float
     informative: bool
 
+    def __post_init__(self) -> None:
+        check_text(self.name, "the name of an output")
+        check_amount(self.relative_error, f"the relative error of {self.name}")
+        check_truth(self.informative, f"whether {self.name} is informative")
+
 
 @dataclass(frozen=True, slots=True)
 class Verification:
@@ -92,6 +124,12 @@ class Verification:
     tolerance: float
     input_sets: int
     outputs: tuple[OutputCheck, ...]
+
+    def __post_init__(self) -> None:
+        check_text(self.format, "the format of a verification")
+        check_amount(self.tolerance, "the tolerance of a verification")
+        check_count(self.input_sets, "the input sets of a verification")
+        check_all(self.outputs, OutputCheck, "the outputs of a verification")
 
     @property
     def max_relative_error(self) -> float:
@@ -118,6 +156,29 @@ class CutRecord:
     files: Mapping[str, HalfFiles]
     verification: tuple[Verification, ...] = ()
 
+    def __post_init__(self) -> None:
+        check_name(self.id, "the id of a cut")
+        check_all(self.device_ops, str, f"the device ops of cut {self.id}")
+        for field_name in ("crossing", "kept", "returned"):
+            check_all(getattr(self, field_name), WireTensor, f"{field_name} of cut {self.id}")
+        check_all(self.outputs, OutputSource, f"the outputs of cut {self.id}")
+        check_all(self.verification, Verification, f"the verification of cut {self.id}")
+        for format_name in self.files:
+            check_name(format_name, f"a format of cut {self.id}")
+        self.output_wires  # noqa: B018 - raises if an output is found nowhere
+
+    @property
+    def output_wires(self) -> tuple[WireTensor, ...]:
+        """The tensor that each of the model's flat outputs is."""
+        results = {"head": (*self.crossing, *self.kept), "tail": self.returned}
+        for output in self.outputs:
+            if output.position >= len(results[output.half]):
+                raise CodegenError(
+                    f"cut {self.id} finds an output at position {output.position} of the {output.half}, which gives"
+                    f" {len(results[output.half])}"
+                )
+        return tuple(results[output.half][output.position] for output in self.outputs)
+
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
@@ -134,6 +195,19 @@ class Manifest:
     cuts: tuple[CutRecord, ...]
     weights: Mapping[str, int] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        check_text(self.model_digest, "model_digest")
+        for package, version in self.versions.items():
+            check_text(package, "a package in versions")
+            check_text(version, f"the version of {package}")
+        for sha256, size in self.weights.items():
+            check_sha256(sha256, "a weight")
+            check_count(size, f"the size of weight {sha256}")
+        check_all(self.inputs, WireTensor, "inputs")
+        check_all(self.cuts, CutRecord, "cuts")
+        check_distinct([cut.id for cut in self.cuts], "cuts")
+        _check_structures(self)
+
     def cut(self, cut_id: str) -> CutRecord:
         """Return one cut; CodegenError with the known ids if there is none of that name."""
         for cut in self.cuts:
@@ -144,97 +218,145 @@ class Manifest:
 
 def write_manifest(directory: Path, manifest: Manifest) -> None:
     """Write the manifest into `directory`, in one step."""
-    body = {"format": FORMAT, "version": VERSION, **dataclasses.asdict(manifest)}
+    body = signed({"format": FORMAT, "version": VERSION, **dataclasses.asdict(manifest)})
     write_whole(directory / FILE_NAME, (json.dumps(body, indent=1) + "\n").encode())
+
+
+def signed(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of a manifest with its digest, by which damage is found; whoever changes it on purpose can do the same."""
+    content = {key: value for key, value in body.items() if key != "sha256"}
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return {**content, "sha256": hashlib.sha256(canonical.encode()).hexdigest()}
 
 
 def read_manifest(directory: Path) -> Manifest:
     """Read the manifest of a bundle; CodegenError if there is none, it is damaged, foreign, too old or too new."""
     path, body = _read_body(directory)
-    if body.get("version") != VERSION:
+    version = body.get("version")
+    if version != VERSION:
         raise CodegenError(
-            f"{path} has format version {body.get('version')}, this program reads version {VERSION};"
-            " emit the model again, or update"
+            f"{path} has format version {version!r:.80}, this program reads version {VERSION}; emit the model again, or update"
         )
     try:
+        if body != signed(body):
+            raise CodegenError("its content has another SHA-256 than it says")
         return _manifest_of(body)
-    except (KeyError, TypeError, ValueError) as error:
-        raise CodegenError(f"{path} is damaged: {error!r}; emit the model again") from error
+    except CodegenError as error:
+        raise CodegenError(f"{path} is damaged: {error}; emit the model again") from error
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise CodegenError(f"{path} is damaged: {error!r:.200}; emit the model again") from error
 
 
 def read_entries(directory: Path) -> set[str]:
     """Return the names in a bundle's directory that are its own, whatever its version; CodegenError if it is none."""
     path, body = _read_body(directory)
     try:
-        return {FILE_NAME, WEIGHTS_FOLDER, *(str(cut["id"]) for cut in body["cuts"])}
-    except (KeyError, TypeError) as error:
+        ids = [cut["id"] for cut in _list(body["cuts"])]
+        for cut_id in ids:
+            check_name(cut_id, "the id of a cut")
+    except (CodegenError, KeyError, TypeError) as error:
         raise CodegenError(f"{path} is damaged: {error!r}; move the directory away first") from error
+    return {FILE_NAME, WEIGHTS_FOLDER, *ids}
 
 
 def _read_body(directory: Path) -> tuple[Path, dict[str, Any]]:
     path = directory / FILE_NAME
-    if not path.is_file():
-        raise CodegenError(f"{directory} is not an emitted model: it has no {FILE_NAME}")
     try:
-        body = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise CodegenError(f"{path} is damaged: {error}; emit the model again") from error
+        content = read_regular(path, LARGEST_FILE_BYTES)
+    except FileNotFoundError as error:
+        raise CodegenError(f"{directory} is not an emitted model: it has no {FILE_NAME}") from error
+    except OSError as error:
+        raise CodegenError(f"cannot read {path}: {error.strerror or error}") from error
+    try:
+        body = json.loads(content.decode(), parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
+        raise CodegenError(f"{path} is damaged: {error!s:.200}; emit the model again") from error
     if not isinstance(body, dict) or body.get("format") != FORMAT:
         raise CodegenError(f"{path} is not the manifest of an emitted model")
     return path, body
 
 
+def _refuse(constant: str) -> Any:
+    raise ValueError(f"{constant} is not allowed")
+
+
+def _check_file(path: str, size: int, sha256: str) -> None:
+    check_path(path, "the path of a file")
+    check_count(size, f"the size of {path}")
+    check_sha256(sha256, f"the digest of {path}")
+
+
+def _check_structures(manifest: Manifest) -> None:
+    """Raise CodegenError unless calls and answers have as many tensors as halves take and give."""
+    structure = manifest.input_structure
+    taken = check_structure(structure, "input_structure")
+    if structure.get("keys") != ["args", "kwargs"] or [item["kind"] for item in structure["items"]] != ["tuple", "dict"]:
+        raise CodegenError(f"input_structure is {structure!r:.80}, expected args and kwargs")
+    if taken != len(manifest.inputs):
+        raise CodegenError(f"input_structure has {taken} tensors, inputs names {len(manifest.inputs)}")
+    given = check_structure(manifest.output_structure, "output_structure")
+    # A model has the same outputs wherever it is cut.
+    wires = manifest.cuts[0].output_wires if manifest.cuts else ()
+    for cut in manifest.cuts:
+        if len(cut.outputs) != given:
+            raise CodegenError(f"output_structure has {given} tensors, cut {cut.id} finds {len(cut.outputs)}")
+        if cut.output_wires != wires:
+            raise CodegenError(
+                f"cuts {manifest.cuts[0].id} and {cut.id} give other outputs: {wires!s:.80}, {cut.output_wires!s:.80}"
+            )
+
+
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError(f"{value!r:.80} stands where a list belongs")
+    return value
+
+
 def _manifest_of(body: Mapping[str, Any]) -> Manifest:
-    weights = {str(sha256): int(size) for sha256, size in body["weights"].items()}
-    for sha256 in weights:
-        if not re.fullmatch(r"[0-9a-f]{64}", sha256):
-            raise ValueError(f"a weight is named {sha256!r}, which is no SHA-256")
+    weights = dict(body["weights"].items())
     return Manifest(
-        model_digest=str(body["model_digest"]),
-        versions=dict(body["versions"]),
+        model_digest=body["model_digest"],
+        versions=dict(body["versions"].items()),
         inputs=_wires_of(body["inputs"]),
         input_structure=body["input_structure"],
         output_structure=body["output_structure"],
-        cuts=tuple(_cut_of(cut, weights) for cut in body["cuts"]),
+        cuts=tuple(_cut_of(cut, weights) for cut in _list(body["cuts"])),
         weights=weights,
     )
 
 
 def _cut_of(body: Mapping[str, Any], weights: Mapping[str, int]) -> CutRecord:
     return CutRecord(
-        id=str(body["id"]),
-        device_ops=tuple(body["device_ops"]),
+        id=body["id"],
+        device_ops=tuple(_list(body["device_ops"])),
         crossing=_wires_of(body["crossing"]),
         kept=_wires_of(body["kept"]),
         returned=_wires_of(body["returned"]),
-        outputs=tuple(OutputSource(**output) for output in body["outputs"]),
+        outputs=tuple(OutputSource(**output) for output in _list(body["outputs"])),
         files={
             name: HalfFiles(**{half: _file_of(file, weights) for half, file in files.items()})
             for name, files in body["files"].items()
         },
-        verification=tuple(_verification_of(check) for check in body["verification"]),
+        verification=tuple(_verification_of(check) for check in _list(body["verification"])),
     )
 
 
 def _verification_of(body: Mapping[str, Any]) -> Verification:
-    outputs = tuple(OutputCheck(**output) for output in body["outputs"])
+    outputs = tuple(OutputCheck(**output) for output in _list(body["outputs"]))
     return Verification(**{**body, "outputs": outputs})
 
 
 def _wires_of(body: list[Mapping[str, Any]]) -> tuple[WireTensor, ...]:
-    return tuple(WireTensor(**{**wire, "shape": tuple(wire["shape"])}) for wire in body)
+    return tuple(WireTensor(**{**wire, "shape": tuple(_list(wire["shape"]))}) for wire in _list(body))
 
 
 def _file_of(body: Mapping[str, Any], weights: Mapping[str, int]) -> FileRecord:
     bare = None if body["bare"] is None else _bare_of(body["bare"], weights, body["bytes"])
-    record = FileRecord(**{**body, "bare": bare})
-    _check_path(record.path)
-    return record
+    return FileRecord(**{**body, "bare": bare})
 
 
 def _bare_of(body: Mapping[str, Any], weights: Mapping[str, int], plain_bytes: int) -> BareFile:
-    bare = BareFile(**{**body, "weights": tuple(WeightPlace(**place) for place in body["weights"])})
-    _check_path(bare.path)
+    bare = BareFile(**{**body, "weights": tuple(WeightPlace(**place) for place in _list(body["weights"]))})
     end = 0
     for place in bare.weights:
         if place.offset < end:
@@ -243,9 +365,3 @@ def _bare_of(body: Mapping[str, Any], weights: Mapping[str, int], plain_bytes: i
     if end > plain_bytes or bare.bytes + sum(weights[place.sha256] for place in bare.weights) != plain_bytes:
         raise ValueError(f"{bare.path} and its weights do not make up the {plain_bytes} bytes of the plain file")
     return bare
-
-
-def _check_path(text: str) -> None:
-    path = PurePosixPath(text)
-    if path.is_absolute() or ".." in path.parts:
-        raise ValueError(f"the path {text!r} leads out of the bundle")

@@ -3,19 +3,51 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import Any, Literal
 
+from codegen.errors import CodegenError
+from codegen.plain_fields import check_count, check_text
+
 Half = Literal["head", "tail"]
+LARGEST_TENSOR = 2**48
+MOST_DIMENSIONS = 64
+_BYTES_OF = {
+    **dict.fromkeys(("bool", "uint8", "int8", "float8_e4m3fn", "float8_e5m2"), 1),
+    **dict.fromkeys(("uint16", "int16", "float16", "bfloat16"), 2),
+    **dict.fromkeys(("uint32", "int32", "float32"), 4),
+    **dict.fromkeys(("uint64", "int64", "float64", "complex64"), 8),
+    "complex128": 16,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class WireTensor:
-    """One tensor as it stands at the border of a half: `bytes` is its size when contiguous and uncompressed."""
+    """One tensor as it stands at the border of a half: `bytes` is its size when contiguous and uncompressed.
+
+    Raises:
+        CodegenError: a field is not what it should be, or the size does not fit shape and dtype.
+    """
 
     name: str
     shape: tuple[int, ...]
     dtype: str
     bytes: int
+
+    def __post_init__(self) -> None:
+        check_text(self.name, "the name of a tensor")
+        check_text(self.dtype, f"the dtype of {self.name}")
+        if not isinstance(self.shape, tuple) or len(self.shape) > MOST_DIMENSIONS:
+            raise CodegenError(f"the shape of {self.name} is {self.shape!r:.80}, expected a list")
+        for size in self.shape:
+            check_count(size, f"a dimension of {self.name}", LARGEST_TENSOR)
+        check_count(self.bytes, f"the size of {self.name}", LARGEST_TENSOR)
+        elements = prod(self.shape)
+        if self.dtype in _BYTES_OF and self.bytes != elements * _BYTES_OF[self.dtype]:
+            raise CodegenError(
+                f"{self.name} has {self.bytes} bytes, {self.dtype} of shape {self.shape} takes"
+                f" {elements * _BYTES_OF[self.dtype]}"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +56,11 @@ class OutputSource:
 
     half: Half
     position: int
+
+    def __post_init__(self) -> None:
+        if self.half not in ("head", "tail"):
+            raise CodegenError(f"a half is 'head' or 'tail', not {self.half!r:.80}")
+        check_count(self.position, f"a position in the results of the {self.half}")
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import numpy as np
 from compress.bounds import Bounds
 from compress.reduction import Reduction, contract, identity
 from compress.rules import block, expand, heavy, shrink
+from mincut.network import smallest_device_side
 from mincut.problem import IntArray, Problem
 
 Rule = Callable[[Problem, Bounds], IntArray]
@@ -34,7 +35,11 @@ def compress(problem: Problem, bounds: Bounds, *, rules: Mapping[str, Rule] = RU
 
     Exact: each rule keeps an optimal placement for every price in the bounds, so their composition does. The rules compare
     bytes, which says nothing yet about tensors that may cross under several codecs: such a problem stays as it is.
+
+    Raises:
+        InfeasibleError: pins and tensors that may not cross contradict each other, so that there is nothing to keep.
     """
+    smallest_device_side(problem)
     merged = dict.fromkeys(rules, 0)
     if problem.codecs is not None:
         return Compression(identity(problem), MappingProxyType(merged))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from codegen.bundle import CutPlan, write_bundle
 from codegen.emitter import formats
 from codegen.errors import CodegenError, MismatchError, UnsplittableError
 from codegen.loading import load_cut
-from codegen.manifest import FILE_NAME, read_manifest
+from codegen.manifest import FILE_NAME, read_manifest, signed
 from tests.codegen.flat_module import FlatModule, flat_module
 from tests.codegen.small_models import Answer, Pair, Residual, TwoTowers, Views, calibrated, two_towers_call
 
@@ -136,24 +137,43 @@ def test_a_shortened_file_is_found(copied: Path):
         load_cut(copied, "cut-0")
 
 
+def nested(depth: int) -> dict:
+    structure: dict = {"kind": "none"}
+    for _ in range(depth):
+        structure = {"kind": "list", "items": [structure]}
+    return structure
+
+
 def edit_manifest(directory: Path, edit: Callable[[dict], object]) -> None:
     path = directory / FILE_NAME
     body = json.loads(path.read_text())
     edit(body)
-    path.write_text(json.dumps(body))
+    path.write_text(json.dumps(signed(body)))
 
 
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
         (lambda body: body.update(format="other"), "is not the manifest of an emitted model"),
-        (lambda body: body.update(version=1), "has format version 1, this program reads version 2"),
+        (lambda body: body.update(version=1), "has format version 1, this program reads version 3"),
         (lambda body: body.pop("cuts"), "is damaged: KeyError"),
         (lambda body: body["cuts"][0].pop("outputs"), "is damaged: KeyError"),
         (
             lambda body: body["cuts"][0]["files"]["torchscript"]["head"].update(path="../elsewhere.ts"),
-            "leads out of the bundle",
+            "may lead out of the bundle",
         ),
+        (lambda body: body["cuts"][0].update(id="/../../evil"), "the id of a cut is '/../../evil'"),
+        (lambda body: body["cuts"][0].update(id=body["cuts"][1]["id"]), "cuts names one twice"),
+        (lambda body: body["cuts"][0]["outputs"][0].update(position=99), "finds an output at position 99"),
+        (lambda body: body["inputs"][0].update(bytes=10**400), "the size of .* is an int of 1329 bits"),
+        (lambda body: body["inputs"][0].update(shape=[1e999]), "a dimension of .* is inf"),
+        (lambda body: body["inputs"][0].update(shape=[-1, 3]), "a dimension of .* is -1"),
+        (lambda body: body["inputs"][0].update(dtype="float64"), "float64 of shape .* takes"),
+        (lambda body: body["cuts"][0]["verification"][0].update(tolerance=-1.0), "tolerance of a verification is -1"),
+        (lambda body: body.update(output_structure={"kind": "tensor", "leaf": 7}), "is tensor 7 where number 0 comes next"),
+        (lambda body: body.update(output_structure={"kind": "none"}), "output_structure has 0 tensors, cut .* finds 1"),
+        (lambda body: body["input_structure"]["items"].reverse(), "expected args and kwargs"),
+        (lambda body: body.update(input_structure=nested(500)), "nested deeper than 64 levels"),
     ],
 )
 def test_a_manifest_that_is_foreign_or_damaged_is_refused(copied: Path, edit: Callable[[dict], object], message: str):
@@ -162,11 +182,32 @@ def test_a_manifest_that_is_foreign_or_damaged_is_refused(copied: Path, edit: Ca
         load_cut(copied, "cut-0")
 
 
+def test_a_change_of_the_manifest_itself_is_found(copied: Path):
+    path = copied / FILE_NAME
+    path.write_text(path.read_text().replace('"server-only"', '"server-omly"'))
+    with pytest.raises(CodegenError, match="is damaged: its content has another SHA-256"):
+        load_cut(copied, "cut-0")
+
+
+def test_a_manifest_that_is_no_file_keeps_nobody_waiting(copied: Path):
+    path = copied / FILE_NAME
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(CodegenError, match="it is a named pipe"):
+        load_cut(copied, "cut-0")
+    path.unlink()
+    with path.open("wb") as file:
+        file.truncate(4 << 30)
+    with pytest.raises(CodegenError, match="4294967296 bytes"):
+        load_cut(copied, "cut-0")
+
+
 def test_a_manifest_that_is_cut_short_is_refused(copied: Path, tmp_path: Path):
     path = copied / FILE_NAME
-    path.write_text(path.read_text()[:-20])
-    with pytest.raises(CodegenError, match="is damaged"):
-        load_cut(copied, "cut-0")
+    for content in (path.read_text()[:-20], '{"a":' * 100_000, '{"a": NaN}', "", "\0", "1" * 5000):
+        path.write_text(content)
+        with pytest.raises(CodegenError, match="is damaged"):
+            load_cut(copied, "cut-0")
     with pytest.raises(CodegenError, match=r"has no manifest\.json"):
         load_cut(tmp_path, "cut-0")
 

@@ -16,7 +16,7 @@ from torch import nn
 from codegen.bundle import CutPlan, write_bundle
 from codegen.errors import CodegenError
 from codegen.loading import export_half, files_of, load_cut
-from codegen.manifest import FILE_NAME, WEIGHTS_FOLDER, read_manifest
+from codegen.manifest import FILE_NAME, WEIGHTS_FOLDER, read_manifest, signed
 from codegen.shared_weights import open_half, weight_path
 from codegen.torchscript import WEIGHT_RECORDS, quiet_torchscript
 from codegen.weight_pool import POOL
@@ -200,8 +200,8 @@ def test_a_manifest_whose_weights_do_not_fit_is_refused(copied: Path):
         "overlap at byte": lambda: bare["weights"].reverse(),
         "do not make up the": lambda: bare["weights"].pop(),
         "KeyError": lambda: body["weights"].pop(first),
-        "is no SHA-256": lambda: body["weights"].update({"../../elsewhere": 1}),
-        "leads out of the bundle": lambda: bare.update(path="../elsewhere.bare"),
+        "expected a SHA-256": lambda: body["weights"].update({"../../elsewhere": 1}),
+        "may lead out of the bundle": lambda: bare.update(path="../elsewhere.bare"),
     }
     for message, edit in edits.items():
         body = json.loads((copied / FILE_NAME).read_text())
@@ -209,7 +209,7 @@ def test_a_manifest_whose_weights_do_not_fit_is_refused(copied: Path):
         edit()
         place = copied.parent / "edited"
         place.mkdir(exist_ok=True)
-        (place / FILE_NAME).write_text(json.dumps(body))
+        (place / FILE_NAME).write_text(json.dumps(signed(body)))
         with pytest.raises(CodegenError, match=rf"is damaged: .*{message}"):
             read_manifest(place)
 
@@ -226,7 +226,7 @@ def test_moved_weights_do_not_make_up_the_plain_file(copied: Path):
         if sizes[one["sha256"]] == sizes[other["sha256"]] and one["sha256"] < other["sha256"]
     )
     first["sha256"], second["sha256"] = second["sha256"], first["sha256"]
-    (copied / FILE_NAME).write_text(json.dumps(body))
+    (copied / FILE_NAME).write_text(json.dumps(signed(body)))
     with pytest.raises(CodegenError, match="put together has SHA-256"):
         export_half(copied, "server-only", "tail", copied.parent / "plain")
     assert not (copied.parent / "plain").exists()
@@ -292,8 +292,8 @@ def test_bundles_of_any_version_are_replaced(residual, copied: Path):
     _, traced = residual
     body = json.loads((copied / FILE_NAME).read_text())
     body["version"] = 1
-    (copied / FILE_NAME).write_text(json.dumps(body))
-    with pytest.raises(CodegenError, match="has format version 1, this program reads version 2; emit the model again"):
+    (copied / FILE_NAME).write_text(json.dumps(signed(body)))
+    with pytest.raises(CodegenError, match="has format version 1, this program reads version 3; emit the model again"):
         load_cut(copied, "cut-0")
     write_bundle(copied, traced.source, plans_of(traced)[:1], weights="inline")
     assert sorted(path.name for path in copied.iterdir()) == [FILE_NAME, "server-only"]

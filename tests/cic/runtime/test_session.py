@@ -32,6 +32,7 @@ from cic.runtime.tail_process import load_tail, main, serve, serve_all
 from cic.runtime.wire import Message, decode, encode, largest_message_bytes
 from cic.splitting_model import Cut
 from codegen.loading import LoadedCut
+from codegen.manifest import signed
 from tests.cic.conftest import Project, run_cic
 
 FAST = Conditions(1e9, 1e9, 0.0)
@@ -228,7 +229,7 @@ def test_a_bundle_of_another_model_or_time_is_refused(project: Project, model: c
     manifest = json.loads((split / "manifest.json").read_text())
     manifest["cuts"][-1]["device_ops"].pop()
     renamed = manifest["cuts"][-1]["id"]
-    (split / "manifest.json").write_text(json.dumps(manifest))
+    (split / "manifest.json").write_text(json.dumps(signed(manifest)))
     with pytest.raises(ArtifactError, match=renamed):
         check_bundle(model, split, [renamed])
     assert emitted_cuts(model, split) == set(model.cut_by_id) - {renamed}
