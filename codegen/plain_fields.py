@@ -15,7 +15,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 def check_text(value: Any, field: str) -> None:
     """Raise CodegenError unless `value` is a text that is not empty and can be written as UTF-8."""
-    if type(value) is not str or not value or any("\ud800" <= letter <= "\udfff" for letter in value):
+    if not isinstance(value, str) or not value or any("\ud800" <= letter <= "\udfff" for letter in value):
         raise CodegenError(f"{field} is {value!r:.80}, expected a text")
 
 
