@@ -184,4 +184,6 @@ def _op_times(
 
 
 def _is_time(seconds: Any) -> bool:
-    return isinstance(seconds, Real) and bool(0 <= seconds < LONGEST_OP_S)
+    # Numbers of numpy are such, too.
+    is_number = isinstance(seconds, Real)
+    return is_number and bool(0 <= seconds < LONGEST_OP_S)
