@@ -179,6 +179,17 @@ def test_verification_finds_what_is_wrong(content: bytes) -> None:
     wrong_feature[middle][1] += 1
     cheaper = [dict(op) for op in graph["ops"]]
     cheaper[0]["device_ns"] += 1
+    renamed = [list(cut) for cut in table["cuts"]]
+    renamed[middle][0] = "server-only"
+    swapped = [list(cut) for cut in table["cuts"]]
+    swapped[0][0], swapped[middle][0] = swapped[middle][0], swapped[0][0]
+    rays = table["proof"]["rays"]
+    proofs = {
+        "a ray that is missing": {"rays": rays[1:]},
+        "a ray of other prices": {"rays": [[price + 10**15 for price in rays[0]], *rays[1:]]},
+        "no minimum cut": {"solves": 0},
+        "no gap": {"gap": None},
+    }
     open_cut = list(graph["cuts"])
     open_cut[middle] = [len(graph["ops"]) - 1]
     for name, damaged in {
@@ -187,6 +198,10 @@ def test_verification_finds_what_is_wrong(content: bytes) -> None:
         "a cut that is not closed": with_table(content, {"cuts": open_cut}, part=1),
         "a break point": with_table(content, {"break_points": [point * 1.01 for point in table["break_points"]]}),
         "a missing cut": without(middle),
+        "an id": with_table(content, {"cuts": renamed}),
+        "two ids": with_table(content, {"cuts": swapped}),
+        **{name: with_table(content, {"proof": {**table["proof"], **change}}) for name, change in proofs.items()},
+        "a default": with_table(content, {"default_rtt_s": 0.4}),
     }.items():
         with pytest.raises(ArtifactError):
             verify(loads(damaged, name))
