@@ -17,7 +17,7 @@ from cic.units import shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from os import PathLike
     from typing import Any
 
@@ -174,11 +174,12 @@ def _model(table: Mapping[str, Any], graph_line: bytes, where: str) -> Splitting
     count = len(table["cuts"])
     codecs, accuracy = (_list_of(table.get(field, [None] * count), count, field) for field in ("codecs", "accuracy"))
     information, box = table["information"], _box(table["box"])
-    graph = _lazy_graph(graph_line, where, count, information)
+    names = [_names(each) for each in codecs]
+    graph = _lazy_graph(graph_line, where, names, information)
     cuts = []
     for index, (cut_id, *features) in enumerate(table["cuts"]):
         _check_id(cut_id)
-        cuts.append(Cut(cut_id, features, details_of(graph, index), _names(codecs[index]), _kept(accuracy[index])))
+        cuts.append(Cut(cut_id, features, details_of(graph, index), names[index], _kept(accuracy[index])))
     _check_cuts(cuts)
     _check_information(information)
     _check_proof(table["proof"])
@@ -321,7 +322,9 @@ def details_of(graph: Callable[[], Mapping[str, Any]], index: int) -> Callable[[
     return details
 
 
-def _lazy_graph(line: bytes, where: str, cuts: int, information: Mapping[str, Any]) -> Callable[[], Mapping[str, Any]]:
+def _lazy_graph(
+    line: bytes, where: str, codecs: Sequence[Sequence[str]], information: Mapping[str, Any]
+) -> Callable[[], Mapping[str, Any]]:
     parsed: list[Mapping[str, Any]] = []
 
     def graph() -> Mapping[str, Any]:
@@ -329,7 +332,7 @@ def _lazy_graph(line: bytes, where: str, cuts: int, information: Mapping[str, An
             from cic.stored_graph import check_graph
 
             document = _parse(line, where, "graph")
-            check_graph(document, cuts, information, where)
+            check_graph(document, codecs, information, where)
             parsed.append(document)
         return parsed[0]
 

@@ -25,8 +25,8 @@ _BYTES_OF = {
 }
 
 
-def check_graph(graph: Any, cuts: int, information: Mapping[str, Any], where: str) -> None:
-    """Raise ArtifactError, naming the field, unless `graph` is what `cic.assembly` writes for a table of so many cuts.
+def check_graph(graph: Any, codecs: Sequence[Sequence[str]], information: Mapping[str, Any], where: str) -> None:
+    """Raise ArtifactError, naming the field, unless `graph` is what `cic.assembly` writes beside cuts with these codecs.
 
     Whether the numbers are right is for `cic.verification` to find out.
     """
@@ -41,16 +41,24 @@ def check_graph(graph: Any, cuts: int, information: Mapping[str, Any], where: st
         for field, named in (("ops", ops), ("tensors", tensors)):
             if len({each["name"] for each in named}) != len(named):
                 raise ValueError(f"a name in {field} is there twice")
-        if len(_list(graph["cuts"], "cuts")) != cuts:
-            raise ValueError(f"it has {len(graph['cuts'])} cuts, the table {cuts}")
-        for index, on_device in enumerate(graph["cuts"]):
+        if len(_list(graph["cuts"], "cuts")) != len(codecs):
+            raise ValueError(f"it has {len(graph['cuts'])} cuts, the table {len(codecs)}")
+        for index, (on_device, used) in enumerate(zip(graph["cuts"], codecs, strict=True)):
             _ascending(on_device, len(ops), f"cuts[{index}]")
+            if used and len(used) != (sent := _crossings(tensors, set(on_device))):
+                raise ValueError(f"cuts[{index}] sends {sent} tensors, for which the table has {len(used)} codecs")
         _check_alternatives(graph.get("alternatives", []), tensors)
         _check_groups(_list(graph["member_of"], "member_of"), len(ops), information)
         _check_inputs(graph["inputs"])
     except (KeyError, TypeError, ValueError, AttributeError, CodegenError) as error:
         said = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
         raise ArtifactError(f"{where}: the graph is not as CIC writes it: {said}; compile again") from error
+
+
+def _crossings(tensors: Sequence[Mapping[str, Any]], on_device: set[int]) -> int:
+    """How many tensors a cut sends."""
+    made = (tensor for tensor in tensors if tensor["producer"] < 0 or tensor["producer"] in on_device)
+    return sum(not on_device.issuperset(tensor["consumers"]) for tensor in made)
 
 
 def _check_op(op: Mapping[str, Any], where: str) -> None:

@@ -166,14 +166,14 @@ def edit_manifest(directory: Path, edit: Callable[[dict], object]) -> None:
         (lambda body: body["cuts"][0].update(id=body["cuts"][1]["id"]), "cuts names one twice"),
         (lambda body: body["cuts"][0]["outputs"][0].update(position=99), "finds an output at position 99"),
         (lambda body: body["inputs"][0].update(bytes=10**400), "the size of .* is an int of 1329 bits"),
-        (lambda body: body["inputs"][0].update(shape=[1e999]), "a dimension of .* is inf"),
+        (lambda body: body["inputs"][0].update(shape=[1e999]), "is damaged: .*Infinity is not allowed"),
         (lambda body: body["inputs"][0].update(shape=[-1, 3]), "a dimension of .* is -1"),
         (lambda body: body["inputs"][0].update(dtype="float64"), "float64 of shape .* takes"),
         (lambda body: body["cuts"][0]["verification"][0].update(tolerance=-1.0), "tolerance of a verification is -1"),
         (lambda body: body.update(output_structure={"kind": "tensor", "leaf": 7}), "is tensor 7 where number 0 comes next"),
         (lambda body: body.update(output_structure={"kind": "none"}), "output_structure has 0 tensors, cut .* finds 1"),
         (lambda body: body["input_structure"]["items"].reverse(), "expected args and kwargs"),
-        (lambda body: body.update(input_structure=nested(500)), "nested deeper than 64 levels"),
+        (lambda body: body.update(input_structure=nested(100)), "nested deeper than 64 levels"),
     ],
 )
 def test_a_manifest_that_is_foreign_or_damaged_is_refused(copied: Path, edit: Callable[[dict], object], message: str):
