@@ -86,13 +86,9 @@ def _check_ids(model: SplittingModel, placements: list[BoolArray]) -> None:
     for cut, side in zip(model.cuts, placements, strict=True):
         named = DEVICE_ONLY if side.all() else SERVER_ONLY if not side.any() else None
         if named != cut.id and (named is not None or cut.id in (DEVICE_ONLY, SERVER_ONLY)):
-            raise ArtifactError(
-                f"{model.name}: a cut is called {cut.id} with {int(side.sum())} of {len(side)} ops on the device"
-            )
+            raise ArtifactError(f"{model.name}: the cut {cut.id} has {int(side.sum())} of {len(side)} ops on the device")
         if side_of.setdefault(cut.id, side.tobytes()) != side.tobytes() or id_of.setdefault(side.tobytes(), cut.id) != cut.id:
-            raise ArtifactError(
-                f"{model.name}: {cut.id} and another cut have one id or the same ops on the device, but not both"
-            )
+            raise ArtifactError(f"{model.name}: {cut.id} and another cut share their id or their ops, but not both")
 
 
 def _check_groups(model: SplittingModel, placements: list[BoolArray]) -> None:
