@@ -7,20 +7,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cic.codec.clip import clipped_range
-from cic.codec.grid import Grid, grid_for, symbols, values
+from cic.codec.grid import Grid, fine_grid_for, fine_symbols, grid_for, symbols, values
 from cic.codec.half import halved, widened
 from cic.codec.nibbles import pack, packed_bytes, unpack
 from cic.codec.tensors import FLOATS, Array, array_from, bytes_of, carrier, count, floats_of, of_floats
 from cic.errors import CodecError
 
 Bytes = NDArray[np.uint8]
+Floats64 = NDArray[np.float64]
+_SMALL_PART = 2.0**-8
 
 
 class Form(Protocol):
@@ -103,12 +105,18 @@ class Affine:
     The body: float32 scales, int16 zeros, one of each a channel, then the symbols in the order of the values.
     by_channel: a grid for each place along dimension 1 of tensors with four dimensions and more, else along the last.
     clipped: the range is the one of least squared error (`cic.codec.clip`) instead of that of the values.
+    fine: zeros are int32, for ranges that are narrow for their magnitude.
     """
 
     levels: int
     by_channel: bool = False
     clipped: bool = False
+    fine: bool = False
     lossless: bool = False
+
+    def finer(self) -> Affine:
+        """The form for values that this one cannot tell apart."""
+        return replace(self, fine=True)
 
     def accepts(self, dtype: str) -> bool:
         return dtype in FLOATS
@@ -117,7 +125,7 @@ class Affine:
         return 1
 
     def body_bytes(self, shape: Sequence[int], dtype: str) -> int:
-        return 6 * self._blocks(shape)[1] + self._symbol_bytes(count(shape))
+        return self._figure_bytes * self._blocks(shape)[1] + self._symbol_bytes(count(shape))
 
     def write(self, array: Array, dtype: str, name: str) -> Bytes | None:
         if not array.size:
@@ -129,33 +137,41 @@ class Affine:
             shorter = clipped_range(blocks.reshape(-1), float(low[0]), float(high[0]), self.levels)
             low, high = (np.array([end], np.float32).astype(np.float64) for end in shorter)
             blocks = np.clip(blocks, np.float32(low[0]), np.float32(high[0]))
-        grid = grid_for(low, high, self.levels)
+        grid = (fine_grid_for if self.fine else grid_for)(low, high, self.levels)
         if grid is None or not _ends_are_finite(grid, dtype):
             return None
+        if dtype == "float64" and not _float32_will_do(array.reshape(blocks.shape), low, high, self.levels):
+            return None
         body = np.empty(self.body_bytes(array.shape, dtype), np.uint8)
-        scales = 4 * len(grid.scale)
+        scales, figures = 4 * len(grid.scale), self._figure_bytes * len(grid.scale)
         body[:scales] = bytes_of(grid.scale)
-        body[scales : scales * 3 // 2] = bytes_of(grid.zero)
+        body[scales:figures] = bytes_of(grid.zero)
+        write_symbols = fine_symbols if self.fine else symbols
         if self.levels < 16:
             marks = np.empty(blocks.shape, np.uint8)
-            symbols(blocks, grid, marks)
-            body[scales * 3 // 2 :] = pack(marks.reshape(-1))
+            write_symbols(blocks, grid, marks)
+            body[figures:] = pack(marks.reshape(-1))
         else:
-            symbols(blocks, grid, body[scales * 3 // 2 :].reshape(blocks.shape))
+            write_symbols(blocks, grid, body[figures:].reshape(blocks.shape))
         return body
 
     def read(self, body: Bytes, shape: Sequence[int], dtype: str, name: str) -> Array:
         blocks = self._blocks(shape)
-        scales = 4 * blocks[1]
+        scales, figures = 4 * blocks[1], self._figure_bytes * blocks[1]
         scale = array_from(body[:scales], np.dtype(np.float32))
-        zero = array_from(body[scales : scales * 3 // 2], np.dtype(np.int16))
+        zero = array_from(body[scales:figures], np.dtype(np.int32 if self.fine else np.int16))
         grid = Grid(scale, zero, self.levels)
         if not grid.is_finite():
             raise CodecError(f"{name}: the payload has a scale that is not positive or makes values infinite")
-        marks = body[scales * 3 // 2 :]
+        marks = body[figures:]
         if self.levels < 16:
             marks = unpack(marks, count(shape), name)
         return of_floats(values(marks.reshape(blocks), grid), dtype).reshape(shape)
+
+    @property
+    def _figure_bytes(self) -> int:
+        """Of the scale and the zero of a channel."""
+        return 8 if self.fine else 6
 
     def _symbol_bytes(self, values: int) -> int:
         return packed_bytes(values) if self.levels < 16 else values
@@ -174,6 +190,12 @@ def _ranges(blocks: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[n
         flat = blocks[:, :, 0]
         return flat.min(axis=0), flat.max(axis=0)
     return blocks.min(axis=2).min(axis=0), blocks.max(axis=2).max(axis=0)
+
+
+def _float32_will_do(blocks: NDArray[np.float64], low: Floats64, high: Floats64, levels: int) -> bool:
+    """Are these values so near to float32 ones that the difference is next to nothing of a step? low, high: [channels]."""
+    lost = np.abs(blocks - blocks.astype(np.float32)).max(axis=(0, 2))
+    return bool((lost <= (high - low) * (_SMALL_PART / levels)).all())
 
 
 def _ends_are_finite(grid: Grid, dtype: str) -> bool:

@@ -11,9 +11,15 @@ From the range [low, high] of the values come a scale and a whole number `zero` 
 
 Why no value is clipped although `zero` is rounded: low falls on symbol zero + low / scale, which is within 1/2 of 0, and
 high within 1/2 of `levels` likewise. Rounding the scale to its 16 bits can spoil the latter when low / scale lies halfway
-between whole numbers, to about 2^-8; then neighbouring scales are tried, and at last one so much wider that it must do,
-under which the outermost symbol goes unused. All are judged by the very float32 arithmetic that codes values; it is
-monotone, so the two ends vouch for everything between.
+between whole numbers, to about 2^-8; then neighbouring scales are tried, then slightly wider ones, and at last one so much
+wider that it must do, under which the outermost symbol goes unused. All are judged by the very float32 arithmetic that codes
+values; it is monotone, so the two ends vouch for everything between.
+
+Far from zero `zero` grows: a range of 1/n of its magnitude has |zero| up to n * levels. With 16 bits ranges down to 1/64 are
+coded (`grid_for`), with 32 bits any (`fine_grid_for`): a value less the first grid point is exact in float32 where the two
+are within a factor 2 (Sterbenz, Floating-Point Computation, 1974, theorem 4.3.1), which ranges so narrow ensure, and the
+symbols at the two ends are clipped, since the first point is itself a rounded product. So a value is off by half a step and
+two roundings of float32 at most: that of the first point and that of its own point.
 """
 
 from __future__ import annotations
@@ -29,9 +35,11 @@ Doubles = NDArray[np.float64]
 Symbols = NDArray[np.uint8]
 
 _SCALE_BITS = 16
-# A range narrower than this share of its magnitude is coded as if it were that wide; keeps `zero` within 16 bits.
+_FLOAT_BITS = 24
+# A range narrower than this share of its magnitude needs a `zero` of more than 16 bits.
 _NARROWEST = 1 / 64
 _TRIED = (1, -1, 2, -2)
+_WIDER = (4, 16, 64)
 # So much wider a scale always fits: 2^-7 of 255 levels are two symbols.
 _SURELY_FITS = 1 << (_SCALE_BITS - 7)
 # Adding it to a float32 below 2^22 rounds that to a whole number, ties to even, and leaves it in the lowest bits.
@@ -46,10 +54,10 @@ _BLOCK = 1 << 17
 
 @dataclass(frozen=True)
 class Grid:
-    """One grid a channel. scale: float32[channels], positive and finite. zero: int16[channels]. levels: last symbol."""
+    """One grid a channel. scale: float32[channels], positive, finite. zero: whole, [channels]. levels: last symbol."""
 
     scale: Floats
-    zero: NDArray[np.int16]
+    zero: NDArray[np.int16] | NDArray[np.int32]
     levels: int
 
     def is_finite(self) -> bool:
@@ -61,29 +69,57 @@ class Grid:
 
 
 def grid_for(low: Doubles, high: Doubles, levels: int) -> Grid | None:
-    """The grid for channels with ranges [low, high]; None if there is none, because values are infinite, NaN, huge or tiny.
+    """The grid for channels with ranges [low, high], `zero` of 16 bits.
 
+    None if there is none, because values are infinite, NaN, huge or tiny, or a range is narrow for its magnitude.
     low, high: float64[channels] holding float32 values, low <= high.
     """
-    magnitude = np.maximum(-low, high)
-    largest = magnitude.max()
-    # Written so that NaN fails, too.
-    if not (_SMALLEST <= largest <= _LARGEST or largest == 0 == low.min()) or not np.isfinite(low.min()):
+    if not _on_a_grid(low, high):
         return None
     span = (high - low) / levels
-    # Includes constants, and channels far smaller than others. Strictly narrower: no end may round to beyond `levels`.
-    narrowest = np.maximum(np.maximum(magnitude, -high) * (_NARROWEST / levels), _SMALLEST_SCALE)
-    narrow = span < narrowest
-    if narrow.any():
-        span = np.where(narrow, _power_of_two(narrowest), span)
-    scale, zero, tight = _tried(low, high, span, levels, 0)
-    settled = tight | narrow
+    constant = (low == high) & (np.abs(low) >= _SMALLEST)
+    narrowest = _magnitude(low, high) * (_NARROWEST / levels)
+    if ((span < narrowest) & ~constant & (narrowest > _SMALLEST_SCALE)).any():
+        return None
+    # Constants, and channels far smaller than others: strictly narrower, so no end rounds to beyond `levels`.
+    small = span < np.maximum(narrowest, _SMALLEST_SCALE)
+    if small.any():
+        span = np.where(small, _power_of_two(np.maximum(narrowest, _SMALLEST_SCALE)), span)
+    scale, zero, _, tight = _ends(low, high, span, levels, 0)
+    settled = tight | small
     if not settled.all():
         scale, zero = _settled(low, high, span, levels, (scale, zero, settled))
-    constant = (low == high) & (np.abs(low) >= _SMALLEST)
-    if constant.any():
-        scale, zero = np.where(constant, np.abs(low), scale), np.where(constant, -np.sign(low), zero)
+    scale, zero = _exact_constants(low, constant, scale, zero)
     return Grid(scale.astype(np.float32), zero.astype(np.int16), levels)
+
+
+def fine_grid_for(low: Doubles, high: Doubles, levels: int) -> Grid | None:
+    """As `grid_for`, `zero` of 32 bits; no range is too narrow."""
+    if not _on_a_grid(low, high):
+        return None
+    # Under a step of the last place of float32 every value of the range is a point of the grid.
+    last_place = np.ldexp(1.0, np.frexp(_magnitude(low, high))[1] - _FLOAT_BITS)
+    mantissa, exponent = np.frexp(np.maximum((high - low) / levels, np.maximum(last_place, _SMALLEST_SCALE)))
+    scale = np.ldexp(np.ceil(mantissa * 2**_SCALE_BITS), exponent - _SCALE_BITS)
+    scale, zero = _exact_constants(low, (low == high) & (np.abs(low) >= _SMALLEST), scale, np.rint(-low / scale))
+    return Grid(scale.astype(np.float32), zero.astype(np.int32), levels)
+
+
+def _on_a_grid(low: Doubles, high: Doubles) -> bool:
+    """Are all values finite, and of a magnitude that scales can have? Written so that NaN fails, too."""
+    largest = np.maximum(-low, high).max()
+    return bool((_SMALLEST <= largest <= _LARGEST or largest == 0 == low.min()) and np.isfinite(low.min()))
+
+
+def _magnitude(low: Doubles, high: Doubles) -> Doubles:
+    return np.maximum(np.abs(low), np.abs(high))
+
+
+def _exact_constants(low: Doubles, constant: NDArray[np.bool_], scale: Doubles, zero: Doubles) -> tuple[Doubles, Doubles]:
+    """Scale and zero of the channels; a constant is its own scale."""
+    if not constant.any():
+        return scale, zero
+    return np.where(constant, np.abs(low), scale), np.where(constant, -np.sign(low), zero)
 
 
 def symbols(values: Floats, grid: Grid, out: Symbols) -> None:
@@ -93,6 +129,16 @@ def symbols(values: Floats, grid: Grid, out: Symbols) -> None:
         raised = values[part] * inverse[:, channels]
         raised += raise_by[:, channels]
         np.copyto(out[part], raised.view(np.uint32), casting="unsafe")
+
+
+def fine_symbols(values: Floats, grid: Grid, out: Symbols) -> None:
+    """As `symbols`, for a grid of `fine_grid_for`."""
+    inverse, first = _across(np.float32(1) / grid.scale), _across(grid.scale * -grid.zero.astype(np.float32))
+    for part, channels in _blocks(values.shape):
+        places = values[part] - first[:, channels]
+        places *= inverse[:, channels]
+        np.clip(np.rint(places, out=places), 0, grid.levels, out=places)
+        np.copyto(out[part], places, casting="unsafe")
 
 
 def values(marks: Symbols, grid: Grid) -> Floats:
@@ -129,22 +175,31 @@ def _settled(
 ) -> tuple[Doubles, Doubles]:
     """Scale and zero of the channels, where the first try left some unsettled."""
     scale, zero, settled = first
-    for step in (*_TRIED, _SURELY_FITS):
-        next_scale, next_zero, tight = _tried(low, high, span, levels, step)
-        take = ~settled if step == _SURELY_FITS else tight & ~settled
+    for step in (*_TRIED, *_WIDER, _SURELY_FITS):
+        next_scale, next_zero, inside, tight = _ends(low, high, span, levels, step)
+        good = tight if step in _TRIED else inside if step in _WIDER else np.ones_like(settled)
+        take = good & ~settled
         scale, zero = np.where(take, next_scale, scale), np.where(take, next_zero, zero)
-        settled = settled | tight
+        settled = settled | good
+        if settled.all():
+            break
     return scale, zero
 
 
-def _tried(low: Doubles, high: Doubles, span: Doubles, levels: int, step: int) -> tuple[Doubles, Doubles, NDArray[np.bool_]]:
-    """A scale of few bits near `span`, `step` places further from 0; its zero; do the ends fall on symbols 0 and `levels`?"""
+def _ends(
+    low: Doubles, high: Doubles, span: Doubles, levels: int, step: int
+) -> tuple[Doubles, Doubles, NDArray[np.bool_], NDArray[np.bool_]]:
+    """A scale of few bits near `span`, `step` places further from 0, and its zero.
+
+    Then: do the ends of the range fall on any symbols, and do they fall on 0 and `levels`?
+    """
     mantissa, exponent = np.frexp(span)
     scale = np.ldexp(np.rint(mantissa * 2**_SCALE_BITS) + step, exponent - _SCALE_BITS)
     zero = np.rint(-low / scale)
     inverse, raise_by = np.float32(1) / scale.astype(np.float32), zero.astype(np.float32) + _ROUNDING
     first, last = low.astype(np.float32) * inverse + raise_by, high.astype(np.float32) * inverse + raise_by
-    return scale, zero, (first == _ROUNDING) & (last == _ROUNDING + levels)
+    inside = (first >= _ROUNDING) & (last <= _ROUNDING + levels)
+    return scale, zero, inside, (first == _ROUNDING) & (last == _ROUNDING + levels)
 
 
 def _power_of_two(numbers: Doubles) -> Doubles:

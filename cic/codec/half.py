@@ -18,7 +18,7 @@ def halved(values: NDArray[np.float32] | NDArray[np.float64]) -> Halves | None:
     if torch is not None:
         halves: Halves = torch.from_numpy(values).half().numpy()
     else:
-        with np.errstate(over="ignore"):
+        with np.errstate(all="ignore"):  # signalling NaN are "invalid"
             halves = values.astype(np.float16)
     if values.size and not np.isfinite(_magnitude(halves)):
         infinite = np.isinf(halves)
@@ -30,7 +30,8 @@ def halved(values: NDArray[np.float32] | NDArray[np.float64]) -> Halves | None:
 def widened(halves: Halves) -> NDArray[np.float32]:
     """The same values as float32."""
     torch = _torch() if halves.flags.writeable else None
-    wide: NDArray[np.float32] = halves.astype(np.float32) if torch is None else torch.from_numpy(halves).float().numpy()
+    with np.errstate(all="ignore"):
+        wide: NDArray[np.float32] = halves.astype(np.float32) if torch is None else torch.from_numpy(halves).float().numpy()
     return wide
 
 

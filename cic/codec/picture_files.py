@@ -18,6 +18,7 @@ _MOST_SCANS = 32
 # Of a JPEG file, and of a PNG file besides one for each so many bytes; common encoders fill 8 KiB.
 _MOST_SEGMENTS, _BYTES_A_CHUNK = 1000, 1024
 
+_FILL = re.compile(rb"\xff+")
 _NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 # Marker codes: tables, and the frames of baseline, extended and progressive files.
 _DHT, _SOI, _EOI, _SOS, _DQT, _DRI = 0xC4, 0xD8, 0xD9, 0xDA, 0xDB, 0xDD
@@ -42,8 +43,8 @@ def bare_jpeg(content: bytes, name: str) -> bytes:
     kept, place, scans, frames = [content[:2]], 2, 0, 0
     for _ in range(_MOST_SEGMENTS):
         start = place
-        while content[place : place + 1] == b"\xff":
-            place += 1
+        fill = _FILL.match(content, place)
+        place = fill.end() if fill else place
         marker = content[place] if start < place < len(content) else None
         if marker == _EOI and scans:
             return b"".join((*kept, b"\xff\xd9"))

@@ -77,7 +77,10 @@ def _numbers(key: str, text: str) -> tuple[float, ...]:
 
 @dataclass(frozen=True)
 class PixelForm:
-    """A byte a value, in the order of the values. Exact for tensors made by the declared normalisation, refuses others."""
+    """A byte a value, in the order of the values. Exact for tensors made by the declared normalisation, refuses others.
+
+    It is computed in float32; a tensor that float64 made comes back rounded to float32.
+    """
 
     normalisation: Normalisation = Normalisation()
     lossless: bool = True
@@ -103,13 +106,15 @@ class PixelForm:
             self._check_bytes(name)
             return array
         mean, std, scale = self._figures(array.shape, name)
-        wide = array.astype(np.float32)
         with np.errstate(all="ignore"):
+            wide = array.astype(np.float32)
             found = np.clip(np.rint((wide * std + mean) * scale), 0, 255)
             pixels = np.nan_to_num(found).astype(np.uint8)
             off = np.abs(self._normalised(pixels, mean, std, scale) - wide)
-        # Roundings of the three operations in the tensor's own type, but far less than from pixel to pixel.
-        rounding = 8 * float(np.finfo(array.dtype).eps) * (255 / scale + np.abs(mean)) / std
+        # Roundings of the three operations in the tensor's own type, or float32, but far less than from pixel to pixel.
+        rounding = (
+            8 * max(float(np.finfo(array.dtype).eps), float(np.finfo(np.float32).eps)) * (255 / scale + np.abs(mean)) / std
+        )
         wrong = ~(off <= np.minimum(rounding, 0.25 / scale / std))
         if wrong.any():
             place = tuple(int(index) for index in np.argwhere(wrong)[0])

@@ -85,7 +85,7 @@ def floats_of(array: Array, dtype: str) -> NDArray[np.float32]:
     """Values of one of `FLOATS` as float32, the array itself if it is; float64 is rounded and may become infinite."""
     if dtype == "bfloat16":
         return (array.astype(np.uint32) << 16).view(np.float32)
-    with np.errstate(over="ignore"):
+    with np.errstate(all="ignore"):  # signalling NaN are "invalid"
         return array.astype(np.float32, copy=False)
 
 
@@ -95,7 +95,7 @@ def of_floats(values: NDArray[np.float32], dtype: str) -> Array:
         bits = values.view(np.uint32)
         rounded: Array = ((bits + (0x7FFF + ((bits >> 16) & 1))) >> 16).astype(np.uint16)
         return rounded
-    with np.errstate(over="ignore"):
+    with np.errstate(all="ignore"):  # signalling NaN are "invalid"
         return values.astype(carrier(dtype), copy=False)
 
 

@@ -33,18 +33,19 @@ def decode_by_the_page(payload: bytes, name: str, shape: tuple[int, ...]) -> lis
     mark, body = payload[0], payload[1:]
     form = "raw" if mark & 1 else form
     width = {"raw": 4, "fp16": 2}.get(form, 1)
+    zero_bytes = 4 if mark & 8 else 2
     if mark & 4:
         (length,) = struct.unpack("<I", body[:4])
         mask, rest = unpack(body[4 : 4 + length], ending), iter(unpack(body[4 + length :], ending))
         bits = [byte >> (7 - place) & 1 for byte in mask for place in range(8)]
-        body = bytes(next(rest) if bit else 0 for bit in bits[: body_bytes(form, shape)])
+        body = bytes(next(rest) if bit else 0 for bit in bits[: body_bytes(form, shape, zero_bytes)])
     elif mark & 2:
         planes = unpack(body, ending)
         count = len(planes) // width
         body = bytes(planes[rank * count + index] for index in range(count) for rank in range(width))
     if form in ("raw", "fp16"):
         return list(struct.unpack(f"<{len(body) // width}{'f' if form == 'raw' else 'e'}", body))
-    return on_the_grid(form, body, shape)
+    return on_the_grid(form, body, shape, zero_bytes)
 
 
 def channels_of(form: str, shape: tuple[int, ...]) -> tuple[int, int]:
@@ -55,16 +56,17 @@ def channels_of(form: str, shape: tuple[int, ...]) -> tuple[int, int]:
     return shape[axis], math.prod(shape[axis + 1 :])
 
 
-def body_bytes(form: str, shape: tuple[int, ...]) -> int:
+def body_bytes(form: str, shape: tuple[int, ...], zero_bytes: int) -> int:
     channels, count = channels_of(form, shape)[0], math.prod(shape)
-    return 6 * channels + (count if form.startswith("int8") else (count + 1) // 2)
+    return (4 + zero_bytes) * channels + (count if form.startswith("int8") else (count + 1) // 2)
 
 
-def on_the_grid(form: str, body: bytes, shape: tuple[int, ...]) -> list[float]:
+def on_the_grid(form: str, body: bytes, shape: tuple[int, ...], zero_bytes: int) -> list[float]:
     channels, run = channels_of(form, shape)
     scales = struct.unpack(f"<{channels}f", body[: 4 * channels])
-    zeros = struct.unpack(f"<{channels}h", body[4 * channels : 6 * channels])
-    symbols = list(body[6 * channels :])
+    end = (4 + zero_bytes) * channels
+    zeros = struct.unpack(f"<{channels}{'i' if zero_bytes == 4 else 'h'}", body[4 * channels : end])
+    symbols = list(body[end:])
     if form.startswith("int4"):
         symbols = [half for byte in symbols for half in (byte & 15, byte >> 4)]
     places = [index // run % channels for index in range(math.prod(shape))]

@@ -87,6 +87,14 @@ def test_another_order_of_arithmetic_comes_back_but_for_rounding() -> None:
     assert torch.allclose(back, image, rtol=1e-5, atol=1e-6)
 
 
+def test_float64_comes_back_rounded_to_float32() -> None:
+    image = random_pixels(1, 3, 8, 8).double().div(255).sub(MEAN.double()).div(STD.double())
+    back, _ = cross(image, f"uint8, {IMAGENET}")
+    assert back.dtype == torch.float64 and torch.allclose(back, image, rtol=1e-6, atol=1e-6)
+    with pytest.raises(CodecError, match="which no 8-bit pixel gives"):
+        cross(image.mul(1e300), f"uint8, {IMAGENET}", "image")
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_bytes_need_no_normalisation(kind: str) -> None:
     pixels = random_pixels(1, 3, 8, 9)
