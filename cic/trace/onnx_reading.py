@@ -28,8 +28,8 @@ _LARGEST_SPARSE_BYTES = 2**31
 class OnnxFile:
     """A model as read.
 
-    model: nodes in order, no sparse weights; weights that lie beside the file are left there. content: the path it was read
-    from, or the bytes of a message; ONNX Runtime opens either. name: what messages call it.
+    model: nodes in order, no sparse weights; weights that lie beside the file are left there, but for those within nodes.
+    content: the path it was read from, or the bytes of a message; ONNX Runtime opens either. name: what messages call it.
     """
 
     model: ir.Model
@@ -66,6 +66,7 @@ def read_onnx(source: str | Path | onnx.ModelProto) -> OnnxFile:
         for body in model.functions.values():
             body.sort()
     _find_weights(model, name, folder)
+    _bring_in(model)
     if folder is None:  # the checker would look for weights in the working directory
         _check_valid(message, content, name)
     return OnnxFile(model, content, name)
@@ -156,6 +157,24 @@ def _find_weights(model: ir.Model, name: str, folder: Path | None) -> None:
                 f"{name}: the weight {key!r} takes {tensor.nbytes} bytes, and the model says there are {size} from byte {begin}"
                 f" on in {tensor.path}, which has {there}; the file is not whole, so fetch or export both again"
             )
+
+
+def _bring_in(model: ir.Model) -> None:
+    """Read what nodes hold and what lies in another file: halves are written without looking into nodes for such weights."""
+    for graph in model.graphs():
+        if graph is not model.graph:
+            for value in graph.initializers.values():
+                if isinstance(value.const_value, ir.ExternalTensor):
+                    value.const_value = _in_memory(value.const_value)
+        for node in graph:
+            for key, attribute in list(node.attributes.items()):
+                if attribute.type == ir.AttributeType.TENSOR and isinstance(attribute.as_tensor(), ir.ExternalTensor):
+                    held = _in_memory(attribute.as_tensor())
+                    node.attributes[key] = ir.Attr(key, attribute.type, held)
+
+
+def _in_memory(tensor: ir.TensorProtocol) -> ir.TensorProtocol:
+    return ir.Tensor(tensor.numpy().copy(), dtype=tensor.dtype, name=tensor.name)
 
 
 def _outside(graph: ir.Graph) -> Iterator[tuple[str, ir.ExternalTensor]]:

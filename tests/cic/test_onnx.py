@@ -15,6 +15,7 @@ from cic.cli import main
 from cic.errors import EmitError, TraceError
 from cic.trace.from_onnx import trace_onnx
 from cic.trace.torch_trace import trace
+from codegen.manifest import read_manifest
 from codegen.onnx_program import quiet_exporter
 from tests.codegen import onnx_models
 from tests.codegen.onnx_models import constant, model, run_whole, save, value
@@ -188,7 +189,11 @@ def test_the_command_takes_an_onnx_file(tmp_path: Path, capsys: pytest.CaptureFi
     assert main(["compile", str(path), *machines, "-o", str(file)]) != 0
     assert "input 'x' has the open shape (batch, 2, length)" in capsys.readouterr().err
     assert main(["compile", str(path), "--input", "3x2x5", *machines, "-o", str(file)]) == 0
-    assert main(["emit", str(path), str(file), "-o", str(tmp_path / "m.split")]) == 0
+    assert main(["emit", str(path), str(file), "-o", str(tmp_path / "m.split"), "--tolerance", "-1"]) != 0
+    assert "the tolerance is -1" in capsys.readouterr().err
+    assert main(["emit", str(path), str(file), "-o", str(tmp_path / "m.split"), "--tolerance", "0.003"]) == 0
+    checks = [check for cut in read_manifest(tmp_path / "m.split").cuts for check in cut.verification]
+    assert checks and all(check.tolerance == 0.003 for check in checks)
     assert "onnx" in capsys.readouterr().out
     assert list((tmp_path / "m.split").glob("*/head.onnx"))
 

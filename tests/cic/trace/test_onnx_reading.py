@@ -87,6 +87,27 @@ def test_weights_that_are_not_all_there_are_told(tmp_path: Path):
         trace_onnx(path)
 
 
+def test_weights_within_nodes_may_lie_beside_the_file(tmp_path: Path):
+    yes = helper.make_graph([helper.make_node("MatMul", ["r", "w"], ["a"])], "yes", [], [value("a", None)])
+    yes.initializer.append(constant("w", np.eye(4) * 2))
+    held = helper.make_node("Constant", [], ["c"], value=constant("c", np.ones((4, 4))))
+    no = helper.make_graph([held, helper.make_node("Add", ["r", "c"], ["b"])], "no", [], [value("b", None)])
+    nodes = [
+        helper.make_node("Relu", ["x"], ["r"]),
+        helper.make_node("ReduceSum", ["x"], ["s"], keepdims=0),
+        helper.make_node("Cast", ["s"], ["flag"], to=9),
+        helper.make_node("If", ["flag"], ["y"], then_branch=yes, else_branch=no),
+    ]
+    made = unchecked(nodes, [value("x", [4, 4])], [value("y", [4, 4])])
+    expected = answers(made, {"x": X.numpy()})["y"]
+    onnx.external_data_helper.convert_model_to_external_data(made, location="w", size_threshold=0, convert_attribute=True)
+    onnx.save(made, tmp_path / "m.onnx")
+    traced = trace_onnx(tmp_path / "m.onnx")
+    (tmp_path / "w").unlink()  # halves stand alone
+    (result,) = run_split(split_at(traced, frozenset({"Relu"}), traced.unfused), [X.numpy()])
+    np.testing.assert_allclose(result, expected)
+
+
 def test_any_negative_size_is_open():
     made = unchecked([helper.make_node("Softmax", ["x"], ["y"])], [value("x", [-1, 4])], [value("y", [-1, 4])])
     assert trace_onnx(made, (torch.randn(3, 4),)).graph.tensor_by_name["y"].shape == (3, 4)
