@@ -27,6 +27,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from torchvision_beside_cpu_torch import import_torchvision  # noqa: E402
 
+from cic.cost.families import families_of  # noqa: E402
 from cic.cost.machine import Machine  # noqa: E402
 from cic.cost.pricing import price  # noqa: E402
 from cic.graph import Graph  # noqa: E402
@@ -68,7 +69,10 @@ def main() -> None:
         machines.append(machine)
         rows += report(machine, entry, graphs)
         print_row(machine, [row for row in rows if row["machine"] == machine.name])
-    body = {"aliases": ALIASES, "machines": [asdict(machine) for machine in machines]}
+    # Those that benchmarks/catalogue/fit.py measured stay as they are.
+    before = json.loads(CATALOGUE.read_text(encoding="utf-8"))["machines"]
+    kept = [entry for entry in before if entry["name"] not in {machine.name for machine in machines}]
+    body = {"aliases": ALIASES, "machines": [asdict(machine) for machine in machines] + kept}
     CATALOGUE.write_text(json.dumps(body, indent=1) + "\n", encoding="utf-8")
     write_results(machines, rows)
 
@@ -106,11 +110,13 @@ def mobilenet_v1() -> nn.Module:
 def fit(entry: dict[str, Any], graphs: dict[str, Graph]) -> Machine:
     """The machine whose predictions come closest to the entry's published latencies."""
     names = list(entry["milliseconds"])
+    families = {family for name in names for op in graphs[name].ops for family in families_of(op.kinds)}
+    held = {"lacks": entry["lacks"], "fitted_families": sorted(families), "fitted_types": ["float32"]}
     published_s = np.array([entry["milliseconds"][name] for name in names]) / 1e3
 
     def machine(logarithms: Sequence[float], error: float | None = None) -> Machine:
         flops, memory, overhead = (float(f"{value:.3g}") for value in np.exp(logarithms))
-        return Machine(entry["name"], flops, memory, overhead, entry["threads"], error, entry["source"])
+        return Machine(entry["name"], flops, memory, overhead, entry["threads"], error, entry["source"], **held)
 
     def log_ratios(logarithms: Sequence[float]) -> Any:
         flops, memory, overhead = np.exp(logarithms)

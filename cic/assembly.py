@@ -15,6 +15,7 @@ import cic
 from cic.accuracy import EXACT, Reached
 from cic.artifact import details_of
 from cic.conditions import Box, Conditions
+from cic.cost.doubts import doubts
 from cic.cost.machine import Machine
 from cic.cost.profile import Profile
 from cic.example_inputs import describe_inputs
@@ -71,8 +72,8 @@ def assemble(
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
             "graph_digest": traced.graph.digest,
             "weights_digest": traced.weights_digest if isinstance(traced, OnnxModel) else _weights_digest(traced),
-            "device": _provenance(costs[0]),
-            "server": _provenance(costs[1]),
+            "device": _provenance(costs[0], traced),
+            "server": _provenance(costs[1], traced),
             "ops": len(traced.graph.ops),
             "traced_nodes": sum(len(op.members) for op in traced.graph.ops),
             "compressed_ops": compression.reduction.problem.op_count,
@@ -187,9 +188,11 @@ def _graph_document(
     }
 
 
-def _provenance(cost: Machine | Profile) -> dict[str, Any]:
+def _provenance(cost: Machine | Profile, traced: TracedModel | OnnxModel) -> dict[str, Any]:
     if isinstance(cost, Machine):
-        return {"kind": "machine", "name": cost.name, "source": cost.source}
+        runtime = "onnxruntime" if isinstance(traced, OnnxModel) else "torch"
+        found = list(doubts(traced.graph, cost, runtime))
+        return {"kind": "machine", "name": cost.name, "source": cost.source, "doubts": found}
     warning = {"warning": cost.measured.warning} if cost.measured.warning else {}
     return {"kind": "profile", "name": cost.host.processor, "digest": cost.digest, "date": cost.date, **warning}
 

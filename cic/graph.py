@@ -48,6 +48,9 @@ class Op:
     memory_bytes: bytes that must be read and written once, weights included, values inside the run excluded.
     signature: digest of what is computed (kinds, shapes, dtypes, constants); equal signatures take equal time.
     source: "file:line" of the model code that made it, or "".
+    arithmetic: the type it calculates in: "float32", "float16" …; "int8" for products of quantised values, whatever their sign.
+    starts: how often its kernels are started one after the other beyond the first time: steps of a recurrent layer or a loop.
+    reread_bytes: what these later starts read again, mostly from the cache: the weights of a recurrent layer.
     """
 
     name: str
@@ -59,6 +62,9 @@ class Op:
     memory_bytes: int = 0
     signature: str = ""
     source: str = ""
+    arithmetic: str = "float32"
+    starts: int = 0
+    reread_bytes: int = 0
 
 
 @dataclass(frozen=True)

@@ -102,9 +102,10 @@ def print_break_points(model: SplittingModel) -> None:
 
 
 def machine_warnings(model: SplittingModel) -> list[str]:
-    """What the profiles that a model was compiled from warn of, by side."""
+    """What the profiles that a model was compiled from warn of, and what the figures of machines say little about, by side."""
     sides = (("device", model.information["device"]), ("server", model.information["server"]))
-    return [f"{side} profile: {machine['warning']}" for side, machine in sides if machine.get("warning")]
+    measured = [f"{side} profile: {machine['warning']}" for side, machine in sides if machine.get("warning")]
+    return measured + [f"{side}: {doubt}" for side, machine in sides for doubt in machine.get("doubts", ())]
 
 
 def _accuracy(cut: Cut) -> tuple[str, str]:

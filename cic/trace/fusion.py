@@ -35,7 +35,7 @@ def _wiring(graph: Graph) -> Wiring:
 def _merge(graph: Graph, run: Sequence[Op]) -> Op:
     if len(run) == 1:
         return run[0]
-    inner = [graph.tensor_by_name[op.outputs[0]] for op in run[:-1]]
+    main = max(run, key=lambda op: op.flops)
     return Op(
         name=run[0].name,
         kinds=tuple(kind for op in run for kind in op.kinds),
@@ -43,11 +43,26 @@ def _merge(graph: Graph, run: Sequence[Op]) -> Op:
         inputs=run[0].inputs,
         outputs=run[-1].outputs,
         flops=sum(op.flops for op in run),
-        # Each inner value was counted twice, when it was written and when it was read; in a run it is neither.
-        memory_bytes=max(0, sum(op.memory_bytes for op in run) - 2 * sum(tensor.bytes for tensor in inner)),
-        signature=joined([op.signature for op in run]),
+        memory_bytes=max(0, sum(op.memory_bytes for op in run) - _kept_bytes(graph, run)),
+        signature=joined([op.signature for op in run], _links(run)),
         source=run[0].source,
+        arithmetic=main.arithmetic,
+        starts=sum(op.starts for op in run),
+        reread_bytes=sum(op.reread_bytes for op in run),
     )
+
+
+def _kept_bytes(graph: Graph, run: Sequence[Op]) -> int:
+    """Bytes that were counted and are not moved: an inner value is neither written nor read again by those who use it."""
+    inner = [graph.tensor_by_name[op.outputs[0]] for op in run[:-1]]
+    return sum(tensor.bytes * (1 + len(tensor.consumers)) for tensor in inner)
+
+
+def _links(run: Sequence[Op]) -> list[list[int]]:
+    """For each op after the first which ops of the run it reads, by position; empty where each reads the one before."""
+    position = {op.outputs[0]: index for index, op in enumerate(run[:-1])}
+    links = [[position[name] for name in op.inputs if name in position] for op in run[1:]]
+    return [] if all(link == [index] for index, link in enumerate(links)) else links
 
 
 def _renamed(tensor: Tensor, name_of: dict[str, str]) -> Tensor:

@@ -16,12 +16,13 @@ from torch import fx
 from cic.graph import Graph, Op, Tensor
 from cic.trace.constants import dependent_nodes
 from cic.trace.failure import last_user_line
+from cic.trace.inner_work import work_of
 from cic.trace.naming import name_ops
 from cic.trace.pieces import is_dense
 from cic.trace.schema import is_getitem, kind_of
 from cic.trace.signature import signature_of
 from cic.trace.views import base_of, is_free_view
-from cic.trace.work import bytes_of, flops_of, traffic_of
+from cic.trace.work import bytes_of, traffic_of
 
 
 def build_graph(module: fx.GraphModule, name: str) -> Graph:
@@ -91,27 +92,21 @@ def _getitems(lead: fx.Node) -> list[fx.Node]:
 
 
 def _op(module: fx.GraphModule, lead: fx.Node, name: str, inputs: list[fx.Node]) -> Op:
+    work = work_of(module, lead)
     return Op(
         name=name,
         kinds=(kind_of(lead) if lead.op == "call_function" else str(lead.target).rpartition("_")[0],),
         members=(lead.name, *(item.name for item in _getitems(lead))),
         inputs=tuple(value.name for value in inputs),
         outputs=tuple(value.name for value in _values(lead)),
-        flops=_flops(module, lead),
+        flops=work.flops,
         memory_bytes=traffic_of(lead),
         signature=signature_of(module, [lead]),
         source=last_user_line(lead.meta.get("stack_trace", "")),
+        arithmetic=work.arithmetic,
+        starts=work.steps.starts,
+        reread_bytes=work.steps.reread_bytes,
     )
-
-
-def _flops(module: fx.GraphModule, lead: fx.Node) -> int:
-    graphs = [source.meta.get("val") for source in lead.all_input_nodes if source.op == "get_attr"]
-    inner = [graph for graph in graphs if isinstance(graph, fx.GraphModule)]
-    if lead.op == "call_module":
-        inner.append(module.get_submodule(str(lead.target)))  # type: ignore[arg-type]
-    if not inner:
-        return flops_of(lead)
-    return sum(flops_of(node) for graph in inner for node in graph.graph.nodes if node.op == "call_function")
 
 
 def _tensor(value: fx.Node, names: dict[fx.Node, str], consumers: list[fx.Node], is_output: bool, order_free: bool) -> Tensor:

@@ -14,7 +14,8 @@ from typing import Any
 import onnx_ir as ir
 
 from cic.graph import Graph, Op, Tensor
-from cic.trace.onnx_work import bytes_of, flops_of, kind_of, traffic_of
+from cic.trace.onnx_values import bytes_of, dequantised, is_dequantisation
+from cic.trace.onnx_work import kind_of, work_of
 from codegen.onnx_wiring import bodies, constants, reads
 
 _VIEWS = frozenset({"Reshape", "Transpose", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Dropout"})
@@ -62,13 +63,28 @@ def build_onnx_graph(model: ir.Model, name: str, unsure: Collection[ir.Value] = 
 
 
 def is_free_view(node: ir.Node, fixed: Collection[ir.Value]) -> bool:
-    """Tell whether a node only shows one value in another form, by means of constants alone."""
-    if node.op_type not in _VIEWS or node.domain not in ("", "ai.onnx") or not isinstance(node.outputs[0].type, ir.TensorType):
+    """Tell whether a node only shows one value in another form, by means of constants alone.
+
+    Making floats of quantised values is such a node, too: a runtime does it within the op that reads them, and each half that
+    needs the floats makes them from the small form. An answer of the model is the exception: it is sent back as it is.
+    """
+    if not isinstance(node.outputs[0].type, ir.TensorType):
+        return False
+    if is_dequantisation(node):
+        if _is_returned(node.outputs[0]):
+            return False
+    elif node.op_type not in _VIEWS or node.domain not in ("", "ai.onnx"):
         return False
     if any(value.uses() or value.is_graph_output() for value in node.outputs[1:]):
         return False  # somebody reads Dropout's mask
     moving = [value for value in reads(node) if value not in fixed]
     return len(moving) == 1 and moving[0] is node.inputs[0]
+
+
+def _is_returned(value: ir.Value) -> bool:
+    """Tell whether a value, or a view of it, is an answer of the model."""
+    views = [user for user, _ in value.uses() if user.op_type in _VIEWS]
+    return value.is_graph_output() or any(_is_returned(made) for view in views for made in view.outputs[:1])
 
 
 def dtype_name(value: ir.Value) -> str:
@@ -82,16 +98,20 @@ def dtype_name(value: ir.Value) -> str:
 def _op(
     node: ir.Node, inputs: list[ir.Value], outputs: list[ir.Value], fixed: Collection[ir.Value], unsure: Collection[ir.Value]
 ) -> Op:
+    work = work_of(node)
     return Op(
         name=str(node.name),
         kinds=(kind_of(node),),
         members=(str(node.name),),
         inputs=tuple(str(value.name) for value in inputs),
         outputs=tuple(str(value.name) for value in outputs),
-        flops=flops_of(node),
-        memory_bytes=traffic_of(node),
+        flops=work.flops,
+        memory_bytes=work.memory_bytes,
         signature=hashlib.sha256(json.dumps(_described(node, fixed, unsure), sort_keys=True).encode()).hexdigest(),
         source="",
+        arithmetic=work.arithmetic,
+        starts=work.steps.starts,
+        reread_bytes=work.steps.reread_bytes,
     )
 
 
@@ -116,7 +136,10 @@ def _tensor(value: ir.Value, consumers: list[ir.Node], is_output: bool, unsure: 
 def _described(node: ir.Node, fixed: Collection[ir.Value], unsure: Collection[ir.Value]) -> list[Any]:
     attributes = {name: _attribute(attribute) for name, attribute in node.attributes.items()}
     inner = [[_described(child, (), ()) for child in body] for body in bodies(node)]
-    read = [[_type(value, unsure), value in fixed] for value in node.inputs if value is not None]
+    given = [value for value in node.inputs if value is not None]
+    read = [[_type(value, unsure), value in fixed] for value in given]
+    # Products of quantised values are others than products of floats, though they read floats as well.
+    read += [["quantised", _type(dequantised(value), unsure)] for value in given if dequantised(value) is not value]
     return [node.domain, node.op_type, attributes, read, [_type(value, unsure) for value in node.outputs], inner]
 
 

@@ -1,13 +1,20 @@
-"""How much work an ONNX node is, by the same count as `cic.trace.work`, and what CIC calls its kind."""
+"""How much work an ONNX node is, by the same count as `cic.trace.work`, and what CIC calls its kind.
+
+Kinds are the names of torch's operators where ONNX has the same op, so that one table prices both.
+"""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from dataclasses import dataclass
 
 import onnx_ir as ir
 
+from cic.trace.element_work import element_flops, looks_up, moves_only, operations_per_flop
+from cic.trace.onnx_product_work import PRODUCTS, recurrent_steps
+from cic.trace.onnx_values import bytes_of, dequantised, elements, shape_of, type_name
+from cic.trace.recurrent_work import Steps
 from codegen.onnx_wiring import bodies, reads
 
 # Where a kind is not the op's own name in snake case; the rule *fuse* knows these names.
@@ -17,181 +24,150 @@ _KINDS = {
     "HardSigmoid": "hardsigmoid", "PRelu": "prelu", "Cast": "to", "Not": "logical_not", "And": "logical_and",
     "Or": "logical_or", "Xor": "logical_xor", "Equal": "eq", "Less": "lt", "LessOrEqual": "le", "Greater": "gt",
     "GreaterOrEqual": "ge", "Mod": "remainder", "Concat": "cat", "Max": "maximum", "Min": "minimum", "MatMul": "matmul",
-    "Gemm": "linear", "ThresholdedRelu": "threshold", "QuickGelu": "gelu",
+    "Gemm": "linear", "ThresholdedRelu": "threshold", "QuickGelu": "gelu", "ReduceMean": "mean", "ReduceSum": "sum",
+    "ReduceMax": "amax", "ReduceMin": "amin", "ReduceProd": "prod", "ReduceL2": "norm", "ReduceL1": "norm",
+    "ReduceLogSumExp": "logsumexp", "ArgMax": "argmax", "ArgMin": "argmin", "TopK": "topk", "CumSum": "cumsum",
+    "LRN": "local_response_norm", "GridSample": "grid_sampler", "RoiAlign": "roi_align", "Tile": "repeat", "Einsum": "einsum",
+    "DeformConv": "deform_conv2d", "Det": "linalg_det", "DFT": "fft_c2c", "STFT": "stft", "Col2Im": "col2im",
+    "GatherElements": "gather_elements", "GatherND": "gather_nd", "NonZero": "nonzero", "MatMulInteger": "matmul",
+    "QLinearMatMul": "matmul", "DynamicQuantizeLinear": "dynamic_quantize_linear", "LSTM": "lstm", "GRU": "gru",
+    "Attention": "scaled_dot_product_attention", "Scan": "loop", "Loop": "loop", "If": "cond",
+    "LpNormalization": "normalize", "SkipLayerNormalization": "layer_norm", "SimplifiedLayerNormalization": "rms_norm",
+    "SkipSimplifiedLayerNormalization": "rms_norm", "FusedMatMul": "matmul", "FusedGemm": "linear", "BiasGelu": "gelu",
+    "FastGelu": "gelu", "MatMulIntegerToFloat": "matmul", "DynamicQuantizeMatMul": "matmul", "MatMulNBits": "matmul",
+    "QGemm": "linear", "QLinearAdd": "add", "QLinearMul": "mul", "QLinearSigmoid": "sigmoid", "QLinearLeakyRelu":
+    "leaky_relu", "QLinearConcat": "cat", "QLinearSoftmax": "softmax", "MultiHeadAttention": "scaled_dot_product_attention",
 }  # fmt: skip
-# Operations per element of the output, exponentials counted as 4.
-_PER_OUTPUT = {
-    "batch_norm": 2, "layer_norm": 8, "group_norm": 8, "instance_norm": 8, "rms_norm": 6, "softmax": 7, "log_softmax": 7,
-    "sigmoid": 6, "tanh": 8, "silu": 7, "gelu": 12, "mish": 14, "elu": 6, "selu": 7, "celu": 6, "softplus": 9, "hardswish": 5,
-    "hardsigmoid": 4, "exp": 4, "log": 4, "pow": 4, "erf": 8, "sin": 4, "cos": 4, "sqrt": 2, "lrn": 8, "resize": 8,
-    "grid_sample": 16, "quantize_linear": 3, "dequantize_linear": 2,
+_CONVOLUTIONS = {
+    "Conv": 1, "ConvInteger": 1, "QLinearConv": 3, "FusedConv": 1, "NhwcFusedConv": 1, "NhwcConv": 1, "ConvTranspose": 1
 }  # fmt: skip
-_PER_INPUT = re.compile(r"reduce_.*|global_.*|arg_max|arg_min|cum_sum|top_k|non_zero|hardmax|mean_variance_normalization")
-_MOVES = frozenset(
-    [
-        "cat",
-        "split",
-        "slice",
-        "gather",
-        "gather_elements",
-        "gather_nd",
-        "pad",
-        "tile",
-        "expand",
-        "reshape",
-        "transpose",
-        "flatten",
-        "squeeze",
-        "unsqueeze",
-        "identity",
-        "to",
-        "where",
-        "space_to_depth",
-        "depth_to_space",
-        "shape",
-        "size",
-        "constant_of_shape",
-        "range",
-        "reverse_sequence",
-        "compress",
-        "dropout",
-        "cast_like",
-        "scatter_nd",
-        "scatter_elements",
-        "scatter",
-        "one_hot",
-    ]
-)
-_LOOK_UPS = frozenset(["gather", "gather_elements", "gather_nd", "slice"])
+_POOLS = {"MaxPool": "max_pool", "AveragePool": "avg_pool", "LpPool": "lp_pool", "QLinearAveragePool": "avg_pool"}
+_GLOBAL_POOLS = {
+    "GlobalAveragePool": "adaptive_avg_pool", "GlobalMaxPool": "adaptive_max_pool", "QLinearGlobalAveragePool":
+    "adaptive_avg_pool",
+}  # fmt: skip
+_RUNTIME = "com.microsoft"  # ONNX Runtime's own ops, which its optimiser writes
+_LONGEST_LOOP = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class NodeWork:
+    """flops, memory_bytes, arithmetic, starts and reread_bytes of a node as `cic.graph.Op` has them."""
+
+    flops: int
+    memory_bytes: int
+    arithmetic: str
+    steps: Steps
 
 
 def kind_of(node: ir.Node) -> str:
     """Return what a node does in the words of the torch tracer: "conv2d", "batch_norm"; "domain.Name" for foreign ops."""
-    if node.op_type in ("Conv", "ConvTranspose"):
-        shape = _shape(node.inputs[1])
-        rank = "" if shape is None else f"{len(shape) - 2}d"
-        return ("conv" if node.op_type == "Conv" else "conv_transpose") + rank
-    if node.domain not in ("", "ai.onnx"):
+    if node.domain not in ("", "ai.onnx", _RUNTIME):
         return f"{node.domain}.{node.op_type}"
+    if node.op_type in _CONVOLUTIONS:
+        name = "conv_transpose" if node.op_type == "ConvTranspose" else "conv"
+        return f"{name}{_rank(node.inputs[_CONVOLUTIONS[node.op_type]])}"
+    if pool := _POOLS.get(node.op_type) or _GLOBAL_POOLS.get(node.op_type):
+        return f"{pool}{_rank(node.inputs[0])}"
+    if node.op_type in ("Resize", "Upsample"):
+        return _scaling(node)
+    if node.op_type == "RNN":
+        names = node.attributes.get("activations")
+        return "rnn_relu" if names is not None and "Relu" in names.as_strings() else "rnn_tanh"
     snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", node.op_type).lower()
-    return _KINDS.get(node.op_type, snake)
+    known = _KINDS.get(node.op_type, snake)
+    return f"{node.domain}.{node.op_type}" if node.domain == _RUNTIME and known == snake else known
+
+
+def work_of(node: ir.Node) -> NodeWork:
+    """Return the work of a node from its shapes; a branch counts as its dearest body, a loop as all its trips if known."""
+    inner = [_of_body(body) for body in bodies(node)]
+    moved = traffic_of(node)
+    if not inner:
+        return NodeWork(flops_of(node), moved, arithmetic_type(node), recurrent_steps(node))
+    main, trips = max(inner, key=lambda work: work.flops), _trips(node)
+    starts, again = trips * main.steps.starts, trips * main.steps.reread_bytes
+    if trips > 1:
+        count = max(sum(1 for _ in body) for body in bodies(node))
+        starts, again = starts + trips * count - 1, again + (trips - 1) * main.memory_bytes
+    return NodeWork(trips * main.flops, moved, main.arithmetic, Steps(starts, again))
+
+
+def _of_body(body: ir.Graph) -> NodeWork:
+    parts = [work_of(node) for node in body]
+    if not parts:
+        return NodeWork(0, 0, "float32", Steps())
+    steps = Steps(sum(part.steps.starts for part in parts), sum(part.steps.reread_bytes for part in parts))
+    arithmetic = max(parts, key=lambda part: part.flops).arithmetic
+    return NodeWork(sum(part.flops for part in parts), sum(part.memory_bytes for part in parts), arithmetic, steps)
 
 
 def flops_of(node: ir.Node) -> int:
-    """Return the floating-point operations of a node, multiply and add counted separately, from its shapes.
-
-    A branch counts as its dearest body, a loop as its trip count times its body where the count is known, else as one pass.
-    """
-    inner = [sum(map(flops_of, body)) for body in bodies(node)]
-    if inner:
-        return max(inner) * _trips(node)
-    formula, kind = _PRODUCTS.get(node.op_type), kind_of(node)
-    made = _elements(node.outputs[0]) if node.outputs else 0
-    if kind in _MOVES:
+    """Return the floating-point operations of a node, multiply and add counted separately, from its shapes."""
+    formula, kind = PRODUCTS.get(node.op_type), kind_of(node)
+    made = elements(node.outputs[0]) if node.outputs else 0
+    if moves_only(kind):
         return 0
-    if formula is not None:
+    if formula is not None and node.domain in ("", "ai.onnx", _RUNTIME):
         try:
-            return int(formula(node, made))
-        except (TypeError, IndexError, ValueError):  # a shape is not known: count it as elementwise
+            return int(formula(node, made)) * operations_per_flop(arithmetic_type(node))
+        except (TypeError, IndexError, ValueError, KeyError):  # a shape is not known: count it as elementwise
             return made
-    if node.op_type in ("MaxPool", "AveragePool", "LpPool"):
+    if node.op_type in _POOLS:
         kernel = node.attributes.get("kernel_shape")
         return made * (math.prod(kernel.as_ints()) if kernel is not None else 1)
-    if _PER_INPUT.fullmatch(kind) and node.inputs:
-        return _elements(node.inputs[0])
-    return made * _PER_OUTPUT.get(kind, 1)
+    read = elements(node.inputs[0]) if node.inputs else 0
+    return element_flops(kind, made, read, _sorted_length(node))
+
+
+def arithmetic_type(node: ir.Node) -> str:
+    """Return the name of the type a node calculates in; "int8" for products of values that were quantised."""
+    given = [value for value in node.inputs if value is not None]
+    if node.op_type in PRODUCTS and node.op_type not in _CONVOLUTIONS | {"MatMul": 0, "Gemm": 0}:
+        return type_name(given[0]) if given else "float32"
+    if node.op_type in PRODUCTS and len(given) > 1 and all(dequantised(value) is not value for value in given[:2]):
+        return "int8"
+    types = [type_name(value) for value in (*given[:1], *node.outputs[:1])]
+    floating = [name for name in types if name.startswith(("float", "bfloat", "complex", "double"))]
+    # Where integers become floats or the other way round, the floats are what is calculated.
+    return (floating or types or ["float32"])[-1]
 
 
 def traffic_of(node: ir.Node) -> int:
     """Return the bytes a node must read and write, weights included; of what it only looks things up in, what comes out."""
     made = sum(map(bytes_of, node.outputs))
-    sources = [bytes_of(value) for value in reads(node)]
-    if kind_of(node) in _LOOK_UPS and sources:
+    sources = [bytes_of(dequantised(value)) for value in reads(node)]
+    if looks_up(kind_of(node)) and sources:
         sources[0] = min(sources[0], made)
     return sum(sources) + made
 
 
-def bytes_of(value: ir.Value | None) -> int:
-    """Return the size of a tensor when contiguous; 0 where it is not known."""
-    if value is None or value.dtype is None or value.dtype in (ir.DataType.UNDEFINED, ir.DataType.STRING):
+def _rank(value: ir.Value | None) -> str:
+    shape = shape_of(value)
+    return "" if shape is None else f"{len(shape) - 2}d"
+
+
+def _scaling(node: ir.Node) -> str:
+    """Torch has an operator for each way to scale, named by the number of axes."""
+    mode = node.attributes.get("mode")
+    shape = shape_of(node.inputs[0])
+    rank = 2 if shape is None else len(shape) - 2
+    name = "nearest" if mode is None else mode.as_string()
+    smooth = {1: "linear1d", 2: "bilinear2d", 3: "trilinear3d"}.get(rank, "bilinear2d")
+    return f"upsample_{'bicubic2d' if name == 'cubic' else smooth if name == 'linear' else f'nearest{rank}d'}"
+
+
+def _sorted_length(node: ir.Node) -> int:
+    if node.op_type != "TopK" or not (shape := shape_of(node.inputs[0])):
         return 0
-    return math.ceil(_elements(value) * value.dtype.itemsize)
-
-
-def _elements(value: ir.Value | None) -> int:
-    shape = _shape(value)
-    return 0 if shape is None else math.prod(shape)
-
-
-def _shape(value: ir.Value | None) -> tuple[int, ...] | None:
-    if value is None:
-        return None
-    shape = value.shape
-    if shape is None and value.const_value is not None:
-        return tuple(int(size) for size in value.const_value.shape)  # type: ignore[arg-type]
-    return shape.numpy() if shape is not None and shape.is_static() else None
-
-
-def _known(value: ir.Value | None) -> tuple[int, ...]:
-    shape = _shape(value)
-    if shape is None:
-        raise ValueError("unknown shape")
-    return shape
+    axis = node.attributes.get("axis")
+    return shape[-1 if axis is None else axis.as_int()]
 
 
 def _trips(node: ir.Node) -> int:
-    if node.op_type == "Loop" and node.inputs[0] is not None and node.inputs[0].const_value is not None:
-        return max(1, min(int(node.inputs[0].const_value.numpy().reshape(-1)[0]), 2**20))
-    if node.op_type == "Scan" and node.inputs and (shape := _shape(node.inputs[-1])):
-        return max(1, shape[0])
+    if node.op_type == "Loop" and node.inputs[0] is not None and (count := ir.convenience.get_const_tensor(node.inputs[0])):
+        return max(1, min(int(count.numpy().reshape(-1)[0]), _LONGEST_LOOP))
+    if node.op_type == "Scan" and node.inputs and (shape := shape_of(node.inputs[-1])):
+        axes = node.attributes.get("scan_input_axes")
+        return max(1, shape[axes.as_ints()[-1] if axes is not None else 0])
     return 1
-
-
-def _convolution(weight: int) -> Callable[[ir.Node, int], int]:
-    def count(node: ir.Node, made: int) -> int:
-        bias = made if node.op_type == "Conv" and len(node.inputs) > 2 else 0
-        return 2 * made * math.prod(_known(node.inputs[weight])[1:]) + bias
-
-    return count
-
-
-def _transposed_convolution(node: ir.Node, made: int) -> int:
-    bias = made if len(node.inputs) > 2 else 0
-    return 2 * math.prod(_known(node.inputs[0])) * math.prod(_known(node.inputs[1])[1:]) + bias
-
-
-def _gemm(node: ir.Node, made: int) -> int:
-    turned = node.attributes.get("transA")
-    inner = _known(node.inputs[0])[0 if turned is not None and turned.as_int() else 1]
-    return made * (2 * inner + (len(node.inputs) > 2))
-
-
-def _recurrent(node: ir.Node, made: int) -> int:
-    """Each step multiplies by both weight matrices once."""
-    steps = math.prod(_known(node.inputs[0])[:-1])
-    return 2 * steps * (math.prod(_known(node.inputs[1])) + math.prod(_known(node.inputs[2])))
-
-
-def _einsum(node: ir.Node, made: int) -> int:
-    """Count one multiply-add for each combination of all indices, as a loop nest would do it."""
-    sizes: dict[str, int] = {}
-    terms = node.attributes["equation"].as_string().replace(" ", "").split("->")[0].split(",")
-    for term, value in zip(terms, node.inputs, strict=True):
-        head, dots, tail = term.partition("...")
-        shape = _known(value)
-        middle = [f".{index}" for index in range(len(shape) - len(head) - len(tail))] if dots else []
-        for label, size in zip([*head, *middle, *tail], shape, strict=True):
-            sizes[label] = max(size, sizes.get(label, 1))
-    return 2 * math.prod(sizes.values())
-
-
-_PRODUCTS: dict[str, Callable[[ir.Node, int], int]] = {
-    "Conv": _convolution(1),
-    "ConvInteger": _convolution(1),
-    "QLinearConv": _convolution(3),
-    "ConvTranspose": _transposed_convolution,
-    "Gemm": _gemm,
-    **dict.fromkeys(("MatMul", "MatMulInteger", "QLinearMatMul"), lambda node, made: 2 * made * _known(node.inputs[0])[-1]),
-    **dict.fromkeys(("LSTM", "GRU", "RNN"), _recurrent),
-    "Einsum": _einsum,
-}

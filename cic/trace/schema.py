@@ -33,9 +33,30 @@ def kind_of(node: fx.Node) -> str:
     target = node.target
     if base_name(node) in ("batch_norm", "instance_norm") and _takes_batch_statistics(arguments(node)):
         return f"{base_name(node)}_of_batch"
+    if _quantises(node):
+        return "dequantize_linear" if is_dequantisation(node) else "quantize_linear"
     if isinstance(target, _OVERLOAD) and target.namespace not in ("aten", "prims"):
         return f"{target.namespace}.{base_name(node)}"
     return base_name(node)
+
+
+def is_dequantisation(node: fx.Node) -> bool:
+    """Tell whether the node makes floats of one quantised tensor, by scales that are constants."""
+    first, *others = node.all_input_nodes or [None]
+    is_first = bool(node.args) and node.args[0] is first
+    return (
+        _quantises(node)
+        and base_name(node).startswith("dequantize")
+        and is_first
+        and all(source.op == "get_attr" for source in others)
+    )
+
+
+def _quantises(node: fx.Node) -> bool:
+    """Tell whether the node is one that export writes around quantised ops: from floats to small integers or back."""
+    if not isinstance(node.target, _OVERLOAD) or node.target.namespace not in ("quantized_decomposed", "torchao"):
+        return False
+    return base_name(node).startswith(("quantize_", "dequantize_"))
 
 
 def _takes_batch_statistics(bound: dict[str, Any]) -> bool:

@@ -24,9 +24,12 @@ def signature_of(module: fx.GraphModule, nodes: Sequence[fx.Node]) -> str:
     return _digest([_described(module, node, number) for node in nodes])
 
 
-def joined(signatures: Sequence[str]) -> str:
-    """Return the digest of a chain of ops, each of which reads nothing but the result of the one before."""
-    return _digest(list(signatures))
+def joined(signatures: Sequence[str], links: Sequence[Sequence[int]] = ()) -> str:
+    """Return the digest of a run of ops, each of which reads nothing but the result of the one before.
+
+    links: for each op but the first the positions of those it reads, where that is not so.
+    """
+    return _digest([*signatures, *map(list, links)])
 
 
 def _described(module: fx.GraphModule, node: fx.Node, number: dict[fx.Node, int]) -> list[Any]:

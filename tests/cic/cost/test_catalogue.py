@@ -24,12 +24,18 @@ def test_the_promised_machines_are_there(name):
 
 def test_every_entry_names_its_source_and_its_error():
     for entry in machines():
-        assert "github.com" in entry.source, entry.name
+        assert "github.com" in entry.source or "benchmarks/data" in entry.source, entry.name
+        assert entry.fitted_families and entry.fitted_types, entry.name
         assert entry.fit_error is not None and entry.fit_error < 0.5, entry.name
         # The fitted figures stay within what any processor of today does.
         assert 1e9 < entry.flops_per_s < 2e14
         assert 1e8 < entry.memory_bytes_per_s < 4e12
         assert 0 <= entry.op_overhead_s < 0.02
+
+
+def test_old_boards_say_that_they_lack_half_precision():
+    assert "float16" in machine("raspberry-pi-4").lacks and "float16" in machine("epyc-7742").lacks
+    assert "float16" not in machine("raspberry-pi-5").lacks and not machine("rtx-3090").lacks
 
 
 def test_names_are_unique_and_sorted_by_speed():

@@ -34,6 +34,26 @@ def test_bad_descriptions_are_refused(changes):
         Machine(**{**GOOD, **changes})
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"type_rates": {"float16": 0.0}}, {"type_rates": {"float16": math.nan}}, {"type_rates": [1.0]},
+        {"family_rates": {1: 1.0}}, {"step_s": {"gru": -1.0}}, {"cache_bytes_per_s": 0}, {"lacks": "float16"},
+        {"fitted_types": [1]}, {"runtime": None},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_bad_tables_are_refused_by_name(changes):
+    with pytest.raises(CostError, match=f"board.*{next(iter(changes))}"):
+        Machine(**{**GOOD, **changes})
+
+
+def test_a_machine_from_json_equals_one_written_by_hand():
+    by_hand = Machine(**GOOD, lacks=("float16",), type_rates={"int8": 2.0})
+    assert Machine(**GOOD, lacks=["float16"], type_rates={"int8": 2.0}) == by_hand
+    assert hash(by_hand) == hash(Machine(**GOOD, lacks=["float16"], type_rates={"int8": 2.0})) != hash(Machine(**GOOD))
+
+
 def test_a_machine_does_not_change():
     with pytest.raises(dataclasses.FrozenInstanceError):
         Machine(**GOOD).flops_per_s = 1.0

@@ -56,3 +56,45 @@ def test_at_the_reference_intensity_the_rate_is_the_machines():
 def test_negative_work_is_refused(flops, memory_bytes):
     with pytest.raises(CostError, match="conv"):
         predict(op(flops, memory_bytes), MACHINE)
+
+
+def with_(operation, **changes):
+    return dataclasses.replace(operation, **changes)
+
+
+PRODUCT = op(10**9, 10**7)
+
+
+def test_every_step_of_a_recurrent_layer_costs_a_start_and_reads_its_weights_again():
+    gru = with_(op(10**6, 10**5), kinds=("gru",), starts=99, reread_bytes=99 * 10**5)
+    plain = with_(gru, starts=0, reread_bytes=0)
+    cached = 3 * MACHINE.memory_bytes_per_s
+    assert predict(gru, MACHINE) - predict(plain, MACHINE) >= 99 * MACHINE.op_overhead_s
+    assert predict(gru, MACHINE) >= gru.reread_bytes / cached + 99 * MACHINE.op_overhead_s
+    quick = dataclasses.replace(MACHINE, step_s={"gru": 1e-7}, cache_bytes_per_s=1e12)
+    assert predict(plain, quick) < predict(gru, quick) < predict(gru, MACHINE)
+
+
+def test_a_type_without_arithmetic_is_many_times_slower_in_products_only():
+    board = dataclasses.replace(MACHINE, lacks=["float16"])
+    half = with_(PRODUCT, arithmetic="float16")
+    assert predict(half, board) > 10 * predict(PRODUCT, board)
+    assert predict(with_(half, kinds=("relu",)), board) == predict(with_(PRODUCT, kinds=("relu",)), board)
+    # What was measured is believed, and more work never takes less time there either.
+    measured = dataclasses.replace(board, type_rates={"float16": 0.5})
+    assert predict(PRODUCT, board) < predict(half, measured) < predict(half, board)
+    assert predict(with_(half, memory_bytes=10**9), board) >= predict(half, board)
+
+
+@pytest.mark.parametrize("arithmetic, factor", [("float64", 2), ("int8", 1), ("bfloat16", 1)])
+def test_types_without_a_figure_get_the_usual_rate(arithmetic, factor):
+    overhead = MACHINE.op_overhead_s
+    other = predict(with_(PRODUCT, arithmetic=arithmetic), MACHINE) - overhead
+    assert other == pytest.approx(factor * (predict(PRODUCT, MACHINE) - overhead))
+
+
+def test_families_may_have_a_rate_of_their_own():
+    slow = dataclasses.replace(MACHINE, family_rates={"pooling": 0.1})
+    pool = with_(PRODUCT, kinds=("max_pool2d",))
+    assert predict(pool, slow) == pytest.approx(10 * predict(pool, MACHINE), rel=0.01)
+    assert predict(PRODUCT, slow) == predict(PRODUCT, MACHINE)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor, nn
+from torch._higher_order_ops.scan import scan
 from torch.utils.flop_counter import FlopCounterMode
 
+from cic.graph import Op
 from cic.trace.torch_trace import trace
 
 
@@ -70,3 +75,106 @@ def test_fused_run_moves_no_inner_value() -> None:
 def test_embedding_reads_rows_not_the_table() -> None:
     (op,) = trace(nn.Embedding(10_000, 8), (torch.zeros(1, 5, dtype=torch.int64),)).graph.ops
     assert op.memory_bytes == 5 * 8 + 2 * 5 * 8 * 4
+
+
+class Recurrent(nn.Module):
+    def __init__(self, kind: str, **options: object) -> None:
+        super().__init__()
+        self.layer = getattr(nn, kind)(3, 5, batch_first=True, **options)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(x)[0]
+
+
+def recurrent_op(kind: str, steps: int, batch: int = 2, **options: object) -> Op:
+    (op,) = trace(Recurrent(kind, **options), (torch.randn(batch, steps, 3),)).graph.ops
+    return op
+
+
+@pytest.mark.parametrize("kind, gates", [("GRU", 3), ("LSTM", 4), ("RNN", 1)])
+def test_every_step_of_a_recurrent_layer_starts_anew_and_reads_the_state_s_weights(kind: str, gates: int) -> None:
+    one, many = recurrent_op(kind, 1), recurrent_op(kind, 9)
+    assert (one.starts, many.starts) == (0, 8)
+    assert (one.reread_bytes, many.reread_bytes) == (0, 8 * 4 * gates * 25)
+    assert many.flops == 9 * one.flops == 9 * 2 * 2 * gates * (15 + 25)
+    deep = recurrent_op(kind, 9, num_layers=2, bidirectional=True)
+    assert deep.starts == 4 * 9 - 1 and deep.reread_bytes == 4 * many.reread_bytes
+    assert recurrent_op(kind, 9, batch=4).reread_bytes == many.reread_bytes
+
+
+def test_a_projected_state_is_read_again_with_its_projection() -> None:
+    assert recurrent_op("LSTM", 4, proj_size=2).reread_bytes == 3 * 4 * (4 * 5 * 2 + 2 * 5)
+
+
+@pytest.mark.parametrize("kind, gates", [("GRUCell", 3), ("LSTMCell", 4), ("RNNCell", 1)])
+def test_a_cell_is_one_step(kind: str, gates: int) -> None:
+    class Cell(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.cell = getattr(nn, kind)(3, 5)
+
+        def forward(self, x: Tensor, h: Tensor) -> Tensor:
+            made = self.cell(x, (h, h) if kind == "LSTMCell" else h)
+            return made[0] if kind == "LSTMCell" else made
+
+    (op,) = [op for op in trace(Cell(), (torch.randn(2, 3), torch.randn(2, 5))).graph.ops if "cell" in op.kinds[0]]
+    assert op.flops == 2 * 2 * gates * (15 + 25) and op.starts == 0
+
+
+class Call(nn.Module):
+    def __init__(self, call: Callable[..., Tensor]) -> None:
+        super().__init__()
+        self.call = call
+
+    def forward(self, *tensors: Tensor) -> Tensor:
+        return self.call(*tensors)
+
+
+# What computes more than its output shows, and by how much: (call, inputs, least and most operations).
+BEYOND_OUTPUT = {
+    "sort": (lambda x: x.sort(-1)[0], [(4, 64)], 4 * 64 * 6, 4 * 64 * 6),
+    "topk": (lambda x: x.topk(2, -1)[0], [(4, 64)], 4 * 64 * 2, 4 * 64 * 6),
+    "cumsum": (lambda x: x.cumsum(-1), [(4, 64)], 256, 256),
+    "rfft": (lambda x: torch.fft.rfft(x).abs(), [(4, 64)], 5 * 256 * 6, 6 * 256 * 6),
+    "inverse": (torch.linalg.inv, [(2, 16, 16)], 2 * 2 * 16**3, 2 * 2 * 16**3),
+    "cholesky": (lambda x: torch.linalg.cholesky(x @ x.mT + torch.eye(16)), [(16, 16)], 2 * 16**3, 3 * 16**3),
+    "svd": (torch.linalg.svdvals, [(16, 8)], 4 * 16 * 8 * 8, 30 * 16 * 8 * 8),
+    "cdist": (torch.cdist, [(5, 7), (6, 7)], 3 * 30 * 7, 3 * 30 * 7),
+    "bilinear": (lambda x, y: nn.functional.bilinear(x, y, torch.ones(4, 3, 5)), [(2, 3), (2, 5)], 2 * 8 * 15, 2 * 8 * 15),
+    "tensordot": (lambda x, y: torch.tensordot(x, y, dims=2), [(3, 4, 5), (4, 5, 6)], 2 * 18 * 20, 2 * 18 * 20 + 200),
+    "max_pool": (lambda x: nn.functional.max_pool2d(x, 3, 1), [(1, 2, 8, 8)], 9 * 72, 9 * 72),
+    "grid_sample": (
+        lambda x, g: nn.functional.grid_sample(x, g, align_corners=False), [(1, 2, 8, 8), (1, 4, 4, 2)], 16 * 32, 16 * 32
+    ),
+    "bicubic": (lambda x: nn.functional.interpolate(x, scale_factor=2.0, mode="bicubic"), [(1, 2, 4, 4)], 32 * 128, 32 * 128),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BEYOND_OUTPUT)
+def test_work_that_output_size_does_not_show(name: str) -> None:
+    call, shapes, least, most = BEYOND_OUTPUT[name]
+    graph = trace(Call(call), tuple(torch.rand(shape) for shape in shapes)).graph
+    assert least <= sum(op.flops for op in graph.ops) <= most + sum(math.prod(tensor.shape) for tensor in graph.tensors)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64, torch.complex64])
+def test_an_op_knows_the_type_it_calculates_in_and_moves_its_bytes(dtype: torch.dtype) -> None:
+    (plain,) = trace(nn.Linear(8, 8), (torch.randn(4, 8),)).graph.ops
+    (op,) = trace(nn.Linear(8, 8, dtype=dtype), (torch.randn(4, 8, dtype=dtype),)).graph.ops
+    assert (plain.arithmetic, op.arithmetic) == ("float32", str(dtype).removeprefix("torch."))
+    assert op.memory_bytes == plain.memory_bytes * dtype.itemsize // 4
+    assert op.flops == plain.flops * (4 if dtype.is_complex else 1)
+
+
+def test_a_bag_reads_its_rows() -> None:
+    bag = nn.EmbeddingBag(10_000, 8)
+    (op,) = trace(bag, (torch.zeros(1, 6, dtype=torch.int64),)).graph.ops[-1:]
+    assert 6 * 8 * 4 <= op.memory_bytes < 1000
+
+
+def test_a_scan_pays_for_every_row() -> None:
+    def run(x: Tensor) -> Tensor:
+        return scan(lambda state, row: (state + row @ torch.ones(4, 4), state.clone()), torch.zeros(4), x)[1]
+
+    few, many = (max(trace(Call(run), (torch.rand(rows, 4),)).graph.ops, key=lambda op: op.flops) for rows in (2, 20))
+    assert many.flops == 10 * few.flops > 0 and many.starts > 9 * few.starts > 0

@@ -70,16 +70,26 @@ def test_forbidden_cuts_are_dominated(seed: int) -> None:
 @settings(max_examples=200, deadline=None)
 @given(st.integers(0, 10**9))
 def test_runs_are_as_long_as_the_rule_allows(seed: int) -> None:
-    """Every lone elementwise reader of equal size has joined its producer."""
+    """Every lone elementwise reader that makes no more has joined its producer, and so have two that end in one."""
     wiring = random_wiring(seed)
     run_of = {op: index for index, run in enumerate(fused_runs(wiring)) for op in run}
+
+    def is_light(op: int, within: tuple[int, ...]) -> bool:
+        made = wiring.makes[op]
+        fits = wiring.kinds[op] != ("conv2d",) and set(wiring.reads[op]) <= set(within) and len(made) == 1
+        return fits and all(wiring.size_bytes[made[0]] <= wiring.size_bytes[tensor] for tensor in within)
+
+    def readers_of(tensor: int) -> list[int]:
+        return [reader for reader, tensors in enumerate(wiring.reads) if tensor in tensors]
+
     for op, made in enumerate(wiring.makes):
-        readers = [reader for reader, tensors in enumerate(wiring.reads) if made[0] in tensors]
-        if len(made) > 1 or wiring.is_output[made[0]] or len(readers) != 1:
+        readers = readers_of(made[0])
+        if len(made) > 1 or wiring.is_output[made[0]] or not all(wiring.may_cross):
             continue
-        (reader,) = readers
-        lone = len(wiring.reads[reader]) == 1 and len(wiring.makes[reader]) == 1 and wiring.kinds[reader] != ("conv2d",)
-        if lone and all(
-            wiring.size_bytes[t] == wiring.size_bytes[made[0]] and wiring.may_cross[t] for t in wiring.makes[reader]
-        ):
-            assert run_of[op] == run_of[reader]
+        if len(readers) == 1 and is_light(readers[0], made):
+            assert run_of[op] == run_of[readers[0]]
+        if len(readers) == 2 and is_light(readers[0], made):
+            (inner,) = wiring.makes[readers[0]]
+            ends = readers_of(inner) == [readers[1]] and not wiring.is_output[inner]
+            if ends and is_light(readers[1], (*made, inner)):
+                assert run_of[op] == run_of[readers[0]] == run_of[readers[1]]
