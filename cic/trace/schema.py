@@ -42,14 +42,10 @@ def kind_of(node: fx.Node) -> str:
 
 def is_dequantisation(node: fx.Node) -> bool:
     """Tell whether the node makes floats of one quantised tensor, by scales that are constants."""
-    first, *others = node.all_input_nodes or [None]
-    is_first = bool(node.args) and node.args[0] is first
-    return (
-        _quantises(node)
-        and base_name(node).startswith("dequantize")
-        and is_first
-        and all(source.op == "get_attr" for source in others)
-    )
+    if not _quantises(node) or not base_name(node).startswith("dequantize") or not node.args:
+        return False
+    others = [source for source in node.all_input_nodes if source is not node.args[0]]
+    return isinstance(node.args[0], fx.Node) and all(source.op == "get_attr" for source in others)
 
 
 def _quantises(node: fx.Node) -> bool:

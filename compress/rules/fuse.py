@@ -87,8 +87,8 @@ def _followers(wiring: Wiring, readers: dict[int, list[int]], op: int) -> list[i
     if len(wiring.makes[op]) != 1:
         return []
     last = wiring.makes[op][0]
-    within, region = [last], []
-    waiting: set[int] = set()
+    within, waiting = [last], set[int]()
+    region: list[int] = []
     while len(region) < LARGEST_REGION and not wiring.is_output[last]:
         waiting.update(readers.get(last, ()))
         ready = [reader for reader in waiting if set(wiring.reads[reader]) <= set(within)]
