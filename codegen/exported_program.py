@@ -20,9 +20,12 @@ from torch import fx
 from codegen.emitter import Runner
 from codegen.errors import CodegenError
 from codegen.memory_file import write_through_memory
+from codegen.memory_sharing import copied, observed_sharing
+from codegen.own_answers import give_own_answers
 from codegen.shared_weights import SharedHalf, stored_spans
 from codegen.silence import silence
 from codegen.split import WireTensor
+from codegen.torch_calls import LOADING, as_tensors
 from codegen.torch_weights import pooled_weights, share
 from codegen.weight_pool import return_freed_memory
 
@@ -46,6 +49,10 @@ class ExportedProgramEmitter:
         # torch cannot export a program without results, so such a half returns an empty tensor, and the file says so.
         source = _Nothing() if returns_nothing else half
         try:
+            if not returns_nothing:
+                half = source = copied(half)
+                give_own_answers(half, observed_sharing(half, example), folds=False)
+                _add_guards(half, example)
             with torch.no_grad():
                 program = torch.export.export(source, tuple(example), strict=False)
             extra_files = {_NOTHING: str(int(returns_nothing))}
@@ -75,7 +82,7 @@ class ExportedProgramEmitter:
 
 def read_program(source: str | IO[bytes], extra_files: dict[str, Any] | None = None) -> torch.export.ExportedProgram:
     """Read a `.pt2` file, a program, silently; raises whatever torch raises, which else logs a traceback, too."""
-    with silence("torch.export"):
+    with LOADING, silence("torch.export"):
         return torch.export.load(source, extra_files=extra_files)
 
 
@@ -83,20 +90,38 @@ def _runner(source: str | IO[bytes], path: Path, weights: dict[str, torch.Tensor
     """Return a program as a function that uses the pooled `weights` in place of its own."""
     extra_files = {_NOTHING: ""}
     try:
-        module = read_program(source, extra_files).module()
+        program = read_program(source, extra_files)
+        with LOADING:
+            module = program.module()
         assert isinstance(module, fx.GraphModule), "a program is loaded as a graph"
         kept = tuple(share(module, weights))
     except Exception as error:  # torch.export fails in many ways
         raise CodegenError(f"{path} is not an exported program that torch {torch.__version__} can load: {error}") from error
     returns_nothing = extra_files[_NOTHING] in ("1", b"1")
 
-    def run(*tensors: torch.Tensor, _kept: Sequence[torch.Tensor] = kept) -> tuple[torch.Tensor, ...]:
+    def run(*tensors: Any, _kept: Sequence[torch.Tensor] = kept) -> tuple[torch.Tensor, ...]:
         if returns_nothing:
             return ()
         with torch.no_grad():
-            return tuple(module(*tensors))
+            return tuple(module(*as_tensors(tensors)))
 
     return run
+
+
+def _add_guards(half: fx.GraphModule, example: Sequence[torch.Tensor]) -> None:
+    """Let a half refuse what it was not exported for, in place: torch itself checks sizes only, and none that a 0-d tensor has."""
+    graph = half.graph
+    placeholders = [node for node in graph.nodes if node.op == "placeholder"]
+    first = next(node for node in graph.nodes if node.op != "placeholder")
+    for node, tensor in zip(placeholders, example, strict=True):
+        told = {"dtype": tensor.dtype, "device": tensor.device, "layout": tensor.layout}
+        with graph.inserting_before(first):
+            graph.call_function(torch.ops.aten._assert_tensor_metadata.default, (node, None, None), told)
+            if tensor.dim() == 0:
+                scalar = graph.call_function(torch.ops.aten.expand.default, (node, []))  # refuses whatever has a dimension
+                scalar.meta = dict(node.meta)
+                node.replace_all_uses_with(scalar, delete_user_cb=lambda user, first=first: user is first or user > first)
+    half.recompile()
 
 
 class _Nothing(torch.nn.Module):

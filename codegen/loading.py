@@ -19,7 +19,7 @@ from codegen.errors import CodegenError
 from codegen.manifest import CutRecord, FileRecord, Manifest, read_manifest
 from codegen.shared_weights import check_file, open_half, read_checked, weight_path, write_plain
 from codegen.split import Half, WireTensor
-from codegen.structure import leaf_names, rebuild
+from codegen.structure import is_tensor, leaf_names, rebuild
 
 
 @dataclass(frozen=True)
@@ -77,14 +77,14 @@ class LoadedCut:
         runner = _present(self.head_runner, "head", self.id)
         names = leaf_names(self.manifest.input_structure)
         _check_tensors(inputs, self.manifest.inputs, names, "the model was compiled")
-        return runner(*inputs)
+        return _run(runner, inputs, f"the head of cut {self.id}")
 
     def run_tail_flat(self, crossing: Sequence[Any]) -> tuple[Any, ...]:
         """Run the server half on the crossing tensors and return the outputs made on the server."""
         runner = _present(self.tail_runner, "tail", self.id)
         names = [wire.name for wire in self.crossing]
         _check_tensors(crossing, self.crossing, names, f"the tail of cut {self.id} is made")
-        return runner(*crossing)
+        return _run(runner, crossing, f"the tail of cut {self.id}")
 
     def assemble(self, head_results: Sequence[Any], returned: Sequence[Any]) -> Any:
         """Return the model's own output structure from the results of head and tail."""
@@ -199,11 +199,25 @@ def _present(runner: Runner | None, half: Half, cut_id: str) -> Runner:
     return runner
 
 
+def _run(runner: Runner, values: Sequence[Any], what: str) -> tuple[Any, ...]:
+    try:
+        return runner(*values)
+    except CodegenError:
+        raise
+    except Exception as error:  # a runtime raises what it likes: for an id out of range torch has two classes
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [""]
+        # TorchScript shows its program first; others show where they were last.
+        told = lines[-1] if "TorchScript" in lines[0] else lines[0]
+        raise CodegenError(f"{what} cannot run on the values it was called with: {type(error).__name__}: {told}") from error
+
+
 def _check_tensors(tensors: Sequence[Any], wires: Sequence[WireTensor], names: Sequence[str], compiled: str) -> None:
     """Shapes and dtypes are part of the compiled program, which would not notice others itself."""
     if len(tensors) != len(wires):
         raise CodegenError(f"{compiled} for {len(wires)} tensors, called with {len(tensors)}")
     for tensor, wire, name in zip(tensors, wires, names, strict=True):
+        if not is_tensor(tensor):
+            raise CodegenError(f"{name}: {compiled} for a tensor, called with a {type(tensor).__qualname__}")
         shape, dtype = tuple(tensor.shape), str(tensor.dtype).removeprefix("torch.")
         if shape != wire.shape or dtype != wire.dtype:
             raise CodegenError(

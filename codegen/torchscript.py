@@ -27,11 +27,16 @@ from torch import fx
 from codegen.blocked_layout import enter_blocked_layout
 from codegen.emitter import Runner
 from codegen.errors import CodegenError
+from codegen.honest_aliases import make_honest, make_trace_honest
 from codegen.memory_file import write_through_memory
+from codegen.memory_sharing import copied, observed_sharing
+from codegen.own_answers import give_own_answers
 from codegen.scripting import numbers_from_data, scripted
 from codegen.shared_weights import SharedHalf, stored_spans
 from codegen.split import WireTensor
+from codegen.torch_calls import LOADING, as_tensors
 from codegen.torch_weights import pooled_weights
+from codegen.torchscript_guard import add_guard
 from codegen.weight_pool import return_freed_memory
 
 _CONSTANTS = "constants/"
@@ -55,10 +60,13 @@ class TorchScriptEmitter:
     def write(self, half: fx.GraphModule, example: Sequence[torch.Tensor], path: Path) -> None:
         """Trace `half` on `example`, freeze it and save it to `path`; CodegenError if torch cannot."""
         _refuse_regions(half, path)
-        half = _without_training(half)
+        half = copied(half)
         try:
+            sharing = observed_sharing(half, example)
+            make_honest(sharing)
+            give_own_answers(half, sharing, folds=True)
             with quiet_torchscript(), torch.no_grad():
-                write_through_memory(path, lambda name: freeze_to(name, half, tuple(example)))
+                write_through_memory(path, lambda name: freeze_to(name, half, tuple(example), guarded=True))
         except RuntimeError as error:
             raise CodegenError(f"torch.jit cannot write {path.name}: {error}") from error
 
@@ -87,7 +95,7 @@ def _runner(
 ) -> Runner:
     """Return a program as a function. It keeps those of `weights`, and of their copies in other layouts, that it uses."""
     try:
-        with quiet_torchscript(), torch.no_grad():
+        with LOADING, quiet_torchscript(), torch.no_grad():
             program = read()
             program.eval()
             digests = {weight.data_ptr(): sha256 for sha256, weight in weights.items()}
@@ -97,21 +105,29 @@ def _runner(
         raise CodegenError(f"{path} is not TorchScript that torch {torch.__version__} can load: {error}") from error
     kept += [weight for weight in weights.values() if weight.data_ptr() in used]
 
-    def run(*tensors: torch.Tensor, _kept: Sequence[torch.Tensor] = tuple(kept)) -> tuple[torch.Tensor, ...]:
+    def run(*tensors: Any, _kept: Sequence[torch.Tensor] = tuple(kept)) -> tuple[torch.Tensor, ...]:
         with torch.no_grad():
-            return tuple(program(*tensors))
+            return tuple(program(*as_tensors(tensors)))
 
     return run
 
 
-def freeze_to(file: str | io.BytesIO, module: fx.GraphModule, example: Sequence[torch.Tensor]) -> None:
+def freeze_to(
+    file: str | io.BytesIO, module: fx.GraphModule, example: Sequence[torch.Tensor], *, guarded: bool = False
+) -> None:
     """Trace a module on example tensors, or script it (`codegen.scripting`), freeze it and save it.
+
+    guarded: let it refuse what is unlike the example (`codegen.torchscript_guard`).
 
     What torch traces belongs to one compilation unit that lasts as long as the process, and so would the weights that
     freezing makes of the model's own, as when it folds batch norm into a convolution: one more model in memory for each
     half. So they are taken out of the program once it is saved.
     """
-    program = torch.jit.freeze(_program(module, example).eval())
+    traced = _program(module, example).eval()
+    make_trace_honest(traced)
+    program = torch.jit.freeze(traced)
+    if guarded:
+        add_guard(program, example)
     torch.jit.save(program, file)
     for node in program.graph.findAllNodes("prim::Constant"):
         if node.hasAttribute("value") and node.kindOf("value") == "t":
@@ -186,8 +202,3 @@ def _refuse_regions(half: fx.GraphModule, path: Path) -> None:
                 " format exported_program instead"
             )
 
-
-def _without_training(half: fx.GraphModule) -> fx.GraphModule:
-    for part in half.modules():
-        part.training = False  # freeze and optimize_for_inference refuse training modules
-    return half
