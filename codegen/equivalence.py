@@ -3,8 +3,10 @@
 The answer comes from files alone, as a user would run them: one fresh process loads every head and stores its results,
 a second loads every tail and runs it on the stored crossing tensors, and only then are outputs compared with the whole
 model's. Every half runs on every input set, after a first run that does not count, since a runtime may rewrite a program
-after it. What crosses arrives contiguous; inputs in another memory order, such as channels last, reach the heads both in
-that order, as from a caller, and contiguous, as from a file.
+after it; what it returned is overwritten before the next, and the first set is run once more at the end, so that a half whose
+answers are its own constants is found. A half must also refuse another shape or dtype by itself, and two outputs may share
+memory only where those of the whole model do. What crosses arrives contiguous; inputs in another memory order, such as
+channels last, reach the heads both in that order, as from a caller, and contiguous, as from a file.
 
 The error of an output is max|split - whole| / max|whole|. A network with random weights can return all but zero
 whatever its input, and then agreement shows nothing: such outputs are reported as not informative.
@@ -30,6 +32,7 @@ from codegen.quantisation import Step
 from codegen.split import Half
 from codegen.structure import leaf_names
 from codegen.tensor_file import read_tensors, write_tensors
+from codegen.tensor_memory import overlapping
 
 TOLERANCES = {"float64": 1e-4, "float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1}
 """Greatest relative error allowed, by the least precise dtype among inputs, crossing tensors and outputs.
@@ -66,6 +69,7 @@ def verify(
     names = leaf_names(manifest.output_structure, "output")
     informative = [_is_informative([outputs[index] for outputs in expected]) for index in range(len(names))]
     input_sets, expected = _in_both_orders(input_sets, expected)
+    input_sets, expected = [*input_sets, input_sets[0]], [*expected, expected[0]]
     with tempfile.TemporaryDirectory(prefix=".verify-", dir=directory.parent) as scratch:
         runs = _run_halves(directory, manifest, input_sets, Path(scratch), format_name, progress)
         return {
@@ -182,6 +186,7 @@ def _compare_cut(
     tolerance: float | None,
     steps: Sequence[Step],
 ) -> Verification:
+    _check_memory(cut, runs, expected[0], names)
     usual = _tolerance(cut, manifest) if tolerance is None else tolerance
     greatest = usual
     errors = [0.0] * len(names)
@@ -199,7 +204,25 @@ def _compare_cut(
                     " the model may be random or keep state between calls"
                 )
     checks = tuple(OutputCheck(*check) for check in zip(names, errors, informative, strict=True))
-    return Verification(format=format_name, tolerance=greatest, input_sets=len(expected), outputs=checks)
+    return Verification(format=format_name, tolerance=greatest, input_sets=len(expected) - 1, outputs=checks)
+
+
+def _check_memory(cut: CutRecord, runs: dict[Half, dict[str, list[Path]]], expected: Tensors, names: Sequence[str]) -> None:
+    """Raise MismatchError if two outputs share memory that do not in the whole model: a change of one would change both."""
+    whole = set(overlapping(expected))
+    shared = {
+        half: {tuple(pair) for pair in json.loads(paths[cut.id][0].with_suffix(".json").read_text())}
+        for half, paths in runs.items()
+    }
+    for other, second in enumerate(cut.outputs):
+        for one, first in enumerate(cut.outputs[:other]):
+            pair = tuple(sorted((first.position, second.position)))
+            same = first.half == second.half and (pair[0] == pair[1] or pair in shared[first.half])
+            if same and (one, other) not in whole and expected[one].numel():
+                raise MismatchError(
+                    f"cut {cut.id}: {names[one]} and {names[other]} (made by the {first.half}) share memory, in the whole model"
+                    " they do not, so a change of one in place would change both; return a copy (.clone()) of one"
+                )
 
 
 def _run_halves(

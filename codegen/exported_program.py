@@ -109,12 +109,12 @@ def _runner(source: str | IO[bytes], path: Path, weights: dict[str, torch.Tensor
 
 
 def _add_guards(half: fx.GraphModule, example: Sequence[torch.Tensor]) -> None:
-    """Let a half refuse what it was not exported for, in place: torch itself checks sizes only, and none that a 0-d tensor has."""
+    """Let a half refuse what it was not exported for, in place: torch checks sizes, which 0-d tensors lack."""
     graph = half.graph
     placeholders = [node for node in graph.nodes if node.op == "placeholder"]
     first = next(node for node in graph.nodes if node.op != "placeholder")
     for node, tensor in zip(placeholders, example, strict=True):
-        told = {"dtype": tensor.dtype, "device": tensor.device, "layout": tensor.layout}
+        told: dict[str, Any] = {"dtype": tensor.dtype, "device": tensor.device, "layout": tensor.layout}
         with graph.inserting_before(first):
             graph.call_function(torch.ops.aten._assert_tensor_metadata.default, (node, None, None), told)
             if tensor.dim() == 0:

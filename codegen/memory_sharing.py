@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import fx
 
+
 @dataclass(frozen=True)
 class Sharing:
     """What was seen of a half, the nodes inside its pieces included.
@@ -34,7 +35,6 @@ class Sharing:
             and isinstance(node.target, torch._ops.OpOverload)
             and all(result.alias_info is None for result in node.target._schema.returns)
         ]
-
 
     def replace(self, node: fx.Node, by: fx.Node) -> None:
         """Let what was seen of one node be what was seen of another that took its place."""

@@ -201,4 +201,3 @@ def _refuse_regions(half: fx.GraphModule, path: Path) -> None:
                 f"{path.name} cannot be TorchScript, which has no torch.{node.target.name()} (node {node.name}); emit it in the"
                 " format exported_program instead"
             )
-

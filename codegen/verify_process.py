@@ -1,7 +1,8 @@
 """The fresh process of a verification: `python -m codegen.verify_process request.json`.
 
-Loads one half of every cut asked for from its files, runs it on stored tensors and stores what it returns. Prints one
-line for each cut done.
+Loads one half of every cut asked for from its files, runs it on stored tensors and stores what it returns, with which results
+share memory. Then it overwrites what was returned, as a caller may: the next run must not notice. At last it calls the half
+with what it was not compiled for, which it must refuse. Prints one line for each cut done.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ from typing import Any
 
 import torch
 
+from codegen.errors import CodegenError
 from codegen.loading import LoadedCut, load_cut
 from codegen.tensor_file import read_tensors, write_tensors
+from codegen.tensor_memory import elements_between, overlapping
 
 
 def main(request_file: str) -> None:
@@ -31,17 +34,53 @@ def _run_job(request: dict[str, Any], job: dict[str, Any]) -> None:
     # Gone at the end, so that no two halves are in memory at once.
     cut = load_cut(request["directory"], job["cut"], half=request["half"], format_name=request["format"])
     strides = job.get("strides", [None] * len(job["inputs"]))
-    _run(cut, job["inputs"][0], strides[0])  # TorchScript rewrites a program after its first run
+    _overwrite(_run(cut, job["inputs"][0], strides[0]))  # TorchScript rewrites a program after its first run
     for inputs, results, laid_out in zip(job["inputs"], job["results"], strides, strict=True):
-        write_tensors(Path(results), _run(cut, inputs, laid_out))
+        returned = _run(cut, inputs, laid_out)
+        write_tensors(Path(results), returned)
+        Path(results).with_suffix(".json").write_text(json.dumps(overlapping(returned)), encoding="utf-8")
+        _overwrite(returned)
+    if returned:
+        _check_refusals(cut, _given(cut, job["inputs"][0], strides[0]))
 
 
 def _run(cut: LoadedCut, inputs: str, strides: Sequence[Sequence[int]] | None) -> tuple[Any, ...]:
+    given = _given(cut, inputs, strides)
+    return cut.run_tail_flat(given) if strides is None else cut.run_head_flat(given)
+
+
+def _given(cut: LoadedCut, inputs: str, strides: Sequence[Sequence[int]] | None) -> list[torch.Tensor]:
     tensors = read_tensors(Path(inputs))
     if strides is None:
-        return cut.run_tail_flat(tensors[: len(cut.crossing)])
+        return tensors[: len(cut.crossing)]
     pairs = zip(tensors, strides, strict=True)
-    return cut.run_head_flat([tensor.new_empty_strided(tensor.shape, order).copy_(tensor) for tensor, order in pairs])
+    return [tensor.new_empty_strided(tensor.shape, order).copy_(tensor) for tensor, order in pairs]
+
+
+def _overwrite(returned: Sequence[torch.Tensor]) -> None:
+    """Change every byte of the memory between a tensor's first element and its last."""
+    for tensor in returned:
+        if tensor.numel():
+            flat = tensor.detach().as_strided((elements_between(tensor),), (1,))
+            flat.view(torch.uint8).bitwise_not_()
+
+
+def _check_refusals(cut: LoadedCut, given: Sequence[torch.Tensor]) -> None:
+    """Raise CodegenError if a half, apart from the checks of its caller, answers to another shape or dtype."""
+    runner = cut.head_runner or cut.tail_runner
+    assert runner is not None, "one half is loaded"
+    for position, tensor in enumerate(given):
+        longer = torch.cat([tensor, tensor[:1]]) if tensor.dim() and len(tensor) else tensor[None]
+        other = torch.float32 if tensor.dtype is torch.float64 else torch.float64
+        for changed in (longer, tensor.real.to(other)):
+            try:
+                runner(*given[:position], changed, *given[position + 1 :])
+            except Exception:  # each runtime has its own
+                continue
+            raise CodegenError(
+                f"the half takes {tensor.dtype} of shape {tuple(tensor.shape)} as input {position}, and answers to"
+                f" {changed.dtype} of shape {tuple(changed.shape)} as well; what was compiled for one shape must refuse others"
+            )
 
 
 if __name__ == "__main__":
