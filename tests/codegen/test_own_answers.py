@@ -181,7 +181,7 @@ def test_halves_are_loaded_from_several_threads_at_once(tmp_path: Path):
 def test_verification_finds_halves_that_hand_out_their_constants(monkeypatch, tmp_path: Path):
     example = torch.randn(2, 6), torch.tensor(1.5)
     monkeypatch.setattr("codegen.torchscript.give_own_answers", lambda *_, **__: None)
-    with pytest.raises(MismatchError, match="the halves differ from the whole model|share memory, in the whole"):
+    with pytest.raises(MismatchError, match=r"the halves differ from the whole model|share memory, in the whole"):
         cuts_of(Answers(), example, tmp_path / "b", "torchscript")
 
 
