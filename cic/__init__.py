@@ -10,6 +10,7 @@ from cic.artifact import load
 from cic.conditions import Box, Conditions
 from cic.decision import Decision
 from cic.errors import (
+    ArgumentError,
     ArtifactError,
     CicError,
     CicWarning,
@@ -53,6 +54,7 @@ _LATER = {
 }
 
 __all__ = [
+    "ArgumentError",
     "ArtifactError",
     "Box",
     "CicError",

@@ -38,6 +38,8 @@ def save(model: SplittingModel, path: str | PathLike[str]) -> None:
     """
     from codegen.atomic import write_whole
 
+    if not _is_path(path):
+        raise ArtifactError(f"cannot write {shown(path)}: give a path, as a text or a pathlib.Path")
     content = dumps(model)
     try:
         write_whole(path, content)
@@ -53,7 +55,7 @@ def load(path: str | PathLike[str]) -> SplittingModel:
     """
     from codegen.regular_file import open_regular
 
-    where = str(path)
+    where = str(path) if _is_path(path) else shown(path)
     try:
         file, size = open_regular(path, LARGEST_FILE_BYTES)
         with file:
@@ -64,6 +66,12 @@ def load(path: str | PathLike[str]) -> SplittingModel:
     except OSError as error:
         raise ArtifactError(f"cannot read {where}: {error.strerror or error}") from error
     return loads(content, where)
+
+
+def _is_path(path: object) -> bool:
+    # A zero ends a path; a lone surrogate cannot be written.
+    is_named = isinstance(path, str) or hasattr(path, "__fspath__")
+    return is_named and not any(letter == "\0" or "\ud800" <= letter <= "\udbff" for letter in str(path))
 
 
 def dumps(model: SplittingModel) -> bytes:

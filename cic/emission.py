@@ -10,6 +10,15 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from cic.arguments import (
+    check_calls,
+    check_mapping,
+    check_model,
+    check_path,
+    check_sequence,
+    check_text,
+    check_texts,
+)
 from cic.cut_plans import cut_plans
 from cic.emitted_cut import EmittedCut
 from cic.errors import ArtifactError, EmitError
@@ -19,13 +28,14 @@ from cic.trace.any_model import is_onnx, read_program_file
 from cic.trace.flat_model import evaluating
 from cic.trace.onnx_model import OnnxModel
 from cic.trace.torch_trace import TracedModel, trace
+from cic.units import shown
 from codegen.bundle import Source, Weights, write_bundle
 from codegen.errors import CodegenError
 from codegen.loading import export_half as export_plain
 from codegen.loading import load_cut as load_halves
 from codegen.manifest import FileRecord, Manifest
 from codegen.split import Half
-from codegen.structure import Structure, describe, flatten_like, rebuild
+from codegen.structure import Structure, describe, flatten_like, is_tensor, rebuild
 from codegen.triton_repository import TritonModel, write_triton_repository
 
 if TYPE_CHECKING:
@@ -66,6 +76,16 @@ def emit(
         EmitError: the model is not the compiled one, a cut is unknown, or a half differs from the whole.
         TraceError: the model cannot be read or traced.
     """
+    check_model(splitting_model)
+    check_path(directory, "the directory to emit to")
+    if is_tensor(args):
+        raise EmitError("args is a tensor; pass a tuple of arguments, (tensor,)")
+    check_sequence(args, "args")
+    check_mapping(kwargs, "kwargs")
+    check_calls(verify_on, "verify_on")
+    check_texts(cuts, "the cuts to emit")
+    check_texts(formats, "the formats")
+    check_text(weights, "weights")
     _check_tolerance(tolerance)
     given = read_program_file(model)
     if isinstance(given, OnnxModel) or is_onnx(given):
@@ -111,6 +131,9 @@ def load_cut(directory: str | Path, cut_id: str, **options: Any) -> EmittedCut:
     Raises:
         ArtifactError: the directory is no emitted model, lacks the cut, or a file is damaged.
     """
+    check_path(directory, "the directory of the emitted model")
+    check_text(cut_id, "the id of a cut")
+    _check_options(options)
     try:
         return EmittedCut(load_halves(directory, cut_id, **options))
     except CodegenError as error:
@@ -126,6 +149,11 @@ def export_half(directory: str | Path, cut_id: str, half: Half, destination: str
     Raises:
         ArtifactError: the directory is no emitted model, lacks the cut, or a file is damaged.
     """
+    check_path(directory, "the directory of the emitted model")
+    check_text(cut_id, "the id of a cut")
+    check_text(half, "the half")
+    check_path(destination, "the file to write")
+    _check_options(options)
     try:
         return export_plain(directory, cut_id, half, destination, **options)
     except CodegenError as error:
@@ -143,6 +171,10 @@ def export_triton(directory: str | Path, repository: str | Path, **options: Any)
         EmitError: the directory is no emitted model, Triton cannot carry one of its tensors, or the repository cannot be
             written.
     """
+    check_path(directory, "the directory of the emitted model")
+    check_path(repository, "the model repository")
+    check_texts(options.get("cuts"), "the cuts to export")
+    _check_options(options)
     try:
         return write_triton_repository(directory, repository, **options)
     except CodegenError as error:
@@ -155,7 +187,13 @@ def _check_tolerance(tolerance: float | None) -> None:
     if tolerance is None:
         return
     if isinstance(tolerance, bool) or not isinstance(tolerance, int | float) or not 0 < tolerance < float("inf"):
-        raise EmitError(f"the tolerance is {tolerance!r}; give the greatest relative error allowed, a number such as 1e-3")
+        raise EmitError(f"the tolerance is {shown(tolerance)}; give the greatest relative error allowed, a number such as 1e-3")
+
+
+def _check_options(options: Mapping[str, Any]) -> None:
+    """Raise ArgumentError for an option that is no text where one belongs."""
+    for name in ("half", "format_name", "model"):
+        check_text(options.get(name), name, or_none=True)
 
 
 def _whole(model: nn.Module, input_structure: Structure) -> Callable[..., Sequence[torch.Tensor]]:

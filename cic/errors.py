@@ -1,6 +1,7 @@
 """Every error CIC raises on purpose.
 
     CicError
+    ├── ArgumentError    something of another kind than a function takes
     ├── UnitError        a bandwidth, time or size that cannot be understood
     ├── TraceError       a model that cannot be turned into a graph
     ├── CostError        a profile or machine description that is missing, damaged or does not fit the model
@@ -18,6 +19,10 @@ is a `CicWarning`.
 
 class CicError(Exception):
     """Root of all errors raised by CIC."""
+
+
+class ArgumentError(CicError, TypeError):
+    """A function was given something of another kind than it takes; names the argument."""
 
 
 class UnitError(CicError, ValueError):

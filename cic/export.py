@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from cic.arguments import check_model, check_path, check_text
 from cic.errors import EmitError
 from cic.splitting_model import SplittingModel
 from cic.units import FACTORS, FASTEST_BPS, LONGEST_S, SLOWEST_BPS, show_bandwidth, show_seconds
@@ -35,6 +36,10 @@ def export_decision(model: SplittingModel, path: str | Path, format: str, *, pre
     Raises:
         EmitError: the format is unknown, the prefix is no identifier, or the file cannot be written.
     """
+    check_model(model)
+    check_path(path, "the file to write")
+    check_text(format, "the format")
+    check_text(prefix, "the prefix", or_none=True)
     if format not in FORMATS:
         raise EmitError(f"the format {format!r} is not known; known are {', '.join(FORMATS)}")
     if prefix is not None and format != "c":

@@ -11,6 +11,7 @@ from cic.conditions import Box, Conditions
 from cic.errors import CompileError
 from cic.graph import Graph
 from cic.pins import checked_pins
+from cic.units import shown
 from cic.wire_form import WireForm, as_it_is
 from compress.bounds import Bounds
 from mincut.envelope import PriceBox, Range
@@ -109,7 +110,7 @@ def bounds(box: Box, uncertainty: float) -> Bounds:
         CompileError: the uncertainty is not in [0, 1).
     """
     if not isinstance(uncertainty, int | float) or not 0 <= uncertainty < 1:
-        raise CompileError(f"uncertainty is {uncertainty!r:.80}, it must be at least 0 and less than 1")
+        raise CompileError(f"uncertainty is {shown(uncertainty)}, it must be at least 0 and less than 1")
     return Bounds(price_box(box), Fraction(uncertainty))
 
 

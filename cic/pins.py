@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from cic.errors import CompileError
 from cic.graph import Graph
+from cic.units import shown
 
 _SIDES = ("device", "server")
 
@@ -22,19 +23,19 @@ def checked_pins(graph: Graph, pins: Mapping[str, str] | None, private: Sequence
         CompileError: naming the op or tensor that does not exist, or the two pins that contradict.
     """
     if not isinstance(pins, Mapping | None):
-        raise CompileError(f"pins is {pins!r:.80}; give a dict from the name of an op to 'device' or 'server'")
+        raise CompileError(f"pins is {shown(pins)}; give a dict from the name of an op to 'device' or 'server'")
     if isinstance(private, str) or not isinstance(private, Sequence):
-        raise CompileError(f"private is {private!r:.80}; give a list of names of tensors")
+        raise CompileError(f"private is {shown(private)}; give a list of names of tensors")
     pins = dict(pins or {})
     for name, side in pins.items():
         if name not in graph.op_by_name:
-            raise CompileError(f"pins names the op {name!r:.80}, which {graph.name} does not have; `cic show` lists its ops")
+            raise CompileError(f"pins names the op {shown(name)}, which {graph.name} does not have; `cic show` lists its ops")
         if side not in _SIDES:
-            raise CompileError(f"pins puts {name} on {side!r:.80}; the sides are 'device' and 'server'")
+            raise CompileError(f"pins puts {name} on {shown(side)}; the sides are 'device' and 'server'")
     for name in private:
         if not isinstance(name, str) or name not in graph.tensor_by_name:
             raise CompileError(
-                f"private names the tensor {name!r:.80}, which {graph.name} does not have; `cic show` lists them"
+                f"private names the tensor {shown(name)}, which {graph.name} does not have; `cic show` lists them"
             )
     _check_contradiction(graph, pins, frozenset(private))
     return pins

@@ -11,13 +11,14 @@ import torch
 from torch import nn
 
 from cic.accuracy import Judge, parse_target
+from cic.arguments import check_mapping, check_number, check_sequence, check_text, check_texts
 from cic.assembly import assemble
 from cic.conditions import Box, Conditions
 from cic.cost.machine import Machine
 from cic.cost.measure import measure
 from cic.cost.pricing import price, resolve
 from cic.cost.profile import Profile
-from cic.errors import CompileError
+from cic.errors import ArgumentError, CompileError, TraceError
 from cic.examination import Wanted, examine
 from cic.lowering import bounds, lower, price_box
 from cic.precision import within_target
@@ -25,7 +26,8 @@ from cic.splitting_model import SplittingModel
 from cic.trace.any_model import trace_model
 from cic.trace.onnx_model import OnnxModel
 from cic.trace.torch_trace import TracedModel
-from cic.units import factor, seconds
+from cic.units import factor, seconds, shown
+from codegen.structure import is_tensor
 from compress.errors import CompressError
 from compress.schedule import compress
 from mincut.errors import InfeasibleError, MincutError
@@ -91,6 +93,10 @@ def compile(
     Raises:
         TraceError, CostError, CompileError, UnitError.
     """
+    _check_request(args, kwargs, box, precision, accuracy, report)
+    check_text(name, "the name", or_none=True)
+    check_text(input, "the form of the input", or_none=True)
+    check_number(most_minimum_cuts, "the most minimum cuts", 1, 10**9, whole=True)
     tell = report or (lambda _: None)
     started = perf_counter()
     device_cost, server_cost = resolve(device), resolve(server)
@@ -136,6 +142,24 @@ def compile(
     )
 
 
+def _check_request(
+    args: Any, kwargs: Any, box: Any = None, precision: Any = None, accuracy: Any = None, report: Any = None
+) -> None:
+    """Raise ArgumentError for what is of another kind than `compile` and `profile` take."""
+    if is_tensor(args):
+        raise TraceError("args is a tensor; pass a tuple of arguments, (tensor,)")
+    check_sequence(args, "args", or_none=False)
+    check_mapping(kwargs, "kwargs")
+    if precision is not None and not isinstance(precision, str):
+        check_texts(precision, "the codecs allowed")
+    if not isinstance(box, Box | None):
+        raise ArgumentError(f"the box is {shown(box)}; give a cic.Box")
+    if not (accuracy is None or isinstance(accuracy, str) or callable(accuracy)):
+        raise ArgumentError(f"the accuracy is {shown(accuracy)}; give a target such as 'top1>=0.99', or a function")
+    if report is not None and not callable(report):
+        raise ArgumentError(f"report is {shown(report)}; give a function that takes a text")
+
+
 def profile(
     model: nn.Module | torch.export.ExportedProgram | TracedModel | OnnxModel | onnx.ModelProto | str | Path,
     args: Sequence[Any] = (),
@@ -152,5 +176,9 @@ def profile(
     Raises:
         TraceError, CostError.
     """
+    _check_request(args, kwargs)
+    check_text(name, "the name", or_none=True)
+    check_number(threads, "threads", 1, 4096, whole=True)
+    check_number(seconds_per_op, "seconds_per_op", 1e-6, 3600)
     traced = trace_model(model, args, kwargs, shapes=shapes, name=name)
     return measure(traced, threads=threads, seconds_per_op=seconds_per_op, progress=progress)

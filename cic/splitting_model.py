@@ -9,7 +9,7 @@ from math import inf, nextafter
 from cic.conditions import Box, Conditions
 from cic.decision import BestKnownDecision, Decision
 from cic.errors import ArtifactError, DecisionError
-from cic.units import bits_per_second, factor, seconds, shown
+from cic.units import bits_per_second, factor, positive, seconds, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,7 +70,9 @@ class Cut:
         if type(cut_id) is not str or not cut_id:
             raise ArtifactError(f"the id of a cut is {shown(cut_id)}; a text that is not empty is expected")
         self.id = cut_id
-        self.codecs = tuple(codecs)
+        self.codecs = tuple(codecs) if isinstance(codecs, list | tuple) else (None,)
+        if any(type(codec) is not str for codec in self.codecs):
+            raise ArtifactError(f"the codecs of cut {cut_id} are {shown(codecs)}; a list of names is expected")
         self.accuracy = accuracy
         self.device_ns, self.server_ns, self.upload_bytes, self.download_bytes, self.offloads = amounts
         self.row: Row = (
@@ -161,14 +163,18 @@ class SplittingModel:
         proof: Mapping[str, Any],
         graph: Callable[[], Mapping[str, Any]],
     ) -> None:
+        if not all(isinstance(each, list | tuple) for each in (cuts, break_points, best_between)) or not hasattr(proof, "get"):
+            raise ArtifactError(
+                f"cuts, break_points and best_between are lists and proof a dict, not {shown((cuts, best_between, proof))}"
+            )
         self.name = name
         self.cuts = tuple(cuts)
         self.break_points = tuple(break_points)
         self.best_between = tuple(best_between)
         _check_table(self.cuts, self.break_points, self.best_between, box)
         self.box = box
-        self.default_rtt_s = default_rtt_s
-        self.default_downlink_ratio = default_downlink_ratio
+        self.default_rtt_s = positive(default_rtt_s, "the default rtt", or_zero=True)
+        self.default_downlink_ratio = positive(default_downlink_ratio, "the default downlink ratio")
         self.information = information
         self.proof = proof
         self.graph = graph

@@ -22,7 +22,7 @@ def open_regular(path: str | os.PathLike[str], largest_bytes: int) -> tuple[Bina
         OSError: it is missing, unreadable, no regular file or larger than that; `path` is no path at all.
     """
     if isinstance(path, int) or not isinstance(path, str | os.PathLike):
-        raise OSError(errno.EINVAL, f"a path is a text or a pathlib.Path, not {path!r:.80}")
+        raise OSError(errno.EINVAL, f"a path is a text or a pathlib.Path, not of type {type(path).__name__}")
     try:
         # Before it is opened: opening a device can have effects of its own.
         _check_regular(os.stat(path))

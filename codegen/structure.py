@@ -273,7 +273,9 @@ def _shown(value: Any) -> str:
     if is_tensor(value):
         return f"a tensor of shape {tuple(value.shape)}"
     if value is None or isinstance(value, bool | int | float | str):
-        return repr(value)
+        if isinstance(value, int) and value.bit_length() > 300:
+            return f"an int of {value.bit_length()} bits"  # Python refuses to write thousands of digits
+        return f"{value!r:.200}"
     return f"a {type(value).__qualname__}"
 
 

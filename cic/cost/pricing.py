@@ -11,6 +11,7 @@ from cic.cost.profile import Profile, load_profile
 from cic.cost.roofline import predict
 from cic.errors import CostError
 from cic.graph import Graph
+from cic.units import shown
 
 
 def price(graph: Graph, source: Machine | Profile) -> tuple[float, ...]:
@@ -37,7 +38,7 @@ def resolve(spec: str | Path | Machine | Profile) -> Machine | Profile:
         return load_profile(spec)
     if not isinstance(spec, str) or not spec.strip():
         raise CostError(
-            f"a machine is described by {spec!r}; give a profile file (*.json), a name of the catalogue "
+            f"a machine is described by {shown(spec)}; give a profile file (*.json), a name of the catalogue "
             "(`cic machines` lists them), or a cic.Machine(...)"
         )
     if spec.endswith(".json") or "/" in spec or "\\" in spec:

@@ -16,6 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from cic.arguments import check_path
 from cic.cost.codec_time import CodecTime, codec_times_from_json
 from cic.cost.host import Host
 from cic.cost.measurement import ELAPSED, Measurement
@@ -115,6 +116,7 @@ class Profile:
 
     def save(self, path: str | Path) -> None:
         """Write the JSON file, under a temporary name first so that a reader never sees half of it."""
+        check_path(path, "the path of a profile")
         body = {"format": FORMAT, "version": VERSION, "digest": self.digest, **self._content()}
         text = json.dumps(body, indent=1)
         try:
@@ -125,6 +127,7 @@ class Profile:
 
 def load_profile(path: str | Path) -> Profile:
     """Read a profile file. Raises CostError naming file and field when it is missing, damaged, foreign or too new."""
+    check_path(path, "the path of a profile")
     try:
         body = json.loads(read_regular(path, LARGEST_FILE_BYTES).decode("utf-8"))
     except OSError as error:

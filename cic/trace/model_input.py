@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ def parse_input(text: str) -> tuple[torch.Tensor, ...]:
 
 
 def _read(path: Path) -> tuple[torch.Tensor, ...]:
-    if not path.is_file():
+    if not os.path.isfile(path):  # unlike Path.is_file it bears a text too long for a path
         raise TraceError(f"{path}: no such file")
     try:
         values = _tensors_of_pt(path) if path.suffix == ".pt" else _tensors_of_numpy(path)

@@ -59,7 +59,7 @@ def load_program(path: Path) -> tuple[Model, tuple[Any, ...] | None]:
 
     Raises TraceError if there is no such file, or it is no program that this torch loads.
     """
-    if not path.is_file():
+    if not os.path.isfile(path):  # unlike Path.is_file it bears a text too long for a path
         raise TraceError(f"{path}: no such file")
     try:
         program = read_program(str(path))

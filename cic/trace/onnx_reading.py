@@ -7,6 +7,7 @@ put in order, sparse weights are filled in, and what the checker of ONNX refuses
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ import onnx
 import onnx_ir as ir
 from onnx import numpy_helper
 
+from cic.arguments import check_path
 from cic.errors import TraceError
 from codegen.errors import CodegenError
 from codegen.onnx_session import open_session
@@ -49,9 +51,10 @@ def read_onnx(source: str | Path | onnx.ModelProto) -> OnnxFile:
             content: Path | bytes = source.SerializeToString()
             message = onnx.ModelProto.FromString(content)
     else:
+        check_path(source, "an ONNX model")
         content = path = Path(source)
         name, folder = str(path), path.parent
-        if not path.is_file():
+        if not os.path.isfile(path):  # unlike Path.is_file it bears a text too long for a path
             raise TraceError(f"{path} does not exist or is no file; give the path of an ONNX model")
         with _refusing(name):
             message = onnx.load(path, format="protobuf", load_external_data=False)

@@ -16,6 +16,12 @@ from compress.schedule import compress
 from mincut.envelope import envelope
 from tests.oracles.brute_force import PlainProblem
 
+NO_CALL = {
+    "kind": "dict",
+    "keys": ["args", "kwargs"],
+    "items": [{"kind": "tuple", "items": []}, {"kind": "dict", "keys": [], "items": []}],
+}
+
 
 def graph_of(plain: PlainProblem, name: str = "hand-made") -> Graph:
     """A graph whose ops are op0, op1, … and whose tensors are t0, t1, …; each maker of outputs makes one more tensor."""
@@ -92,7 +98,7 @@ def splitting_model(plain: PlainProblem, box: Box, rtt_s: float = 0.0, downlink_
         ],
         "cuts": [np.flatnonzero(side).tolist() for side in placements],
         "member_of": compression.reduction.member_of.tolist(),
-        "inputs": {"structure": {"kind": "none"}, "tensors": []},
+        "inputs": {"structure": NO_CALL, "tensors": []},
     }
     cuts = [
         Cut(

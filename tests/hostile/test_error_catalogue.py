@@ -24,7 +24,16 @@ CLASSES = {
     "cic": {
         name: name
         for name in (
-            *("UnitError", "TraceError", "CostError", "CompileError", "ArtifactError", "DecisionError", "EmitError"),
+            *(
+                "ArgumentError",
+                "UnitError",
+                "TraceError",
+                "CostError",
+                "CompileError",
+                "ArtifactError",
+                "DecisionError",
+                "EmitError",
+            ),
             *("LinkError", "CodecError", "CicWarning", "CicError"),
         )
     },

@@ -1,0 +1,26 @@
+"""A few of the attacks on files that `python -m benchmarks.attack.splitting_model` makes by the thousand."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from benchmarks.attack.splitting_model import PARTS, attack
+from cic.artifact import dumps
+from cic.conditions import Box
+from tests.cic.hand_made import splitting_model
+from tests.random_problems import network_shaped
+
+
+@pytest.fixture(scope="module")
+def files() -> list[bytes]:
+    return [dumps(splitting_model(network_shaped(random.Random(seed), 8), Box(), 0.01, 2.0)) for seed in range(1)]
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_changed_splitting_models_are_refused_or_decide_rightly(files: list[bytes], part: str) -> None:
+    tally = attack(files, part, 12)
+    # Time is for the command to judge, on a machine that does nothing else.
+    assert not [fault for fault in tally.faults if " s taken (" not in fault]
+    assert tally.endings.total() == 12
