@@ -93,9 +93,7 @@ def compile(
     Raises:
         TraceError, CostError, CompileError, UnitError.
     """
-    _check_request(args, kwargs, box, precision, accuracy, report)
-    check_text(name, "the name", or_none=True)
-    check_text(input, "the form of the input", or_none=True)
+    _check_request(args, kwargs, box, precision, accuracy, report, (name, input))
     check_number(most_minimum_cuts, "the most minimum cuts", 1, 10**9, whole=True)
     tell = report or (lambda _: None)
     started = perf_counter()
@@ -143,9 +141,17 @@ def compile(
 
 
 def _check_request(
-    args: Any, kwargs: Any, box: Any = None, precision: Any = None, accuracy: Any = None, report: Any = None
+    args: Any,
+    kwargs: Any,
+    box: Any = None,
+    precision: Any = None,
+    accuracy: Any = None,
+    report: Any = None,
+    texts: tuple[Any, Any] = (None, None),
 ) -> None:
-    """Raise ArgumentError for what is of another kind than `compile` and `profile` take."""
+    """Raise ArgumentError for what is of another kind than `compile` and `profile` take; texts: name, and form of the input."""
+    for what, text in zip(("the name", "the form of the input"), texts, strict=True):
+        check_text(text, what, or_none=True)
     if is_tensor(args):
         raise TraceError("args is a tensor; pass a tuple of arguments, (tensor,)")
     check_sequence(args, "args", or_none=False)
@@ -176,8 +182,7 @@ def profile(
     Raises:
         TraceError, CostError.
     """
-    _check_request(args, kwargs)
-    check_text(name, "the name", or_none=True)
+    _check_request(args, kwargs, texts=(name, None))
     check_number(threads, "threads", 1, 4096, whole=True)
     check_number(seconds_per_op, "seconds_per_op", 1e-6, 3600)
     traced = trace_model(model, args, kwargs, shapes=shapes, name=name)
