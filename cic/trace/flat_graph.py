@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import operator
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -17,6 +17,7 @@ from torch import fx, nn
 from cic.errors import TraceError
 
 _KEPT_META = ("nn_module_stack", "stack_trace", "val")
+_MEANINGFUL = frozenset(dir(fx.GraphModule(nn.Module(), fx.Graph())))
 _ASSERTIONS = ("_assert", "sym_constrain", "_guards_fn")
 
 
@@ -47,6 +48,7 @@ def flatten(
         copies[node].meta = copying.kept_meta(node)
     copying.copy(captured, "", copies)
     copying.graph.output(tuple(copies[node] for node in results))
+    copying.drop_unread()
     hoist_getitems(copying.graph)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a weight that is neither parameter nor buffer is meant to be there
@@ -79,7 +81,7 @@ class _Copying:
         self.inner = inner
         self.graph = fx.Graph()
         self.weights: dict[str, Any] = {}
-        self.readers: dict[str, fx.Node] = {}
+        self.readers: dict[tuple[str, ...], fx.Node] = {}
 
     def copy(self, source: fx.GraphModule, path: str, copies: dict[fx.Node, Any]) -> None:
         """Copy the nodes of `source`, the module at `path`; `copies` holds its inputs and takes what is copied."""
@@ -94,6 +96,8 @@ class _Copying:
                 self._inline(source, path, node, wrapped, copies)
             elif node.target is operator.getitem and isinstance(copies[node.args[0]], tuple):
                 copies[node] = copies[node.args[0]][node.args[1]]
+            elif _takes_inner_tensor(node):
+                copies[node] = self._inner_tensor(copies[node.args[0]], str(node.args[1]))
             else:
                 copies[node] = self.graph.node_copy(node, copies.__getitem__)
                 copies[node].meta = self.kept_meta(node)
@@ -107,13 +111,29 @@ class _Copying:
             }
         return meta
 
+    def drop_unread(self) -> None:
+        """Remove weights that no node reads, such as those of which only the inner tensors are."""
+        for node in list(self.graph.nodes):
+            if node.op == "get_attr" and not node.users:
+                self.graph.erase_node(node)
+                del self.weights[str(node.target)]
+
     def _weight(self, source: fx.GraphModule, path: str, node: fx.Node) -> fx.Node:
-        target = self._without_inner(".".join(filter(None, [path, node.meta.get("path", node.target)])))
-        if target not in self.readers:
-            self.weights[target] = _constant(source, node)
-            self.readers[target] = self.graph.get_attr(target)
-            self.readers[target].meta = {"val": self.weights[target]}
-        return self.readers[target]
+        place = self._without_inner(".".join(filter(None, [path, node.meta.get("path", node.target)])))
+        return self._reader((place,), lambda: _constant(source, node))
+
+    def _inner_tensor(self, whole: fx.Node, name: str) -> fx.Node:
+        """Return a tensor inside one of a class of its own, such as the integers of a quantised weight."""
+        value = getattr(self.weights[str(whole.target)], name)
+        return self._reader((str(whole.target), name), lambda: value.detach())
+
+    def _reader(self, place: tuple[str, ...], make: Callable[[], Any]) -> fx.Node:
+        if place not in self.readers:
+            target = _free_name("_".join(place), self.weights)
+            self.weights[target] = make()
+            self.readers[place] = self.graph.get_attr(target)
+            self.readers[place].meta = {"val": self.weights[target]}
+        return self.readers[place]
 
     def _inline(self, source: fx.GraphModule, path: str, node: fx.Node, wrapped: int, copies: dict[fx.Node, Any]) -> None:
         name = node.args[wrapped].target  # type: ignore[union-attr]
@@ -128,6 +148,19 @@ class _Copying:
 
     def _without_inner(self, path: str) -> str:
         return path.removeprefix(f"{self.inner}.") if self.inner else path
+
+
+def _free_name(path: str, taken: Mapping[str, Any]) -> str:
+    """Return a weight's path that a GraphModule can have: a layer called "graph" would be taken for the module's own graph."""
+    first, dot, rest = path.partition(".")
+    name = f"{first}_layer{dot}{rest}" if first in _MEANINGFUL else path
+    while name in taken:
+        name += "_"
+    return name
+
+
+def _takes_inner_tensor(node: fx.Node) -> bool:
+    return node.op == "call_function" and str(node.target) == "export.access_subclass_inner_tensor.default"
 
 
 def _output_of(graph: fx.Graph) -> Any:

@@ -13,9 +13,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import nn
+from torch import fx, nn
 
 from cic.errors import TraceError
+from cic.trace.preservation import preserved
 from codegen.errors import CodegenError
 from codegen.structure import Structure, describe, leaf_names, rebuild
 
@@ -87,7 +88,10 @@ def flat_tensors(value: Any, what: str) -> tuple[Structure, tuple[Any, ...]]:
 
 
 def input_names(model: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[str]:
-    """Name each input tensor after the parameter of `model.forward` it came through ("input_ids", "states_0")."""
+    """Name each input tensor after the parameter of `model.forward` it came through ("input_ids", "states_0").
+
+    The names are those of Python arguments, each once: two that differ only in what no name may hold get a number.
+    """
     named = [*_positional_names(model, args), *kwargs]
     names: list[str] = []
     for name, value in zip(named, [*args, *kwargs.values()], strict=True):
@@ -95,7 +99,9 @@ def input_names(model: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> l
         for place in leaf_names(structure):
             inner = "" if place == "the value" else place
             names.append(re.sub(r"\W+", "_", f"{name}.{inner}").strip("_"))
-    return names
+    space: Any = fx.graph._Namespace()
+    space.create_name("self", None)  # so that nobody else is called like the module itself
+    return [space.create_name(name, None) for name in names]
 
 
 def _positional_names(model: Any, args: Sequence[Any]) -> list[str]:
@@ -111,11 +117,19 @@ def _positional_names(model: Any, args: Sequence[Any]) -> list[str]:
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Put `model` in eval mode without gradients; afterwards every module has its own training flag back."""
+    """Put `model` in eval mode without gradients; afterwards every module has its own training flag back.
+
+    A module with a way of its own of changing modes may do more then, such as merging weights; that is undone, too.
+    """
     flags = [(module, module.training) for module in model.modules()]
+    own_way = [module for module, _ in flags if (type(module).train, type(module).eval) != (nn.Module.train, nn.Module.eval)]
     try:
-        model.eval()
-        with torch.no_grad():
+        with torch.no_grad(), preserved(*own_way):
+            try:
+                model.eval()
+            except NotImplementedError:  # the graph of an exported program is in one mode for good
+                for module, _ in flags:
+                    module.training = False
             yield
     finally:
         for module, flag in flags:

@@ -7,7 +7,6 @@ the model's modules is kept as `call_module`.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,12 +17,12 @@ from torch.fx.traceback import preserve_node_meta
 
 from cic.trace.flat_graph import flatten
 from cic.trace.flat_model import INNER, FlatModel
+from codegen.silence import silence
 
 
 def capture(flat: FlatModel, tensors: Sequence[torch.Tensor], names: Sequence[str]) -> fx.GraphModule:
     """Return the flat graph of `flat`; raises whatever torch raises."""
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")
+    with silence("torch"), torch.no_grad():
         symbolic = fx.symbolic_trace(_OneRow(flat), concrete_args={"tensors": tuple(fx.PH for _ in tensors)})
         symbolic.graph.set_codegen(fx.graph.CodeGen())
         symbolic.recompile()

@@ -14,18 +14,19 @@ from cic.trace.flat_graph import flatten
 from cic.trace.flat_model import flat_tensors
 
 
+def check_call(program: torch.export.ExportedProgram, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """Raise TraceError if the arguments differ in structure from those the program was exported with."""
+    _leaves_of(program, args, kwargs)
+
+
 def capture(program: torch.export.ExportedProgram, args: Sequence[Any], kwargs: Mapping[str, Any]) -> fx.GraphModule:
     """Return the flat graph of `program`, its inputs and outputs in our own order, inputs named as in the program.
 
-    Raises TraceError if the arguments differ in structure from those the program was exported with.
+    Raises TraceError as `check_call`.
     """
     module: Any = program.module()
-    expected = program.call_spec.in_spec
-    given = (tuple(args), {key: kwargs[key] for key in _keyword_order(expected, kwargs)})
-    leaves, spec = pytree.tree_flatten(given)
+    leaves = _leaves_of(program, args, kwargs)
     placeholders = [node for node in module.graph.nodes if node.op == "placeholder"]
-    if expected is not None and spec != expected:
-        raise TraceError(f"the program was exported for the arguments {expected}, but was given {spec}; pass them as they were")
     _, wanted = flat_tensors((tuple(args), dict(kwargs)), "the arguments")
     by_identity: dict[int, list[fx.Node]] = {}
     for leaf, node in zip(leaves, placeholders, strict=True):
@@ -41,6 +42,15 @@ def capture(program: torch.export.ExportedProgram, args: Sequence[Any], kwargs: 
     results = _walk(answer)
     names = [node.name for node in inputs]
     return flatten(module, names, inner="", inputs=inputs, constants=constants, results=results)
+
+
+def _leaves_of(program: torch.export.ExportedProgram, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Any]:
+    expected = program.call_spec.in_spec
+    given = (tuple(args), {key: kwargs[key] for key in _keyword_order(expected, kwargs)})
+    leaves, spec = pytree.tree_flatten(given)
+    if expected is not None and spec != expected:
+        raise TraceError(f"the program was exported for the arguments {expected}, but was given {spec}; pass them as they were")
+    return leaves
 
 
 def _keyword_order(expected: Any, kwargs: Mapping[str, Any]) -> list[str]:

@@ -6,7 +6,7 @@ model → FlatModel → front end (export, else fx) → constants folded → wri
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,9 @@ from cic.trace.flat_model import FlatModel, evaluating, flat_tensors, input_name
 from cic.trace.functional import make_functional, refuse_outside_effects, refuse_sizes_from_data
 from cic.trace.fusion import fuse
 from cic.trace.graph_building import build_graph
+from cic.trace.preservation import Preserved, preserved
 from cic.trace.propagation import propagate, run_checked
+from cic.trace.unfit import refuse_layout, refuse_unfit
 from codegen.equivalence import redraw
 from codegen.structure import Structure, rebuild
 
@@ -73,19 +75,21 @@ def trace(
     call, tensors = flat_tensors((args, kwargs), "the arguments")
     if not tensors:
         raise TraceError(f"{name} was given no tensor to work on; pass args or kwargs with example tensors")
-    _refuse_unfit(model, input_names(model, args, kwargs), tensors)
+    names = input_names(model, args, kwargs)
+    refuse_unfit(model, names, tensors)
     if isinstance(model, torch.export.ExportedProgram):
-        module = from_program.capture(model, args, kwargs)
-        _normalise(module, tensors, name)
-        with torch.no_grad():
-            output = _checked_output(module, model.module(), call, tensors, name)
+        program = model
+        from_program.check_call(program, args, kwargs)
+        with torch.no_grad(), preserved(program.state_dict, program.constants, args, kwargs) as before:
+            asked = _ask_twice(program.module(), before, call, tensors, name)
+            module = _traced(lambda: from_program.capture(program, args, kwargs), before, asked, tensors, name)
     else:
-        with evaluating(model):
-            module = _capture(FlatModel(model, call), unrelated(tensors), input_names(model, args, kwargs), name)
-            _normalise(module, tensors, name)
-            output = _checked_output(module, model, call, tensors, name)
+        with evaluating(model), preserved(model, args, kwargs) as before:
+            asked = _ask_twice(model, before, call, tensors, name)
+            flat, apart = FlatModel(model, call), unrelated(tensors)
+            module = _traced(lambda: _capture(flat, apart, names, name, before), before, asked, tensors, name)
     unfused = build_graph(module, name)
-    return TracedModel(fuse(unfused), module, args, kwargs, output, unfused)
+    return TracedModel(fuse(unfused), module, args, kwargs, asked.output, unfused)
 
 
 def _example(model: Any, args: Sequence[Any], kwargs: Mapping[str, Any] | None) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -100,36 +104,84 @@ def _example(model: Any, args: Sequence[Any], kwargs: Mapping[str, Any] | None) 
     return tuple(args), dict(kwargs or {})
 
 
-def _refuse_unfit(model: Any, names: Sequence[str], tensors: Sequence[Any]) -> None:
-    """Raise TraceError for an input that is no plain tensor, and for weights that do not exist yet."""
-    for name, tensor in zip(names, tensors, strict=True):
-        if not isinstance(tensor, torch.Tensor):
-            raise TraceError(f"the input {name} is a {type(tensor).__name__}; pass a tensor (torch.as_tensor) or a number")
-        _refuse_layout(f"the input {name}", tensor)
-    weights = [*model.named_parameters(), *model.named_buffers()] if isinstance(model, nn.Module) else []
-    for name, weight in weights:
-        if nn.parameter.is_lazy(weight):
-            raise TraceError(
-                f"the weight {name} has no shape yet, since its module is lazy (nn.LazyLinear and its kin); run the model once"
-                " on the example, so that tracing does not have to make its weights"
-            )
+@dataclass(frozen=True)
+class _Asked:
+    """What the model itself answers. output: to the example; answers: tensors given and tensors expected; is_warm: whether the
+    model has been left with tables that its first call made."""
+
+    output: Any
+    answers: tuple[tuple[Sequence[torch.Tensor], Sequence[torch.Tensor]], ...]
+    is_warm: bool
 
 
-def _refuse_layout(what: str, tensor: torch.Tensor) -> None:
-    if tensor.layout is not torch.strided or tensor.is_quantized:
-        kind = "quantised" if tensor.is_quantized else str(tensor.layout).removeprefix("torch.")
-        raise TraceError(
-            f"{what} is a {kind} tensor, which cannot be sent; let plain tensors go in and out, such as indices and values,"
-            " and make the other inside the model"
-        )
+def _ask_twice(model: Any, before: Preserved, call: Structure, tensors: Sequence[torch.Tensor], name: str) -> _Asked:
+    """Run the model on the example and on other numbers, and leave it warmed up (see `Preserved.settle`).
+
+    The second call finds a tensor that tracing lost sight of, which is a constant and right for the example only, and a
+    model that keeps state between calls. It comes before tracing, so that no table is first filled with tensors without data.
+    """
+    output, expected = _run_eagerly(model, before, call, tensors, name)
+    first = before.reading()
+    others = redraw(tensors)
+    try:
+        _, again = _run_eagerly(model, before, call, others, name)
+    except TraceError:  # a model may refuse shuffled inputs, such as offsets that must be sorted
+        others = list(tensors)
+        _, again = _run_eagerly(model, before, call, others, name)
+    is_warm = before.settle(first, before.reading())
+    return _Asked(output, ((tensors, expected), (others, again)), is_warm)
 
 
-def _capture(flat: FlatModel, tensors: Sequence[torch.Tensor], names: Sequence[str], name: str) -> fx.GraphModule:
-    """Try the front ends in turn."""
+def _run_eagerly(
+    model: Any, before: Preserved, call: Structure, tensors: Sequence[torch.Tensor], name: str
+) -> tuple[Any, Sequence[torch.Tensor]]:
+    """Return the model's answer, and copies of its tensors; the tensors given stay as they are."""
+    args, kwargs = rebuild(call, tensors)
+    with preserved(tensors) as inputs:
+        try:
+            with before.writes_seen(), inputs.writes_seen():
+                output = model(*args, **kwargs)
+        except Exception as error:
+            raise TraceError(f"{name} cannot run the example call: {explain(error)}") from error
+        _, expected = flat_tensors(output, "the model's output")
+        if not expected:
+            raise TraceError(f"{name} returns no tensor; return at least one")
+        for position, tensor in enumerate(expected):
+            refuse_layout(f"output {position}", tensor)
+        return output, [tensor.detach().clone() for tensor in expected]
+
+
+def _traced(
+    capture: Callable[[], fx.GraphModule], before: Preserved, asked: _Asked, tensors: Sequence[torch.Tensor], name: str
+) -> fx.GraphModule:
+    """Trace the model as it is after a call; where that is refused, as it was before."""
+
+    def attempt() -> fx.GraphModule:
+        module = capture()
+        _normalise(module, tensors, name)
+        for given, expected in asked.answers:
+            _compare(module, given, expected, name)
+        before.own_changed_memory(module)
+        return module
+
+    try:
+        return attempt()
+    except TraceError:
+        if not asked.is_warm:
+            raise
+        before.put_back()
+        return attempt()
+
+
+def _capture(
+    flat: FlatModel, tensors: Sequence[torch.Tensor], names: Sequence[str], name: str, before: Preserved
+) -> fx.GraphModule:
+    """Try the front ends in turn, each on the model as it is now."""
     failures: dict[str, BaseException] = {}
     for front_end, capture in (("torch.export", from_export.capture), ("torch.fx", from_fx.capture)):
         try:
-            return capture(flat, tensors, names)
+            with before.kept():
+                return capture(flat, tensors, names)
         except Exception as error:
             if isinstance(error, TraceError) and not failures:
                 raise
@@ -151,38 +203,7 @@ def _normalise(module: fx.GraphModule, tensors: Sequence[torch.Tensor], name: st
         raise TraceError(f"the graph captured of {name} cannot be made safe to cut: {explain(error)}") from error
 
 
-def _checked_output(module: fx.GraphModule, model: Any, call: Structure, tensors: Sequence[torch.Tensor], name: str) -> Any:
-    """Return what the model gives for the example; TraceError unless the traced module gives the same, and once more.
-
-    The second time is on other numbers: a tensor that tracing lost sight of is a constant, and right for the example only;
-    and a model that keeps state between calls answers differently.
-    """
-    output = _run_eagerly(model, call, tensors, name)
-    _compare(module, tensors, output, name)
-    others = redraw(tensors)
-    try:
-        args, kwargs = rebuild(call, [tensor.clone() for tensor in others])
-        answer = model(*args, **kwargs)
-    except Exception:  # a model may refuse shuffled inputs, such as offsets that must be sorted
-        others, answer = list(tensors), _run_eagerly(model, call, tensors, name)
-    _compare(module, others, answer, name)
-    return output
-
-
-def _run_eagerly(model: Any, call: Structure, tensors: Sequence[torch.Tensor], name: str) -> Any:
-    args, kwargs = rebuild(call, tensors)
-    try:
-        return model(*args, **kwargs)
-    except Exception as error:
-        raise TraceError(f"{name} cannot run the example call: {explain(error)}") from error
-
-
-def _compare(module: fx.GraphModule, tensors: Sequence[torch.Tensor], output: Any, name: str) -> None:
-    _, expected = flat_tensors(output, "the model's output")
-    if not expected:
-        raise TraceError(f"{name} returns no tensor; return at least one")
-    for position, tensor in enumerate(expected):
-        _refuse_layout(f"output {position}", tensor)
+def _compare(module: fx.GraphModule, tensors: Sequence[torch.Tensor], expected: Sequence[torch.Tensor], name: str) -> None:
     difference = first_difference(run_checked(module, tensors), expected)
     if difference is not None:
         raise TraceError(

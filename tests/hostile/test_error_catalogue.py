@@ -74,6 +74,11 @@ class Adds(nn.Module):
         return x + torch.ones(3)
 
 
+class Decides(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + 1 if x.sum() > 0 else x
+
+
 def _saved(path: Path, value: object) -> str:
     torch.save(value, path)
     return str(path)
@@ -95,7 +100,9 @@ PROVOKED: dict[str, Callable[[Path], object]] = {
     "pass a torch.nn.Module or an ExportedProgram": lambda _: trace(lambda x: x, (torch.ones(3),)),
     "holds no example inputs": lambda _: _no_example(),
     "the program was exported for the arguments": lambda _: _other_structure(),
-    "cannot be traced. ": lambda _: trace(Adds(), (torch.ones(4),)),
+    "cannot be traced. ": lambda _: trace(Decides(), (torch.ones(3),)),
+    " cannot run the example call: ": lambda _: trace(Adds(), (torch.ones(4),)),
+    "is on the meta device, which has no values": lambda _: trace(Adds(), (torch.ones(3, device="meta"),)),
     "cannot be kept: ": lambda _: trace(Adds(), (object(), torch.ones(3))),
     "no shape yet, since its module is lazy": lambda _: trace(nn.Sequential(nn.LazyLinear(3)), (torch.ones(2, 2),)),
     "pass a tensor (torch.as_tensor) or a number": lambda _: trace(Adds(), (torch.ones(3), numpy.ones(3))),
