@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,7 @@ from cic.splitting_model import SplittingModel
 from cic.trace.any_model import is_onnx, read_program_file
 from cic.trace.flat_model import evaluating
 from cic.trace.onnx_model import OnnxModel
+from cic.trace.preservation import preserved
 from cic.trace.torch_trace import TracedModel, trace
 from cic.units import shown
 from codegen.bundle import Source, Weights, write_bundle
@@ -107,7 +108,7 @@ def emit(
             model_digest=splitting_model.information["graph_digest"],
             further_inputs=[flatten_like(input_structure, {"args": tuple(a), "kwargs": dict(k)}) for a, k in verify_on],
         )
-        with evaluating(given) if isinstance(given, nn.Module) else nullcontext():
+        with left_as_it_was(given) if isinstance(given, nn.Module) else nullcontext():
             return write_bundle(
                 directory,
                 source,
@@ -194,6 +195,13 @@ def _check_options(options: Mapping[str, Any]) -> None:
     """Raise ArgumentError for an option that is no text where one belongs."""
     for name in ("half", "format_name", "model"):
         check_text(options.get(name), name, or_none=True)
+
+
+@contextmanager
+def left_as_it_was(model: nn.Module) -> Iterator[None]:
+    """Run a model in eval mode, and undo whatever it keeps of the calls."""
+    with evaluating(model), preserved(model) as before, before.writes_seen():
+        yield
 
 
 def _whole(model: nn.Module, input_structure: Structure) -> Callable[..., Sequence[torch.Tensor]]:

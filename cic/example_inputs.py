@@ -60,7 +60,7 @@ def _values(leaf: torch.Tensor) -> dict[str, float | int]:
     if leaf.numel() == 0 or leaf.is_complex():
         return {}
     if leaf.is_floating_point():
-        wide = leaf.double()
+        wide = leaf.detach().double()
         mean, deviation = float(wide.mean()), float(wide.std(correction=0))
         return {"mean": mean, "deviation": deviation} if mean == mean and deviation < float("inf") else {}
     whole = leaf.to(torch.int64)  # torch finds no minimum of unsigned types

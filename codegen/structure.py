@@ -8,8 +8,9 @@ of the same structure apart and names the first place where it differs.
 Everything that is not a tensor is part of the structure: a graph was traced for those constants, so a call with others
 is another program. Classes of namedtuples and dataclasses (the outputs of Hugging Face models are dataclasses) are kept
 as "module:qualname". A structure may come from a file that nobody vouches for, so `rebuild` never imports what it names:
-it finds a class only in a module that the program itself has imported, and returns a dict of the fields otherwise. Other
-subclasses of tuple, such as the named results of torch functions, come back as plain tuples.
+it finds a class only in a module that the program itself has imported. Otherwise it returns a dict of a dataclass's fields,
+and for a namedtuple, or the named result of a torch function, a namedtuple made anew. Other subclasses of tuple, such as
+sizes, come back as plain tuples; the caches of transformers are in `codegen.key_value_cache`.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ from __future__ import annotations
 import dataclasses
 import math
 import sys
-from collections import OrderedDict
+from collections import OrderedDict, namedtuple
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from codegen.errors import CodegenError
+from codegen.key_value_cache import cache_of, is_cache, parts_of
 
 Structure = dict[str, Any]
 
@@ -88,13 +90,17 @@ def _describe(value: Any, path: str, leaves: list[Any]) -> Structure:
     if isinstance(value, type):
         raise CodegenError(f"{_spoken(path)} is the class {value.__qualname__}; pass tensors, constants or containers")
     if dataclasses.is_dataclass(value):
-        fields = [field.name for field in dataclasses.fields(value) if field.init]
+        fields = [field.name for field in dataclasses.fields(value) if field.init or hasattr(value, field.name)]
         items = [_describe(getattr(value, name), _join(path, name), leaves) for name in fields]
         return {"kind": "dataclass", "class": _class_path(type(value)), "keys": fields, "items": items}
     if isinstance(value, Mapping):
         return _describe_mapping(value, path, leaves)
     if isinstance(value, list | tuple):
         return _describe_sequence(value, path, leaves)
+    if is_cache(value):
+        kind, parts = parts_of(value, _spoken(path))
+        items = [_describe(part, f"{path}[{index}]", leaves) for index, part in enumerate(parts)]
+        return {"kind": "cache", "class": kind, "items": items}
     raise CodegenError(
         f"{_spoken(path)} is a {_class_path(type(value))}, which cannot be part of a split model;"
         " pass tensors, None, bool, int, float, str, or lists, tuples, dicts and dataclasses of these"
@@ -120,13 +126,9 @@ def _describe_sequence(value: Sequence[Any], path: str, leaves: list[Any]) -> St
     items = [_describe(item, f"{path}[{index}]", leaves) for index, item in enumerate(value)]
     if isinstance(value, list):
         return {"kind": "list", "items": items}
-    if hasattr(value, "_fields"):
-        return {
-            "kind": "namedtuple",
-            "class": _class_path(type(value)),
-            "keys": list(value._fields),
-            "items": items,
-        }
+    fields = _fields_of(type(value))
+    if len(fields) == len(items) > 0:
+        return {"kind": "namedtuple", "class": _class_path(type(value)), "keys": list(fields), "items": items}
     return {"kind": "tuple", "items": items}
 
 
@@ -146,22 +148,42 @@ def _rebuild(structure: Structure, tensors: Sequence[Any]) -> Any:
         return items
     if kind == "tuple":
         return tuple(items)
+    if kind == "cache":
+        return cache_of(structure["class"], items)
     named = dict(zip(structure["keys"], items, strict=True))
     if kind == "dict":
         return named
     if kind == "ordered_dict":
         return OrderedDict(named)
-    if kind in ("namedtuple", "dataclass"):
-        constructor = _known_class(structure["class"], kind, structure["keys"])
-        return named if constructor is None else _construct(constructor, named, structure["class"])
+    if kind == "namedtuple":
+        return _named_tuple(structure["class"], named)
+    if kind == "dataclass":
+        known = _known_class(structure["class"], kind, structure["keys"])
+        return named if known is None else _construct(known, named, structure["class"])
     raise CodegenError(f"unknown kind {kind!r} in a structure; it was written by a newer version")
 
 
-def _construct(constructor: Callable[..., Any], named: dict[str, Any], path: str) -> Any:
+def _named_tuple(path: str, named: dict[str, Any]) -> Any:
+    known: Any = _known_class(path, "namedtuple", list(named))
+    if known is None:
+        name = path.rpartition(":")[2].rpartition(".")[2]
+        make: Any = namedtuple  # whose type is known to a checker only where the names are written out
+        known = make(name if name.isidentifier() else "Answer", list(named), rename=True)
+    # torch's own take their values as one row, and a class may have a way of its own of being made.
+    return known(named.values()) if hasattr(known, "n_sequence_fields") else tuple.__new__(known, named.values())
+
+
+def _construct(known: Any, named: dict[str, Any], path: str) -> Any:
+    """Return a dataclass with exactly these fields, whatever its `__init__` makes of them or does not take."""
+    taken = {field.name for field in dataclasses.fields(known) if field.init}
     try:
-        return constructor(**named)
+        value = known(**{name: item for name, item in named.items() if name in taken})
+        for name, item in named.items():
+            if getattr(value, name, named) is not item:
+                object.__setattr__(value, name, item)
     except Exception as error:
         raise CodegenError(f"{path} cannot be built from its fields {', '.join(named)}: {error}") from error
+    return value
 
 
 def _known_class(path: str, kind: str, fields: Sequence[str]) -> Callable[..., Any] | None:
@@ -178,8 +200,14 @@ def _known_class(path: str, kind: str, fields: Sequence[str]) -> Callable[..., A
     if kind == "dataclass":
         fits = dataclasses.is_dataclass(found) and set(fields) <= {field.name for field in dataclasses.fields(found)}
     else:
-        fits = issubclass(found, tuple) and tuple(getattr(found, "_fields", ())) == tuple(fields)
+        fits = issubclass(found, tuple) and _fields_of(found) == tuple(fields)
     return found if fits else None
+
+
+def _fields_of(kind: type) -> tuple[str, ...]:
+    """Return the names of a namedtuple's values, or of those of a named result of a torch function; () for other tuples."""
+    names = getattr(kind, "_fields", ()) or (getattr(kind, "__match_args__", ()) if hasattr(kind, "n_sequence_fields") else ())
+    return tuple(name for name in names if isinstance(name, str))
 
 
 def _constant_of(structure: Structure) -> Any:
@@ -210,6 +238,9 @@ def _flatten(structure: Structure, value: Any, path: str, leaves: list[Any]) -> 
             raise CodegenError(f"{_spoken(path)}: compiled for a {structure['class']}, called with {_shown(value)}")
         for key, item in zip(structure["keys"], structure["items"], strict=True):
             _flatten(item, getattr(value, key), _join(path, key), leaves)
+    elif kind == "cache":
+        given = parts_of(value, _spoken(path))[1] if is_cache(value) else value
+        _flatten_sequence({**structure, "kind": "list" if isinstance(given, list) else "tuple"}, given, path, leaves)
     else:
         raise CodegenError(f"unknown kind {kind!r} in a structure; it was written by a newer version")
 

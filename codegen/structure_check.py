@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 # Python gives up at a depth of about 1,000; no call or answer is nested nearly as deep.
 LARGEST_DEPTH = 64
-_PLAIN = ("list", "tuple")
+_PLAIN = ("list", "tuple", "cache")
 _KEYED = ("dict", "ordered_dict")
 _CLASSES = ("namedtuple", "dataclass")
 _FLOATS = ("nan", "inf", "-inf")
@@ -49,6 +49,8 @@ def _check(structure: Any, where: str, leaves: int, depth: int) -> int:
     if type(kind) is not str or kind not in (*_PLAIN, *_KEYED, *_CLASSES):
         raise CodegenError(f"{where} is of the unknown kind {kind!r:.80}")
     items = structure.get("items")
+    if kind == "cache" and type(structure.get("class")) is not str:
+        raise CodegenError(f"{where} is a cache of the class {structure.get('class')!r:.80}; module:name is expected")
     if not isinstance(items, list):
         raise CodegenError(f"{where} is a {kind} whose items are {items!r:.80}")
     keys = range(len(items)) if kind in _PLAIN else _keys(structure, kind, len(items), where)

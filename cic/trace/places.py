@@ -46,17 +46,19 @@ class Place(ABC):
 
 @dataclass(frozen=True)
 class Entries(Place):
-    """The entries of a dictionary, an object's `__dict__` among them; subclasses are written past their own methods."""
+    """The entries of a dictionary, an object's `__dict__` among them; a subclass is used past its own methods."""
 
     owner: dict[Any, Any]
 
     def read(self) -> State:
-        return dict(self.owner)
+        return dict(self._kind().items(self.owner))
 
     def write(self, state: State) -> None:
-        kind: Any = OrderedDict if isinstance(self.owner, OrderedDict) else dict
-        kind.clear(self.owner)
-        kind.update(self.owner, state)
+        self._kind().clear(self.owner)
+        self._kind().update(self.owner, state)
+
+    def _kind(self) -> Any:
+        return OrderedDict if isinstance(self.owner, OrderedDict) else dict
 
 
 @dataclass(frozen=True)
@@ -67,13 +69,16 @@ class Items(Place):
     by_name = False
 
     def read(self) -> State:
-        return dict(enumerate(self.owner))
+        return dict(enumerate(self._kind().__iter__(self.owner)))
 
     def write(self, state: State) -> None:
-        kind: Any = next(kind for kind in (list, deque, set) if isinstance(self.owner, kind))
+        kind = self._kind()
         kind.clear(self.owner)
         add: Any = kind.update if kind is set else kind.extend
         add(self.owner, state.values())
+
+    def _kind(self) -> Any:
+        return next(kind for kind in (list, deque, set) if isinstance(self.owner, kind))
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from cic.errors import TraceError
 from cic.trace.places import Place, State, same_state, settled
 from cic.trace.reachable import Reachable, reachable
 
@@ -43,7 +44,7 @@ class Preserved:
         self.warm = _Warm({}, {})
 
     def put_back(self) -> None:
-        """Make everything as it was. What cannot be put back does not keep the rest from it; the first error is raised."""
+        """Make everything as it was. What cannot be put back does not keep the rest from it; TraceError tells of it."""
         self._put_back()
         for cache, misses in self.caches:
             if cache.cache_info().misses != misses:
@@ -110,7 +111,10 @@ class Preserved:
             except Exception as error:  # an object of the user's may refuse anything
                 errors.append(error)
         if errors:
-            raise errors[0]
+            raise TraceError(
+                f"the model could not be put back as it was before tracing ({type(errors[0]).__name__}: {errors[0]}); load it"
+                " again, and let its forward not change what cannot be changed back"
+            ) from errors[0]
 
     def _warm_up(self) -> None:
         for number, state in self.warm.places.items():

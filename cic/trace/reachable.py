@@ -77,7 +77,7 @@ class _Walk:
 
     def add(self, place: Place) -> None:
         self.found.places.append(place)
-        self.follow(place.read().values())
+        self.follow(place.read().values())  # past whatever an object does when it is asked itself
 
     def visit(self, value: Any) -> None:
         if isinstance(value, torch.Tensor):

@@ -8,7 +8,7 @@ import math
 import sys
 import types
 from collections import OrderedDict, namedtuple
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pytest
 import torch
@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from codegen.errors import CodegenError
 from codegen.structure import describe, flatten_like, leaf_names, rebuild
+from codegen.structure_check import check_structure
 from tests.codegen.small_models import Answer, Pair
 
 leaves = st.builds(lambda size: torch.arange(size), st.integers(0, 4))
@@ -113,15 +114,113 @@ def test_an_output_like_those_of_hugging_face_comes_back_as_its_class():
     assert type(value) is ModelOutput and value["logits"] is tensors[0] and value.loss is None
 
 
-def test_a_class_that_cannot_be_imported_comes_back_as_a_dict():
+def test_a_class_that_cannot_be_found_comes_back_by_its_fields():
     @dataclass
     class Local:
         value: torch.Tensor
 
-    Named = namedtuple("Named", ["one"])
-    for value in (Local(torch.ones(1)), Named(torch.ones(1))):
-        structure, tensors = describe(value)
-        assert isinstance(rebuild(structure, tensors), dict)
+    Named = namedtuple("Named", ["one", "two"])
+    structure, tensors = describe(Local(torch.ones(1)))
+    assert rebuild(structure, tensors) == {"value": tensors[0]}
+    structure, tensors = describe(Named(torch.ones(1), 2))
+    value = rebuild(structure, tensors)
+    assert isinstance(value, tuple) and value.one is tensors[0] and value.two == 2 and value._fields == ("one", "two")
+
+
+@pytest.mark.parametrize("name", ["max", "sort", "topk", "svd", "mode", "kthvalue", "linalg_qr", "cummax"])
+def test_named_results_of_torch_come_back_as_they_were(name):
+    kind = getattr(torch.return_types, name)
+    value = kind([torch.ones(index) for index in range(kind.n_sequence_fields)])
+    structure, tensors = describe(value)
+    structure = json.loads(json.dumps(structure))
+    again = rebuild(structure, tensors)
+    assert type(again) is kind and all(map(same, again, value))
+    assert all(map(same, flatten_like(structure, value), tensors))
+    with pytest.raises(CodegenError, match=rf"compiled for a torch.return_types:{name}, called with a tuple"):
+        flatten_like(structure, tuple(value))
+    elsewhere = rebuild({**structure, "class": "no_such_module:max"}, tensors)
+    assert isinstance(elsewhere, tuple) and elsewhere._fields == kind.__match_args__
+
+
+@dataclass
+class Twofold:
+    """Its `__init__` neither takes every field nor keeps what it takes."""
+
+    scores: torch.Tensor
+    places: torch.Tensor = field(init=False)
+    unset: torch.Tensor = field(init=False)
+    text: str = field(default="", init=False)
+
+    def __post_init__(self) -> None:
+        self.scores = self.scores * 2
+
+
+def test_fields_that_are_no_arguments_of_init_are_kept():
+    value = Twofold(torch.ones(2))
+    value.places, value.text = torch.zeros(3), "seen"
+    structure, tensors = describe(value)
+    again = rebuild(json.loads(json.dumps(structure)), tensors)
+    assert type(again) is Twofold and again.scores is value.scores and again.places is value.places
+    assert again.text == "seen" and not hasattr(again, "unset")
+    assert all(map(same, flatten_like(structure, value), tensors))
+
+
+class DynamicLayer:
+    def __init__(self) -> None:
+        self.is_initialized = False
+
+    def update(self, keys: torch.Tensor, values: torch.Tensor) -> None:
+        self.keys, self.values, self.is_initialized = keys.clone(), values.clone(), True
+
+
+class Cache:
+    def __init__(self, pairs=()) -> None:
+        self.layers = [self.layer() for _ in pairs]
+        for layer, (keys, values) in zip(self.layers, pairs, strict=True):
+            layer.update(keys, values)
+
+    layer = DynamicLayer
+
+
+class DynamicCache(Cache):
+    pass
+
+
+class StaticCache(Cache):
+    layer = type("StaticLayer", (DynamicLayer,), {})
+
+
+@pytest.fixture
+def like_transformers(monkeypatch):
+    """Classes that look like those of transformers."""
+    module = types.ModuleType("transformers.cache_utils")
+    for kind in (Cache, DynamicCache, StaticCache):
+        monkeypatch.setattr(kind, "__module__", module.__name__)
+        monkeypatch.setattr(module, kind.__name__, kind, raising=False)
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+
+
+@pytest.mark.usefixtures("like_transformers")
+def test_a_cache_is_its_keys_and_values(monkeypatch):
+    pairs = [(torch.ones(1), torch.ones(2)), (torch.ones(3), torch.ones(4))]
+    structure, tensors = describe({"past": DynamicCache(pairs)})
+    structure = json.loads(json.dumps(structure))
+    assert check_structure(structure, "the call") == 4
+    assert leaf_names(structure) == ["past[0][0]", "past[0][1]", "past[1][0]", "past[1][1]"]
+    again = rebuild(structure, tensors)["past"]
+    assert type(again) is DynamicCache and [layer.keys for layer in again.layers] == tensors[::2]
+    assert all(map(same, flatten_like(structure, {"past": again}), tensors))
+    assert all(
+        map(same, flatten_like(structure, {"past": [tuple(pair) for pair in pairs]}), [t for pair in pairs for t in pair])
+    )
+    monkeypatch.delitem(sys.modules, "transformers.cache_utils")
+    assert rebuild(structure, tensors)["past"] == ((tensors[0], tensors[1]), (tensors[2], tensors[3]))
+
+
+@pytest.mark.usefixtures("like_transformers")
+def test_a_cache_that_is_more_than_that_is_refused_with_advice():
+    with pytest.raises(CodegenError, match=r"past is a StaticCache of transformers with StaticLayer, .*use_cache=False"):
+        describe({"past": StaticCache([(torch.ones(1), torch.ones(2))])})
 
 
 def test_a_path_in_a_manifest_cannot_name_just_any_function():
@@ -145,7 +244,7 @@ def test_a_structure_does_not_wake_lazy_modules(monkeypatch):
     lazy.__getattr__ = lambda name: pytest.fail(f"{name} was looked for")
     monkeypatch.setitem(sys.modules, "lazy_module", lazy)
     structure = {"kind": "namedtuple", "class": "lazy_module:Point", "keys": ["x"], "items": [{"kind": "none"}]}
-    assert rebuild(structure, []) == {"x": None}
+    assert rebuild(structure, []) == (None,)
 
 
 @pytest.mark.parametrize("value", [{1, 2}, torch.nn.ReLU, b"raw", 1j, {(1, 2): torch.ones(1)}])
