@@ -21,7 +21,7 @@ from cic.arguments import (
 )
 from cic.cut_plans import cut_plans
 from cic.emitted_cut import EmittedCut
-from cic.errors import ArtifactError, EmitError
+from cic.errors import ArtifactError, EmitError, TraceError
 from cic.example_inputs import make_inputs
 from cic.splitting_model import SplittingModel
 from cic.trace.any_model import is_onnx, read_program_file
@@ -35,14 +35,13 @@ from codegen.errors import CodegenError
 from codegen.loading import export_half as export_plain
 from codegen.loading import load_cut as load_halves
 from codegen.manifest import FileRecord, Manifest
+from codegen.plain_operators import is_composite, is_foreign
 from codegen.split import Half
 from codegen.structure import Structure, describe, flatten_like, is_tensor, rebuild
 from codegen.triton_repository import TritonModel, write_triton_repository
 
 if TYPE_CHECKING:
     import onnx
-
-_TORCH_NAMESPACES = frozenset({"aten", "prim", "prims", "quantized", "mkldnn", "mkl", "sparse"})
 
 
 def emit(
@@ -217,7 +216,7 @@ def _whole(model: nn.Module, input_structure: Structure) -> Callable[..., Sequen
 def _refuse_foreign_operators(traced: TracedModel, name: str) -> None:
     """Raise EmitError for an operator that some library has registered: files name it, and nothing else knows what it does."""
     for node in traced.module.graph.nodes:
-        if isinstance(node.target, torch._ops.OpOverload) and node.target.namespace not in _TORCH_NAMESPACES:
+        if is_foreign(node.target) and not is_composite(node.target):
             operator = node.target.name().partition(".")[0]
             raise EmitError(
                 f"{name} calls {operator} (node {node.name}), an operator that is not torch's own: where halves run without the"
@@ -226,18 +225,31 @@ def _refuse_foreign_operators(traced: TracedModel, name: str) -> None:
             )
 
 
+def _traced(
+    model: nn.Module | torch.export.ExportedProgram,
+    splitting_model: SplittingModel,
+    args: Sequence[Any] | None,
+    kwargs: Mapping[str, Any] | None,
+) -> TracedModel:
+    if args is not None or kwargs is not None:
+        return trace(model, tuple(args or ()), dict(kwargs or {}), name=splitting_model.name)
+    args, kwargs = make_inputs(splitting_model.graph()["inputs"])
+    try:
+        return trace(model, args, kwargs, name=splitting_model.name)
+    except TraceError as error:
+        raise EmitError(
+            f"{splitting_model.name} cannot be traced on inputs that emit draws like those it was compiled with: {error}. Where"
+            " inputs mean something, as sorted offsets do, pass some that the model accepts: args=(...), kwargs={...}"
+        ) from error
+
+
 def _same_model(
     model: nn.Module | torch.export.ExportedProgram | TracedModel,
     splitting_model: SplittingModel,
     args: Sequence[Any] | None,
     kwargs: Mapping[str, Any] | None,
 ) -> TracedModel:
-    if isinstance(model, TracedModel):
-        traced = model
-    else:
-        if args is None and kwargs is None:
-            args, kwargs = make_inputs(splitting_model.graph()["inputs"])
-        traced = trace(model, tuple(args or ()), dict(kwargs or {}), name=splitting_model.name)
+    traced = model if isinstance(model, TracedModel) else _traced(model, splitting_model, args, kwargs)
     expected = splitting_model.information["graph_digest"]
     if traced.graph.digest != expected:
         raise EmitError(

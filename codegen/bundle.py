@@ -26,6 +26,7 @@ from codegen.equivalence import Progress, check_alike, redraw, verify
 from codegen.errors import CodegenError
 from codegen.fx_splitter import split
 from codegen.manifest import CutRecord, HalfFiles, Manifest, write_manifest
+from codegen.plain_operators import QUANTISERS, in_torch_operators
 from codegen.split import Split
 from codegen.structure import Structure, leaf_count
 from codegen.whole_directory import built_beside, put_in_place
@@ -149,7 +150,7 @@ def _write_cut(
     records = {}
     for name, (half, example) in examples.items():
         path = building / cut_id / f"{name}{emitter.suffix}"
-        emitter.write(half, example, path)
+        emitter.write(in_torch_operators(half, keep=(QUANTISERS,) if emitter.format == "onnx" else ()), example, path)
         records[name] = file_record(building, path)
     if progress is not None:
         progress(f"write {cut_id}")

@@ -29,6 +29,7 @@ Structure = dict[str, Any]
 
 _SEQUENCES = ("list", "tuple", "namedtuple")
 _MAPPINGS = ("dict", "ordered_dict")
+_SETTINGS = ("dtype", "device", "layout", "memory_format")
 
 
 def describe(value: Any) -> tuple[Structure, list[Any]]:
@@ -101,6 +102,11 @@ def _describe(value: Any, path: str, leaves: list[Any]) -> Structure:
         kind, parts = parts_of(value, _spoken(path))
         items = [_describe(part, f"{path}[{index}]", leaves) for index, part in enumerate(parts)]
         return {"kind": "cache", "class": kind, "items": items}
+    if type(value).__module__ == "torch" and type(value).__name__ in _SETTINGS:
+        raise CodegenError(
+            f"{_spoken(path)} is {value}, a setting and no value, which cannot be an argument of a split model; fix it inside"
+            f" the model, by a module whose forward calls yours with {value}"
+        )
     raise CodegenError(
         f"{_spoken(path)} is a {_class_path(type(value))}, which cannot be part of a split model;"
         " pass tensors, None, bool, int, float, str, or lists, tuples, dicts and dataclasses of these"

@@ -153,7 +153,11 @@ class _Folding:
             return value
         args, kwargs = fx.node.map_arg((node.args, node.kwargs), lambda source: self.values[source])
         target: Any = node.target
-        return target(*args, **kwargs)
+        try:
+            return target(*args, **kwargs)
+        except Exception as error:
+            error.args = (f"{error}\n\nWhile executing %{node.name}",)  # as torch's own interpreter says it
+            raise
 
     def _buffer(self, source: fx.Node, first: fx.Node | None) -> fx.Node:
         value = self.values[source]

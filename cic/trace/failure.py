@@ -8,15 +8,22 @@ from pathlib import Path
 from types import TracebackType
 
 import torch
+from torch import fx
 
 from cic.errors import TraceError
 
 _TORCH = str(Path(torch.__file__).parent) + "/"
 _OURS = str(Path(__file__).parents[2] / "cic") + "/", str(Path(__file__).parents[2] / "codegen") + "/"
 _FRAME = re.compile(r'File "([^"]+)", line (\d+)')
+_PACKED = ("pack_padded_sequence", "pack_sequence", "pad_packed_sequence")
+_RUNNING = re.compile(r"While executing %(\w+)")
 _ADVICE = {
+    "packed": "a packed sequence has sizes that the data decides; run the layer on the padded tensor, and mask what it answers",
+    "gradient": "the model computes gradients in its forward (torch.autograd.grad, backward()), which cannot be traced; write"
+    " the derivative out as a part of the model, or split the network alone whose gradient it takes",
     "data-dependent": "control flow that depends on tensor values cannot be split; use torch.where, or trace a fixed branch",
-    "training": "call model.eval() and export again",
+    "higher-order": "a branch of torch.cond or of its kin reads what tracing cannot follow; give it all that it reads as"
+    " operands, tensors and no .item() of one, or pass the program of torch.export.export(model, args, strict=True)",
     "other": "replace this op or rewrite the line, or pass a torch.export ExportedProgram of the model",
 }
 
@@ -42,11 +49,27 @@ def explain(error: BaseException) -> str:
     return f"{op + ' at ' if op else ''}{where}: {type(error).__name__}: {head}"
 
 
-def untraceable(name: str, failures: dict[str, BaseException]) -> TraceError:
-    """Return the error for a model on which every front end failed."""
+def untraceable(name: str, failures: dict[str, BaseException], ran_backward: bool = False) -> TraceError:
+    """Return the error for a model on which every front end failed. ran_backward: it computes gradients when it is called."""
     tried = "; ".join(f"{front_end}: {explain(error)}" for front_end, error in failures.items())
-    advice = _ADVICE["data-dependent" if any(map(_is_data_dependent, failures.values())) else "other"]
-    return TraceError(f"{name} cannot be traced. {tried}. What to do: {advice}")
+    return TraceError(f"{name} cannot be traced. What to do: {_ADVICE[_cause(failures, ran_backward)]}. What failed: {tried}")
+
+
+def _cause(failures: dict[str, BaseException], ran_backward: bool) -> str:
+    errors = list(failures.values())
+    if any(frame.tb_frame.f_code.co_name in _PACKED for error in errors for frame in _frames(error.__traceback__)):
+        return "packed"
+    if ran_backward:
+        return "gradient"
+    if any(type(error).__name__ == "UncapturedHigherOrderOpError" for error in errors):
+        return "higher-order"
+    return "data-dependent" if any(map(_is_data_dependent, errors)) else "other"
+
+
+def failing_node(error: BaseException, graph: fx.Graph) -> fx.Node | None:
+    """Return the node at which running a graph failed: torch names it in the message."""
+    named = _RUNNING.search(str(error))
+    return next((node for node in graph.nodes if named is not None and node.name == named[1]), None)
 
 
 def _is_data_dependent(error: BaseException) -> bool:

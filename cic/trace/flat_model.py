@@ -87,6 +87,15 @@ def flat_tensors(value: Any, what: str) -> tuple[Structure, tuple[Any, ...]]:
     return structure, tuple(leaves)
 
 
+def flat_call(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Structure, tuple[Any, ...]]:
+    """Return structure and tensors of a call, as `flat_tensors`; the structure is that of the pair (args, kwargs)."""
+    try:
+        return flat_tensors((args, kwargs), "the arguments")
+    except TraceError:
+        flat_tensors({"args": args, "kwargs": kwargs}, "the arguments")  # which raises with the names people give them
+        raise
+
+
 def input_names(model: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[str]:
     """Name each input tensor after the parameter of `model.forward` it came through ("input_ids", "states_0").
 
@@ -121,14 +130,15 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 
     A module with a way of its own of changing modes may do more then, such as merging weights; that is undone, too.
     """
-    flags = [(module, module.training) for module in model.modules()]
-    own_way = [module for module, _ in flags if (type(module).train, type(module).eval) != (nn.Module.train, nn.Module.eval)]
+    modules = [module for module in model.modules() if hasattr(module, "training")]  # a frozen script module has no modes
+    flags = [(module, module.training) for module in modules]
+    own_way = [module for module in modules if (type(module).train, type(module).eval) != (nn.Module.train, nn.Module.eval)]
     try:
         with torch.no_grad(), preserved(*own_way):
             try:
                 model.eval()
-            except NotImplementedError:  # the graph of an exported program is in one mode for good
-                for module, _ in flags:
+            except (NotImplementedError, AttributeError):  # a frozen module, or the graph of an exported program
+                for module in modules:
                     module.training = False
             yield
     finally:

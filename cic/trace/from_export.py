@@ -14,17 +14,34 @@ from torch import fx
 from torch.overrides import TorchFunctionMode
 
 from cic.errors import TraceError
+from cic.trace import from_program
 from cic.trace.failure import last_user_line
 from cic.trace.flat_graph import flatten
 from cic.trace.flat_model import INNER, FlatModel
 from codegen.silence import silence
+from codegen.structure import rebuild
 
 
 def capture(flat: FlatModel, tensors: Sequence[torch.Tensor], names: Sequence[str]) -> fx.GraphModule:
     """Return the flat graph of `flat`; raises whatever torch raises."""
-    with silence("torch"), torch.no_grad(), _DataDetached():
-        program: Any = torch.export.export(flat, tuple(tensors), strict=False)
-        return flatten(program.module(), names, inner=INNER)
+    with silence("torch"), torch.no_grad():
+        try:
+            with _DataDetached():
+                program = torch.export.export(flat, tuple(tensors), strict=False)
+        except Exception as error:
+            if type(error).__name__ != "UncapturedHigherOrderOpError":
+                raise
+            return _from_source(flat, tensors, error)
+        return flatten(program.module(), names, inner=INNER)  # type: ignore[arg-type]
+
+
+def _from_source(flat: FlatModel, tensors: Sequence[torch.Tensor], error: Exception) -> fx.GraphModule:
+    """Return the graph that torch makes of the model's source: so it follows branches of torch.cond that read a number."""
+    args, kwargs = rebuild(flat.call, tensors)
+    try:
+        return from_program.capture(torch.export.export(flat.model, args, kwargs, strict=True), args, kwargs)
+    except Exception:
+        raise error from None
 
 
 class _DataDetached(TorchFunctionMode):

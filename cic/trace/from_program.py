@@ -14,6 +14,17 @@ from cic.trace.flat_graph import flatten
 from cic.trace.flat_model import flat_tensors
 
 
+def module_of(program: torch.export.ExportedProgram) -> Any:
+    """Return the program as a module. Raises TraceError if torch cannot, as where a layer is called `graph` or `code`."""
+    try:
+        return program.module()
+    except Exception as error:  # what torch raises is about its own affairs
+        raise TraceError(
+            f"torch cannot make a module of the exported program ({type(error).__name__}: {error}); if one of its layers has a"
+            " name such as graph, code or meta, export it inside another module, nn.Sequential(model)"
+        ) from error
+
+
 def check_call(program: torch.export.ExportedProgram, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
     """Raise TraceError if the arguments differ in structure from those the program was exported with."""
     _leaves_of(program, args, kwargs)
@@ -24,7 +35,7 @@ def capture(program: torch.export.ExportedProgram, args: Sequence[Any], kwargs: 
 
     Raises TraceError as `check_call`.
     """
-    module: Any = program.module()
+    module = module_of(program)
     leaves = _leaves_of(program, args, kwargs)
     placeholders = [node for node in module.graph.nodes if node.op == "placeholder"]
     _, wanted = flat_tensors((tuple(args), dict(kwargs)), "the arguments")

@@ -18,13 +18,14 @@ from cic.graph import Graph
 from cic.trace import from_export, from_fx, from_program
 from cic.trace.agreement import first_difference
 from cic.trace.constants import bake_shapes, fold_constants
-from cic.trace.failure import explain, untraceable
-from cic.trace.flat_model import FlatModel, evaluating, flat_tensors, input_names, unrelated
+from cic.trace.failure import explain, failing_node, last_user_line, untraceable
+from cic.trace.flat_model import FlatModel, evaluating, flat_call, flat_tensors, input_names, unrelated
 from cic.trace.functional import make_functional, refuse_outside_effects, refuse_sizes_from_data
 from cic.trace.fusion import fuse
 from cic.trace.graph_building import build_graph
 from cic.trace.preservation import Preserved, preserved
 from cic.trace.propagation import propagate, run_checked
+from cic.trace.schema import kind_of
 from cic.trace.unfit import refuse_layout, refuse_unfit
 from codegen.equivalence import redraw
 from codegen.structure import Structure, rebuild
@@ -72,7 +73,7 @@ def trace(
     """
     args, kwargs = _example(model, args, kwargs)
     name = name or getattr(model, "__name__", None) or type(model).__name__
-    call, tensors = flat_tensors((args, kwargs), "the arguments")
+    call, tensors = flat_call(args, kwargs)
     if not tensors:
         raise TraceError(f"{name} was given no tensor to work on; pass args or kwargs with example tensors")
     names = input_names(model, args, kwargs)
@@ -81,7 +82,7 @@ def trace(
         program = model
         from_program.check_call(program, args, kwargs)
         with torch.no_grad(), preserved(program.state_dict, program.constants, args, kwargs) as before:
-            asked = _ask_twice(program.module(), before, call, tensors, name)
+            asked = _ask_twice(from_program.module_of(program), before, call, tensors, name)
             module = _traced(lambda: from_program.capture(program, args, kwargs), before, asked, tensors, name)
     else:
         with evaluating(model), preserved(model, args, kwargs) as before:
@@ -102,6 +103,9 @@ def _example(model: Any, args: Sequence[Any], kwargs: Mapping[str, Any] | None) 
     if not isinstance(model, nn.Module | torch.export.ExportedProgram):
         raise TraceError(f"a {type(model).__name__} cannot be traced; pass a torch.nn.Module or an ExportedProgram")
     return tuple(args), dict(kwargs or {})
+
+
+_FRONT_ENDS = ("torch.export", from_export.capture), ("torch.fx", from_fx.capture)
 
 
 @dataclass(frozen=True)
@@ -178,7 +182,7 @@ def _capture(
 ) -> fx.GraphModule:
     """Try the front ends in turn, each on the model as it is now."""
     failures: dict[str, BaseException] = {}
-    for front_end, capture in (("torch.export", from_export.capture), ("torch.fx", from_fx.capture)):
+    for front_end, capture in _FRONT_ENDS:
         try:
             with before.kept():
                 return capture(flat, tensors, names)
@@ -186,7 +190,25 @@ def _capture(
             if isinstance(error, TraceError) and not failures:
                 raise
             failures[front_end] = error
-    raise untraceable(name, failures) from failures["torch.export"]
+    with before.kept():
+        ran_backward = _runs_backward(flat, tensors)
+    raise untraceable(name, failures, ran_backward) from failures["torch.export"]
+
+
+def _runs_backward(flat: FlatModel, tensors: Sequence[torch.Tensor]) -> bool:
+    """Tell whether a call of the model computes gradients, which reads what was kept for them."""
+    read: list[torch.Tensor] = []
+
+    def unpack(tensor: torch.Tensor) -> torch.Tensor:
+        read.append(tensor)
+        return tensor
+
+    try:
+        with torch.autograd.graph.saved_tensors_hooks(lambda tensor: tensor, unpack):
+            flat(*[tensor.clone() for tensor in tensors])
+    except Exception:  # under torch.func.grad, say, such hooks are refused
+        return False
+    return bool(read)
 
 
 def _normalise(module: fx.GraphModule, tensors: Sequence[torch.Tensor], name: str) -> None:
@@ -200,7 +222,16 @@ def _normalise(module: fx.GraphModule, tensors: Sequence[torch.Tensor], name: st
     except TraceError:
         raise
     except Exception as error:  # the captured graph itself does not run: the front end misread the model
-        raise TraceError(f"the graph captured of {name} cannot be made safe to cut: {explain(error)}") from error
+        node = failing_node(error, module.graph)
+        if node is None:
+            raise TraceError(f"the graph captured of {name} cannot be made safe to cut: {explain(error)}") from error
+        where = f"{kind_of(node)} at {last_user_line(node.meta.get('stack_trace', '')) or node.name}"
+        if not isinstance(node.target, torch._ops.OpOverload) or "vmap" in str(error):
+            raise TraceError(
+                f"{where} belongs to a graph within the graph, as torch.vmap and flex_attention make them, which cannot be run"
+                " op by op, as a split does; use operators on whole tensors (scaled_dot_product_attention for flex_attention)"
+            ) from error
+        raise TraceError(f"the graph captured of {name} cannot be made safe to cut: {where}: {explain(error)}") from error
 
 
 def _compare(module: fx.GraphModule, tensors: Sequence[torch.Tensor], expected: Sequence[torch.Tensor], name: str) -> None:
