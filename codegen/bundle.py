@@ -26,7 +26,7 @@ from codegen.equivalence import Progress, check_alike, redraw, verify
 from codegen.errors import CodegenError
 from codegen.fx_splitter import split
 from codegen.manifest import CutRecord, HalfFiles, Manifest, write_manifest
-from codegen.plain_operators import QUANTISERS, in_torch_operators
+from codegen.plain_operators import QUANTISERS, in_torch_operators, steps_of
 from codegen.split import Split
 from codegen.structure import Structure, leaf_count
 from codegen.whole_directory import built_beside, put_in_place
@@ -187,6 +187,7 @@ def _verified(
             format_name=format_name,
             tolerance=tolerance,
             progress=progress,
+            steps=steps_of(source.module),
         )
         cuts = tuple(replace(cut, verification=(*cut.verification, checks[cut.id])) for cut in manifest.cuts)
         manifest = replace(manifest, cuts=cuts)

@@ -7,6 +7,7 @@ counterpart in ONNX, so an emitter may ask to keep them.
 
 from __future__ import annotations
 
+import importlib
 import operator
 from collections.abc import Collection
 from typing import Any
@@ -16,13 +17,12 @@ from torch import fx
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from codegen.errors import CodegenError
+from codegen.quantisation import Step
 from codegen.silence import silence
 
 QUANTISERS = "quantized_decomposed"
 TORCH_NAMESPACES = frozenset({"aten", "prim", "prims", "quantized", "mkldnn", "mkl", "sparse"})
-# Their kernels are torch's operators and nothing else; that of another library may be anything.
-_COMPOSITES = (QUANTISERS, "torchao")
-_KEYS = {False: ("CompositeImplicitAutograd",), True: ("CompositeImplicitAutograd", "CompositeExplicitAutograd")}
+_IMPLICIT = "CompositeImplicitAutograd"
 
 
 def is_foreign(target: Any) -> bool:
@@ -33,6 +33,17 @@ def is_foreign(target: Any) -> bool:
 def is_composite(target: Any) -> bool:
     """Tell whether a foreign operator can be written with torch's own."""
     return _kernel_of(target) is not None
+
+
+def steps_of(module: fx.GraphModule) -> list[Step]:
+    """Return for each output how far rounding may move it: by a step on either side of a cut if anything is rounded to 8 bits.
+
+    A value halfway between two steps is rounded as its last bit says, which depends on how a runtime orders its sums.
+    """
+    if not any(is_foreign(node.target) and node.target.namespace == QUANTISERS for node in module.graph.nodes):
+        return []
+    results = next(node for node in module.graph.nodes if node.op == "output").args[0]
+    return [Step(relative=2 / 127) for _ in results]
 
 
 def in_torch_operators(half: fx.GraphModule, keep: Collection[str] = ()) -> fx.GraphModule:
@@ -97,10 +108,17 @@ def _inlined(graph: fx.Graph, node: fx.Node, kernel: Any, copies: dict[fx.Node, 
 
 def _kernel_of(target: Any) -> Any:
     """Return what computes an operator with others, None if there is no such thing."""
-    for key in _KEYS[target.namespace in _COMPOSITES]:
-        if torch._C._dispatch_has_kernel_for_dispatch_key(target.name(), key):
-            dispatch_key = getattr(torch._C.DispatchKey, key)
-            return lambda *args, **kwargs: target._op_dk(dispatch_key, *args, **kwargs)
+    if target.namespace == QUANTISERS:
+        # Their kernels cannot be called past the dispatcher, which would record the operator itself; their functions can.
+        overload = "" if target._overloadname == "default" else f"_{target._overloadname}"
+        try:
+            functions = vars(importlib.import_module("torch.ao.quantization.fx._decomposed"))
+        except ImportError:
+            return None
+        return functions.get(f"{target._opname}{overload}")
+    if torch._C._dispatch_has_kernel_for_dispatch_key(target.name(), _IMPLICIT):
+        key = getattr(torch._C.DispatchKey, _IMPLICIT)
+        return lambda *args, **kwargs: target._op_dk(key, *args, **kwargs)
     return None
 
 
