@@ -123,14 +123,16 @@ def flops_of(node: ir.Node) -> int:
 def arithmetic_type(node: ir.Node) -> str:
     """Return the name of the type a node calculates in; "int8" for products of values that were quantised."""
     given = [value for value in node.inputs if value is not None]
-    if node.op_type in PRODUCTS and node.op_type not in _CONVOLUTIONS | {"MatMul": 0, "Gemm": 0}:
-        return type_name(given[0]) if given else "float32"
-    if node.op_type in PRODUCTS and len(given) > 1 and all(dequantised(value) is not value for value in given[:2]):
+    multiplies = node.op_type in PRODUCTS
+    if node.op_type == "DynamicQuantizeMatMul":
+        return "int8"  # its floats are quantised within
+    if multiplies and len(given) > 1 and all(dequantised(value) is not value for value in given[:2]):
         return "int8"
-    types = [type_name(value) for value in (*given[:1], *node.outputs[:1])]
-    floating = [name for name in types if name.startswith(("float", "bfloat", "complex", "double"))]
+    types = [type_name(value) for value in (*given[:1], *node.outputs[:1])] or ["float32"]
+    if multiplies:
+        return types[0]  # integers are summed up in a wider type than they are multiplied in
     # Where integers become floats or the other way round, the floats are what is calculated.
-    return (floating or types or ["float32"])[-1]
+    return ([name for name in types if name.startswith(("float", "bfloat", "complex"))] or types)[-1]
 
 
 def traffic_of(node: ir.Node) -> int:

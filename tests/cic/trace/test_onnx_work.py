@@ -94,6 +94,17 @@ def test_quantised_products_are_one_op_of_small_integers(tmp_path: Path) -> None
     assert graph.tensor_by_name[graph.outputs[0]].dtype == "float32"
 
 
+@pytest.mark.parametrize("form", ["ConvInteger", "QLinearConv"])
+def test_ops_on_integers_multiply_in_int8(tmp_path: Path, form: str) -> None:
+    parameters = ["q", "w"] if form == "ConvInteger" else ["q", "s", "z", "w", "s", "zw", "s", "z"]
+    nodes = [helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"]), helper.make_node(form, parameters, ["c"])]
+    graph = graph_of(
+        tmp_path, [*nodes, helper.make_node("Cast", ["c"], ["y"], to=FLOAT)], {"x": [1, 3, 8, 8]}, "y", **QUANTISED
+    )
+    (op,) = [op for op in graph.ops if "conv2d" in op.kinds]
+    assert op.arithmetic == "int8" and op.flops >= 2 * 4 * 64 * 3
+
+
 def test_a_quantised_product_has_another_signature_than_one_of_floats(tmp_path: Path) -> None:
     nodes = [*quantised_nodes()[1:4], helper.make_node("Conv", ["d0", "dw"], ["y0"])]
     nodes = [

@@ -9,10 +9,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch._higher_order_ops.scan import scan
+from torch.ao.quantization.fx import _decomposed  # noqa: F401  it registers the operators
 from torch.utils.flop_counter import FlopCounterMode
 
 from cic.graph import Op
 from cic.trace.torch_trace import trace
+from tests.cic.trace.graph_validity import assert_cuts_are_exact, assert_graph_valid
 
 
 class Products(nn.Module):
@@ -178,3 +180,29 @@ def test_a_scan_pays_for_every_row() -> None:
 
     few, many = (max(trace(Call(run), (torch.rand(rows, 4),)).graph.ops, key=lambda op: op.flops) for rows in (2, 20))
     assert many.flops == 10 * few.flops > 0 and many.starts > 9 * few.starts > 0
+
+
+class Quantised(nn.Module):
+    """What `torch.export` writes for a quantised network: values in small integers between pairs of ops."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("weight", torch.randint(-128, 127, (8, 3, 3, 3), dtype=torch.int8))
+
+    def forward(self, x: Tensor) -> Tensor:
+        ops = torch.ops.quantized_decomposed
+        small = ops.quantize_per_tensor(x, 0.02, 128, 0, 255, torch.uint8)
+        weight = ops.dequantize_per_tensor(self.weight, 0.01, 0, -128, 127, torch.int8)
+        y = nn.functional.conv2d(ops.dequantize_per_tensor(small, 0.02, 128, 0, 255, torch.uint8), weight, None, 1, 1).relu()
+        y = ops.quantize_per_tensor(y, 0.05, 0, 0, 255, torch.uint8)
+        return ops.dequantize_per_tensor(y, 0.05, 0, 0, 255, torch.uint8)
+
+
+def test_quantised_products_are_one_op_of_small_integers() -> None:
+    traced = trace(Quantised().eval(), (torch.rand(1, 3, 16, 16),))
+    assert_graph_valid(traced.graph)
+    assert_cuts_are_exact(traced, 5)
+    kinds = [op.kinds for op in traced.graph.ops]
+    assert kinds == [("quantize_linear",), ("conv2d", "relu", "quantize_linear"), ("dequantize_linear",)]
+    assert traced.graph.ops[1].arithmetic == "int8"
+    assert [tensor.bytes for tensor in traced.graph.tensors[1:3]] == [3 * 256, 8 * 256]
