@@ -18,6 +18,7 @@ from codegen.onnx_file import write_model
 from codegen.onnx_session import CAN_SHARE, RETURNS_NOTHING, open_session, open_sharing, runner_of
 from codegen.onnx_values import check_type
 from codegen.onnx_weights import graph_of
+from codegen.onnx_weights_once import hoisted, untransposed
 from codegen.protobuf_spans import raw_data_spans
 from codegen.shared_weights import SharedHalf
 from codegen.silence import silence
@@ -55,6 +56,7 @@ class OnnxEmitter:
         from codegen.onnx_kernels import check_kernels
 
         if isinstance(half, onnx_ir.Model):
+            hoisted(half)
             write_model(half, path)  # whose whole has been run
             return
         model = export(half, example, path.name)
@@ -118,6 +120,7 @@ def export(half: fx.GraphModule, example: Sequence[torch.Tensor], what: str) -> 
         raise CodegenError(f"torch.onnx cannot write {what}: {_explained(error)}") from error
     assert program is not None, "with dynamo=True the exporter returns a program"
     model: onnx_ir.Model = program.model
+    untransposed(model, half)
     _name_borders(model, inputs, _output_names([node.name for node in results], inputs) or ["nothing"])
     if not results:
         model.metadata_props[RETURNS_NOTHING] = "1"
