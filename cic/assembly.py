@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from math import isfinite
@@ -71,7 +70,7 @@ def assemble(
             "torch": torch.__version__,
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
             "graph_digest": traced.graph.digest,
-            "weights_digest": traced.weights_digest if isinstance(traced, OnnxModel) else _weights_digest(traced),
+            "weights_digest": traced.weights_digest,
             "device": _provenance(costs[0], traced),
             "server": _provenance(costs[1], traced),
             "ops": len(traced.graph.ops),
@@ -195,12 +194,3 @@ def _provenance(cost: Machine | Profile, traced: TracedModel | OnnxModel) -> dic
         return {"kind": "machine", "name": cost.name, "source": cost.source, "doubts": found}
     warning = {"warning": cost.measured.warning} if cost.measured.warning else {}
     return {"kind": "profile", "name": cost.host.processor, "digest": cost.digest, "date": cost.date, **warning}
-
-
-def _weights_digest(traced: TracedModel) -> str:
-    """SHA-256 over all weights, so that two files can be told to come from the same network."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(traced.module.state_dict().items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()

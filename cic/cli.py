@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from cic import __version__
 from cic.commands import compile, decide, emit, export, machines, profile, run, show, verify
+from cic.ending import ending_tidily
 from cic.errors import CicError, CicWarning
 
 TYPE_CHECKING = False
@@ -24,20 +25,33 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return the exit code: 0, or 2 after one line on stderr that says what was wrong."""
     arguments = make_parser().parse_args(argv)
     try:
-        with warnings.catch_warnings():
+        with ending_tidily(), warnings.catch_warnings():
             warnings.showwarning = _show_warning
             code: int = arguments.run(arguments)
-        sys.stdout.flush()
-        return code
+            sys.stdout.flush()
+            return code
     except CicError as error:
         print(f"cic: {' '.join(str(error).split())}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output has had enough. Python would complain when it flushes stdout at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Whoever read our output has had enough.
+        _say_no_more()
         return BROKEN_PIPE
+    except OSError as error:
+        about = f"{error.filename}: " if error.filename is not None else ""
+        print(f"cic: {about}{error.strerror or error}", file=sys.stderr)
+        try:
+            sys.stdout.flush()
+        except OSError:  # the disk is full that the output goes to
+            _say_no_more()
+        return BAD_INPUT
+
+
+def _say_no_more() -> None:
+    """Let stdout lead nowhere: Python would complain when it flushes it at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _show_warning(

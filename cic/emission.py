@@ -30,6 +30,7 @@ from cic.trace.onnx_model import OnnxModel
 from cic.trace.preservation import preserved
 from cic.trace.torch_trace import TracedModel, trace
 from cic.units import shown
+from cic.weights import other_weights
 from codegen.bundle import Source, Weights, write_bundle
 from codegen.errors import CodegenError
 from codegen.loading import export_half as export_plain
@@ -57,12 +58,16 @@ def emit(
     weights: Weights = "auto",
     tolerance: float | None = None,
     progress: Callable[[str], None] | None = None,
+    replace: bool = False,
 ) -> Manifest:
     """Write head and tail of every cut of a splitting model, verified against the whole model in fresh processes.
 
+    A directory that holds this model with these weights keeps the cuts and formats that are not emitted anew.
+
     Args:
-        model: the model that was compiled (other weights are fine, another graph is not); the path of an ONNX or .pt2
-            file or an `onnx.ModelProto` will do, too.
+        model: the model that was compiled; the path of an ONNX or .pt2 file or an `onnx.ModelProto` will do, too. Another
+            training of it is fine, and the manifest says which, unless the table has codecs, which were measured with the
+            weights it was compiled with.
         args, kwargs: inputs to verify on; default: drawn like the compiled examples.
         verify_on: further calls, as pairs (args, kwargs), that every cut must answer as the whole does: real inputs, say.
         cuts: ids to emit; default: all.
@@ -71,9 +76,15 @@ def emit(
             its runtime opens without CIC (as `export_half` does later), "auto" shares if that saves 1 MiB.
         tolerance: largest relative error of any output; default by dtype, 1e-4 for float32.
         progress: told each finished step; three steps per cut and format.
+        replace: what was emitted to `directory` before goes, of whatever model it is. What is not part of an emitted model is
+            never replaced.
+
+    Returns:
+        The manifest of all that is in the directory then.
 
     Raises:
-        EmitError: the model is not the compiled one, a cut is unknown, or a half differs from the whole.
+        EmitError: the model is not the compiled one, a cut is unknown, a half differs from the whole, the directory holds
+            something else, or cannot be written. Then it is as it was.
         TraceError: the model cannot be read or traced.
     """
     check_model(splitting_model)
@@ -92,6 +103,7 @@ def emit(
         from cic.onnx_emission import emit_onnx  # onnx and its friends are needed for ONNX files only
 
         more: dict[str, Any] = {"cuts": cuts, "formats": formats or ("onnx",), "weights": weights, "tolerance": tolerance}
+        more["replace"] = replace
         return emit_onnx(given, splitting_model, directory, args=args, kwargs=kwargs, verify_on=verify_on, **more)
     traced = _same_model(given, splitting_model, args, kwargs)
     _refuse_foreign_operators(traced, splitting_model.name)
@@ -117,6 +129,7 @@ def emit(
                 whole=_whole(given, input_structure) if isinstance(given, nn.Module) else None,
                 tolerance=tolerance,
                 progress=progress,
+                replace=replace,
             )
     except CodegenError as error:
         raise EmitError(f"{splitting_model.name}: {error}") from error
@@ -126,10 +139,12 @@ def load_cut(directory: str | Path, cut_id: str, **options: Any) -> EmittedCut:
     """Load an emitted cut: `.head(*args, **kwargs)` gives tensors, `.tail(*tensors)` the model's own output structure.
 
     Args:
-        options: `half="head"` or `"tail"` for one of them only, `format_name`, `optimize`; see `codegen.loading.load_cut`.
+        options: `half="head"` or `"tail"` for one of them only, `format_name`, `optimize`, `weights_digest`; see
+            `codegen.loading.load_cut`.
 
     Raises:
-        ArtifactError: the directory is no emitted model, lacks the cut, or a file is damaged.
+        ArtifactError: the directory is no emitted model, lacks the cut, has other weights than asked for, or a file is
+            damaged or cannot be read.
     """
     check_path(directory, "the directory of the emitted model")
     check_text(cut_id, "the id of a cut")
@@ -179,8 +194,6 @@ def export_triton(directory: str | Path, repository: str | Path, **options: Any)
         return write_triton_repository(directory, repository, **options)
     except CodegenError as error:
         raise EmitError(str(error)) from error
-    except OSError as error:
-        raise EmitError(f"cannot write {repository}: {error.strerror or error}") from error
 
 
 def _check_tolerance(tolerance: float | None) -> None:
@@ -257,4 +270,6 @@ def _same_model(
             f"{traced.graph.digest[:12]}, compiled was {expected[:12]} with torch {splitting_model.information['torch']} "
             f"(here {torch.__version__}); compile it again"
         )
+    if refusal := other_weights(splitting_model, traced.weights_digest):
+        raise EmitError(refusal)
     return traced

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,8 @@ from cic.errors import EmitError
 from codegen.errors import CodegenError
 from codegen.loading import LoadedCut
 from codegen.split import WireTensor
+
+_MADE_BY = "_cic_weights_digest"
 
 
 @dataclass(frozen=True)
@@ -37,13 +39,35 @@ class EmittedCut:
         """Outputs of the model that stay on the device: the rest of what `head` returns."""
         return self.loaded.kept
 
+    @property
+    def weights_digest(self) -> str:
+        """Of the training that both halves are of. A tail elsewhere must have the same, or its answers are wrong."""
+        return self.loaded.manifest.weights_digest
+
     def head(self, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
         """Run the device half on the model's own arguments; returns the tensors (*crossing, *kept)."""
         with _as_emit_error():
-            return self.loaded.head(*args, **kwargs)
+            inputs = self.loaded.flatten_inputs(*args, **kwargs)
+            results = self.loaded.run_head_flat(inputs)
+        given = set(map(id, inputs))
+        for tensor in results:
+            if id(tensor) not in given:  # what only passes through is of no training
+                with suppress(AttributeError):  # an array of numpy takes no mark
+                    setattr(tensor, _MADE_BY, self.weights_digest)
+        return results
 
     def tail(self, *tensors: Any) -> Any:
-        """Run the server half on what `head` returned; returns the model's own output structure."""
+        """Run the server half on what `head` returned; returns the model's own output structure.
+
+        What another training's head returned is refused, as long as nothing was made of it in between.
+        """
+        for tensor in tensors:
+            made_by = getattr(tensor, _MADE_BY, self.weights_digest)
+            if made_by != self.weights_digest:
+                raise EmitError(
+                    f"the tail of cut {self.id} has weights of the digest {self.weights_digest[:12]}, the head that made what"
+                    f" it is given has {made_by[:12]}; take both halves from one emission"
+                )
         with _as_emit_error():
             return self.loaded.tail(*tensors)
 

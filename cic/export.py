@@ -83,6 +83,7 @@ def _facts(model: SplittingModel) -> tuple[tuple[str, str], ...]:
     return (
         ("model", model.name),
         ("digest of its graph", str(information.get("graph_digest", "unknown"))),
+        ("digest of its weights", str(information.get("weights_digest", "unknown"))),
         ("device", _machine(information.get("device"))),
         ("server", _machine(information.get("server"))),
         ("compiled by", f"cic {information.get('cic', 'unknown')}"),

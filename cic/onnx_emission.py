@@ -14,6 +14,7 @@ from cic.example_inputs import make_inputs
 from cic.splitting_model import SplittingModel
 from cic.trace.from_onnx import trace_onnx
 from cic.trace.onnx_model import OnnxModel
+from cic.weights import other_weights
 from codegen.bundle_directory import Weights
 from codegen.call import describe_named, flatten_call
 from codegen.errors import CodegenError
@@ -34,6 +35,7 @@ def emit_onnx(
     weights: Weights = "auto",
     tolerance: float | None = None,
     progress: Callable[[str], None] | None = None,
+    replace: bool = False,
 ) -> Manifest:
     """Write head and tail of every cut; arguments and errors as for `cic.emission.emit`. The only format is "onnx"."""
     if tuple(formats) != ("onnx",):
@@ -50,7 +52,9 @@ def emit_onnx(
             model_digest=splitting_model.information["graph_digest"],
             further_inputs=[flatten_call(structure, a, k) for a, k in verify_on],
         )
-        return write_onnx_bundle(directory, source, plans, weights=weights, tolerance=tolerance, progress=progress)
+        return write_onnx_bundle(
+            directory, source, plans, weights=weights, tolerance=tolerance, progress=progress, replace=replace
+        )
     except CodegenError as error:
         raise EmitError(f"{splitting_model.name}: {error}") from error
 
@@ -73,4 +77,6 @@ def _same_model(
             f"{traced.path} is not the model that was compiled as {splitting_model.name}: its graph has digest"
             f" {traced.graph.digest[:12]}, compiled was {expected[:12]}; compile it again"
         )
+    if refusal := other_weights(splitting_model, traced.weights_digest):
+        raise EmitError(refusal)
     return traced

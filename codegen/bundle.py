@@ -7,29 +7,32 @@
       weights/<SHA-256>.bin                      each weight once (`codegen.shared_weights`)
 
 It is built and verified in a temporary directory beside its place and then renamed, so a bundle is either whole or
-absent.
+absent. What an older bundle of the same model and weights has besides is kept.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from dataclasses import replace as changed
 from pathlib import Path
 
 import torch
 from torch import fx
 
-from codegen.bundle_directory import CutPlan, Weights, check_request, file_record
+from codegen.bundle_addition import put_bundle
+from codegen.bundle_directory import CutPlan, Weights, check_request, file_record, place_of_bundle, standing_bundle
 from codegen.bundle_weights import settled, stored
 from codegen.emitter import Emitter, emitter_of
 from codegen.equivalence import Progress, check_alike, redraw, verify
-from codegen.errors import CodegenError
-from codegen.fx_splitter import split
+from codegen.errors import CodegenError, as_codegen_error
+from codegen.fx_splitter import split, wire_tensor
 from codegen.manifest import CutRecord, HalfFiles, Manifest, write_manifest
 from codegen.plain_operators import QUANTISERS, in_torch_operators, steps_of
 from codegen.split import Split
 from codegen.structure import Structure, leaf_count
-from codegen.whole_directory import built_beside, put_in_place
+from codegen.weights_digest import torch_weights_digest
+from codegen.whole_directory import built_beside
 
 Whole = Callable[..., Sequence[torch.Tensor]]
 
@@ -65,29 +68,32 @@ def write_bundle(
     whole: Whole | None = None,
     tolerance: float | None = None,
     progress: Progress | None = None,
+    replace: bool = False,
 ) -> Manifest:
-    """Split, write and verify every cut, and put the bundle at `directory`.
+    """Split, write and verify every cut, and put the bundle at `directory`, added to what was emitted there before.
 
     weights: "shared" stores each weight once however many halves use it, "inline" makes every half one plain file, "auto"
         shares if that saves `codegen.bundle_weights.WORTH_SHARING_BYTES`.
     whole: the model as a function from flat inputs to flat outputs, to compare with (None: `source.module`).
     progress: is told each finished step ("write <cut id>", "head <cut id>", "tail <cut id>"); for each format there are
         three steps a cut.
-    Raises CodegenError (UnsplittableError, MismatchError); then nothing is left behind and an older bundle stays as it
-    was.
+    replace: an older bundle goes, whatever model it is of. Else what it has besides stays (`codegen.bundle_addition`).
+    Returns the manifest of all that is there. Raises CodegenError (UnsplittableError, MismatchError), also for what the file
+    system refuses; then nothing is left behind and an older bundle stays as it was.
     """
-    directory = Path(directory).absolute()
-    check_request(directory, plans, weights)
-    _check_inputs(source)
-    emitters = [emitter_of(name) for name in formats]
-    with built_beside(directory) as building:
-        manifest = _write_halves(building, source, plans, emitters, weights, progress)
-        manifest = settled(building, manifest, weights)
-        write_manifest(building, manifest)
-        manifest = _verified(building, manifest, source, whole, tolerance, progress)
-        write_manifest(building, manifest)
-        put_in_place(building, directory)
-    return manifest
+    directory = place_of_bundle(directory)
+    with as_codegen_error(f"cannot write {directory}"):
+        check_request(directory, plans, weights)
+        _check_inputs(source)
+        emitters = [emitter_of(name) for name in formats]
+        standing_bundle(directory, _outline(source, emitters), plans, replace=replace)
+        with built_beside(directory) as building:
+            manifest = _write_halves(building, source, plans, emitters, weights, progress)
+            manifest = settled(building, manifest, weights)
+            write_manifest(building, manifest)
+            manifest = _verified(building, manifest, source, whole, tolerance, progress)
+            write_manifest(building, manifest)
+            return put_bundle(building, manifest, directory, weights=weights, replace=replace)
 
 
 # ---------------------------------------------------------------------------------------------------------- writing
@@ -103,10 +109,8 @@ def _write_halves(
 ) -> Manifest:
     cuts = []
     sizes: dict[str, int] = {}
-    inputs = None
     for plan in plans:
         halves = split(source.module, plan.device_nodes, source.tensors)
-        inputs = halves.inputs
         files = {}
         for emitter in emitters:
             plain = _write_cut(building, plan.id, halves, source, emitter, progress)
@@ -122,18 +126,22 @@ def _write_halves(
                 files=files,
             )
         )
-    assert inputs is not None, "check_request refuses an empty list of cuts"
+    return changed(_outline(source, emitters), cuts=tuple(cuts), weights=sizes)
+
+
+def _outline(source: Source, emitters: Sequence[Emitter]) -> Manifest:
+    """What is known of the bundle before anything is written: the manifest without cuts."""
     versions: dict[str, str] = {}
     for emitter in emitters:
         versions.update(emitter.versions())
     return Manifest(
         model_digest=source.model_digest,
+        weights_digest=torch_weights_digest(source.module),
         versions=versions,
-        inputs=inputs,
+        inputs=tuple(wire_tensor(node) for node in source.module.graph.nodes if node.op == "placeholder"),
         input_structure=source.input_structure,
         output_structure=source.output_structure,
-        cuts=tuple(cuts),
-        weights=sizes,
+        cuts=(),
     )
 
 
@@ -189,8 +197,8 @@ def _verified(
             progress=progress,
             steps=steps_of(source.module),
         )
-        cuts = tuple(replace(cut, verification=(*cut.verification, checks[cut.id])) for cut in manifest.cuts)
-        manifest = replace(manifest, cuts=cuts)
+        cuts = tuple(changed(cut, verification=(*cut.verification, checks[cut.id])) for cut in manifest.cuts)
+        manifest = changed(manifest, cuts=cuts)
     return manifest
 
 

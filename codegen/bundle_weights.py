@@ -40,7 +40,15 @@ def stored(building: Path, files: HalfFiles, emitter: Emitter, weights: Weights,
 
 
 def settled(building: Path, manifest: Manifest, weights: Weights) -> Manifest:
-    """Return the manifest of halves that keep their weights shared, or with "auto" are plain again if that saved little."""
+    """Return the manifest of halves that keep their weights shared, or with "auto" are plain again if that saved little.
+
+    With "inline" there are shared weights only where halves of an older bundle were kept; raises CodegenError if one of these
+    cannot be plain.
+    """
+    if weights == "inline":
+        if any(record.bare for record in _records(manifest)) and _has_too_large(manifest):
+            raise CodegenError("a half that is kept is too large for one plain file; emit with weights='shared'")
+        return _inlined(building, manifest)
     if weights == "auto" and _saved_bytes(manifest) < WORTH_SHARING_BYTES and not _has_too_large(manifest):
         return _inlined(building, manifest)
     return manifest

@@ -22,6 +22,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import torch
@@ -269,24 +270,27 @@ def _run_fresh(request: dict[str, Any], scratch: Path, progress: Progress | None
     package_root = str(Path(__file__).resolve().parent.parent)
     search_path = os.pathsep.join(filter(None, (package_root, os.environ.get("PYTHONPATH"))))
     environment = {**os.environ, "PYTHONPATH": search_path, "OMP_NUM_THREADS": str(request["threads"])}
-    errors = scratch / "errors.txt"
-    with (
-        errors.open("w+") as stderr,
-        subprocess.Popen(
-            [sys.executable, "-m", "codegen.verify_process", str(request_file)],
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            text=True,
-        ) as process,
-    ):
-        assert process.stdout is not None
-        for line in process.stdout:
-            if progress is not None:
-                progress(line.strip())
+    command = [sys.executable, "-m", "codegen.verify_process", str(request_file)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        command, env=environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True, errors="replace"
+    ) as process:
+        assert process.stdout is not None and process.stderr is not None
+        told: list[str] = []
+        listener = Thread(target=told.extend, args=(process.stderr,), daemon=True)
+        listener.start()
+        try:
+            for line in process.stdout:
+                if progress is not None:
+                    progress(line.strip())
+            process.wait()
+            listener.join()
+        except BaseException:
+            process.kill()  # else leaving this block would wait for the rest of its work
+            raise
     if process.returncode:
-        told = errors.read_text().strip().splitlines()
+        lines = "".join(told).strip().splitlines()
         raise CodegenError(
             f"the process that verifies each {request['half']} ended with code {process.returncode}:"
-            f" {told[-1] if told else 'it said nothing'}"
+            f" {lines[-1] if lines else 'it said nothing'}"
         )

@@ -5,6 +5,11 @@ CodegenError
 └── MismatchError       halves that do not compute what the whole model computes
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class CodegenError(Exception):
     """Root of all errors raised by codegen."""
@@ -16,3 +21,13 @@ class UnsplittableError(CodegenError):
 
 class MismatchError(CodegenError):
     """An emitted head and tail differ from the whole model; names the cut, the output and the error."""
+
+
+@contextmanager
+def as_codegen_error(what: str) -> Iterator[None]:
+    """Turn what the file system refuses within the block into a CodegenError: "cannot …: why (the file it is about)"."""
+    try:
+        yield
+    except OSError as error:
+        file = f" ({error.filename})" if error.filename is not None and str(error.filename) not in what else ""
+        raise CodegenError(f"{what}: {error.strerror or error}{file}") from error

@@ -7,17 +7,19 @@ lists for its head, or the one plain file that `export_half` writes.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from codegen.atomic import write_whole
+from codegen.atomic import check_writable, write_whole
+from codegen.bundle_reading import from_one_bundle
 from codegen.call import flatten_call
 from codegen.emitter import Runner, WeightSharing, emitter_of, is_too_large
-from codegen.errors import CodegenError
+from codegen.errors import CodegenError, as_codegen_error
 from codegen.manifest import CutRecord, FileRecord, Manifest, read_manifest
-from codegen.shared_weights import check_file, open_half, read_checked, weight_path, write_plain
+from codegen.shared_weights import check_file, check_size, open_half, read_checked, weight_path, write_plain
 from codegen.split import Half, WireTensor
 from codegen.structure import is_tensor, leaf_names, rebuild
 
@@ -100,28 +102,37 @@ def load_cut(
     half: Half | None = None,
     format_name: str | None = None,
     optimize: bool = True,
+    weights_digest: str | None = None,
 ) -> LoadedCut:
     """Load a cut of the bundle in `directory`: both halves, or only the named one.
 
     format_name: default: the first the cut was emitted in.
     optimize: adapt the program to this machine's processor while loading (slower to load, faster to run).
-    Raises CodegenError if the directory is no bundle, it has no such cut or format, or a file does not match its
-    digest.
+    weights_digest: of the other half, if that is elsewhere; halves of two trainings of a model fit together, and are wrong.
+    Raises CodegenError if the directory is no bundle, it has no such cut or format, its weights are others, or a file does
+    not match its digest or cannot be read.
     """
     if half not in ("head", "tail", None):
         raise CodegenError(f"a half is 'head', 'tail' or None for both, not {half!r}")
-    directory = Path(directory)
-    manifest = read_manifest(directory)
-    record = manifest.cut(cut_id)
-    chosen = format_name or first_format(manifest, cut_id)
 
-    def load(name: Half) -> Runner | None:
-        if half not in (name, None):
-            return None
-        inputs = manifest.inputs if name == "head" else record.crossing
-        return _load_half(directory, manifest, _file_of(manifest, cut_id, name, chosen), inputs, chosen, optimize)
+    def load(directory: Path, manifest: Manifest) -> LoadedCut:
+        if weights_digest not in (None, manifest.weights_digest):
+            raise CodegenError(
+                f"{directory} was emitted with weights of the digest {manifest.weights_digest[:12]}, the other half has"
+                f" {str(weights_digest)[:12]}; take both from one emission"
+            )
+        record = manifest.cut(cut_id)
+        chosen = format_name or first_format(manifest, cut_id)
 
-    return LoadedCut(manifest, record, load("head"), load("tail"))
+        def runner(name: Half) -> Runner | None:
+            if half not in (name, None):
+                return None
+            inputs = manifest.inputs if name == "head" else record.crossing
+            return _load_half(directory, manifest, _file_of(manifest, cut_id, name, chosen), inputs, chosen, optimize)
+
+        return LoadedCut(manifest, record, runner("head"), runner("tail"))
+
+    return from_one_bundle(Path(directory), load)
 
 
 def files_of(directory: str | Path, cut_id: str, half: Half, format_name: str | None = None) -> tuple[FileRecord, ...]:
@@ -130,7 +141,8 @@ def files_of(directory: str | Path, cut_id: str, half: Half, format_name: str | 
     A weight a machine already has, from another cut or an earlier model, has the same path: it need not be fetched again.
     Raises CodegenError as `load_cut` does.
     """
-    manifest = read_manifest(Path(directory))
+    with as_codegen_error(f"cannot read {directory}"):
+        manifest = read_manifest(Path(directory))
     record = _file_of(manifest, cut_id, half, format_name or first_format(manifest, cut_id))
     if record.bare is None:
         return (record,)
@@ -147,25 +159,32 @@ def export_half(
     An ONNX half of more than 2 GB cannot be one file: its weights are written to `<destination>.data`.
     Returns its record in the manifest, with its size and SHA-256 as one file. Raises CodegenError as `load_cut` does.
     """
-    directory, destination = Path(directory), Path(destination).absolute()
-    manifest = read_manifest(directory)
-    format_name = format_name or first_format(manifest, cut_id)
-    record = _file_of(manifest, cut_id, half, format_name)
+    destination = Path(destination).absolute()
     if not destination.parent.is_dir():
         raise CodegenError(f"the directory {destination.parent} does not exist")
     if destination.is_dir():
         raise CodegenError(f"{destination} is a directory; name a file to write")
-    if record.bare is not None:
+    with as_codegen_error(f"cannot write {destination}"):
+        check_writable(destination)
+
+    def write(directory: Path, manifest: Manifest) -> FileRecord:
+        chosen = format_name or first_format(manifest, cut_id)
+        record = _file_of(manifest, cut_id, half, chosen)
+        if record.bare is None:
+            content = read_checked(directory, record)
+            with as_codegen_error(f"cannot write {destination}"):
+                write_whole(destination, content)
+            return record
         files = open_half(directory, manifest, record)
-        if is_too_large(format_name, record.bytes):
+        if is_too_large(chosen, record.bytes):
             from codegen.onnx_weights import write_beside  # only ONNX has a limit, and numpy is not needed otherwise
 
             write_beside(files, destination)
         else:
             write_plain(files, destination)
         return record
-    write_whole(destination, read_checked(directory, record))
-    return record
+
+    return from_one_bundle(Path(directory), write)
 
 
 def first_format(manifest: Manifest, cut_id: str) -> str:
@@ -178,7 +197,12 @@ def _load_half(
 ) -> Runner:
     emitter = emitter_of(format_name)
     if record.bare is None:
-        return emitter.load(check_file(directory, record), inputs, optimize=optimize)
+        seen = check_size(directory, record).stat()
+        path = check_file(directory, record)
+        runner = emitter.load(path, inputs, optimize=optimize)
+        if not os.path.samestat(seen, path.stat()):
+            raise CodegenError(f"{path} was replaced while it was loaded; load it again")
+        return runner
     if not isinstance(emitter, WeightSharing):
         raise CodegenError(f"{record.bare.path} has shared weights, which the format {format_name} cannot read; emit again")
     return emitter.load_shared(open_half(directory, manifest, record), inputs, optimize=optimize)

@@ -34,7 +34,7 @@ from codegen.structure import Structure
 from codegen.structure_check import check_structure
 
 FORMAT = "cic-split"
-# Version 3 has a digest of the manifest itself.
+# Version 3 has a digest of the manifest itself, and one of the weights.
 VERSION = 3
 FILE_NAME = "manifest.json"
 WEIGHTS_FOLDER = "weights"
@@ -184,10 +184,12 @@ class CutRecord:
 class Manifest:
     """One bundle. Structures are those of `codegen.structure`; the input's is of {"args": (...), "kwargs": {...}}.
 
-    weights: the size of each shared weight by its digest.
+    model_digest: of the graph, weights_digest: of the weights (`codegen.weights_digest`): halves fit together only if both
+    are the same. weights: the size of each shared weight by its digest.
     """
 
     model_digest: str
+    weights_digest: str
     versions: Mapping[str, str]
     inputs: tuple[WireTensor, ...]
     input_structure: Structure
@@ -197,6 +199,7 @@ class Manifest:
 
     def __post_init__(self) -> None:
         check_text(self.model_digest, "model_digest")
+        check_text(self.weights_digest, "weights_digest")
         for package, version in self.versions.items():
             check_text(package, "a package in versions")
             check_text(version, f"the version of {package}")
@@ -247,16 +250,15 @@ def read_manifest(directory: Path) -> Manifest:
         raise CodegenError(f"{path} is damaged: {error!r:.200}; emit the model again") from error
 
 
-def read_entries(directory: Path) -> set[str]:
-    """Return the names in a bundle's directory that are its own, whatever its version; CodegenError if it is none."""
+def read_files(directory: Path) -> set[str]:
+    """Return the paths of the files of a bundle by its manifest, whatever its version; CodegenError if there is none."""
     path, body = _read_body(directory)
     try:
-        ids = [cut["id"] for cut in _list(body["cuts"])]
-        for cut_id in ids:
-            check_name(cut_id, "the id of a cut")
-    except (CodegenError, KeyError, TypeError) as error:
+        records = [file for cut in body["cuts"] for files in cut["files"].values() for file in files.values()]
+        records += [record["bare"] for record in records if record.get("bare")]
+        return {str(record["path"]) for record in records} | {f"{WEIGHTS_FOLDER}/{sha256}.bin" for sha256 in body["weights"]}
+    except (KeyError, TypeError, AttributeError) as error:
         raise CodegenError(f"{path} is damaged: {error!r}; move the directory away first") from error
-    return {FILE_NAME, WEIGHTS_FOLDER, *ids}
 
 
 def _read_body(directory: Path) -> tuple[Path, dict[str, Any]]:
@@ -316,6 +318,7 @@ def _manifest_of(body: Mapping[str, Any]) -> Manifest:
     weights = dict(body["weights"].items())
     return Manifest(
         model_digest=body["model_digest"],
+        weights_digest=body["weights_digest"],
         versions=dict(body["versions"].items()),
         inputs=_wires_of(body["inputs"]),
         input_structure=body["input_structure"],

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from dataclasses import replace as changed
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
-from codegen.bundle_directory import CutPlan, Weights, check_request, file_record
+from codegen.bundle_addition import put_bundle
+from codegen.bundle_directory import CutPlan, Weights, check_request, file_record, place_of_bundle, standing_bundle
 from codegen.bundle_weights import settled, stored
 from codegen.call import describe_named
 from codegen.emitter import Runner
 from codegen.equivalence import Progress, check_alike, redraw, verify
-from codegen.errors import CodegenError
+from codegen.errors import CodegenError, as_codegen_error
 from codegen.manifest import CutRecord, FileRecord, HalfFiles, Manifest, write_manifest
 from codegen.onnx_kernels import explained
 from codegen.onnx_program import OnnxEmitter
@@ -23,7 +25,8 @@ from codegen.onnx_splitter import split_onnx, wire_tensor
 from codegen.quantisation import steps_of
 from codegen.split import Split
 from codegen.structure import Structure, describe
-from codegen.whole_directory import built_beside, put_in_place
+from codegen.weights_digest import onnx_weights_digest
+from codegen.whole_directory import built_beside
 
 if TYPE_CHECKING:
     import onnx_ir
@@ -62,45 +65,53 @@ def write_onnx_bundle(
     weights: Weights = "auto",
     tolerance: float | None = None,
     progress: Progress | None = None,
+    replace: bool = False,
 ) -> Manifest:
     """Split, write and verify every cut, and put the bundle at `directory`; halves are called with inputs by name or in their
     order.
 
     Arguments and errors as for `codegen.bundle.write_bundle`; the model's answer is a dict of tensors by output name.
     """
-    directory = Path(directory).absolute()
-    check_request(directory, plans, weights)
-    check_alike(list(source.example_inputs), list(source.example_inputs.values()), source.further_inputs)
-    # First of all: what the whole cannot do, no half can, and then nothing need be written.
-    input_sets, expected = _answered(source)
-    with built_beside(directory) as building:
-        sizes: dict[str, int] = {}
-        cuts = [_write_cut(building, plan, source, weights, sizes, progress) for plan in plans]
-        manifest = Manifest(
-            model_digest=source.model_digest,
-            versions=OnnxEmitter().versions(),
-            inputs=tuple(map(wire_tensor, source.model.graph.inputs)),
-            input_structure=describe_named(source.example_inputs),
-            output_structure=_output_structure(source.model),
-            cuts=tuple(cuts),
-            weights=sizes,
-        )
-        manifest = settled(building, manifest, weights)
-        write_manifest(building, manifest)
-        checks = verify(
-            building,
-            manifest,
-            input_sets,
-            expected,
-            format_name=OnnxEmitter.format,
-            tolerance=tolerance,
-            steps=steps_of(source.model),
-            progress=progress,
-        )
-        manifest = replace(manifest, cuts=tuple(replace(cut, verification=(checks[cut.id],)) for cut in manifest.cuts))
-        write_manifest(building, manifest)
-        put_in_place(building, directory)
-    return manifest
+    directory = place_of_bundle(directory)
+    with as_codegen_error(f"cannot write {directory}"):
+        check_request(directory, plans, weights)
+        check_alike(list(source.example_inputs), list(source.example_inputs.values()), source.further_inputs)
+        outline = _outline(source)
+        standing_bundle(directory, outline, plans, replace=replace)
+        # First of all: what the whole cannot do, no half can, and then nothing need be written.
+        input_sets, expected = _answered(source)
+        with built_beside(directory) as building:
+            sizes: dict[str, int] = {}
+            cuts = [_write_cut(building, plan, source, weights, sizes, progress) for plan in plans]
+            manifest = settled(building, changed(outline, cuts=tuple(cuts), weights=sizes), weights)
+            write_manifest(building, manifest)
+            checks = verify(
+                building,
+                manifest,
+                input_sets,
+                expected,
+                format_name=OnnxEmitter.format,
+                tolerance=tolerance,
+                steps=steps_of(source.model),
+                progress=progress,
+            )
+            verified = tuple(changed(cut, verification=(checks[cut.id],)) for cut in manifest.cuts)
+            manifest = changed(manifest, cuts=verified)
+            write_manifest(building, manifest)
+            return put_bundle(building, manifest, directory, weights=weights, replace=replace)
+
+
+def _outline(source: OnnxSource) -> Manifest:
+    """What is known of the bundle before anything is written: the manifest without cuts."""
+    return Manifest(
+        model_digest=source.model_digest,
+        weights_digest=onnx_weights_digest(source.model),
+        versions=OnnxEmitter().versions(),
+        inputs=tuple(map(wire_tensor, source.model.graph.inputs)),
+        input_structure=describe_named(source.example_inputs),
+        output_structure=_output_structure(source.model),
+        cuts=(),
+    )
 
 
 def whole_of(source: OnnxSource) -> Runner:

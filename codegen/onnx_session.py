@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import onnxruntime
 
 from codegen.emitter import Runner
 from codegen.errors import CodegenError
+from codegen.leftovers import temporary_directory
 from codegen.onnx_values import from_ort, to_ort
 from codegen.onnx_weights import BareGraph, Bytes, graph_beside
 from codegen.shared_weights import SMALLEST_BYTES
@@ -74,8 +74,8 @@ def _optimised(graph: BareGraph, what: str, level: onnxruntime.GraphOptimization
     for name, value in entries.items():
         options.add_session_config_entry(name, value)
     try:
-        with tempfile.TemporaryDirectory() as directory:
-            optimized = Path(directory) / "optimized.onnx"
+        with temporary_directory() as directory:
+            optimized = directory / "optimized.onnx"
             options.optimized_model_filepath = str(optimized)
             _session(graph.content, what, options)
             return graph_beside(optimized, optimized.with_name(_BESIDE))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,7 +15,10 @@ from codegen.errors import CodegenError
 
 
 def write_tensors(path: Path, tensors: Sequence[torch.Tensor]) -> None:
-    """Write tensors, named by their positions; they come back contiguous. Raises CodegenError for a dtype the layout lacks."""
+    """Write tensors, named by their positions; they come back contiguous.
+
+    Raises CodegenError for a dtype the layout lacks, and OSError.
+    """
     # Copies, for the library refuses tensors that share memory, such as an input that is also an output.
     named = {
         str(position): tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
@@ -22,6 +27,9 @@ def write_tensors(path: Path, tensors: Sequence[torch.Tensor]) -> None:
     try:
         save_file(named, path)
     except (SafetensorError, KeyError, ValueError) as error:
+        if refused := re.search(r"\(os error (\d+)\)", str(error)):
+            number = int(refused[1])
+            raise OSError(number, os.strerror(number), str(path)) from error
         dtypes = ", ".join(sorted({str(tensor.dtype) for tensor in tensors}))
         raise CodegenError(f"{path.name} cannot hold tensors of {dtypes}: {error!r}") from error
 

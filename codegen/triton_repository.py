@@ -12,14 +12,17 @@ Types are those that Triton's PyTorch and ONNX Runtime backends convert; neither
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from codegen.errors import CodegenError
+from codegen.atomic import check_allowed
+from codegen.bundle_reading import from_one_bundle
+from codegen.errors import CodegenError, as_codegen_error
 from codegen.loading import export_half
-from codegen.manifest import CutRecord, Manifest, read_manifest
+from codegen.manifest import CutRecord, Manifest
 from codegen.scalar_borders import give_onnx_dimensions, give_torchscript_dimensions
 from codegen.source_text import comment
 from codegen.split import WireTensor
@@ -37,6 +40,9 @@ _COMMON_TYPES = {
     "float64": "TYPE_FP64",
 }
 _MORE_ONNX_TYPES = {"uint16": "TYPE_UINT16", "uint32": "TYPE_UINT32", "uint64": "TYPE_UINT64"}
+
+
+_NAME = r"[A-Za-z0-9_-][A-Za-z0-9._-]*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,26 +86,40 @@ def write_triton_repository(
     format_name: "torchscript" or "onnx"; default: the first of the two that the bundle has.
     Raises CodegenError if the bundle is damaged or lacks what is asked for, or Triton cannot carry one of its tensors.
     """
-    bundle, repository = Path(bundle), Path(repository).absolute()
-    manifest = read_manifest(bundle)
-    prefix = bundle.absolute().name.partition(".")[0] if model is None else model
-    if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]*", prefix):
+    bundle, repository = Path(bundle), Path(os.path.realpath(repository))
+    prefix = Path(os.path.abspath(bundle)).name.partition(".")[0] if model is None else model
+    if not re.fullmatch(_NAME, prefix):
         raise CodegenError(f"the model name {prefix!r} names directories: use letters, digits, '.', '_' and '-'")
-    records = _chosen(manifest, bundle, cuts)
-    format_name = _format_of(records, bundle, format_name)
-    for record in records:
-        _check_tensors(record, format_name)
-    taken = [name for name in (f"{prefix}_{record.id}" for record in records) if (repository / name).exists()]
-    if taken:
-        raise CodegenError(f"{repository} has a model {taken[0]} already; remove it or name the new ones otherwise")
+
+    def write(bundle: Path, manifest: Manifest) -> tuple[TritonModel, ...]:
+        records = _chosen(manifest, bundle, cuts)
+        chosen = _format_of(records, bundle, format_name)
+        for record in records:
+            _check_tensors(record, chosen)
+        with as_codegen_error(f"cannot write {repository}"):
+            _check_place(repository, [f"{prefix}_{record.id}" for record in records])
+            with built_beside(repository) as building:
+                models = [_write_model(building, bundle, manifest, record, prefix, chosen) for record in records]
+                _put_models(building, repository, [written.name for written in models])
+        return tuple(models)
+
+    return from_one_bundle(bundle, write)
+
+
+def _check_place(repository: Path, names: Sequence[str]) -> None:
+    """Raise unless the models can be directories of the repository, and none of them is there."""
+    for name in names:
+        # A manifest may come from anywhere, and a name must not lead out of the repository.
+        if not re.fullmatch(_NAME, name):
+            raise CodegenError(f"the model name {name!r} names a directory: use letters, digits, '.', '_' and '-'")
+        if (repository / name).exists() or (repository / name).is_symlink():
+            raise CodegenError(f"{repository} has a model {name} already; remove it or name the new ones otherwise")
     if not repository.parent.is_dir():
         raise CodegenError(f"the directory {repository.parent} does not exist")
     if repository.exists() and not repository.is_dir():
         raise CodegenError(f"{repository} exists and is not a directory; choose another place")
-    with built_beside(repository) as building:
-        models = [_write_model(building, bundle, manifest, record, prefix, format_name) for record in records]
-        _put_models(building, repository, [written.name for written in models])
-    return tuple(models)
+    if repository.exists():
+        check_allowed(repository, os.stat(repository))
 
 
 def _chosen(manifest: Manifest, bundle: Path, cuts: Sequence[str] | None) -> list[CutRecord]:
@@ -152,6 +172,8 @@ def _write_model(
     version.mkdir(parents=True)
     path = version / backend.file_name
     written = export_half(bundle, record.id, "tail", path, format_name)
+    if written != record.files[format_name].tail:
+        raise CodegenError(f"{bundle} was replaced while its tails were written; export them again")
     scalars = any(wire.shape == () for wire in (*record.crossing, *record.returned))
     if scalars and format_name == "torchscript":
         give_torchscript_dimensions(path, record.crossing, record.returned)
@@ -160,6 +182,7 @@ def _write_model(
     inputs, outputs = _border_names(path, record, format_name)
     notes = [
         f"The tail of cut {record.id} of the model with the digest {manifest.model_digest}, written by CIC.",
+        f"The digest of its weights: {manifest.weights_digest}",
         f"SHA-256 of the tail in the bundle: {written.sha256}",
         *(f"{given} is {wire.name}" for given, wire in zip(inputs, record.crossing, strict=True) if given != wire.name),
     ]
@@ -172,6 +195,15 @@ def _write_model(
         *_tensor_block("input", inputs, record.crossing, backend),
         *_tensor_block("output", outputs, record.returned, backend),
         "instance_group [ { count: 1 kind: KIND_CPU } ]",
+        # A device asks the server for these, and compares them with those of its head: halves of two trainings fit together.
+        *(
+            f"parameters {{ key: {_quoted(key)} value {{ string_value: {_quoted(value)} }} }}"
+            for key, value in (
+                ("cic_cut", record.id),
+                ("cic_model_digest", manifest.model_digest),
+                ("cic_weights_digest", manifest.weights_digest),
+            )
+        ),
     ]
     (building / name / "config.pbtxt").write_text("\n".join(lines) + "\n", encoding="ascii")
     return TritonModel(name, record.id, inputs, outputs)

@@ -2,15 +2,18 @@
 
 Loads one half of every cut asked for from its files, runs it on stored tensors and stores what it returns, with which results
 share memory. Then it overwrites what was returned, as a caller may: the next run must not notice. At last it calls the half
-with what it was not compiled for, which it must refuse. Prints one line for each cut done.
+with what it was not compiled for, which it must refuse. Prints one line for each cut done. Its input stays open for as long
+as it is wanted: when whoever started it is gone, so is it.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import torch
@@ -23,11 +26,19 @@ from codegen.tensor_memory import elements_between, overlapping
 
 def main(request_file: str) -> None:
     """Do what the request says."""
+    Thread(target=_end_with_the_other, daemon=True).start()
     request = json.loads(Path(request_file).read_text(encoding="utf-8"))
     torch.set_num_threads(request["threads"])
     for job in request["jobs"]:
         _run_job(request, job)
         print(f"{request['half']} {job['cut']}", flush=True)
+
+
+def _end_with_the_other() -> None:
+    """Wait for the end of the input, and end at once; nobody is left to see a result, and its place is given to others."""
+    while os.read(0, 1):
+        pass
+    os._exit(1)
 
 
 def _run_job(request: dict[str, Any], job: dict[str, Any]) -> None:

@@ -27,10 +27,17 @@ SUMMARY = "write head and tail of every cut that can be optimal, verified"
 def add_arguments(parser: ArgumentParser) -> None:
     add_model(parser)
     parser.add_argument("file", metavar="FILE", help="the splitting model compiled from MODEL")
-    parser.add_argument("-o", "--output", required=True, metavar="DIR", help="directory to write, such as model.split")
+    parser.add_argument(
+        "-o", "--output", required=True, metavar="DIR", help="directory to write or add to, such as model.split"
+    )
     parser.add_argument("--cut", action="append", dest="cuts", metavar="ID", help="only this cut; may be repeated")
     parser.add_argument(
         "--format", action="append", dest="formats", metavar="NAME", help="default: torchscript, for an .onnx file onnx"
+    )
+    parser.add_argument(
+        "--replace",
+        action="store_true",
+        help="what was emitted to DIR before goes; default: cuts and formats of the same model and weights stay beside the new",
     )
     parser.add_argument(
         "--weights",
@@ -73,6 +80,7 @@ def run(arguments: Namespace) -> int:
             weights=arguments.weights,
             tolerance=tolerance,
             progress=advance,
+            replace=arguments.replace,
         )
     rows = [_row(cut, format_name) for cut in manifest.cuts for format_name in cut.files]
     columns = ("cut", "format", "head", "tail", "relative error", "crossing")

@@ -21,7 +21,7 @@ def check_output_file(path: str) -> None:
 def check_output_directory(path: str) -> None:
     """The same for a directory to write; what may be replaced there is for whoever writes it to say."""
     _check_not_empty(path)
-    place = Path(path).absolute()
+    place = Path(os.path.realpath(path))
     try:
         check_allowed(place.parent, os.stat(place.parent))
         if place.exists() and not place.is_dir():

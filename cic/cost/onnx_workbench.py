@@ -6,10 +6,8 @@ inside a half, which is why halves are measured and not ops alone, see `cic.cost
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import onnx_ir as ir
@@ -18,6 +16,7 @@ import torch
 
 from cic.cost.timing import Run
 from cic.graph import Graph, Op
+from codegen.leftovers import temporary_directory
 from codegen.onnx_session import open_session
 from codegen.onnx_splitter import clone_part
 from codegen.onnx_values import to_ort
@@ -105,8 +104,8 @@ def _run_of(model: ir.Model, feeds: Values) -> Run:
 def _fed(model: ir.Model, feeds: Values, *, optimize: bool = True) -> tuple[onnxruntime.InferenceSession, dict[str, Any]]:
     """A session and what it is given."""
     # Weights lie beside the file, so that a model of more than 2 GB can be measured, too.
-    with tempfile.TemporaryDirectory(prefix="cic-measure-") as scratch:
-        path = Path(scratch) / "model.onnx"
+    with temporary_directory() as scratch:
+        path = scratch / "model.onnx"
         ir.save(model, path, external_data="weights")
         session = open_session(path, str(model.graph.name), optimize=optimize)
     return session, {value.name: feeds[value.name] for value in session.get_inputs()}

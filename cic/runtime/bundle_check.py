@@ -7,12 +7,16 @@ from pathlib import Path
 
 from cic.errors import ArtifactError
 from cic.splitting_model import SplittingModel
+from cic.weights import other_weights
 from codegen.errors import CodegenError
 from codegen.manifest import Manifest, read_manifest
 
 
 def check_bundle(model: SplittingModel, directory: str | Path, cut_ids: Sequence[str]) -> None:
-    """Raise ArtifactError unless `directory` was emitted from `model` and holds these cuts."""
+    """Raise ArtifactError unless `directory` was emitted from `model` and holds these cuts.
+
+    With other weights than the compiled ones, too, unless `model` has codecs.
+    """
     manifest = _manifest_of(model, directory)
     emitted = {cut.id: cut for cut in manifest.cuts}
     for cut_id in cut_ids:
@@ -48,4 +52,6 @@ def _manifest_of(model: SplittingModel, directory: str | Path) -> Manifest:
             f"{directory} was emitted from another model: its graph has digest {manifest.model_digest[:12]}, that of the "
             f"splitting model {model.name} is {compiled[:12]}; emit it with `cic emit`"
         )
+    if refusal := other_weights(model, manifest.weights_digest):
+        raise ArtifactError(f"{directory}: {refusal}")
     return manifest

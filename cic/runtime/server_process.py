@@ -22,6 +22,7 @@ class ServerProcess:
     """`python -m cic.runtime.tail_process` for one cut; `stop` it when done.
 
     downlink_bps, delay_s: how it paces what it sends. patience_s: see `cic.runtime.link.Link`.
+    Raises LinkError if it cannot be started, as when there is no directory for temporary files.
     """
 
     def __init__(
@@ -42,10 +43,13 @@ class ServerProcess:
         search_path = os.pathsep.join(filter(None, (package_root, os.environ.get("PYTHONPATH"))))
         environment = {**os.environ, "PYTHONPATH": search_path, "OMP_NUM_THREADS": str(threads)}
         # A file instead of a pipe: nobody reads it while the process runs, and a full pipe would stop it.
-        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed by stop()
-        self._process = subprocess.Popen(
-            command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._errors, text=True
-        )
+        try:
+            self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed by stop()
+            self._process = subprocess.Popen(
+                command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._errors, text=True
+            )
+        except OSError as error:
+            raise LinkError(f"the server's process cannot be started: {error.strerror or error}") from error
 
     def port(self) -> int:
         """The port it listens on, once its tail is loaded. Raises LinkError if it ends or says nothing for too long."""

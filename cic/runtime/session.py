@@ -12,13 +12,14 @@ from typing import Any
 
 import torch
 
+from cic.codec.codec import Payload
 from cic.codec.crossing import cross
 from cic.codec.registry import codec
 from cic.conditions import Conditions
 from cic.errors import ArtifactError, CodecError, LinkError
 from cic.runtime.link import Link
 from cic.runtime.server_process import ServerProcess
-from cic.runtime.wire import Message, decode, encode, largest_message_bytes
+from cic.runtime.wire import Message, decode, encode, identity, largest_message_bytes
 from cic.splitting_model import Cut
 from codegen.equivalence import relative_error
 from codegen.errors import CodegenError
@@ -58,7 +59,7 @@ class Session:
     Raises (from the constructor):
         ArtifactError: the directory is no emitted model, lacks the cut, or a file is damaged.
         CodecError: a codec is unknown or does not take its tensor's type, or a tensor does not cross here.
-        LinkError: the server's process does not start or cannot be reached.
+        LinkError: the server's process does not start or cannot be reached, or has the tail of another emission.
     """
 
     def __init__(
@@ -94,6 +95,7 @@ class Session:
                     delay_s=delay_s,
                     patience_s=patience_s,
                 )
+                self._greet()
         except BaseException:
             self.close()
             raise
@@ -195,16 +197,37 @@ class Session:
         except CodegenError as error:
             raise ArtifactError(f"{self._directory}: {error}") from error
 
+    def _greet(self) -> None:
+        """Find out whether the tail on the other side belongs to this head. Raises LinkError if not."""
+        mine = identity(self._head.manifest, self._cut_id)
+        reply, *_ = self._exchange_buffers(encode(Message("greet", 0, text=mine)), shaped=False)
+        theirs = decode(reply, self._head.returned)
+        if theirs.kind != "greet" or theirs.text != mine:
+            raise LinkError(f"the head here is of {mine}, the other side answered: {theirs.text or theirs.kind}")
+
     def _exchange(self, kind: Any, results: Sequence[torch.Tensor]) -> tuple[Message, float, float, int, int]:
         """Send the crossing tensors, receive the answer: (reply, s sending, s waiting, bytes sent, bytes received)."""
-        assert self._link is not None and self._server is not None
         self._number += 1
         crossing = tuple(results[: len(self._head.crossing)])
         names = tuple(wire.name for wire in self._head.crossing)
         buffers = encode(Message(kind, self._number, crossing, codecs=self._codecs, names=names))
+        payload, sending_s, waiting_s, sent_bytes = self._exchange_buffers(buffers, shaped=kind == "run")
+        reply = decode(payload, self._head.returned)
+        if reply.kind == "failure":
+            raise LinkError(f"the tail of {self._cut_id} failed on the server: {reply.text}")
+        if reply.kind != "answer" or reply.number != self._number:
+            raise LinkError(f"request {self._number} was answered by a message of kind {reply.kind!r} to number {reply.number}")
+        took_s = sending_s + waiting_s
+        if reply.seconds > _CLOCKS * took_s + _CLOCKS_S:
+            raise LinkError(f"the server says that it worked {reply.seconds:g} s, its answer came within {took_s:g} s")
+        return reply, sending_s, waiting_s, sent_bytes, len(payload)
+
+    def _exchange_buffers(self, buffers: Sequence[Payload], *, shaped: bool) -> tuple[bytearray, float, float, int]:
+        """Send a message and receive another: (its payload, s sending, s waiting, bytes sent)."""
+        assert self._link is not None and self._server is not None
         try:
             began = time.perf_counter()
-            sent_bytes = self._link.send(buffers, shaped=kind == "run")
+            sent_bytes = self._link.send(buffers, shaped=shaped)
             sent = time.perf_counter()
             payload = self._link.receive(
                 wait_s=self._patience_s + self._conditions.rtt_s, largest_bytes=largest_message_bytes(self._head.returned)
@@ -215,16 +238,7 @@ class Session:
             self._link.close()
             told = self._server.last_words()
             raise LinkError(f"{error}; the server's process said: {told}" if told else str(error)) from error
-        reply = decode(payload, self._head.returned)
-        if reply.kind == "failure":
-            raise LinkError(f"the tail of {self._cut_id} failed on the server: {reply.text}")
-        if reply.kind != "answer" or reply.number != self._number:
-            raise LinkError(f"request {self._number} was answered by a message of kind {reply.kind!r} to number {reply.number}")
-        if reply.seconds > _CLOCKS * (received - began) + _CLOCKS_S:
-            raise LinkError(
-                f"the server says that it worked {reply.seconds:g} s, its answer came within {received - began:g} s"
-            )
-        return reply, sent - began, received - sent, sent_bytes, len(payload)
+        return payload, sent - began, received - sent, sent_bytes
 
 
 def _listed(names: Mapping[str, object]) -> str:

@@ -20,7 +20,7 @@ import torch
 from cic.codec.codec import Payload
 from cic.errors import ArtifactError, CicError, LinkError
 from cic.runtime.link import ClosedError, Link
-from cic.runtime.wire import Message, decode, encode, largest_message_bytes
+from cic.runtime.wire import Message, decode, encode, identity, largest_message_bytes
 from codegen.errors import CodegenError
 from codegen.loading import LoadedCut, load_cut
 
@@ -114,6 +114,9 @@ def serve(cut: LoadedCut, link: Link, one_at_a_time: threading.Lock | None = Non
         except LinkError as error:
             link.send(encode(Message("failure", 0, text=str(error))), shaped=False)
             continue
+        if request.kind == "greet":
+            link.send(encode(Message("greet", request.number, text=identity(cut.manifest, cut.id))), shaped=False)
+            continue
         with guard:
             buffers = _answer(cut, request, began)
         link.send(buffers, shaped=request.kind == "run")
@@ -122,8 +125,13 @@ def serve(cut: LoadedCut, link: Link, one_at_a_time: threading.Lock | None = Non
 def _request(payload: bytearray, cut: LoadedCut) -> Message:
     """The request in a frame. Raises LinkError if there is none."""
     request = decode(payload, cut.crossing)
-    if request.kind not in ("run", "rehearse"):
+    if request.kind not in ("greet", "run", "rehearse"):
         raise LinkError(f"the device sent a message of kind {request.kind!r}, expected is 'run' or 'rehearse'")
+    if request.kind == "greet" and request.text != identity(cut.manifest, cut.id):
+        raise LinkError(
+            f"the device has the head of {request.text}, here is the tail of {identity(cut.manifest, cut.id)}; give both sides"
+            " the same emission"
+        )
     return request
 
 

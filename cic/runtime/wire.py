@@ -23,9 +23,10 @@ from cic.codec.codec import Payload
 from cic.codec.registry import LONGEST_NAME, codec, largest_payload_bytes
 from cic.codec.tensors import tensor_of
 from cic.errors import CodecError, LinkError
+from codegen.manifest import Manifest
 from codegen.split import WireTensor
 
-Kind = Literal["run", "rehearse", "answer", "failure"]
+Kind = Literal["greet", "run", "rehearse", "answer", "failure"]
 
 _LENGTH = struct.Struct("<I")
 # Texts are cut off there, which leaves room for what is escaped in JSON.
@@ -41,8 +42,9 @@ _LONGEST_NUMERAL = 40
 class Message:
     """One message.
 
-    kind: "run" asks for the tail's answer, "rehearse" too, but is not part of a measurement and answered at full speed;
-    "answer" and "failure" are the replies. number: of the request, repeated in the reply. tensors: see the manifest.
+    kind: "greet" says in its text what half its sender has (`identity`), both ways. "run" asks for the tail's answer,
+    "rehearse" too, but is not part of a measurement and answered at full speed; "answer" and "failure" are the replies.
+    number: of the request, repeated in the reply. tensors: see the manifest.
     codecs: the name of each tensor's codec; none if all are sent as they are. names: what to call the tensors in errors.
     seconds: how long the server worked on it. text: what went wrong.
     """
@@ -54,6 +56,11 @@ class Message:
     text: str = ""
     codecs: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
+
+
+def identity(manifest: Manifest, cut_id: str) -> str:
+    """What head and tail must have in common, for else they may fit together and be wrong."""
+    return f"cut {cut_id} of model {manifest.model_digest} with weights {manifest.weights_digest}"
 
 
 def largest_message_bytes(expected: Sequence[WireTensor]) -> int:
@@ -85,7 +92,7 @@ def encode(message: Message) -> list[Payload]:
 
 
 def decode(payload: bytearray, expected: Sequence[WireTensor]) -> Message:
-    """The message in `payload`; `expected` are the tensors that a message other than "failure" must carry.
+    """The message in `payload`; `expected` are the tensors that it must carry, unless it greets or is a failure.
 
     Raises LinkError saying what is wrong with it.
     """
@@ -98,7 +105,7 @@ def decode(payload: bytearray, expected: Sequence[WireTensor]) -> Message:
     if type(worked_s) not in (int, float) or not 0 <= worked_s < _LARGEST_NUMBER or not isinstance(text, str):
         raise LinkError(f"a message has seconds {_shown(worked_s)} and text {_shown(text)}; a number and a text are expected")
     text = _printable(text)
-    if kind == "failure":
+    if kind in ("greet", "failure"):
         return Message(kind, number, text=text)
     _check_tensors(header.get("tensors", []), expected)
     coded = _coded(header.get("codecs", [["raw", wire.bytes] for wire in expected]), expected)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cic.graph import Graph
+from codegen.weights_digest import onnx_weights_digest
 
 if TYPE_CHECKING:
     import onnx_ir
@@ -41,17 +41,4 @@ class OnnxModel:
     @cached_property
     def weights_digest(self) -> str:
         """SHA-256 over all weights, so that two files can be told to come from the same network."""
-        digest = hashlib.sha256()
-        for name, value in sorted(self.model.graph.initializers.items()):
-            tensor = value.const_value
-            if tensor is not None:
-                digest.update(f"{name} {tensor.dtype.name} {tuple(tensor.shape)}".encode())
-                digest.update(_bytes_of(tensor))
-        return digest.hexdigest()
-
-
-def _bytes_of(tensor: onnx_ir.TensorProtocol) -> bytes:
-    if tensor.dtype.name != "STRING":
-        return tensor.tobytes()
-    texts = [text if isinstance(text, bytes) else str(text).encode() for text in tensor.numpy().reshape(-1)]
-    return b"".join(b"%d %s" % (len(text), text) for text in texts)
+        return onnx_weights_digest(self.model)

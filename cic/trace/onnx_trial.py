@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import onnx_ir as ir
@@ -14,6 +12,7 @@ import onnxruntime
 from cic.errors import TraceError
 from codegen.equivalence import redraw
 from codegen.errors import CodegenError
+from codegen.leftovers import temporary_directory
 from codegen.onnx_session import open_session
 from codegen.onnx_splitter import OPEN, opened
 from codegen.onnx_values import to_ort
@@ -109,7 +108,7 @@ def _answering(model: ir.Model, wanted: Sequence[ir.Value]) -> Iterator[None]:
 
 
 def _session_of(model: ir.Model, name: str) -> onnxruntime.InferenceSession:
-    with tempfile.TemporaryDirectory(prefix="cic-shapes-") as scratch:
-        path = Path(scratch) / "model.onnx"
+    with temporary_directory() as scratch:
+        path = scratch / "model.onnx"
         ir.save(model, path, external_data="weights")
         return open_session(path, f"{name} with all values as outputs", optimize=False)

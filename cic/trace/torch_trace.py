@@ -29,6 +29,7 @@ from cic.trace.schema import kind_of
 from cic.trace.unfit import refuse_layout, refuse_unfit
 from codegen.equivalence import redraw
 from codegen.structure import Structure, rebuild
+from codegen.weights_digest import torch_weights_digest
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,11 @@ class TracedModel:
     @property
     def input_example(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
         return self.args, self.kwargs
+
+    @property
+    def weights_digest(self) -> str:
+        """SHA-256 over all weights as they are now, so that two files can be told to come from the same network."""
+        return torch_weights_digest(self.module)
 
 
 def trace(

@@ -234,14 +234,19 @@ def test_a_call_with_other_shapes_or_types_is_refused(bundle: Path):
 def test_an_older_bundle_is_replaced_and_nothing_else(residual, copied: Path):
     _, traced = residual
     source, plans = traced.source, plans_of(traced)[:1]
-    write_bundle(copied, replace(source, model_digest="newer"), plans)
+    newer = replace(source, model_digest="newer")
+    with pytest.raises(CodegenError, match=r"holds another model, with the digest .*, to be emitted is newer;"):
+        write_bundle(copied, newer, plans)
+    assert read_manifest(copied).model_digest == source.model_digest
+    write_bundle(copied, newer, plans, replace=True)
     assert read_manifest(copied).model_digest == "newer"
     assert sorted(path.name for path in copied.iterdir()) == [FILE_NAME, "server-only"]
     assert [path.name for path in copied.parent.iterdir()] == [copied.name]
 
     (copied / "notes.txt").write_text("mine")
-    with pytest.raises(CodegenError, match=r"holds notes.txt, which is not part of the emitted model"):
-        write_bundle(copied, source, plans)
+    for again in (source, newer):
+        with pytest.raises(CodegenError, match=r"holds notes.txt, which is not part of the emitted model"):
+            write_bundle(copied, again, plans, replace=True)
     foreign = copied.parent / "foreign"
     foreign.mkdir()
     (foreign / "thesis.tex").write_text("mine")

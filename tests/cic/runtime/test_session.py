@@ -29,7 +29,7 @@ from cic.runtime.link import MARK, Link
 from cic.runtime.photo import read_photo, sample_photo
 from cic.runtime.session import Session
 from cic.runtime.tail_process import load_tail, main, serve, serve_all
-from cic.runtime.wire import Message, decode, encode, largest_message_bytes
+from cic.runtime.wire import Message, decode, encode, identity, largest_message_bytes
 from cic.splitting_model import Cut
 from codegen.loading import LoadedCut
 from codegen.manifest import signed
@@ -456,3 +456,17 @@ def test_pictures_without_pillow_say_what_to_install(monkeypatch: pytest.MonkeyP
     monkeypatch.setitem(sys.modules, "PIL", None)
     with pytest.raises(cic.CicError, match="pip install pillow"):
         read_photo(None, [(1, 3, 8, 8)])
+
+
+def test_a_tail_of_another_training_is_found_out_before_anything_is_asked(tail: LoadedCut, image: torch.Tensor) -> None:
+    mine = identity(tail.manifest, tail.id)
+    for other in (
+        dataclasses.replace(tail.manifest, weights_digest="0" * 64),
+        dataclasses.replace(tail.manifest, model_digest="0" * 64),
+    ):
+        with serving(tail) as connect, connect() as device:
+            device.send(encode(Message("greet", 0, text=identity(other, tail.id))))
+            failure = decode(device.receive(wait_s=20), tail.returned)
+            assert failure.kind == "failure" and "the device has the head of" in failure.text and mine in failure.text
+            device.send(encode(Message("greet", 0, text=mine)))
+            assert decode(device.receive(wait_s=20), tail.returned).text == mine
