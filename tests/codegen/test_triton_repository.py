@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -113,7 +115,10 @@ def test_what_triton_cannot_carry_is_refused_by_name(bundle: Path, tmp_path: Pat
     def changed(**fields: object) -> Path:
         manifest = read_manifest(bundle)
         record = manifest.cut("wide-1.2")
-        wire = replace(record.crossing[0], name="middle", **fields)
+        kept = {name: getattr(record.crossing[0], name) for name in ("shape", "dtype")}
+        known: dict[str, Any] = {**kept, **fields}
+        size = math.prod(known["shape"]) * getattr(torch, known["dtype"]).itemsize
+        wire = WireTensor("middle", bytes=size, **known)
         directory = tmp_path / "changed.split"
         directory.mkdir(exist_ok=True)
         write_manifest(directory, replace(manifest, cuts=(replace(record, crossing=(wire, *record.crossing[1:])),)))
