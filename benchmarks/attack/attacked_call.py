@@ -7,9 +7,9 @@ import faulthandler
 import sys
 import time
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from traceback import extract_tb
 
@@ -63,12 +63,25 @@ def watched() -> Iterator[None]:
 
 def attacked(call: Callable[[], object]) -> Outcome:
     """Make the call and tell how it ended; inside `watched()`. Of its answer only its memory counts."""
+    return attacked_in_turn([call])[0]
+
+
+def attacked_in_turn(calls: Sequence[Callable[[], object]]) -> list[Outcome]:
+    """As `attacked` for each call. The memory of each is the most that any of them took: measuring it takes a millisecond."""
     _give_back_free_memory()
     held, traced = _resident_bytes(reset=True), tracemalloc.get_traced_memory()[0]
     tracemalloc.reset_peak()
     faulthandler.dump_traceback_later(_HOPELESS_S, exit=True)
-    began = time.perf_counter()
+    outcomes = [_ended(call) for call in calls]
+    faulthandler.cancel_dump_traceback_later()
+    taken = max(0, _resident_bytes() - held, tracemalloc.get_traced_memory()[1] - traced)
+    return [replace(outcome, bytes=taken) for outcome in outcomes]
+
+
+def _ended(call: Callable[[], object]) -> Outcome:
+    """How a call ends, its memory apart."""
     ending, foreign, text = "answered", False, ""
+    began = time.perf_counter()
     try:
         call()
     except CicError as error:
@@ -76,10 +89,7 @@ def attacked(call: Callable[[], object]) -> Outcome:
     except Exception as error:  # the very thing that is looked for
         place = extract_tb(error.__traceback__)[-1]
         ending, foreign, text = type(error).__name__, True, f"{error} ({Path(place.filename).name}:{place.lineno})"
-    seconds = time.perf_counter() - began
-    faulthandler.cancel_dump_traceback_later()
-    taken = max(_resident_bytes() - held, tracemalloc.get_traced_memory()[1] - traced)
-    return Outcome(ending, foreign, text[:500], seconds, max(0, taken))
+    return Outcome(ending, foreign, text[:500], time.perf_counter() - began, 0)
 
 
 def _resident_bytes(*, reset: bool = False) -> int:

@@ -31,6 +31,7 @@ _UNSIGNED: dict[int, np.dtype[Any]] = {2: np.dtype("<u2"), 4: np.dtype("<u4"), 8
 _LARGEST_SHARE_MASKED = 0.4
 _SMALLEST_MASKED = 256
 _LENGTH = struct.Struct("<I")
+_PIECE, _LEAST_GAIN = 1 << 16, 15 / 16
 _OF_THREAD = threading.local()
 
 
@@ -117,19 +118,32 @@ def _stream(body: Bytes, entropy: Entropy) -> bytes:
 
 
 def _bytes_of(packed: memoryview, entropy: Entropy, size: int, name: str) -> Bytes:
-    return np.frombuffer((_unzlib if entropy == "zlib" else _unzstd)(packed, size, name), np.uint8)
+    return np.frombuffer((unzlib if entropy == "zlib" else _unzstd)(packed, size, name), np.uint8)
 
 
-def _unzlib(packed: memoryview, size: int, name: str) -> bytes:
+def unzlib(packed: memoryview, size: int, name: str) -> bytes:
+    """The `size` bytes that a zlib stream holds.
+
+    Blocks that bring a code of their own and then nothing take a hundred times as long as others of their length. What
+    deflates well or not at all gives at least as many bytes as it takes, but for a few of overhead: a stream that falls
+    behind that is given up. Raises CodecError naming the tensor unless the stream is whole, and holds exactly that.
+    """
     stream = zlib.decompressobj()
+    parts: list[bytes] = []
+    got = read = 0
     try:
-        # One byte more than is right, to see that there is no more.
-        body = stream.decompress(packed, size + 1)
+        while not stream.eof and got <= size and read < len(packed):
+            piece = packed[read : read + _PIECE]
+            # One byte more than is right, to see that there is no more.
+            parts.append(stream.decompress(piece, size + 1 - got))
+            got, read = got + len(parts[-1]), read + len(piece)
+            if got < read * _LEAST_GAIN - _PIECE:
+                raise CodecError(f"{name}: the payload's zlib stream takes {read} bytes to say {got}, which no encoder does")
     except zlib.error as error:
         raise CodecError(f"{name}: the payload is no zlib stream: {error}") from None
-    if len(body) != size or not stream.eof or stream.unused_data or stream.unconsumed_tail:
+    if got != size or not stream.eof or stream.unused_data or stream.unconsumed_tail or read < len(packed):
         raise CodecError(f"{name}: the payload's zlib stream does not hold exactly the {size} bytes that belong there")
-    return body
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _unzstd(packed: memoryview, size: int, name: str) -> bytes:

@@ -88,7 +88,7 @@ class PictureCodec(Codec):
         """uint8[height, width, channels] of a file of that size."""
         channels, height, width = size
         mode = "L" if channels == 1 else "RGB"
-        content = (bare_png if self._kind == "PNG" else bare_jpeg)(content, name)
+        content = bare_png(content, size, name) if self._kind == "PNG" else bare_jpeg(content, name)
         try:
             with _pillow().open(io.BytesIO(content), formats=(self._kind,)) as picture:
                 stated = f"{picture.mode} of {picture.height} by {picture.width}"

@@ -11,6 +11,7 @@ import re
 import struct
 import zlib
 
+from cic.codec.entropy import unzlib
 from cic.errors import CodecError
 
 # A JPEG encoder writes up to ten scans, one that searches for the best script some fifteen.
@@ -30,6 +31,8 @@ _LEFT_OUT = (*range(0xE0, 0xF0), 0xFE)
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _HEAD = struct.Struct(">I4s")
 _GREY, _COLOUR = 0, 2
+# The first column and row of each pass of an interlaced file, and the steps to the next ones.
+_ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 
 
 def bare_jpeg(content: bytes, name: str) -> bytes:
@@ -69,18 +72,20 @@ def bare_jpeg(content: bytes, name: str) -> bytes:
     raise CodecError(f"{name}: the payload is a JPEG file of more than {_MOST_SEGMENTS} segments")
 
 
-def bare_png(content: bytes, name: str) -> bytes:
-    """The PNG file of one header, one piece of compressed pixels and an end, which is all that grey or coloured bytes need.
+def bare_png(content: bytes, size: tuple[int, int, int], name: str) -> bytes:
+    """The PNG file of one header, one piece of pixels and an end, which is all that grey or coloured bytes need.
 
-    Raises CodecError naming the tensor for a damaged file, and for one with more chunks than encoders write.
+    The pixels are unpacked here, where the time that takes is bounded, and passed on as they are. size: channels, height and
+    width that belong there. Raises CodecError naming the tensor for a damaged file, one of another size, and one with more
+    chunks than encoders write.
     """
     if content[:8] != _SIGNATURE:
         raise CodecError(f"{name}: the payload is no PNG file: it does not begin as one")
     header, place = b"", 8
     pixels: list[bytes] = []
     for _ in range(_MOST_SEGMENTS + len(content) // _BYTES_A_CHUNK):
-        size, kind = _HEAD.unpack_from(content, place) if place + 12 <= len(content) else (len(content), b"")
-        end = place + 8 + size
+        length, kind = _HEAD.unpack_from(content, place) if place + 12 <= len(content) else (len(content), b"")
+        end = place + 8 + length
         if end + 4 > len(content):
             raise CodecError(f"{name}: the payload is no PNG file: the chunk at byte {place} does not end")
         # Lower case: nothing that pixels depend on. A palette only suggests colours here.
@@ -88,7 +93,7 @@ def bare_png(content: bytes, name: str) -> bytes:
             if zlib.crc32(content[place + 4 : end]) != int.from_bytes(content[end : end + 4], "big"):
                 raise CodecError(f"{name}: the payload is no PNG file: the chunk at byte {place} is damaged")
             if kind == b"IEND":
-                return _png(header, b"".join(pixels), name)
+                return _png(header, b"".join(pixels), size, name)
             if kind != (b"IDAT" if header else b"IHDR"):
                 raise CodecError(f"{name}: the payload is no PNG file that is decoded here: a chunk is {kind!r}")
             if kind == b"IHDR":
@@ -99,11 +104,19 @@ def bare_png(content: bytes, name: str) -> bytes:
     raise CodecError(f"{name}: the payload is a PNG file of {len(content)} bytes in more chunks than one each {_BYTES_A_CHUNK}")
 
 
-def _png(header: bytes, pixels: bytes, name: str) -> bytes:
+def _png(header: bytes, packed: bytes, size: tuple[int, int, int], name: str) -> bytes:
     if len(header) != 13 or header[8] > 8 or header[9] not in (_GREY, _COLOUR):
         raise CodecError(f"{name}: the payload is a PNG file of other pixels than grey or coloured ones of 8 bits")
-    chunks = ((b"IHDR", header), (b"IDAT", pixels), (b"IEND", b""))
+    width, height, depth, colour = struct.unpack_from(">IIBB", header)
+    stated = (3 if colour == _COLOUR else 1, height, width)
+    if stated != size:
+        raise CodecError(f"{name}: the payload is a picture of {stated} (channels, height, width), {size} belongs there")
+    passes = _ADAM7 if header[12] else ((0, 0, 1, 1),)
+    sides = [((width - left + right - 1) // right, (height - top + down - 1) // down) for left, top, right, down in passes]
+    rows = sum(high * (1 + (wide * stated[0] * depth + 7) // 8) for wide, high in sides if wide > 0)
+    body = zlib.compress(unzlib(memoryview(packed), rows, name), 0)
+    chunks = ((b"IHDR", header), (b"IDAT", body), (b"IEND", b""))
     written = (
-        _HEAD.pack(len(body), kind) + body + zlib.crc32(body, zlib.crc32(kind)).to_bytes(4, "big") for kind, body in chunks
+        _HEAD.pack(len(each), kind) + each + zlib.crc32(each, zlib.crc32(kind)).to_bytes(4, "big") for kind, each in chunks
     )
     return _SIGNATURE + b"".join(written)

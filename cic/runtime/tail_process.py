@@ -29,6 +29,7 @@ SECONDS_TO_CONNECT = 60.0
 _MOST_CONNECTIONS = 32
 # So many broken connections are told on stderr: a peer may not fill the disk.
 _MOST_LINES = 100
+_PAUSE_S = 0.05
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -81,6 +82,13 @@ def serve_all(cut: LoadedCut, listener: socket.socket, made_link: Callable[[sock
             threads = [thread for thread in threads if thread.is_alive()]
             if not threads:
                 return
+            continue
+        except OSError:
+            # Whoever came is gone already, or this process has no descriptor left until somebody leaves.
+            places.release()
+            if listener.fileno() < 0:
+                return
+            time.sleep(_PAUSE_S)
             continue
         threads = [thread for thread in threads if thread.is_alive()]
         threads.append(threading.Thread(target=attend, args=(connection,), daemon=True))
