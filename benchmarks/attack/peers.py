@@ -127,7 +127,7 @@ def mutated_frame(message: bytes, draw: random.Random) -> tuple[bytes, str]:
 
 def _send(connection: socket.socket, sent: bytes, tail: LoadedCut) -> None:
     """Send it and read what comes back; a peer that closes is no fault of it."""
-    with connection, suppress(ConnectionError):
+    with connection, suppress(OSError):
         connection.sendall(sent)
         connection.shutdown(socket.SHUT_WR)
         with Link(connection, patience_s=_PATIENCE_S) as link:

@@ -18,6 +18,7 @@ import pytest
 import torch
 
 import cic
+from benchmarks.attack import peers
 from cic.codec.codec import Codec
 from cic.codec.crossing import cross
 from cic.codec.registry import codec
@@ -414,6 +415,13 @@ def test_the_device_refuses_what_no_server_answers(project: Project, model: cic.
             for told in ("announced a frame of 2147483647 bytes, at most", "broke while sending"):
                 with pytest.raises(LinkError, match=told):
                     session.infer(inputs)
+
+
+def test_peers_that_send_what_nobody_would(tail: LoadedCut) -> None:
+    server = peers.attack_server(tail, 40, seed=7, longest_s=20, idle_s=3)
+    for tally in (server, peers.attack_device(tail, 40, seed=7, longest_s=20)):
+        assert not tally.faults
+        assert tally.endings["LinkError"] > 20
 
 
 def test_the_tail_process_ends_with_one_line(project: Project, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,14 @@
+"""The attacks of `benchmarks.attack.payloads`, few of each: nothing but errors of ours, at bounded cost."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.attack import payloads
+
+
+@pytest.mark.parametrize("name", payloads.NAMES)
+def test_payloads_that_no_codec_wrote(name: str) -> None:
+    tally = payloads.attack(name, 50, seed=7, bombed=[(1, 3, 64, 64)], longest_s=10)
+    assert not tally.faults
+    assert tally.endings["CodecError"] > 20
