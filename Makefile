@@ -13,7 +13,7 @@ export OMP_NUM_THREADS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-triton test-torch lint pytest bench bench-wire zoo map clean
+.PHONY: help demo test test-triton test-torch lint pytest bench bench-wire bench-trust zoo map clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r name what; do \
@@ -61,7 +61,7 @@ test-torch:  ## the tests that use torch, with another one in a .venv-torch-… 
 
 BENCHMARKS := decision_time cold_start compile_time million_decisions compression solver_kernels
 
-bench: $(STAMP)  ## all benchmarks, half an hour on a quiet machine; tables go to benchmarks/results
+bench: $(STAMP)  ## benchmarks of decisions and halves, half an hour on a quiet machine; tables go to benchmarks/results
 	@$(BIN)/pip install --quiet --no-deps pseudoflow==2022.12.0 || echo "pseudoflow needs a C compiler: left out"
 	@failed=; for each in $(BENCHMARKS); do echo "── $$each"; \
 		$(BIN)/python -m benchmarks.$$each || failed="$$failed $$each"; done; \
@@ -71,6 +71,14 @@ bench: $(STAMP)  ## all benchmarks, half an hour on a quiet machine; tables go t
 
 bench-wire: $(STAMP)  ## does a split pay, and what does it keep of the accuracy? trains small networks first; half an hour
 	@failed=; for each in wire_table accuracy codec_speed; do echo "── $$each"; \
+		$(BIN)/python -m benchmarks.$$each || failed="$$failed $$each"; done; \
+		test -z "$$failed" || { echo "make: not as promised:$$failed"; exit 1; }
+
+TRUST := accuracy_evidence profile_quota catalogue_accuracy hidden_aliases interruptions \
+	attack.splitting_model attack.manifest attack.peers attack.payloads
+
+bench-trust: $(STAMP)  ## are answers right and promises kept: few samples, quotas, prices, killed commands, attacks; an hour, quiet
+	@failed=; for each in $(TRUST); do echo "── $$each"; \
 		$(BIN)/python -m benchmarks.$$each || failed="$$failed $$each"; done; \
 		test -z "$$failed" || { echo "make: not as promised:$$failed"; exit 1; }
 
