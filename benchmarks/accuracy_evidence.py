@@ -146,7 +146,8 @@ def _row(population: Population, against: str, verdict: tuple[str, Verdict], sha
 
         def run(side: BoolArray, lossy: dict[int, WireForm], drawn: NDArray[np.int64] = drawn) -> Reached:
             kept = population.kept(side, lossy)[against]
-            level = level_of(len(lossy), population.pairs)
+            readers = population.lowered.readers(lossy, population.problem.reduction.lift(side))
+            level = level_of(len(lossy), population.pairs, readers)
             true_share = float(kept.mean() / right.mean())
             return Reached(true_share, 0.0, verdict[1](kept[drawn], right[drawn], share, level))
 

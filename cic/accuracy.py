@@ -106,12 +106,23 @@ def judge(
     top1 = float(kept.mean() / right.mean()) if scored and float(right.mean()) else None
     met = True
     if target is not None and target.least_top1 is not None:
-        met = is_shown(kept.numpy(), right.numpy(), target.least_top1, level)
+        in_part = any(answer[0].numel() > answer[0].shape[1] for answer in whole)
+        met = is_shown(kept.numpy(), right.numpy(), target.least_top1, level, in_part=in_part)
     elif target is not None and target.most_error is not None:
         met = error <= target.most_error
     elif target is not None and target.judge is not None:
-        met = bool(target.judge(answers, whole))
+        met = _judged(target.judge, target.text, answers, whole)
     return Reached(top1, error, met)
+
+
+def _judged(function: Judge, name: str, answers: Sequence[Answer], whole: Sequence[Answer]) -> bool:
+    try:
+        return bool(function(answers, whole))
+    except Exception as error:  # whatever a person's function raises
+        raise CompileError(
+            f"the accuracy function {name} failed on the answers of a cut and of the whole model, two lists with a tuple of "
+            f"tensors a sample: {type(error).__name__}: {error}"
+        ) from error
 
 
 def are_scores(whole: Sequence[Answer]) -> bool:
@@ -121,7 +132,7 @@ def are_scores(whole: Sequence[Answer]) -> bool:
 
 
 def shares_right(answers: Sequence[Answer], whole: Sequence[Answer], labels: Sequence[torch.Tensor] | None) -> torch.Tensor:
-    """For each row of each answer, the share of its places whose class is right, as float64 of shape (rows,).
+    """For each answer, the share of its rows and places whose class is right, as float64 of shape (answers,).
 
     Args:
         answers: whose first tensors are scores. whole: the whole model's answers, whose classes are right if labels is None.
@@ -129,17 +140,13 @@ def shares_right(answers: Sequence[Answer], whole: Sequence[Answer], labels: Seq
     """
     guesses = [_classes(answer[0]) for answer in answers]
     truth = [_classes(answer[0]) for answer in whole] if labels is None else labels
-    return torch.cat([_share_by_row(guess == right) for guess, right in zip(guesses, truth, strict=True)])
+    return torch.stack([(guess == right).double().mean() for guess, right in zip(guesses, truth, strict=True)])
 
 
 def _classes(scores: torch.Tensor) -> torch.Tensor:
     """The class of the highest score; -1, which is no class, where a score is not a number."""
     best: torch.Tensor = scores.argmax(1)
     return best.masked_fill(scores.isnan().any(1), -1)
-
-
-def _share_by_row(hits: torch.Tensor) -> torch.Tensor:
-    return hits.double().reshape(hits.shape[0], -1).mean(1)
 
 
 def _relative_error(answers: Sequence[torch.Tensor], whole: Sequence[torch.Tensor]) -> float:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any
 
 import torch
 
 from cic.errors import CompileError
 from cic.trace.torch_trace import TracedModel
+from cic.units import shown
 from codegen.errors import CodegenError
 from codegen.structure import describe, flatten_like
 
 Tensors = tuple[torch.Tensor, ...]
+_PARTS = ("args", "kwargs", "labels")
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,10 @@ class Calibration:
 
     samples: tuple[Tensors, ...]
     labels: tuple[torch.Tensor, ...] | None
+
+    def distinct(self) -> int:
+        """How many of the samples differ from all before them."""
+        return len({b"".join(map(_bytes_of, sample)) for sample in self.samples})
 
 
 def calibration_of(traced: TracedModel, batches: Sequence[Any] | None) -> Calibration:
@@ -41,12 +48,14 @@ def calibration_of(traced: TracedModel, batches: Sequence[Any] | None) -> Calibr
     structure, example = describe({"args": traced.args, "kwargs": traced.kwargs})
     if batches is None:
         return Calibration((tuple(example),), None)
+    if not isinstance(batches, Iterable):
+        raise CompileError(f"calibration is {shown(batches)}; give a list of batches, or another iterable")
     samples: list[Tensors] = []
     labels: list[torch.Tensor] = []
     for number, batch in enumerate(batches):
-        call, wanted = _call_and_labels(batch)
+        call, wanted = _call_and_labels(number, batch)
         try:
-            tensors = flatten_like(structure, call)
+            tensors = [torch.as_tensor(tensor) for tensor in flatten_like(structure, call)]
         except CodegenError as error:
             raise CompileError(f"calibration batch {number} does not fit the model's inputs: {error}") from error
         pieces = _pieces(number, tensors, example)
@@ -60,8 +69,15 @@ def calibration_of(traced: TracedModel, batches: Sequence[Any] | None) -> Calibr
     return Calibration(tuple(samples), tuple(labels) or None)
 
 
-def _call_and_labels(batch: Any) -> tuple[dict[str, Any], Any]:
+def _bytes_of(tensor: torch.Tensor) -> bytes:
+    flat = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+    return blake2b(flat.numpy().data).digest()
+
+
+def _call_and_labels(number: int, batch: Any) -> tuple[dict[str, Any], Any]:
     if isinstance(batch, Mapping):
+        if unknown := [key for key in batch if key not in _PARTS]:
+            raise CompileError(f"calibration batch {number} has {shown(unknown)}; a dict may have {', '.join(_PARTS)}")
         return {"args": tuple(batch.get("args", ())), "kwargs": dict(batch.get("kwargs", {}))}, batch.get("labels")
     if isinstance(batch, tuple | list) and len(batch) == 2:
         return {"args": (batch[0],), "kwargs": {}}, batch[1]
@@ -72,6 +88,8 @@ def _pieces(number: int, tensors: Sequence[torch.Tensor], example: Sequence[torc
     """The batch as samples of the example's shapes."""
     counts = set()
     for tensor, expected in zip(tensors, example, strict=True):
+        if tensor.is_meta:
+            raise CompileError(f"calibration batch {number} holds a tensor on the meta device, which has no values")
         fits = tensor.dtype == expected.dtype and tensor.dim() == expected.dim()
         if not fits or (tensor.shape != expected.shape and (not tensor.dim() or tensor.shape[1:] != expected.shape[1:])):
             raise CompileError(
@@ -84,11 +102,12 @@ def _pieces(number: int, tensors: Sequence[torch.Tensor], example: Sequence[torc
                 "only be measured on finite inputs: leave such samples out, or write a large number for infinity"
             )
         counts.add(1 if tensor.shape == expected.shape else tensor.shape[0] / max(expected.shape[0], 1))
-    if len(counts) != 1 or not float(next(iter(counts))).is_integer():
+    count = next(iter(counts))
+    if len(counts) != 1 or not count or not float(count).is_integer():
         raise CompileError(
             f"calibration batch {number} is {sorted(counts)} times as large as the compiled inputs; it must be a whole multiple"
         )
-    count = int(counts.pop())
+    count = int(count)
     if count == 1:
         return [tuple(tensors)]
     split = [tensor.split(expected.shape[0]) for tensor, expected in zip(tensors, example, strict=True)]
@@ -102,8 +121,9 @@ def _labels_of(number: int, labels: Any, count: int) -> list[torch.Tensor]:
         raise CompileError(
             f"the labels of calibration batch {number} are {type(labels).__name__}, which is no tensor of classes: {error}"
         ) from error
-    if not tensor.dim() or tensor.shape[0] % count:
+    if tensor.is_meta or not tensor.numel() or not tensor.dim() or tensor.shape[0] % count:
         raise CompileError(
-            f"calibration batch {number} has labels of shape {tuple(tensor.shape)} for {count} samples; give each its own row"
+            f"calibration batch {number} has labels of shape {tuple(tensor.shape)} on {tensor.device} for {count} samples; "
+            "give each its own row"
         )
-    return list(tensor.split(tensor.shape[0] // count)) if tensor.shape[0] else []
+    return list(tensor.split(tensor.shape[0] // count))

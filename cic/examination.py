@@ -64,7 +64,7 @@ class Examined:
         def run(on_device: BoolArray, lossy: dict[int, WireForm]) -> Reached:
             nodes = frozenset(node for op in np.flatnonzero(on_device) for node in members[op])
             codecs = {lowered.tensors[tensor]: form.codec for tensor, form in lossy.items()}
-            return examined.reached(nodes, codecs, level_of(len(lossy), pairs))
+            return examined.reached(nodes, codecs, level_of(len(lossy), pairs, lowered.readers(lossy, on_device)))
 
         return run
 
@@ -77,16 +77,15 @@ class Examined:
         return samples_needed(target.least_top1, level_of(1, self.lossy_pairs))
 
     @property
-    def rows(self) -> int:
-        """How many samples are judged: the rows of the calibration inputs."""
-        return 0 if self.examiner is None else sum(len(answer[0]) for answer in self.examiner.whole)
+    def samples(self) -> int:
+        return 0 if self.examiner is None else len(self.examiner.whole)
 
     @property
     def enough_samples(self) -> bool | None:
         """Can any lossy codec pass? None if no top-1 is asked for."""
         if self.wanted.target is None or self.wanted.target.least_top1 is None:
             return None
-        return self.samples_needed is not None and self.rows >= self.samples_needed
+        return self.samples_needed is not None and self.samples >= self.samples_needed
 
     @property
     def whole_top1(self) -> float | None:
@@ -106,7 +105,7 @@ class Examined:
             else list(self.wanted.precision),
             "input": self.wanted.input,
             "accuracy_target": None if target is None else target.text,
-            "calibration_samples": 0 if self.examiner is None else len(self.examiner.calibration.samples),
+            "calibration_samples": self.samples,
             "samples_needed": self.samples_needed,
             "enough_samples": self.enough_samples,
             "whole_top1": self.whole_top1,
@@ -152,8 +151,16 @@ def examine(traced: TracedModel | OnnxModel, wanted: Wanted, costs: Costs, tell:
 
 
 def _warn_of_few_samples(examined: Examined) -> None:
-    """Say so where no lossy codec can pass, however well it does."""
-    if examined.enough_samples is not False or not examined.lossy_pairs:
+    """Say so where no lossy codec can pass, however well it does, and where many samples are few."""
+    if examined.enough_samples is None or not examined.lossy_pairs or examined.examiner is None:
+        return
+    if examined.enough_samples:
+        if 2 * (distinct := examined.examiner.calibration.distinct()) < examined.samples:
+            told = CicWarning(
+                f"only {distinct} of {examined.samples} calibration samples are distinct; what they show holds beyond them "
+                "only if each was drawn by itself, so pass each once"
+            )
+            warnings.warn(told, stacklevel=4)
         return
     text = "" if examined.wanted.target is None else examined.wanted.target.text
     if examined.samples_needed is None:
@@ -162,9 +169,9 @@ def _warn_of_few_samples(examined: Examined) -> None:
             "ask for less than all"
         )
     else:
-        most = share_shown(examined.rows, level_of(1, examined.lossy_pairs))
+        most = share_shown(examined.samples, level_of(1, examined.lossy_pairs))
         told = CicWarning(
-            f"{examined.rows} calibration samples cannot show that {text!r} is kept beyond them, so tensors cross under "
+            f"{examined.samples} calibration samples cannot show that {text!r} is kept beyond them, so tensors cross under "
             f"lossless codecs only: it takes {examined.samples_needed}, even if a cut agrees on all; pass more, or ask "
             f"for at most top1>={math.floor(most * 1000) / 1000:g}"
         )

@@ -20,7 +20,7 @@ from cic.decision import Decision, RoundedDecision, SolvedDecision
 from cic.errors import DecisionError
 from cic.lowering import NS_PER_S, weights
 from cic.splitting_model import NEGLIGIBLE_GAP, Cut, SplittingModel
-from cic.stored_problem import codec_names, stored_alternatives, stored_problem
+from cic.stored_problem import codec_names, shown_alternatives, stored_problem
 from cic.units import shown
 from mincut.codecs import cheapest_codecs
 from mincut.prepared import PreparedProblem, prepare
@@ -144,7 +144,7 @@ def _prepared(model: SplittingModel) -> _Prepared:
             on_device = np.zeros(problem.op_count, dtype=np.bool_)
             on_device[ops] = True
             known[on_device.tobytes(), cut.codecs] = cut
-        prepared = tuple(prepare(part) for part in stored_alternatives(model, problem) or [problem])
+        prepared = tuple(prepare(part) for part in shown_alternatives(model, problem) or [problem])
         sides = [prepared[0].feasible, np.ones(problem.op_count, dtype=np.bool_)]
         ready = _Prepared(
             problem,

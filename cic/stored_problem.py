@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from cic.errors import ArtifactError
+from cic.codec.registry import codec
+from cic.errors import ArtifactError, CodecError
 from cic.splitting_model import Cut, SplittingModel
+from cic.wire_form import stage_of
 from mincut.codecs import without
 from mincut.errors import MincutError
 from mincut.problem import BoolArray, IntArray, Problem, make_problem
@@ -48,6 +50,41 @@ def stored_alternatives(model: SplittingModel, problem: Problem) -> list[Problem
         return [replace(problem, codecs=without(problem.codecs, forbidden)) for forbidden in alternatives]
     except (TypeError, ValueError, MincutError) as error:
         raise ArtifactError(f"{model.name}: its alternatives {listed!r} are not as they are written: {error}") from error
+
+
+def shown_alternatives(model: SplittingModel, problem: Problem) -> list[Problem]:
+    """The alternatives for a placement that need not be in the table: where an accuracy was asked for, it may lose no more than
+    some cut of the table, since of other losses nobody knows what they leave; else `stored_alternatives`.
+
+    Raises:
+        ArtifactError: a form or a cut names a codec that does not exist.
+    """
+    if problem.codecs is None or model.information.get("accuracy_target") is None:
+        return stored_alternatives(model, problem)
+    lossy = _lossy_stages(model)
+    lost: set[frozenset[tuple[int, str]]] = {frozenset()}
+    for cut, ops in zip(model.cuts, model.graph()["cuts"], strict=True):
+        on_device = np.zeros(problem.op_count, dtype=np.bool_)
+        on_device[ops] = True
+        used, crossing = codecs_of(model, problem, cut, on_device), np.flatnonzero(problem.crossing(on_device))
+        assert used is not None
+        pairs = ((tensor, int(used[tensor])) for tensor in crossing.tolist())
+        lost.add(frozenset((pair[0], lossy[pair]) for pair in pairs if pair in lossy))
+    largest = [shown for shown in lost if not any(shown < other for other in lost)]
+    forbidden = [[pair for pair, stage in lossy.items() if (pair[0], stage) not in shown] for shown in largest]
+    try:
+        return [replace(problem, codecs=without(problem.codecs, each)) for each in forbidden]
+    except MincutError as error:
+        raise ArtifactError(f"{model.name}: a tensor has no form that loses nothing: {error}") from error
+
+
+def _lossy_stages(model: SplittingModel) -> dict[tuple[int, int], str]:
+    """What is lost under each lossy form, by the number of the tensor and that of the form."""
+    numbered = [(tensor, form, name) for tensor, names in enumerate(codec_names(model)) for form, name in enumerate(names)]
+    try:
+        return {(tensor, form): stage_of(name) for tensor, form, name in numbered if not codec(name).lossless}
+    except CodecError as error:
+        raise ArtifactError(f"{model.name}: {error}") from error
 
 
 def codec_names(model: SplittingModel) -> list[list[str]]:

@@ -12,10 +12,12 @@ import cic
 from cic.accuracy import parse_target
 from cic.codec.registry import codec
 from cic.codec.tensors import tensor_of
+from cic.conditions import Box
 from cic.cost.machine import Machine
 from cic.errors import ArtifactError, CompileError
 from cic.splitting_model import SplittingModel
 from cic.verification import verify
+from cic.wire_form import stage_of
 
 WEAK, STRONG = Machine("weak", 2e9, 1e9, 1e-5), Machine("strong", 2e11, 2e10, 1e-6)
 
@@ -104,6 +106,28 @@ def test_the_file_keeps_codecs_and_accuracy_and_the_solver_knows_them(compiled: 
         assert solved.cut.codecs == decision.cut.codecs or solved.latency_s == pytest.approx(decision.latency_s)
 
 
+def test_decisions_beyond_the_table_lose_no_more_than_some_cut_of_it(network: nn.Module, images: torch.Tensor) -> None:
+    """What was never run keeps nobody knows what: a table for slow links holds no cut for fast ones."""
+    narrow = Box(uplink=("10kbps", "20kbps"))
+    for target in ("top1>=0.01", "rel<=0.5"):
+        made = cic.compile(
+            network, (images[:1],), device=WEAK, server=STRONG, box=narrow, calibration=[images[:4]], accuracy=target
+        )
+        shown = {frozenset(losses(cut.codec_of)) for cut in made.cuts}
+        for uplink in (1e6, 5e6, 20e6, 100e6, 1e9):
+            decision = made.decide(uplink)
+            assert decision.source == "solver"
+            assert any(frozenset(losses(decision.codecs)) <= each for each in shown)
+    free = cic.compile(
+        network, (images[:1],), device=WEAK, server=STRONG, box=narrow, calibration=[images[:4]], precision="int4"
+    )
+    assert losses(free.decide(100e6).codecs), "where nothing was asked for, every codec is allowed"
+
+
+def losses(codecs: dict[str, str]) -> set[tuple[str, str]]:
+    return {(tensor, stage_of(name)) for tensor, name in codecs.items() if not codec(name).lossless}
+
+
 def test_a_changed_codec_does_not_pass_verification(compiled: SplittingModel, tmp_path: Path) -> None:
     target = next(cut for cut in compiled.cuts if cut.codecs and cut.codecs[0] != "raw")
     for forged, message in ((("raw", *target.codecs[1:]), "stores the features"), (("int2",), "int2|codecs for")):
@@ -144,6 +168,12 @@ def test_what_cannot_be_asked_is_refused(network: nn.Module, images: torch.Tenso
         ({"precision": "int8", "calibration": [(images, torch.zeros(23))]}, "24 samples"),
         ({"precision": "int8", "calibration": [images, (images, torch.zeros(24))]}, "24 of 48"),
         ({"precision": "int8", "calibration": [{"args": (images, images)}]}, "batch 0"),
+        ({"precision": "int8", "calibration": [{"args": (images,), "label": torch.zeros(24)}]}, "'label'"),
+        ({"precision": "int8", "calibration": [(images, torch.zeros(0))]}, "labels of shape"),
+        ({"precision": "int8", "calibration": [(images[:0], torch.zeros(0))]}, "0.0. times as large"),
+        ({"precision": "int8", "calibration": [images.to("meta")]}, "meta device"),
+        ({"precision": "int8", "calibration": 3}, "list of batches"),
+        ({"accuracy": lambda mine: True, "calibration": [images[:2]]}, "accuracy function <lambda> failed"),
     ):
         with pytest.raises(cic.CicError, match=message):
             attempt(**options)
