@@ -74,51 +74,55 @@ def grid_for(low: Doubles, high: Doubles, levels: int) -> Grid | None:
     None if there is none, because values are infinite, NaN, huge or tiny, or a range is narrow for its magnitude.
     low, high: float64[channels] holding float32 values, low <= high.
     """
-    if not _on_a_grid(low, high):
+    magnitude = np.maximum(-low, high)
+    if not _on_a_grid(low, magnitude):
         return None
     span = (high - low) / levels
-    constant = (low == high) & (np.abs(low) >= _SMALLEST)
-    narrowest = _magnitude(low, high) * (_NARROWEST / levels)
-    if ((span < narrowest) & ~constant & (narrowest > _SMALLEST_SCALE)).any():
-        return None
-    # Constants, and channels far smaller than others: strictly narrower, so no end rounds to beyond `levels`.
+    narrowest = magnitude * (_NARROWEST / levels)
     small = span < np.maximum(narrowest, _SMALLEST_SCALE)
-    if small.any():
+    # Few tensors have such channels: constants, those far smaller than others, and those too narrow for their magnitude.
+    some_small = bool(small.any())
+    if some_small:
+        if ((span < narrowest) & ~_constant(low, high) & (narrowest > _SMALLEST_SCALE)).any():
+            return None
+        # Strictly narrower, so no end rounds to beyond `levels`.
         span = np.where(small, _power_of_two(np.maximum(narrowest, _SMALLEST_SCALE)), span)
-    scale, zero, _, tight = _ends(low, high, span, levels, 0)
-    settled = tight | small
+    scale, zero, first, last = _ends(low, high, span, 0)
+    settled = _tight(first, last, levels) | small
     if not settled.all():
         scale, zero = _settled(low, high, span, levels, (scale, zero, settled))
-    scale, zero = _exact_constants(low, constant, scale, zero)
+    if some_small:
+        scale, zero = _exact_constants(low, high, scale, zero)
     return Grid(scale.astype(np.float32), zero.astype(np.int16), levels)
 
 
 def fine_grid_for(low: Doubles, high: Doubles, levels: int) -> Grid | None:
     """As `grid_for`, `zero` of 32 bits; no range is too narrow."""
-    if not _on_a_grid(low, high):
+    magnitude = np.maximum(-low, high)
+    if not _on_a_grid(low, magnitude):
         return None
     # Under a step of the last place of float32 every value of the range is a point of the grid.
-    last_place = np.ldexp(1.0, np.frexp(_magnitude(low, high))[1] - _FLOAT_BITS)
+    last_place = np.ldexp(1.0, np.frexp(magnitude)[1] - _FLOAT_BITS)
     mantissa, exponent = np.frexp(np.maximum((high - low) / levels, np.maximum(last_place, _SMALLEST_SCALE)))
     scale = np.ldexp(np.ceil(mantissa * 2**_SCALE_BITS), exponent - _SCALE_BITS)
-    scale, zero = _exact_constants(low, (low == high) & (np.abs(low) >= _SMALLEST), scale, np.rint(-low / scale))
+    scale, zero = _exact_constants(low, high, scale, np.rint(-low / scale))
     return Grid(scale.astype(np.float32), zero.astype(np.int32), levels)
 
 
-def _on_a_grid(low: Doubles, high: Doubles) -> bool:
+def _on_a_grid(low: Doubles, magnitude: Doubles) -> bool:
     """Are all values finite, and of a magnitude that scales can have? Written so that NaN fails, too."""
-    largest = np.maximum(-low, high).max()
+    largest = magnitude.max()
     return bool((_SMALLEST <= largest <= _LARGEST or largest == 0 == low.min()) and np.isfinite(low.min()))
 
 
-def _magnitude(low: Doubles, high: Doubles) -> Doubles:
-    return np.maximum(np.abs(low), np.abs(high))
+def _constant(low: Doubles, high: Doubles) -> NDArray[np.bool_]:
+    """Which channels are constants that can be their own scale?"""
+    return (low == high) & (np.abs(low) >= _SMALLEST)
 
 
-def _exact_constants(low: Doubles, constant: NDArray[np.bool_], scale: Doubles, zero: Doubles) -> tuple[Doubles, Doubles]:
+def _exact_constants(low: Doubles, high: Doubles, scale: Doubles, zero: Doubles) -> tuple[Doubles, Doubles]:
     """Scale and zero of the channels; a constant is its own scale."""
-    if not constant.any():
-        return scale, zero
+    constant = _constant(low, high)
     return np.where(constant, np.abs(low), scale), np.where(constant, -np.sign(low), zero)
 
 
@@ -176,8 +180,11 @@ def _settled(
     """Scale and zero of the channels, where the first try left some unsettled."""
     scale, zero, settled = first
     for step in (*_TRIED, *_WIDER, _SURELY_FITS):
-        next_scale, next_zero, inside, tight = _ends(low, high, span, levels, step)
-        good = tight if step in _TRIED else inside if step in _WIDER else np.ones_like(settled)
+        next_scale, next_zero, first_symbol, last_symbol = _ends(low, high, span, step)
+        if step in _TRIED:
+            good = _tight(first_symbol, last_symbol, levels)
+        else:
+            good = (first_symbol >= _ROUNDING) & (last_symbol <= _ROUNDING + levels) | (step == _SURELY_FITS)
         take = good & ~settled
         scale, zero = np.where(take, next_scale, scale), np.where(take, next_zero, zero)
         settled = settled | good
@@ -186,20 +193,21 @@ def _settled(
     return scale, zero
 
 
-def _ends(
-    low: Doubles, high: Doubles, span: Doubles, levels: int, step: int
-) -> tuple[Doubles, Doubles, NDArray[np.bool_], NDArray[np.bool_]]:
+def _ends(low: Doubles, high: Doubles, span: Doubles, step: int) -> tuple[Doubles, Doubles, Floats, Floats]:
     """A scale of few bits near `span`, `step` places further from 0, and its zero.
 
-    Then: do the ends of the range fall on any symbols, and do they fall on 0 and `levels`?
+    Then the symbols on which the ends of the range fall, raised by `_ROUNDING` as `symbols` computes them.
     """
     mantissa, exponent = np.frexp(span)
     scale = np.ldexp(np.rint(mantissa * 2**_SCALE_BITS) + step, exponent - _SCALE_BITS)
     zero = np.rint(-low / scale)
     inverse, raise_by = np.float32(1) / scale.astype(np.float32), zero.astype(np.float32) + _ROUNDING
-    first, last = low.astype(np.float32) * inverse + raise_by, high.astype(np.float32) * inverse + raise_by
-    inside = (first >= _ROUNDING) & (last <= _ROUNDING + levels)
-    return scale, zero, inside, (first == _ROUNDING) & (last == _ROUNDING + levels)
+    return scale, zero, low.astype(np.float32) * inverse + raise_by, high.astype(np.float32) * inverse + raise_by
+
+
+def _tight(first: Floats, last: Floats, levels: int) -> NDArray[np.bool_]:
+    """Do the ends of the range fall on symbols 0 and `levels`?"""
+    return (first == _ROUNDING) & (last == _ROUNDING + levels)
 
 
 def _power_of_two(numbers: Doubles) -> Doubles:
