@@ -14,7 +14,7 @@ _FAMILIES = (
     ("convolution", r"conv(_?\dd|olution)?"),
     ("transposed convolution", r"conv_transpose(\dd)?"),
     ("deformable convolution", r".*deform_conv.*"),
-    ("matrix product", r"linear|matmul|mm|bmm|addmm|baddbmm|addbmm|mv|addmv|dot|vdot|inner|bilinear|tensordot|einsum"),
+    ("matrix product", r"linear|matmul|mm|int_mm|bmm|addmm|baddbmm|addbmm|mv|addmv|dot|vdot|inner|bilinear|tensordot|einsum"),
     ("attention", r".*attention.*"),
     ("lstm", r"lstm|mkldnn_rnn_layer"),
     ("gru", r"gru"),
@@ -49,7 +49,7 @@ _PASSES_NAMES = (
 _PASSES = frozenset(_PASSES_NAMES.split())
 _PRODUCTS = frozenset(
     ["convolution", "transposed convolution", "deformable convolution", "matrix product", "attention", "lstm", "gru", "rnn",
-     "recurrent cell", "linear algebra", "loop"]
+     "recurrent cell", "linear algebra", "loop", "branch"]
 )  # fmt: skip
 RECURRENT = ("lstm", "gru", "rnn")
 

@@ -93,9 +93,11 @@ def _getitems(lead: fx.Node) -> list[fx.Node]:
 
 def _op(module: fx.GraphModule, lead: fx.Node, name: str, inputs: list[fx.Node]) -> Op:
     work = work_of(module, lead)
+    kind = kind_of(lead) if lead.op == "call_function" else str(lead.target).rpartition("_")[0]
     return Op(
         name=name,
-        kinds=(kind_of(lead) if lead.op == "call_function" else str(lead.target).rpartition("_")[0],),
+        # What runs a graph of its own is priced by the largest product in it.
+        kinds=(kind, work.product) if work.product not in ("", kind.rpartition(".")[2]) else (kind,),
         members=(lead.name, *(item.name for item in _getitems(lead))),
         inputs=tuple(value.name for value in inputs),
         outputs=tuple(value.name for value in _values(lead)),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from torch import fx
 
+from cic.trace.product_work import PRODUCTS
 from cic.trace.recurrent_work import Steps
 from cic.trace.schema import base_name
 from cic.trace.work import arithmetic_type, first_tensor, flops_of, steps_in, traffic_of
@@ -16,11 +17,12 @@ from cic.trace.work import arithmetic_type, first_tensor, flops_of, steps_in, tr
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """flops, arithmetic and steps as `cic.graph.Op` has them."""
+    """flops, arithmetic and steps as `cic.graph.Op` has them. product: the largest one's kind, "" if nothing multiplies."""
 
     flops: int
     arithmetic: str
     steps: Steps
+    product: str
 
 
 def work_of(module: fx.GraphModule, lead: fx.Node) -> Work:
@@ -30,7 +32,8 @@ def work_of(module: fx.GraphModule, lead: fx.Node) -> Work:
     if lead.op == "call_module":
         inner.append(module.get_submodule(str(lead.target)))  # type: ignore[arg-type]
     if not inner:
-        return Work(flops_of(lead), arithmetic_type(lead), steps_in(lead))
+        name = base_name(lead)
+        return Work(flops_of(lead), arithmetic_type(lead), steps_in(lead), name if name in PRODUCTS else "")
     each = [_of_graph(graph) for graph in inner]
     if base_name(lead) == "cond":
         return max(each, key=lambda work: work.flops)
@@ -42,15 +45,16 @@ def work_of(module: fx.GraphModule, lead: fx.Node) -> Work:
         starts += trips * len(nodes) - 1
         again += (trips - 1) * sum(map(traffic_of, nodes))
     main = max(each, key=lambda work: work.flops)
-    return Work(trips * sum(work.flops for work in each), main.arithmetic, Steps(starts, again))
+    return Work(trips * sum(work.flops for work in each), main.arithmetic, Steps(starts, again), main.product)
 
 
 def _of_graph(graph: fx.GraphModule) -> Work:
     parts = [work_of(graph, node) for node in graph.graph.nodes if node.op in ("call_function", "call_module")]
     if not parts:
-        return Work(0, "float32", Steps())
+        return Work(0, "float32", Steps(), "")
     steps = Steps(sum(part.steps.starts for part in parts), sum(part.steps.reread_bytes for part in parts))
-    return Work(sum(part.flops for part in parts), max(parts, key=lambda part: part.flops).arithmetic, steps)
+    main = max(parts, key=lambda part: (bool(part.product), part.flops))
+    return Work(sum(part.flops for part in parts), main.arithmetic, steps, main.product)
 
 
 def _trips(lead: fx.Node) -> int:

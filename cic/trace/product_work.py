@@ -144,6 +144,7 @@ PRODUCTS: dict[str, Formula] = {
     "deform_conv2d": _deformed_convolution,
     "linear": _linear,
     "mm": _product("self", 0),
+    "int_mm": _product("self", 0),
     "bmm": _product("self", 0),
     "matmul": _product("self", 0),
     "inner": _product("self", 0),

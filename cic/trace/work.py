@@ -64,6 +64,8 @@ def arithmetic_type(node: fx.Node) -> str:
         return "float32"
     types = [value.dtype, _first_read(node, value).dtype]
     floating = [dtype for dtype in types if dtype.is_floating_point or dtype.is_complex]
+    if base_name(node) in PRODUCTS and all(dtype.is_floating_point for dtype in types):
+        return _name(types[0])  # autocast reads what it has, and answers in the type in which it multiplied
     return arithmetic_of(_name((floating or types)[-1]))
 
 

@@ -12,6 +12,9 @@ from torch._higher_order_ops.scan import scan
 from torch.ao.quantization.fx import _decomposed  # noqa: F401  it registers the operators
 from torch.utils.flop_counter import FlopCounterMode
 
+from cic.cost.families import multiplies
+from cic.cost.machine import Machine
+from cic.cost.pricing import price
 from cic.graph import Op
 from cic.trace.torch_trace import trace
 from tests.cic.trace.graph_validity import assert_cuts_are_exact, assert_graph_valid
@@ -206,3 +209,46 @@ def test_quantised_products_are_one_op_of_small_integers() -> None:
     assert kinds == [("quantize_linear",), ("conv2d", "relu", "quantize_linear"), ("dequantize_linear",)]
     assert traced.graph.ops[1].arithmetic == "int8"
     assert [tensor.bytes for tensor in traced.graph.tensors[1:3]] == [3 * 256, 8 * 256]
+
+
+class Steps(nn.Module):
+    """Every row of what is written in place is computed from the one before, so all products stay together."""
+
+    def __init__(self, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.linear = nn.Linear(64, 64).to(dtype)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = torch.zeros(4, 3, 64, dtype=x.dtype)
+        y[:, 0] = x
+        for row in range(1, 3):
+            y[:, row] = self.linear(y[:, row - 1])
+        return y
+
+
+class Region(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(64, 64)
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            return self.linear(x) + 1
+
+
+def test_what_runs_a_graph_of_its_own_pays_for_the_type_of_its_products() -> None:
+    lacking = Machine("board", 1e10, 2e9, 0.0, lacks=("float16", "bfloat16"))
+    for half, single in ((Steps(torch.float16), Steps(torch.float32)), (Region(), Steps(torch.float32))):
+        dtype = next(iter(half.parameters())).dtype
+        graphs = [
+            trace(model, (torch.rand(4, 64, dtype=kind),)).graph for model, kind in ((half, dtype), (single, torch.float32))
+        ]
+        (op,) = (op for op in graphs[0].ops if op.arithmetic in lacking.lacks)
+        assert op.kinds[0] in ("in_place", "wrap_with_autocast") and op.kinds[1] == "linear"
+        assert sum(price(graphs[0], lacking)) > 2 * sum(price(graphs[1], lacking))
+
+
+def test_a_product_of_integers_is_one() -> None:
+    weight = torch.ones(64, 32, dtype=torch.int8)
+    (op,) = (op for op in trace(Call(lambda x: torch._int_mm(x, weight)), (torch.ones(32, 64, dtype=torch.int8),)).graph.ops)
+    assert op.flops == 2 * 32 * 64 * 32 and op.arithmetic == "int8" and multiplies(op.kinds)
