@@ -101,6 +101,7 @@ def test_under_a_quota_short_and_long_runs_take_what_they_take_on_average(
         assert seconds == pytest.approx((machine.elapsed - started) / times, rel=0.03)
     described = describe_measurement(session.pace, session.timings[3], 3, quota)
     assert described.clock == "elapsed" and described.throttled > 0.5 and f"a quota of {quota:.2f}" in described.warning
+    assert ("one thread is steadier" in described.warning) == (threads > 1)
     assert described.elapsed_s / described.processor_s == pytest.approx(threads / quota, rel=0.05)
 
 
