@@ -1,9 +1,10 @@
 """Weights stored once, however many halves use them: `weights/<SHA-256>.bin` in a bundle, and halves without their weights.
 
 In a half's *plain* file, `head.ts`, the bytes of its weights lie as they are, in a zip archive uncompressed. Its *bare*
-file, `head.ts.bare`, is the plain file with the bytes of its large weights taken out; the manifest says where each one
-belongs, so the plain file comes back byte for byte. Halves of different cuts have equal weights wherever they have the
-same layers: freezing folds batch norm into a convolution by the same arithmetic everywhere.
+file, `head.ts.bare`, is the plain file with the bytes of its large weights taken out, and compressed (zlib, RFC 1950): what
+is left is program text, of which a `.pt2` file has ten thousand bytes a layer. The manifest says where each weight belongs,
+so the plain file comes back byte for byte. Halves of different cuts have equal weights wherever they have the same layers:
+freezing folds batch norm into a convolution by the same arithmetic everywhere.
 
 Nothing here knows tensors, and nothing is handed out that does not match the manifest's digests. Standard library only.
 """
@@ -15,6 +16,7 @@ import io
 import mmap
 import re
 import zipfile
+import zlib
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -37,7 +39,7 @@ Content = TypeVar("Content")
 
 @dataclass(frozen=True)
 class SharedHalf:
-    """The files of one half, checked: `bare` is the content of its bare file, `record` the record of its plain one."""
+    """The files of one half, checked: `bare` is what its bare file has uncompressed, `record` the record of its plain one."""
 
     directory: Path
     record: FileRecord
@@ -150,13 +152,12 @@ def lift(directory: Path, record: FileRecord, spans: Sequence[tuple[int, int]]) 
     if not spans:
         return record, {}
     (directory / WEIGHTS_FOLDER).mkdir(exist_ok=True)
-    places, sizes, digest, end = [], {}, hashlib.sha256(), 0
+    places, sizes, end = [], {}, 0
+    pieces, compressor = [], zlib.compressobj()
     bare_path = path.with_name(f"{path.name}.bare")
-    with path.open("rb") as plain, bare_path.open("wb") as bare:
+    with path.open("rb") as plain:
         for offset, size in [*spans, (record.bytes, 0)]:
-            rest = plain.read(offset - end)
-            bare.write(rest)
-            digest.update(rest)
+            pieces.append(compressor.compress(plain.read(offset - end)))
             end = offset + size
             if size:
                 weight = plain.read(size)
@@ -164,18 +165,20 @@ def lift(directory: Path, record: FileRecord, spans: Sequence[tuple[int, int]]) 
                 _store(directory, sha256, weight)
                 places.append(WeightPlace(offset, sha256))
                 sizes[sha256] = size
-        bare_bytes = bare.tell()
+    bare = b"".join([*pieces, compressor.flush()])
+    bare_path.write_bytes(bare)
     path.unlink()
-    bare_file = BareFile(bare_path.relative_to(directory).as_posix(), bare_bytes, digest.hexdigest(), tuple(places))
-    return replace(record, bare=bare_file), sizes
+    name, digest = bare_path.relative_to(directory).as_posix(), hashlib.sha256(bare).hexdigest()
+    return replace(record, bare=BareFile(name, len(bare), digest, tuple(places))), sizes
 
 
 def open_half(directory: Path, manifest: Manifest, record: FileRecord) -> SharedHalf:
-    """Return the files of a half with shared weights; CodegenError if its bare file is not as recorded."""
+    """Return the files of a half with shared weights; CodegenError if its bare file is not as recorded, or does not fit."""
     bare = record.bare
     assert bare is not None, "a plain file is read as it is"
-    content = bytes(read_checked(directory, FileRecord(bare.path, bare.bytes, bare.sha256)))
+    compressed = read_checked(directory, FileRecord(bare.path, bare.bytes, bare.sha256))
     sizes = tuple(manifest.weights[place.sha256] for place in bare.weights)
+    content = _decompressed(directory / bare.path, compressed, record.bytes - sum(sizes))
     return SharedHalf(directory, record, bare.weights, sizes, content)
 
 
@@ -257,6 +260,22 @@ def _content_offset(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> int:
     header = file.read(_LOCAL_HEADER_BYTES)
     name_bytes, padding_bytes = int.from_bytes(header[26:28], "little"), int.from_bytes(header[28:30], "little")
     return entry.header_offset + _LOCAL_HEADER_BYTES + name_bytes + padding_bytes
+
+
+def _decompressed(path: Path, compressed: bytes | bytearray, size: int) -> bytes:
+    """Return the content of a bare file, which with the weights makes up the plain file."""
+    reader = zlib.decompressobj()
+    try:
+        content = reader.decompress(compressed, size + 1)  # no more than that in memory, and 0 would mean all
+    except zlib.error as error:
+        raise CodegenError(f"{path} is damaged: {error}; emit the model again") from error
+    if len(content) != size or not reader.eof:
+        found = len(content) if reader.eof else f"more than {len(content) - 1}"
+        raise CodegenError(
+            f"{path} and its weights do not make up the plain file: it has {found} bytes uncompressed, the manifest leaves"
+            f" {size} to it; the manifest is damaged or was changed; emit the model again"
+        )
+    return content
 
 
 def _store(directory: Path, sha256: str, weight: bytes) -> None:

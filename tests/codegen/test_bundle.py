@@ -155,7 +155,7 @@ def edit_manifest(directory: Path, edit: Callable[[dict], object]) -> None:
     ("edit", "message"),
     [
         (lambda body: body.update(format="other"), "is not the manifest of an emitted model"),
-        (lambda body: body.update(version=1), "has format version 1, this program reads version 3"),
+        (lambda body: body.update(version=1), "has format version 1, this program reads version 4"),
         (lambda body: body.pop("cuts"), "is damaged: KeyError"),
         (lambda body: body["cuts"][0].pop("outputs"), "is damaged: KeyError"),
         (

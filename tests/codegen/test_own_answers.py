@@ -22,7 +22,7 @@ FORMATS = ("torchscript", "exported_program")
 
 
 class Answers(nn.Module):
-    """Constants made at each call, weights and views of them; an input, and views that share memory with each other."""
+    """Constants made at each call, also a large one, weights and views of them; an input, and views that share memory."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class Answers(nn.Module):
         y = (x @ self.weight).relu() * factor
         positions = torch.arange(12.0)
         made = positions, positions.view(3, 4), torch.full((), 2.0), torch.zeros(1).expand(4)
-        return y, y[0], x, *made, self.weight, self.weight.t(), self.scale, torch.zeros(1500, 3000)
+        return y, y[0], x, *made, self.weight, self.weight.t(), self.scale, torch.zeros(40, 30)
 
 
 class Cells(nn.Module):
@@ -59,6 +59,12 @@ class HiddenAliases(nn.Module):
 
     def dropped(self, zeros: torch.Tensor) -> torch.Tensor:
         return nn.functional.dropout(zeros, 0.5, self.training)
+
+
+@pytest.fixture(autouse=True)
+def small_constants(monkeypatch) -> None:
+    """What is larger than this, tracing leaves to be made at each call."""
+    monkeypatch.setattr("cic.trace.constants.FOLD_LIMIT_BYTES", 4096)
 
 
 @pytest.fixture

@@ -6,6 +6,8 @@ import gc
 import hashlib
 import json
 import shutil
+import tracemalloc
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -78,6 +80,34 @@ def test_all_cuts_weigh_little_more_than_the_model(residual, tmp_path: Path):
     assert size_of(tmp_path / "inline") > 2 * own
     files = sorted(path.name.split(".", 1)[1] for path in (tmp_path / "inline").glob("*/*"))
     assert files == ["ts"] * (2 * len(CUTS)) and not (tmp_path / "inline" / WEIGHTS_FOLDER).exists()
+
+
+class Repeated(nn.Module):
+    """One table at both ends and one layer used again and again: much program for few weights."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table, self.layer = nn.Embedding(8000, 16), nn.Linear(16, 16)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        x = self.table(ids)
+        for _ in range(30):
+            x = self.layer(x).tanh()
+        return x @ self.table.weight.t()
+
+
+@pytest.mark.parametrize("format_name", FORMATS)
+def test_much_program_weighs_little(tmp_path: Path, monkeypatch, format_name: str):
+    monkeypatch.setattr("codegen.bundle._verified", lambda building, manifest, *_: manifest)
+    model, ids = Repeated().eval(), torch.tensor([[0, 7]])
+    traced = flat_module(model, (ids,))
+    plans = plans_of(traced)[:4]
+    write_bundle(tmp_path / "b", traced.source, plans, formats=(format_name,), weights="shared")
+    halves = size_of(tmp_path / "b") - (tmp_path / "b" / FILE_NAME).stat().st_size
+    assert halves <= 1.3 * sum(weight.nbytes for weight in model.parameters())
+    cut = load_cut(tmp_path / "b", plans[-1].id)
+    with torch.no_grad():
+        torch.testing.assert_close(cut.tail(*cut.head(ids)), model(ids))
 
 
 def test_weights_are_not_shared_if_that_saves_little(residual, tmp_path: Path):
@@ -198,7 +228,7 @@ def test_a_manifest_whose_weights_do_not_fit_is_refused(copied: Path):
     first = bare["weights"][0]["sha256"]
     edits = {
         "overlap at byte": lambda: bare["weights"].reverse(),
-        "do not make up the": lambda: bare["weights"].pop(),
+        "end at byte": lambda: bare["weights"][-1].update(offset=2**40),
         "KeyError": lambda: body["weights"].pop(first),
         "expected a SHA-256": lambda: body["weights"].update({"../../elsewhere": 1}),
         "may lead out of the bundle": lambda: bare.update(path="../elsewhere.bare"),
@@ -212,6 +242,31 @@ def test_a_manifest_whose_weights_do_not_fit_is_refused(copied: Path):
         (place / FILE_NAME).write_text(json.dumps(signed(body)))
         with pytest.raises(CodegenError, match=rf"is damaged: .*{message}"):
             read_manifest(place)
+
+
+@pytest.mark.parametrize("edit", ["a weight less", "a byte more", "64 MiB of zeros", "no archive"])
+def test_a_bare_file_that_does_not_fit_is_refused(copied: Path, edit: str):
+    """Whoever signs the manifest again can say any size, but not have more memory taken than that."""
+    body = json.loads((copied / FILE_NAME).read_text())
+    record = body["cuts"][0]["files"]["torchscript"]["tail"]
+    bare = record["bare"]
+    message = "and its weights do not make up the plain file: it has .* bytes uncompressed, the manifest leaves .* to it"
+    if edit == "a weight less":
+        bare["weights"].pop()
+    elif edit == "a byte more":
+        record["bytes"] += 1
+    else:
+        zeros = zlib.compressobj()
+        content = b"".join([*(zeros.compress(bytes(1 << 20)) for _ in range(64)), zeros.flush()])
+        message, content = (message, content) if "zeros" in edit else ("is damaged: .*incorrect header check", b"nonsense")
+        (copied / bare["path"]).write_bytes(content)
+        bare.update(bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
+    (copied / FILE_NAME).write_text(json.dumps(signed(body)))
+    tracemalloc.start()
+    with pytest.raises(CodegenError, match=message):
+        load_cut(copied, body["cuts"][0]["id"], half="tail", format_name="torchscript")
+    assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    tracemalloc.stop()
 
 
 def test_moved_weights_do_not_make_up_the_plain_file(copied: Path):
@@ -293,7 +348,9 @@ def test_bundles_of_any_version_are_replaced(residual, copied: Path):
     body = json.loads((copied / FILE_NAME).read_text())
     body["version"] = 1
     (copied / FILE_NAME).write_text(json.dumps(signed(body)))
-    with pytest.raises(CodegenError, match="has format version 1, this program reads version 3; emit the model again"):
+    with pytest.raises(CodegenError, match="has format version 1, this program reads version 4; emit the model again"):
         load_cut(copied, "cut-0")
-    write_bundle(copied, traced.source, plans_of(traced)[:1], weights="inline")
+    with pytest.raises(CodegenError, match=r"cannot be added to .*has format version 1.*replace=True"):
+        write_bundle(copied, traced.source, plans_of(traced)[:1], weights="inline")
+    write_bundle(copied, traced.source, plans_of(traced)[:1], weights="inline", replace=True)
     assert sorted(path.name for path in copied.iterdir()) == [FILE_NAME, "server-only"]
