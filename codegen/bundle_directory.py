@@ -10,7 +10,9 @@ import hashlib
 import json
 import os
 import re
+import stat
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -48,10 +50,11 @@ def check_request(directory: Path, plans: Sequence[CutPlan], weights: str) -> No
     if not directory.parent.is_dir():
         raise CodegenError(f"the directory {directory.parent} does not exist")
     check_allowed(directory.parent, os.stat(directory.parent))
-    if directory.exists() and not directory.is_dir():
-        raise CodegenError(f"{directory} exists and is not a directory; choose another place")
-    if directory.exists():
-        check_allowed(directory, os.stat(directory))
+    with suppress(FileNotFoundError):
+        found = os.stat(directory)
+        if not stat.S_ISDIR(found.st_mode):
+            raise CodegenError(f"{directory} exists and is not a directory; choose another place")
+        check_allowed(directory, found)
 
 
 def check_cut_id(cut_id: str) -> None:
@@ -66,6 +69,12 @@ def check_cut_id(cut_id: str) -> None:
 def place_of_bundle(directory: str | Path) -> Path:
     """Return where a bundle goes, links followed."""
     return Path(os.path.realpath(directory))
+
+
+def check_outside(place: Path, directory: Path) -> None:
+    """Raise CodegenError if something is to be written into a bundle that is no part of it, or over one of its files."""
+    if Path(os.path.realpath(place)).is_relative_to(os.path.realpath(directory)):
+        raise CodegenError(f"{place} is in the emitted model {directory}, which holds its own files only; choose another place")
 
 
 def file_record(directory: Path, path: Path) -> FileRecord:

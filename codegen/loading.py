@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from codegen.atomic import check_writable, write_whole
+from codegen.bundle_directory import check_outside
 from codegen.bundle_reading import from_one_bundle
 from codegen.call import flatten_call
 from codegen.emitter import Runner, WeightSharing, emitter_of, is_too_large
@@ -164,6 +165,7 @@ def export_half(
         raise CodegenError(f"the directory {destination.parent} does not exist")
     if destination.is_dir():
         raise CodegenError(f"{destination} is a directory; name a file to write")
+    check_outside(destination, Path(directory))
     with as_codegen_error(f"cannot write {destination}"):
         check_writable(destination)
 
@@ -176,12 +178,13 @@ def export_half(
                 write_whole(destination, content)
             return record
         files = open_half(directory, manifest, record)
-        if is_too_large(chosen, record.bytes):
-            from codegen.onnx_weights import write_beside  # only ONNX has a limit, and numpy is not needed otherwise
+        with as_codegen_error(f"cannot write {destination}"):
+            if is_too_large(chosen, record.bytes):
+                from codegen.onnx_weights import write_beside  # only ONNX has a limit, and numpy is not needed otherwise
 
-            write_beside(files, destination)
-        else:
-            write_plain(files, destination)
+                write_beside(files, destination)
+            else:
+                write_plain(files, destination)
         return record
 
     return from_one_bundle(Path(directory), write)

@@ -67,7 +67,7 @@ class OnnxEmitter:
     def load(self, path: Path, inputs: Sequence[WireTensor], *, optimize: bool) -> Runner:
         """Return the saved half as a function of tensors or of numpy arrays; `optimize` chooses all of ONNX Runtime's
         graph optimisations over the basic ones."""
-        return runner_of(open_session(path.read_bytes(), str(path), optimize=optimize), path.name)
+        return runner_of(open_session(path.read_bytes(), str(path), optimize=optimize), path.name, inputs=inputs)
 
     def weight_spans(self, path: Path) -> Sequence[tuple[int, int]]:
         """Return where in a file the bytes of its weights are."""
@@ -84,9 +84,9 @@ class OnnxEmitter:
                 )
             plain = io.BytesIO()
             plain.writelines(half.plain())  # piece by piece: joining them would hold everything twice
-            return runner_of(open_session(plain.getvalue(), str(half.path), optimize=optimize), half.path.name)
+            return runner_of(open_session(plain.getvalue(), str(half.path), optimize=optimize), half.path.name, inputs=inputs)
         session, weights = open_sharing(graph_of(half), str(half.path), optimize=optimize)
-        runner = runner_of(session, half.path.name, weights)
+        runner = runner_of(session, half.path.name, weights, inputs)
         del session, weights
         return_freed_memory()
         return runner

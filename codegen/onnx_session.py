@@ -20,6 +20,7 @@ from codegen.leftovers import temporary_directory
 from codegen.onnx_values import from_ort, to_ort
 from codegen.onnx_weights import BareGraph, Bytes, graph_beside
 from codegen.shared_weights import SMALLEST_BYTES
+from codegen.split import WireTensor
 
 RETURNS_NOTHING = "cic_returns_nothing"
 """Metadata key of a half without results, which ONNX cannot express: the file returns one value nobody asked for."""
@@ -112,14 +113,23 @@ def _session(model: bytes | str, what: str, options: onnxruntime.SessionOptions)
         ) from error
 
 
-def runner_of(session: onnxruntime.InferenceSession, what: str, weights: Sequence[Bytes] = ()) -> Runner:
-    """Return a session as a function: positional tensors (or arrays) to a tuple of the same. It keeps `weights`."""
+def runner_of(
+    session: onnxruntime.InferenceSession, what: str, weights: Sequence[Bytes] = (), inputs: Sequence[WireTensor] = ()
+) -> Runner:
+    """Return a session as a function: positional tensors (or arrays) to a tuple of the same. It keeps `weights`.
+
+    inputs: what the session was made for. ONNX Runtime takes any shape where a graph declares none, as for a 0-d tensor.
+    """
     names = [value.name for value in session.get_inputs()]
+    scalars = [position for position, wire in enumerate(inputs) if wire.shape == ()]
     returns_nothing = RETURNS_NOTHING in session.get_modelmeta().custom_metadata_map
 
     def run(*values: Any, _kept: Sequence[Bytes] = tuple(weights)) -> tuple[Any, ...]:
         if len(values) != len(names):
             raise CodegenError(f"{what} takes {len(names)} tensors ({', '.join(names)}), got {len(values)}")
+        for position in scalars:
+            if tuple(values[position].shape):
+                raise CodegenError(f"{what} takes a 0-d {names[position]}, got the shape {tuple(values[position].shape)}")
         feeds = {name: to_ort(value) for name, value in zip(names, values, strict=True)}
         if returns_nothing:
             return ()

@@ -12,6 +12,7 @@ Types are those that Triton's PyTorch and ONNX Runtime backends convert; neither
 
 from __future__ import annotations
 
+import filecmp
 import os
 import re
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from codegen.atomic import check_allowed
+from codegen.bundle_directory import check_outside
 from codegen.bundle_reading import from_one_bundle
 from codegen.errors import CodegenError, as_codegen_error
 from codegen.loading import export_half
@@ -78,9 +80,10 @@ def write_triton_repository(
     cuts: Sequence[str] | None = None,
     format_name: str | None = None,
 ) -> tuple[TritonModel, ...]:
-    """Write the tails of an emitted bundle to a Triton model repository, all or nothing.
+    """Write the tails of an emitted bundle to a Triton model repository, all or, if that fails, nothing.
 
-    repository: made if absent; a repository that is there keeps its other models, and none of them is replaced.
+    repository: made if absent; a repository that is there keeps its other models, and none of them is replaced. Each model is
+        whole or absent, and one that is there just as it is to be may be: so what was interrupted is finished by a repetition.
     model: what the names of the models begin with; default: the name of the bundle's directory up to its first dot.
     cuts: ids; default: all whose tail takes and returns tensors (that of "everything on the device" does not).
     format_name: "torchscript" or "onnx"; default: the first of the two that the bundle has.
@@ -97,6 +100,7 @@ def write_triton_repository(
         for record in records:
             _check_tensors(record, chosen)
         with as_codegen_error(f"cannot write {repository}"):
+            check_outside(repository, bundle)
             _check_place(repository, [f"{prefix}_{record.id}" for record in records])
             with built_beside(repository) as building:
                 models = [_write_model(building, bundle, manifest, record, prefix, chosen) for record in records]
@@ -107,13 +111,11 @@ def write_triton_repository(
 
 
 def _check_place(repository: Path, names: Sequence[str]) -> None:
-    """Raise unless the models can be directories of the repository, and none of them is there."""
+    """Raise unless the models can be directories of the repository."""
     for name in names:
         # A manifest may come from anywhere, and a name must not lead out of the repository.
         if not re.fullmatch(_NAME, name):
             raise CodegenError(f"the model name {name!r} names a directory: use letters, digits, '.', '_' and '-'")
-        if (repository / name).exists() or (repository / name).is_symlink():
-            raise CodegenError(f"{repository} has a model {name} already; remove it or name the new ones otherwise")
     if not repository.parent.is_dir():
         raise CodegenError(f"the directory {repository.parent} does not exist")
     if repository.exists() and not repository.is_dir():
@@ -239,12 +241,25 @@ def _put_models(building: Path, repository: Path, names: Sequence[str]) -> None:
     if not repository.exists():
         building.rename(repository)
         return
+    missing = [name for name in names if not os.path.lexists(repository / name)]
+    for name in names:
+        # One that is just as it is to be was written before, perhaps by a process that was killed before the next one.
+        if name not in missing and not _same_files(building / name, repository / name):
+            raise CodegenError(f"{repository} has a model {name} already; remove it or name the new ones otherwise")
     placed: list[str] = []
     try:
-        for name in names:
+        for name in missing:
             (building / name).rename(repository / name)
             placed.append(name)
     except OSError:
         for name in placed:
             (repository / name).rename(building / name)
         raise
+
+
+def _same_files(one: Path, other: Path) -> bool:
+    """Do two directories hold the same files, byte for byte?"""
+    names = [sorted(path.relative_to(folder) for path in folder.rglob("*")) for folder in (one, other)]
+    return names[0] == names[1] and all(
+        filecmp.cmp(one / name, other / name, shallow=False) for name in names[0] if (one / name).is_file()
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from cic.commands.arguments import add_model, model_name, number, read_box, read_model_and_call, read_pairs
-from cic.commands.output import check_output_file
+from cic.commands.output import check_not_read, check_output_file
 from cic.commands.show import machine_warnings, print_break_points, print_cuts
 from cic.errors import CicError
 
@@ -66,6 +66,8 @@ def run(arguments: Namespace) -> int:
 
     # Whatever can be wrong on the command line is found before the model is built, which may take long.
     check_output_file(arguments.output)
+    read = (arguments.model, *arguments.inputs, arguments.device, arguments.server, *(arguments.calibration or ()))
+    check_not_read(arguments.output, *read)
     box = read_box(arguments.uplink, arguments.box)
     pins = read_pairs(arguments.pin, "--pin")
     ratio = number(arguments.downlink_ratio, "--downlink-ratio")

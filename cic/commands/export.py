@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from cic.artifact import load
-from cic.commands.output import check_output_directory, check_output_file
+from cic.commands.output import check_not_read, check_output_directory, check_output_file
 from cic.errors import EmitError
 
 TYPE_CHECKING = False
@@ -42,6 +42,7 @@ def run(arguments: Namespace) -> int:
         check_output_directory(arguments.output)
         return _triton(arguments)
     check_output_file(arguments.output)
+    check_not_read(arguments.output, arguments.file)
     for option, value in (("--cut", arguments.cuts), ("--tail-format", arguments.tail_format)):
         if value is not None:
             raise EmitError(f"{option} is for the format {TRITON!r}; the decision is exported with all cuts")

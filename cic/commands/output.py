@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import stat
+from contextlib import suppress
 from pathlib import Path
 
 from cic.errors import CicError
@@ -18,14 +20,31 @@ def check_output_file(path: str) -> None:
         raise CicError(_refusal(path, error)) from error
 
 
+def check_not_read(path: str, *inputs: str) -> None:
+    """Raise CicError if `path` is a file that the command reads: the text of one of its arguments, or what "name=…" gives."""
+    for text in inputs:
+        # The first part of package.module:callable is a file, too.
+        module = text.partition(":")[0].replace(".", os.sep) + ".py"
+        for name in (text, text.partition("=")[2], module):
+            try:
+                same = os.path.samefile(name, path)
+            except (OSError, ValueError):
+                continue
+            if same and os.path.isfile(path):
+                raise CicError(f"-o {path!r} is what {text!r} is read from, and would be lost; name another file")
+
+
 def check_output_directory(path: str) -> None:
-    """The same for a directory to write; what may be replaced there is for whoever writes it to say."""
+    """The same for the directory of an emitted model or of a model repository."""
     _check_not_empty(path)
-    place = Path(os.path.realpath(path))
     try:
+        place = Path(os.path.realpath(path))
         check_allowed(place.parent, os.stat(place.parent))
-        if place.exists() and not place.is_dir():
-            raise CicError(f"-o {path}: this is a file; name the directory to write")
+        with suppress(FileNotFoundError):
+            found = os.stat(path)
+            if not stat.S_ISDIR(found.st_mode):
+                raise CicError(f"-o {path}: this is a file; name the directory to write")
+            check_allowed(place, found)
     except (OSError, ValueError) as error:
         raise CicError(_refusal(path, error)) from error
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from cic.commands.arguments import add_model, model_name, number, read_model_and_call
-from cic.commands.output import check_output_file
+from cic.commands.output import check_not_read, check_output_file
 from cic.units import show_seconds
 
 TYPE_CHECKING = False
@@ -26,6 +26,7 @@ def run(arguments: Namespace) -> int:
     from cic.pipeline import profile
 
     check_output_file(arguments.output)
+    check_not_read(arguments.output, arguments.model, *arguments.inputs)
     seconds_per_op = number(arguments.seconds_per_op, "--seconds-per-op")
     print(f"tracing {arguments.model}", file=sys.stderr)
     model, (args, kwargs) = read_model_and_call(arguments)

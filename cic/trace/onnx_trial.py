@@ -108,7 +108,10 @@ def _answering(model: ir.Model, wanted: Sequence[ir.Value]) -> Iterator[None]:
 
 
 def _session_of(model: ir.Model, name: str) -> onnxruntime.InferenceSession:
-    with temporary_directory() as scratch:
-        path = scratch / "model.onnx"
-        ir.save(model, path, external_data="weights")
-        return open_session(path, f"{name} with all values as outputs", optimize=False)
+    try:
+        with temporary_directory() as scratch:
+            path = scratch / "model.onnx"
+            ir.save(model, path, external_data="weights")
+            return open_session(path, f"{name} with all values as outputs", optimize=False)
+    except OSError as error:
+        raise TraceError(f"cannot write {name} to the directory for temporary files: {error.strerror or error}") from error

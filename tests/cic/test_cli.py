@@ -449,3 +449,9 @@ def test_verify_proves_and_refuses(capsys: pytest.CaptureFixture[str], project: 
     damaged.write_bytes(project.file.read_bytes()[:-20])
     assert main(["verify", str(damaged)]) == 2
     assert "damaged.cic" in capsys.readouterr().err
+
+
+def test_a_closed_stdout_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after `cic machines >&-`: Python has no stdout then."""
+    monkeypatch.setattr(sys, "stdout", None)
+    assert main(["machines"]) == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -105,10 +106,30 @@ def test_a_repository_keeps_its_other_models(bundle: Path, tmp_path: Path):
     (repository / "other").mkdir(parents=True)
     (only,) = cic.export_triton(bundle, repository, cuts=["wide-1.2"], model="a")
     assert only.name == "a_wide-1.2"
+    (repository / only.name / "config.pbtxt").write_text("of the user's")
     with pytest.raises(EmitError, match=r"has a model a_wide-1\.2 already; remove it or name the new ones otherwise"):
         cic.export_triton(bundle, repository, model="a")
     assert sorted(path.name for path in repository.iterdir()) == ["a_wide-1.2", "other"]
     assert [path.name for path in tmp_path.iterdir()] == ["repository"]
+
+
+def test_an_export_that_was_interrupted_is_finished_by_another(bundle: Path, tmp_path: Path):
+    repository = tmp_path / "repository"
+    models = write_triton_repository(bundle, repository)
+    shutil.rmtree(repository / models[-1].name)
+    kept = (repository / models[0].name / "config.pbtxt").stat()
+    assert write_triton_repository(bundle, repository) == models
+    assert sorted(path.name for path in repository.iterdir()) == sorted(model.name for model in models)
+    assert (repository / models[0].name / "config.pbtxt").stat() == kept
+
+
+def test_nothing_is_exported_into_the_bundle(bundle: Path, tmp_path: Path):
+    (tmp_path / "link").symlink_to(bundle)
+    for place in (bundle, bundle / "repository", tmp_path / "link" / "manifest.json"):
+        with pytest.raises(EmitError, match="holds its own files only"):
+            cic.export_triton(bundle, place)
+        with pytest.raises(cic.ArtifactError, match=r"holds its own files only|is a directory"):
+            cic.export_half(bundle, "wide-1.2", "tail", place)
 
 
 def test_what_triton_cannot_carry_is_refused_by_name(bundle: Path, tmp_path: Path):

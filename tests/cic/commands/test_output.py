@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cic.cli import main
-from cic.commands.output import check_output_directory, check_output_file
+from cic.commands.output import check_not_read, check_output_directory, check_output_file
 from cic.errors import CicError
 
 
@@ -34,12 +34,16 @@ def places(folder: Path) -> dict[str, str]:
 
 def test_places_that_cannot_be_written_are_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    for place, reason in places(tmp_path).items():
+    places_said = places(tmp_path)
+    for place, reason in places_said.items():
         with pytest.raises(CicError, match=reason):
             check_output_file(place)
     assert (tmp_path / "file").read_text() == "kept"
     with pytest.raises(CicError, match="this is a file"):
         check_output_directory("file")
+    for place in ("", "a\0b", "loop", "dangling", "file/out", "nowhere/out"):
+        with pytest.raises(CicError, match=places_said[place]):
+            check_output_directory(place)
 
 
 def test_places_that_can_be_written_are_left_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,6 +57,18 @@ def test_places_that_can_be_written_are_left_as_they_are(tmp_path: Path, monkeyp
     check_output_directory("new")
     check_output_directory(".")
     assert sorted(entry.name for entry in tmp_path.iterdir()) == before and (tmp_path / "file").read_text() == "old"
+
+
+@pytest.mark.parametrize("read", ["model.onnx", "x=model.onnx", "model:Network", "link", "./model.onnx"])
+def test_what_is_read_is_not_written_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("model.onnx", "model.py"):
+        (tmp_path / name).write_text("kept")
+    (tmp_path / "link").symlink_to("model.onnx")
+    with pytest.raises(CicError, match="would be lost"):
+        check_not_read("model.py" if ":" in read else "model.onnx", "1x3x8x8", read)
+    check_not_read("new.onnx", read)
+    check_not_read("/dev/null", "/dev/null", "a\0b")
 
 
 def test_permissions_are_respected(tmp_path: Path) -> None:

@@ -1,0 +1,50 @@
+"""`cic emit` over what is there: another training goes in its place when that is asked for, and only then."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cic.cli import main
+from codegen.manifest import read_manifest
+from tests.cic.conftest import MACHINES
+from tests.codegen.unverified import unverified  # noqa: F401 - processes that run halves take seconds
+
+_NETWORKS = """
+import torch
+
+def training(seed):
+    torch.manual_seed(seed)
+    return torch.nn.Sequential(torch.nn.Linear(6, 5), torch.nn.ReLU(), torch.nn.Linear(5, 4)).eval()
+
+def one(): return training(1)
+def other(): return training(2)
+"""
+
+
+def test_another_training_is_put_in_place_when_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "two_trainings.py").write_text(_NETWORKS)
+    assert main(["compile", "two_trainings:one", "--input", "1x6", *MACHINES, "-o", "m.cic"]) == 0
+    emit = ["emit", "m.cic", "-o", "m.split", "--cut"]
+
+    def emitted(network: str, *options: str) -> int:
+        return main([emit[0], f"two_trainings:{network}", *emit[1:], *options])
+
+    assert emitted("one", "server-only") == emitted("one", "device-only") == 0
+    before = read_manifest(tmp_path / "m.split")
+    assert {cut.id for cut in before.cuts} == {"server-only", "device-only"}
+    capsys.readouterr()
+    assert emitted("other", "server-only") == 2
+    assert "--replace" in capsys.readouterr().err and read_manifest(tmp_path / "m.split") == before
+    assert emitted("other", "server-only", "--replace") == 0
+    after = read_manifest(tmp_path / "m.split")
+    assert [cut.id for cut in after.cuts] == ["server-only"] and after.weights_digest != before.weights_digest
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name != "__pycache__") == [
+        "m.cic",
+        "m.split",
+        "two_trainings.py",
+    ]
