@@ -20,7 +20,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -240,17 +241,30 @@ def _disks(folder: Path, table: Path, trials: int, seed: int) -> list[Row]:
     return rows
 
 
-def _in_namespace(options: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
-    """The rows of the disks, by this program in a mount namespace; none and the reason if there can be none."""
+@contextmanager
+def _in_namespace(options: argparse.Namespace) -> Iterator[Callable[[], tuple[list[dict[str, Any]], str]]]:
+    """Start this program on disks in a mount namespace, beside what is done meanwhile; yield how to wait for its rows.
+
+    None and the reason if there can be none.
+    """
     probe = subprocess.run(["unshare", "-m", "mount", "-t", "tmpfs", "tmpfs", "/mnt"], capture_output=True, text=True)
     if probe.returncode:
-        return [], f"disks left out: {probe.stderr.strip() or 'no mount namespace'}"
+        yield lambda: ([], f"disks left out: {probe.stderr.strip() or 'no mount namespace'}")
+        return
     command = ["unshare", "-m", sys.executable, "-m", "benchmarks.interruptions", _INSIDE]
     command += ["--trials", str(options.trials), "--seed", str(options.seed)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        return [], f"disks failed: {done.stderr.strip()[-300:]}"
-    return json.loads(done.stdout.splitlines()[-1]), ""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+
+        def wait() -> tuple[list[dict[str, Any]], str]:
+            told, said = process.communicate()
+            if process.returncode:
+                return [], f"disks failed: {said.strip()[-300:]}"
+            return json.loads(told.splitlines()[-1]), ""
+
+        try:
+            yield wait
+        finally:
+            process.terminate()
 
 
 def _publish(rows: list[dict[str, Any]], note: str, options: argparse.Namespace, path: Path) -> None:
@@ -281,13 +295,14 @@ def main(argv: list[str] | None = None, tell: Callable[[str], None] = print) -> 
             print(json.dumps([row.as_json() for row in _disks(folder, table, options.trials, options.seed)]))
             return 0
         rows = []
-        for command in filter(None, options.commands.split(",")):
-            for number in (signal.SIGTERM, signal.SIGKILL):
-                place = folder / f"{command}-{number.name}"
-                place.mkdir()
-                rows.append(interrupted(command, place, table, number, options.trials, options.seed).as_json())
-                tell(json.dumps(rows[-1]))
-    disks, note = _in_namespace(options)
+        with _in_namespace(options) as wait:
+            for command in filter(None, options.commands.split(",")):
+                for number in (signal.SIGTERM, signal.SIGKILL):
+                    place = folder / f"{command}-{number.name}"
+                    place.mkdir()
+                    rows.append(interrupted(command, place, table, number, options.trials, options.seed).as_json())
+                    tell(json.dumps(rows[-1]))
+            disks, note = wait()
     for row in disks:
         tell(json.dumps(row))
     if note:
