@@ -6,6 +6,7 @@ import io
 import struct
 import zlib
 from collections.abc import Iterator
+from functools import cache
 
 import numpy as np
 import zstandard
@@ -38,8 +39,20 @@ def _zlib_streams(room: int) -> Iterator[Bomb]:
     for share in (1, 4, 8):
         yield f"empty blocks, 1/{share}", b"\x78\x01" + _EMPTY_STORED * (room // share // 6)
         yield f"empty tables, 1/{share}", b"\x78\x01" + empty_tables(room // share - 16)
-    yield "far too much", zlib.compress(bytes(1 << 27), 9)[: room - 8]
+    yield "far too much", _zlib_zeros()[: room - 8]
     yield "far too much, whole", zlib.compress(bytes(1 << 20), 9)
+
+
+@cache
+def _zlib_zeros() -> bytes:
+    """A stream of 128 MiB, made once for all codecs."""
+    return zlib.compress(bytes(1 << 27), 9)
+
+
+@cache
+def _zstd_zeros() -> bytes:
+    """A frame of 256 MiB, made once for all codecs."""
+    return zstandard.ZstdCompressor(level=1).compress(bytes(1 << 28))
 
 
 def _zstd_streams(room: int, shape: tuple[int, ...]) -> Iterator[Bomb]:
@@ -48,7 +61,7 @@ def _zstd_streams(room: int, shape: tuple[int, ...]) -> Iterator[Bomb]:
         head = b"\x28\xb5\x2f\xfd\xe0" + struct.pack("<Q", stated)
         yield f"{stated} of empty blocks", head + _EMPTY_RAW * (room // 4)
         yield f"{stated} of repeated bytes", head + struct.pack("<I", (1 << 17) << 3 | 2)[:3] * (room // 8)
-    yield "far too much", zstandard.ZstdCompressor(level=1).compress(bytes(1 << 28))
+    yield "far too much", _zstd_zeros()
     window = zstandard.ZstdCompressionParameters.from_level(19, window_log=27, write_content_size=0)
     yield "a window of 128 MiB", zstandard.ZstdCompressor(compression_params=window).compress(bytes(1 << 20))
 
