@@ -80,11 +80,11 @@ class Link:
 
         largest_bytes: no more than this is accepted, hence allocated, whatever the other side announces; None: what the
         link was made for.
-        Raises LinkError for a frame that does not begin, does not end, is too long, or is no frame; ClosedError, which is
-        one, if the other side closed the connection before it began.
+        Raises LinkError for a frame that does not end, is too long, or is no frame. Two kinds of it tell that no frame began:
+        ClosedError, if the other side closed the connection, and SilentError, if it said nothing, after which it may yet.
         """
         header = bytearray(HEADER_BYTES)
-        if not self._read(memoryview(header)[:1], wait_s, "a frame", 0, HEADER_BYTES):
+        if not self._read(memoryview(header)[:1], wait_s, "a frame", 0, HEADER_BYTES, SilentError):
             raise ClosedError("the other side closed the connection")
         self._fill(memoryview(header)[1:], "the head of a frame", 1, HEADER_BYTES)
         mark, size = _HEADER.unpack(header)
@@ -130,13 +130,15 @@ class Link:
                 raise LinkError(f"the connection was closed after {already + got} of {total} bytes of {what}")
             got += count
 
-    def _read(self, room: memoryview, wait_s: float | None, what: str, here: int, total: int) -> int:
+    def _read(
+        self, room: memoryview, wait_s: float | None, what: str, here: int, total: int, silence: type[LinkError] = LinkError
+    ) -> int:
         """Read some bytes, at least one unless the connection was closed, and return how many."""
         try:
             self._connection.settimeout(wait_s)
             return self._connection.recv_into(room)
         except TimeoutError as error:
-            raise LinkError(
+            raise silence(
                 f"nothing came for {wait_s:g} s while waiting for {what}, {here} of {total} bytes are here"
             ) from error
         except OSError as error:
@@ -145,6 +147,10 @@ class Link:
 
 class ClosedError(LinkError):
     """The other side closed the connection between two frames, which is how a conversation ends."""
+
+
+class SilentError(LinkError):
+    """No frame began in the time that was given for it."""
 
 
 class _Pace:

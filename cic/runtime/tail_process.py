@@ -2,8 +2,8 @@
 
 Loads the tail of one cut and nothing of its head, listens on a port of 127.0.0.1, prints "port <number>" and answers
 whoever connects, until nobody has been connected for a minute or it is told to end. No peer ends it for the others: a
-message that is no request is answered by a failure, a stream that holds no frames is closed, and each connection has a
-thread of its own.
+message that is no request is answered by a failure, a stream that holds no frames is closed, each connection has a
+thread of its own, and when there is no room for one more, one that has been silent for a while is closed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import torch
 
 from cic.codec.codec import Payload
 from cic.errors import ArtifactError, CicError, LinkError
-from cic.runtime.link import ClosedError, Link
+from cic.runtime.link import ClosedError, Link, SilentError
 from cic.runtime.wire import Message, decode, encode, identity, largest_message_bytes
 from codegen.errors import CodegenError
 from codegen.loading import LoadedCut, load_cut
@@ -27,6 +27,8 @@ from codegen.loading import LoadedCut, load_cut
 SECONDS_TO_CONNECT = 60.0
 # Each holds at most one request; who comes while so many are there is let in when one of them leaves.
 _MOST_CONNECTIONS = 32
+# Then one that has been silent for so long must leave. Much less than a device waits for an answer.
+_SILENT_S = 10.0
 # So many broken connections are told on stderr: a peer may not fill the disk.
 _MOST_LINES = 100
 _PAUSE_S = 0.05
@@ -58,12 +60,13 @@ def main(argv: list[str] | None = None) -> int:
 
 def serve_all(cut: LoadedCut, listener: socket.socket, made_link: Callable[[socket.socket], Link], idle_s: float) -> None:
     """Serve every connection in a thread of its own, until for `idle_s` nobody is connected and nobody comes."""
-    places, one_at_a_time, broken = threading.Semaphore(_MOST_CONNECTIONS), threading.Lock(), []
+    places, wanted = threading.Semaphore(_MOST_CONNECTIONS), threading.Semaphore(0)
+    one_at_a_time, broken = threading.Lock(), []
 
     def attend(connection: socket.socket) -> None:
         try:
             with made_link(connection) as link:
-                serve(cut, link, one_at_a_time)
+                serve(cut, link, one_at_a_time, wanted)
         except (CicError, OSError) as error:
             broken.append(error)
             if len(broken) <= _MOST_LINES:
@@ -74,22 +77,24 @@ def serve_all(cut: LoadedCut, listener: socket.socket, made_link: Callable[[sock
     threads: list[threading.Thread] = []
     listener.settimeout(idle_s)
     while True:
-        places.acquire()
         try:
             connection, _ = listener.accept()
         except TimeoutError:
-            places.release()
             threads = [thread for thread in threads if thread.is_alive()]
             if not threads:
                 return
             continue
         except OSError:
             # Whoever came is gone already, or this process has no descriptor left until somebody leaves.
-            places.release()
             if listener.fileno() < 0:
                 return
             time.sleep(_PAUSE_S)
             continue
+        if not places.acquire(blocking=False):
+            wanted.release()
+            places.acquire()
+            # Unless a silent one took that as its sign to leave, somebody else left.
+            wanted.acquire(blocking=False)
         threads = [thread for thread in threads if thread.is_alive()]
         threads.append(threading.Thread(target=attend, args=(connection,), daemon=True))
         threads[-1].start()
@@ -103,19 +108,26 @@ def load_tail(directory: str, cut_id: str, format_name: str | None) -> LoadedCut
         raise ArtifactError(str(error)) from error
 
 
-def serve(cut: LoadedCut, link: Link, one_at_a_time: threading.Lock | None = None) -> None:
+def serve(
+    cut: LoadedCut, link: Link, one_at_a_time: threading.Lock | None = None, wanted: threading.Semaphore | None = None
+) -> None:
     """Answer requests until the other side closes the connection; what is no request is answered by a failure.
 
-    one_at_a_time: held while the tail runs, where several connections share it.
-    Raises LinkError if frames end: after that nothing of what comes can be made out.
+    one_at_a_time: held while the tail runs, where several connections share it. wanted: counts who waits for a place.
+    Raises LinkError if frames end: after that nothing of what comes can be made out; and if the other side is silent while
+    somebody waits for its place.
     """
     largest = largest_message_bytes(cut.crossing)
     guard = one_at_a_time or threading.Lock()
     while True:
         try:
-            payload = link.receive(largest_bytes=largest)
+            payload = link.receive(wait_s=_SILENT_S, largest_bytes=largest)
         except ClosedError:
             return
+        except SilentError:
+            if wanted is not None and wanted.acquire(blocking=False):
+                raise
+            continue
         began = time.perf_counter()
         try:
             request = _request(payload, cut)

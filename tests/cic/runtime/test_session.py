@@ -25,6 +25,7 @@ from cic.codec.registry import codec
 from cic.conditions import Conditions
 from cic.errors import ArtifactError, CodecError, LinkError
 from cic.runtime import session as session_module
+from cic.runtime import tail_process
 from cic.runtime.bundle_check import check_bundle, emitted_cuts
 from cic.runtime.link import MARK, Link
 from cic.runtime.photo import read_photo, sample_photo
@@ -353,6 +354,34 @@ def test_who_says_nothing_keeps_nobody_else_waiting(tail: LoadedCut, image: torc
     with serving(tail) as connect, connect(), connect() as slow, connect() as device:
         slow._connection.sendall(MARK)
         assert_answers(tail, device, image)
+
+
+def test_when_all_places_are_taken_one_that_is_silent_leaves(
+    tail: LoadedCut, image: torch.Tensor, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(tail_process, "_MOST_CONNECTIONS", 2)
+    monkeypatch.setattr(tail_process, "_SILENT_S", 0.1)
+    with serving(tail) as connect, connect() as first, connect() as second:
+        assert_answers(tail, first, image)
+        # Longer than it takes to be silent: nobody needs the place.
+        time.sleep(0.25)
+        for device in (first, second):
+            assert_answers(tail, device, image)
+        with connect() as third:
+            assert_answers(tail, third, image)
+            left = [device for device in (first, second) if _has_left(device)]
+            assert len(left) == 1
+            assert_answers(tail, first if left == [second] else second, image)
+    assert "a connection was closed: nothing came for 0.1 s while waiting for a frame" in capsys.readouterr().err
+
+
+def _has_left(device: Link) -> bool:
+    """Has the other side of a connection on which nothing is to come closed it?"""
+    device._connection.settimeout(0.3)
+    try:
+        return device._connection.recv(1) == b""
+    except TimeoutError:
+        return False
 
 
 def test_eight_bytes_take_no_memory(tail: LoadedCut, links: tuple[Link, Link]) -> None:
