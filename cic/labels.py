@@ -38,7 +38,8 @@ def check_labels(labels: Sequence[torch.Tensor], whole: Sequence[Answer]) -> tup
 
 def _fitting(number: int, label: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
     shape, classes = (scores.shape[0], *scores.shape[2:]), scores.shape[1]
-    if label.numel() != scores.numel() // classes:
+    # In another order of dimensions as many numbers would be other places' labels.
+    if [size for size in label.shape if size != 1] != [size for size in shape if size != 1]:
         raise CompileError(
             f"the label of calibration sample {number} has the shape {tuple(label.shape)}, the answer's classes have "
             f"{tuple(shape)}; give one class number each, not one-hot rows or probabilities"

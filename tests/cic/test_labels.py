@@ -48,6 +48,15 @@ def test_labels_that_fit_become_whole_numbers_of_the_answer_s_shape() -> None:
         assert all(label.dtype == torch.int64 and label.shape == (1,) for label in checked)
 
 
+def test_the_places_of_a_map_are_labelled_in_its_order() -> None:
+    scores = torch.rand(1, 3, 4, 6)
+    right = scores.argmax(1)
+    assert torch.equal(check_labels([right[0]], [(scores,)])[0], right)
+    for given in (right.mT, right.reshape(1, 24), right[:, :3]):
+        with pytest.raises(cic.CompileError, match=r"the answer's classes have \(1, 4, 6\)"):
+            check_labels([given], [(scores,)])
+
+
 def test_an_answer_that_is_no_scores_needs_no_classes() -> None:
     boxes = torch.rand(1, 4)
     assert check_labels([boxes], [(torch.ones(3),)]) == (boxes,)
