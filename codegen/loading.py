@@ -80,14 +80,14 @@ class LoadedCut:
         runner = _present(self.head_runner, "head", self.id)
         names = leaf_names(self.manifest.input_structure)
         _check_tensors(inputs, self.manifest.inputs, names, "the model was compiled")
-        return _run(runner, inputs, f"the head of cut {self.id}")
+        return _run(runner, inputs, f"the head of cut {self.id}", (*self.crossing, *self.kept))
 
     def run_tail_flat(self, crossing: Sequence[Any]) -> tuple[Any, ...]:
         """Run the server half on the crossing tensors and return the outputs made on the server."""
         runner = _present(self.tail_runner, "tail", self.id)
         names = [wire.name for wire in self.crossing]
         _check_tensors(crossing, self.crossing, names, f"the tail of cut {self.id} is made")
-        return _run(runner, crossing, f"the tail of cut {self.id}")
+        return _run(runner, crossing, f"the tail of cut {self.id}", self.returned)
 
     def assemble(self, head_results: Sequence[Any], returned: Sequence[Any]) -> Any:
         """Return the model's own output structure from the results of head and tail."""
@@ -226,9 +226,9 @@ def _present(runner: Runner | None, half: Half, cut_id: str) -> Runner:
     return runner
 
 
-def _run(runner: Runner, values: Sequence[Any], what: str) -> tuple[Any, ...]:
+def _run(runner: Runner, values: Sequence[Any], what: str, answered: Sequence[WireTensor]) -> tuple[Any, ...]:
     try:
-        return runner(*values)
+        results = runner(*values)
     except CodegenError:
         raise
     except Exception as error:  # a runtime raises what it likes: for an id out of range torch has two classes
@@ -236,6 +236,13 @@ def _run(runner: Runner, values: Sequence[Any], what: str) -> tuple[Any, ...]:
         # TorchScript shows its program first; others show where they were last.
         told = lines[-1] if "TorchScript" in lines[0] else lines[0]
         raise CodegenError(f"{what} cannot run on the values it was called with: {type(error).__name__}: {told}") from error
+    for result, wire in zip(results, answered, strict=False):
+        if tuple(result.shape) != wire.shape:  # it would not fit over a link
+            raise CodegenError(
+                f"{what} answers {wire.name} with the shape {tuple(result.shape)}, and was compiled for {wire.shape}: its size"
+                " depends on the values given; compile again with inputs like these"
+            )
+    return results
 
 
 def _check_tensors(tensors: Sequence[Any], wires: Sequence[WireTensor], names: Sequence[str], compiled: str) -> None:

@@ -23,6 +23,8 @@ OPEN = "cic.open"
 again, would refuse them for the sake of a branch that is never taken. Callers check shapes against the manifest anyway."""
 UNSURE = "cic.unsure"
 """Key in the `meta` of a value whose shape depends on the data. ONNX Runtime would take a written shape for granted."""
+_WEIGHTS_ARE_NO_INPUTS = 4
+"""The version of the format since which a weight need not be an input of its graph, too."""
 
 
 def split_onnx(model: ir.Model, device_nodes: Collection[str], tensors: Collection[str]) -> Split:
@@ -92,7 +94,7 @@ def clone_part(model: ir.Model, inputs: Sequence[ir.Value], results: Sequence[ir
     for position, value in enumerate(outputs):
         passed = value in graph.inputs or value.is_initializer() or value in outputs[:position]
         graph.outputs.append(_passed_on(graph, value, by_name) if passed else value)
-    part = ir.Model(graph, ir_version=model.ir_version, producer_name=model.producer_name)
+    part = ir.Model(graph, ir_version=max(model.ir_version, _WEIGHTS_ARE_NO_INPUTS), producer_name=model.producer_name)
     _forget_shapes(graph, model.meta.get(OPEN, False))
     if not results:
         graph.append(node := ir.node("Constant", [], attributes={"value_float": 0.0}))

@@ -38,7 +38,7 @@ def to_ort(value: Any) -> onnxruntime.OrtValue:
     if not hasattr(value, "detach"):
         raise CodegenError(f"a half of ONNX takes tensors of torch or arrays of numpy, not a {type(value).__qualname__}")
     try:
-        tensor = value.detach().cpu().contiguous()
+        tensor = value.detach().resolve_neg().cpu().contiguous()
     except (RuntimeError, NotImplementedError) as error:  # a sparse one, or one of the meta device
         raise CodegenError(f"ONNX Runtime cannot take a {value.layout} tensor on {value.device}; give a plain one") from error
     name = str(tensor.dtype).removeprefix("torch.")

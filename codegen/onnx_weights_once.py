@@ -1,13 +1,15 @@
-"""Each weight of an ONNX half as the model has it, where it can be shared: not transposed, in no body of a Loop or an If.
+"""Each weight of an ONNX half as the model has it, where it can be shared: not transposed, in no node and in no body.
 
 The exporter transposes the weights of linear layers in advance. A weight that is an embedding, too, would then be on the disk
 twice; as it is, with the Transpose after it, it is one file for all halves, and ONNX Runtime transposes it when it loads.
-ONNX Runtime takes weights from memory for the outermost graph only, and a body may read what is defined around it.
+ONNX Runtime takes weights from memory for the outermost graph only, and a body may read what is defined around it. Some
+converters write each weight as a node, a Constant, which is the same to ONNX Runtime.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from codegen.shared_weights import SMALLEST_BYTES
@@ -15,9 +17,6 @@ from codegen.shared_weights import SMALLEST_BYTES
 if TYPE_CHECKING:
     import onnx_ir
     import torch
-
-_INITIALIZERS_ARE_NO_INPUTS = 4
-"""The version of the format since which an initializer need not be an input of its graph, too."""
 
 
 def untransposed(model: onnx_ir.Model, half: torch.nn.Module) -> None:
@@ -50,31 +49,44 @@ def untransposed(model: onnx_ir.Model, half: torch.nn.Module) -> None:
 
 
 def hoisted(model: onnx_ir.Model) -> None:
-    """Move the large weights of all bodies to the outermost graph, in place."""
+    """Move the large weights of all bodies and of all Constant nodes to the weights of the outermost graph, in place.
+
+    The model's version of the format is 4 or later: before, a weight had to be an input of its graph, too.
+    """
     import onnx_ir
 
-    if model.ir_version < _INITIALIZERS_ARE_NO_INPUTS:
-        return
-    taken = {value.name for node in model.graph.all_nodes() for value in node.outputs} | set(model.graph.initializers)
-    taken |= {value.name for value in model.graph.inputs}
-    for body in model.graph.subgraphs():
-        for value in list(body.initializers.values()):
-            tensor = value.const_value
-            if (
-                tensor is None
-                or tensor.dtype is onnx_ir.DataType.STRING
-                or not _is_large(tensor.nbytes)
-                or value in body.inputs
-            ):
-                continue
-            name, count = str(value.name), 0
-            while name in taken:
-                name, count = f"{value.name}.{count}", count + 1
-            taken.add(name)
-            outer = onnx_ir.Value(name=name, shape=onnx_ir.Shape(tensor.shape.numpy()), type=value.type, const_value=tensor)
-            onnx_ir.convenience.replace_all_uses_with(value, outer)
-            del body.initializers[str(value.name)]
-            model.graph.register_initializer(outer)
+    graph = model.graph
+    moving = [(part, *held) for part in (graph, *graph.subgraphs()) for held in _held_within(part, graph)]
+    taken = {value.name for node in graph.all_nodes() for value in node.outputs} | set(graph.initializers)
+    taken |= {value.name for value in graph.inputs}
+    for part, value, tensor in moving:
+        name, count = str(value.name), 0
+        while name in taken:
+            name, count = f"{value.name}.{count}", count + 1
+        taken.add(name)
+        weight_type = value.type or onnx_ir.TensorType(tensor.dtype)
+        outer = onnx_ir.Value(name=name, shape=onnx_ir.Shape(tensor.shape.numpy()), type=weight_type, const_value=tensor)
+        onnx_ir.convenience.replace_all_uses_with(value, outer)
+        producer = value.producer()
+        if producer is not None:
+            part.remove(producer, safe=True)
+        else:
+            del part.initializers[str(value.name)]
+        graph.register_initializer(outer)
+
+
+def _held_within(part: onnx_ir.Graph, outermost: onnx_ir.Graph) -> Iterator[tuple[onnx_ir.Value, Any]]:
+    """Yield the large weights, with their contents, that a graph or a body holds where they cannot be shared."""
+    import onnx_ir
+
+    nodes = [node for node in part if node.op_type == "Constant" and node.domain in ("", "ai.onnx")]
+    held = [] if part is outermost else [value for value in part.initializers.values() if value not in part.inputs]
+    for value in (*held, *(node.outputs[0] for node in nodes)):
+        tensor = onnx_ir.convenience.get_const_tensor(value)
+        if tensor is None or value.is_graph_output() or tensor.dtype is onnx_ir.DataType.STRING:
+            continue
+        if _is_large(tensor.nbytes):
+            yield value, tensor
 
 
 def _is_large(size: int) -> bool:

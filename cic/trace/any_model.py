@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
+from cic.arguments import check_mapping
 from cic.errors import TraceError
 from cic.trace.model_source import load_program
 from cic.trace.onnx_model import OnnxModel
@@ -30,6 +31,7 @@ def trace_model(
     Raises TraceError.
     """
     model = read_program_file(model)
+    check_mapping(shapes, "shapes")
     if shapes and not is_onnx(model):
         raise TraceError(
             f"shapes gives the open shapes of an ONNX file, and this model is a {type(model).__name__}; example inputs (args,"

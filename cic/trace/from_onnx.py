@@ -29,6 +29,8 @@ from codegen.onnx_wiring import RANDOM, all_nodes
 
 Shape = Sequence[int]
 _SEED = 0
+_FIRST_TO_LEARN, _SAYS_SO = 9, 14
+"""The versions of the operators in which a batch normalisation is trained by ONNX Runtime, and says so by an attribute."""
 
 
 def trace_onnx(
@@ -45,7 +47,8 @@ def trace_onnx(
     shapes: input name → shape, for inputs whose file leaves a dimension open and that have no example.
 
     Raises TraceError, naming file and input or node, if the file is damaged or no model that ONNX Runtime opens, an input's
-    shape is open or disagrees, a node draws random numbers, or an output is no tensor or has a size that the data decides.
+    shape is open or disagrees, a node draws random numbers or is in training mode, or an output is no tensor or has a size
+    that the data decides.
     """
     file = read_onnx(path)
     model = file.model
@@ -78,8 +81,11 @@ def _normalise(model: ir.Model, path: str) -> None:
     An output that is there twice is one output: answers are known by name.
     """
     graph = model.graph
-    if model.functions:
-        InlinePass()(model)
+    try:
+        if model.functions:
+            InlinePass()(model)
+    except Exception as error:
+        raise TraceError(f"{path}: its functions cannot be inlined: {error}; export it without functions") from error
     inputs = [value for value in graph.inputs if value.name not in graph.initializers]
     graph.inputs.clear()
     graph.inputs.extend(inputs)
@@ -102,6 +108,11 @@ def _normalise(model: ir.Model, path: str) -> None:
             raise TraceError(
                 f"{path}: node {node.name!r} ({node.op_type}) draws random numbers; export the model for inference"
             )
+        if _learns(node, model.opset_imports):
+            raise TraceError(
+                f"{path}: node {node.name!r} ({node.op_type}) is in training mode, in which ONNX Runtime changes its statistics"
+                " with every call, so that no two answers are alike; export the model for inference"
+            )
     if not graph.inputs:
         raise TraceError(f"{path} has no input, so there is nothing to split")
 
@@ -111,6 +122,16 @@ def _drops(node: ir.Node) -> bool:
         return False
     mode = ir.convenience.get_const_tensor(node.inputs[2])
     return mode is None or bool(mode.numpy().any())
+
+
+def _learns(node: ir.Node, opsets: Mapping[str, int]) -> bool:
+    """Tell whether a batch normalisation goes by the batch, and writes into its own weights."""
+    if node.op_type != "BatchNormalization" or node.domain not in ("", "ai.onnx"):
+        return False
+    if "training_mode" in node.attributes:
+        return node.attributes["training_mode"].as_int() != 0
+    # Before there was that attribute, who asked for the new statistics asked for training.
+    return _FIRST_TO_LEARN <= opsets.get("", 0) < _SAYS_SO and len(node.outputs) > 1
 
 
 def _check_outputs(model: ir.Model, path: str, declared: Mapping[ir.Value, ir.Shape | None], sizes: Sizes) -> None:

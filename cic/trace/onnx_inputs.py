@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -28,6 +29,11 @@ def given_by_name(model: ir.Model, path: str, args: Sequence[Any], kwargs: Mappi
     for key, value in given.items():
         if not isinstance(value, torch.Tensor):
             raise TraceError(f"{path}: the example for input {key!r} is a {type(value).__name__}; give a torch tensor")
+        if value.layout is not torch.strided or value.is_meta:
+            raise TraceError(
+                f"{path}: the example for input {key!r} is a {value.layout} tensor on {value.device}; give a plain one on a"
+                " processor"
+            )
         dtype = str(value.dtype).removeprefix("torch.")
         if dtype != dtype_name(inputs[key]):
             raise TraceError(f"{path}: input {key!r} is of type {dtype_name(inputs[key])}, the example of type {dtype}")
@@ -51,8 +57,10 @@ def bind(model: ir.Model, path: str, examples: Mapping[str, tuple[int, ...]], sh
             )
         declared = _sizes(value.shape)
         wanted: Sequence[int | None] | None = declared
-        if name in examples or name in shapes:
-            wanted = tuple(examples[name] if name in examples else shapes[name])
+        if name in examples:
+            wanted = examples[name]
+        elif name in shapes:
+            wanted = _whole(shapes[name], name)
         if wanted is None or None in wanted:
             raise TraceError(
                 f"{path}: input {name!r} has the open shape {_shown(value.shape)}; give an example input (on the command line:"
@@ -67,12 +75,28 @@ def bind(model: ir.Model, path: str, examples: Mapping[str, tuple[int, ...]], sh
 
 
 def draw(value: ir.Value, generator: torch.Generator) -> torch.Tensor:
-    """Return a random tensor for an input; integers are 0 or 1, which is valid as a token, a mask and a flag."""
+    """Return a random tensor for an input; integers are 0 or 1, which is valid as a token, a mask and a flag.
+
+    Raises TraceError if there is no memory for it.
+    """
     assert value.shape is not None, "inputs are bound"
     shape, dtype = value.shape.numpy(), getattr(torch, dtype_name(value))
-    if dtype.is_floating_point:
-        return torch.randn(shape, generator=generator).to(dtype)
-    return torch.randint(0, 2, shape, generator=generator).to(dtype)
+    try:
+        if dtype.is_floating_point:
+            return torch.randn(shape, generator=generator).to(dtype)
+        return torch.randint(0, 2, shape, generator=generator).to(dtype)
+    except RuntimeError as error:
+        raise TraceError(
+            f"input {value.name!r} has the shape {shape}, which does not fit into memory; give a smaller one"
+        ) from error
+
+
+def _whole(shape: Any, name: str) -> tuple[int, ...]:
+    """Return a shape as given, with plain numbers in it."""
+    try:
+        return tuple(size if isinstance(size, bool) else operator.index(size) for size in shape)
+    except TypeError as error:
+        raise TraceError(f"shapes gives {shape!r} for the input {name!r}; give a tuple of whole numbers") from error
 
 
 def _sizes(shape: ir.Shape | None) -> tuple[int | None, ...] | None:

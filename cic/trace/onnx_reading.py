@@ -60,6 +60,7 @@ def read_onnx(source: str | Path | onnx.ModelProto) -> OnnxFile:
             message = onnx.load(path, format="protobuf", load_external_data=False)
     if folder is not None:
         _check_valid(message, content, name)
+    _refuse_maps(message.graph, name)
     with _refusing(name):
         _fill_in_graph(message.graph, folder)
         for function in message.functions:
@@ -88,8 +89,9 @@ def _refusing(name: str) -> Iterator[None]:
 
 def _reason(error: Exception) -> str:
     innermost: BaseException = error
-    while innermost.__cause__ is not None:
-        innermost = innermost.__cause__
+    # onnx_ir fails while it tells of a failure, which is then the context and no cause.
+    while (before := innermost.__cause__ or innermost.__context__) is not None:
+        innermost = before
     return str(innermost).strip().partition("\n")[0] or type(innermost).__name__
 
 
@@ -104,6 +106,17 @@ def _check_valid(message: onnx.ModelProto, content: Path | bytes, name: str) -> 
             open_session(content, name, optimize=False)
         except CodegenError as error:
             raise TraceError(f"{name} is not a valid ONNX model: {_reason(fault)}; export it again") from error
+
+
+def _refuse_maps(graph: onnx.GraphProto, name: str) -> None:
+    """Classifiers of other libraries end in a list of maps from a class to its probability."""
+    for value in (*graph.input, *graph.output):
+        kind = value.type.WhichOneof("value")
+        if kind == "map_type" or (kind == "sequence_type" and value.type.sequence_type.elem_type.HasField("map_type")):
+            raise TraceError(
+                f"{name}: {value.name!r} is of maps, and only tensors of numbers can be taken and sent back; export the model"
+                " without ZipMap (options={'zipmap': False} in skl2onnx)"
+            )
 
 
 def _fill_in_graph(graph: onnx.GraphProto, folder: Path | None) -> None:

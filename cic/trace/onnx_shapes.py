@@ -22,7 +22,12 @@ from codegen.onnx_wiring import constants, reads
 # How many of their results there are depends on values, not only on shapes.
 _COUNTS_DATA = frozenset(["NonZero", "Unique", "NonMaxSuppression", "Compress", "StringSplit"])
 # So it may be for these: it depends on which branch is taken, how often a body runs, or on a number.
-_MAY_COUNT_DATA = frozenset(["If", "Loop", "Scan", "SequenceAt", "SequenceMap", "Range", "ConstantOfShape"])
+_MAY_COUNT_DATA = frozenset(
+    [
+        *("If", "Loop", "Scan", "SequenceAt", "SequenceMap", "Range", "ConstantOfShape", "Resize", "Upsample"),
+        *("HannWindow", "HammingWindow", "BlackmanWindow", "MelWeightMatrix"),
+    ]
+)
 _INTEGERS = (ir.DataType.INT64, ir.DataType.INT32)
 _SMALL_BYTES = 4096  # shapes, axes and the like, which inference must be able to read
 

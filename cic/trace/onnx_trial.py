@@ -8,6 +8,7 @@ from typing import Any
 
 import onnx_ir as ir
 import onnxruntime
+import torch
 
 from cic.errors import TraceError
 from codegen.equivalence import redraw
@@ -18,6 +19,8 @@ from codegen.onnx_splitter import OPEN, opened
 from codegen.onnx_values import to_ort
 
 _DRAWS = 3
+_FAR = 1000.0
+_WHOLE = (torch.int32, torch.int64)
 
 Found = dict[str, tuple[ir.TensorType, ir.Shape]]
 
@@ -88,12 +91,17 @@ class Trial:
 
 
 def _others(examples: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield other inputs: the same numbers in another order and mixed, and floats with their signs turned."""
+    """Yield other inputs: the same numbers in another order and mixed, floats turned, none and far away, other integers."""
     values = list(examples.values())
     for seed in range(_DRAWS):
         yield dict(zip(examples, redraw(values, seed), strict=True))
     yield {name: -value if value.is_floating_point() else value for name, value in examples.items()}
     yield {name: value * 0 if value.is_floating_point() else value for name, value in examples.items()}
+    for far in (-_FAR, _FAR):
+        yield {name: value + far if value.is_floating_point() else value for name, value in examples.items()}
+    # A whole number may be a size. One that is an id beyond the last stops the run, which then counts for nothing.
+    for more in (-1, 1):
+        yield {name: value + more if value.dtype in _WHOLE else value for name, value in examples.items()}
 
 
 @contextmanager

@@ -43,18 +43,20 @@ def branch(nodes: list, result: str, shape: Sequence[int] | None, weights: Seque
     return helper.make_graph(nodes, "branch", [], [value(result, shape)], list(weights))
 
 
-def training_batch_norm() -> onnx.ModelProto:
-    """Normalises by the batch, which inference mode would not."""
-    names = ("scale", "bias", "mean", "variance")
+def training_batch_norm(opset: int) -> onnx.ModelProto:
+    """Normalises by the batch, and remembers it."""
+    names, mode = ("scale", "bias", "mean", "variance"), {} if opset < 14 else {"training_mode": 1}
+    made = ["q", "new_mean", "new_variance", *(["saved_mean", "saved_variance"] if opset < 14 else [])]
     return unchecked(
         [
             node("Relu", ["x"], ["r"]),
-            node("BatchNormalization", ["r", *names], ["q", "mean_out", "variance_out"], training_mode=1),
+            node("BatchNormalization", ["r", *names], made, **mode),
             node("Neg", ["q"], ["y"]),
         ],
         [value("x", X)],
         [value("y", X)],
         [constant(name, np.linspace(1, 2, 4)) for name in names],
+        opset=opset,
     )
 
 
@@ -213,7 +215,7 @@ def stale(loop: bool, grows: bool = False) -> onnx.ModelProto:
 ODDITIES: dict[str, Callable[[], onnx.ModelProto]] = {
     made.__name__: made
     for made in (
-        *(training_batch_norm, unsorted, same_output_twice, outputs_that_are_given, sparse, strings, functions),
+        *(unsorted, same_output_twice, outputs_that_are_given, sparse, strings, functions),
         *(names_of_all_kinds, branches_of_two_shapes, sequence, foreign, counted_and_padded, count_used_elsewhere),
     )
 }

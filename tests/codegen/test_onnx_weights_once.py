@@ -1,10 +1,12 @@
-"""Weights are stored as the model has them, and none stays in a body, where it could not be shared; the answers stay."""
+"""Weights are stored as the model has them, and none stays in a body or a node, where it could not be shared; the answers
+stay."""
 
 from __future__ import annotations
 
 import numpy as np
 import onnx
 import onnx_ir
+import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
@@ -42,21 +44,31 @@ def test_a_tied_weight_is_there_once_and_not_transposed():
         torch.testing.assert_close(run(exported, ids)[0], model(ids), rtol=1e-4, atol=1e-5)
 
 
-def test_the_weights_of_bodies_move_out_of_them():
+@pytest.mark.parametrize("in_node", [False, True], ids=["initializer", "Constant"])
+def test_the_weights_of_bodies_and_nodes_move_out_of_them(in_node: bool):
     def value(name: str, shape: list[int], kind: int = TensorProto.FLOAT) -> onnx.ValueInfoProto:
         return helper.make_tensor_value_info(name, kind, shape)
 
     weight = numpy_helper.from_array(np.random.default_rng(0).standard_normal((40, 40)).astype("f4") / 40, "W")
     step = [helper.make_node("MatMul", ["s", "W"], ["s2"]), helper.make_node("Identity", ["c"], ["c2"])]
     takes = [value("i", [], TensorProto.INT64), value("c", [], TensorProto.BOOL), value("s", [1, 40])]
-    body = helper.make_graph(step, "body", takes, [value("c2", [], TensorProto.BOOL), value("s2", [1, 40])], [weight])
+    gives = [value("c2", [], TensorProto.BOOL), value("s2", [1, 40])]
+    if in_node:
+        step.insert(0, helper.make_node("Constant", [], ["W"], value=weight))
+    body = helper.make_graph(step, "body", takes, gives, [] if in_node else [weight])
     loops = [helper.make_node("Loop", ["n", "", start], [end], body=body) for start, end in (("x", "m"), ("m", "y"))]
     count = numpy_helper.from_array(np.array(3), "n")
+    if in_node:  # outside of bodies, too, and of another kind
+        numbers = numpy_helper.to_array(weight).reshape(-1).tolist()
+        loops += [helper.make_node("Constant", [], ["V"], value_floats=numbers), helper.make_node("Add", ["V", "V"], ["V2"])]
+        loops += [helper.make_node("ReduceSum", ["V2"], ["v"]), helper.make_node("Mul", ["y0", "v"], ["y"])]
+        loops[1].output[0] = "y0"
     graph = helper.make_graph(loops, "g", [value("x", [1, 40])], [value("y", [1, 40])], [count])
     proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     x = np.ones((1, 40), "f4")
     before = run(onnx_ir.from_proto(proto), x)[0]
     model = onnx_ir.from_proto(proto)
     hoisted(model)
-    assert len(large(model)) == 2 and all(not part.initializers for part in model.graph.subgraphs())
+    assert len(large(model)) == 2 + in_node and all(not part.initializers for part in model.graph.subgraphs())
+    assert all(node.op_type != "Constant" for node in model.graph.all_nodes())
     assert np.allclose(run(model, x)[0], before)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -158,6 +159,9 @@ def test_halves_take_arrays_and_refuse_with_errors_of_ours(format_name: str, tmp
     with pytest.raises(CodegenError, match="for a tensor, called with a list"):
         cut.run_head_flat([ids, [1.0]])
     cut.head(ids, x)  # and goes on as before
+    grown = replace(cut, head_runner=lambda *_: (torch.zeros(9),))
+    with pytest.raises(CodegenError, match=r"answers \w+ with the shape \(9,\), and was compiled for \(4,\)"):
+        grown.head(ids, x)
 
 
 @pytest.mark.usefixtures("unverified")

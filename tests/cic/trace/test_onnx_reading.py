@@ -17,7 +17,7 @@ from cic.trace.onnx_model import OnnxModel
 from codegen.errors import UnsplittableError
 from codegen.onnx_session import open_session
 from tests.codegen.onnx_models import closed_sets, constant, counting, run_split, save, split_at, value
-from tests.codegen.onnx_oddities import ODDITIES, stale, unchecked
+from tests.codegen.onnx_oddities import ODDITIES, stale, training_batch_norm, unchecked
 
 X = torch.randn(4, 4, generator=torch.Generator().manual_seed(3))
 MACHINES = {"device": "raspberry-pi-4b", "server": "i7-13700k"}
@@ -82,6 +82,12 @@ def test_weights_that_are_not_all_there_are_told(tmp_path: Path):
     made = onnx.load(path, load_external_data=False)
     with pytest.raises(TraceError, match=r"the weight 'w' in the file 'w\.bin', and a model in memory has no folder"):
         trace_onnx(made)
+    for entry in made.graph.initializer[0].external_data:
+        if entry.key == "offset":
+            entry.value = "-1"
+    (tmp_path / "astray.onnx").write_bytes(made.SerializeToString())
+    with pytest.raises(TraceError, match="offset must be non-negative, got -1 for tensor 'w'"):
+        trace_onnx(tmp_path / "astray.onnx")
     (tmp_path / "w.bin").write_bytes(b"x" * 100)
     with pytest.raises(TraceError, match=r"m\.onnx: the weight 'w' takes 16384 bytes.*w\.bin, which has 100; the file is not"):
         trace_onnx(path)
@@ -149,14 +155,87 @@ def counted(op: str, *, steps: list, shape: list) -> onnx.ModelProto:
     return unchecked(nodes, [value("x", [4, 4])], [value("y", shape)], weights)
 
 
+def rarely() -> onnx.ModelProto:
+    """One row, but for means that no draw has; the file says otherwise."""
+    yes = helper.make_graph([helper.make_node("Concat", ["x", "x"], ["a"], axis=0)], "yes", [], [value("a", None)])
+    no = helper.make_graph([helper.make_node("ReduceSum", ["x"], ["b"])], "no", [], [value("b", None)])
+    nodes = [
+        helper.make_node("ReduceMean", ["x"], ["mean"], keepdims=0),
+        helper.make_node("Greater", ["mean", "limit"], ["flag"]),
+        helper.make_node("If", ["flag"], ["y"], then_branch=yes, else_branch=no),
+    ]
+    return unchecked(nodes, [value("x", [4, 4])], [value("y", [1, 1])], [constant("limit", 5.0)])
+
+
+def best_few() -> onnx.ModelProto:
+    takes = [value("x", [4, 4]), value("k", [1], TensorProto.INT64)]
+    return unchecked([helper.make_node("TopK", ["x", "k"], ["y", "places"])], takes, [value("y", [4, "k"])])
+
+
+def test_a_number_of_results_that_is_an_input_is_size_that_depends_on_data():
+    with pytest.raises(TraceError, match="output 'y' has a size that depends on the data"):
+        trace_onnx(best_few(), (X, torch.tensor([2])))
+
+
+def test_values_resized_by_data_may_not_cross():
+    nodes = [
+        helper.make_node("ReduceMean", ["x"], ["mean"], keepdims=1),
+        helper.make_node("Abs", ["mean"], ["a"]),
+        helper.make_node("Add", ["a", "one"], ["scales"]),
+        helper.make_node("Reshape", ["scales", "all"], ["flat"]),
+        helper.make_node("Concat", ["flat", "flat"], ["both"], axis=0),
+        helper.make_node("Resize", ["x", "", "both"], ["q"]),
+        helper.make_node("ReduceMax", ["q"], ["y"], keepdims=0),
+    ]
+    weights = [constant("one", 1.0), constant("all", [-1], np.int64)]
+    tensors = trace_onnx(unchecked(nodes, [value("x", [4, 4])], [value("y", [])], weights), (X,)).unfused.tensor_by_name
+    assert not tensors["q"].may_cross and tensors["both"].may_cross
+
+
+@pytest.mark.parametrize("opset", [9, 17])
+def test_what_learns_is_refused_by_name(opset: int):
+    """ONNX Runtime writes the statistics of each call into the weights, so that the next answer is another."""
+    with pytest.raises(TraceError, match=r"node 'BatchNormalization' \(BatchNormalization\) is in training mode"):
+        trace_onnx(training_batch_norm(opset), (X,))
+
+
+def test_maps_are_refused_by_name():
+    """What classifiers of scikit-learn end in."""
+    one = helper.make_map_type_proto(TensorProto.INT64, helper.make_tensor_type_proto(TensorProto.FLOAT, []))
+    maps = helper.make_value_info("z", helper.make_sequence_type_proto(one))
+    step = helper.make_node("ZipMap", ["x"], ["z"], domain="ai.onnx.ml", classlabels_int64s=[0, 1, 2, 3])
+    made = unchecked([step], [value("x", [4, 4])], [maps])
+    made.opset_import.append(helper.make_opsetid("ai.onnx.ml", 3))
+    with pytest.raises(TraceError, match=r"'z' is of maps.*export the model without ZipMap"):
+        trace_onnx(made, (X,))
+
+
+@pytest.mark.parametrize(
+    ("args", "shapes", "message"),
+    [
+        ((), {"x": 4}, "shapes gives 4 for the input 'x'; give a tuple of whole numbers"),
+        ((), {"x": (4, 2**62)}, "which does not fit into memory"),
+        ((torch.empty(4, 4, device="meta"),), None, "the example for input 'x' is a torch.strided tensor on meta"),
+        ((X.to_sparse(),), None, "the example for input 'x' is a torch.sparse_coo tensor"),
+    ],
+    ids=["number", "huge", "meta", "sparse"],
+)
+def test_shapes_and_examples_that_are_none_are_refused(args: tuple, shapes: dict | None, message: str):
+    made = unchecked([helper.make_node("Exp", ["x"], ["y"])], [value("x", ["n", "m"])], [value("y", None)])
+    with pytest.raises(TraceError, match=message):
+        trace_onnx(made, args, shapes=shapes)
+    assert trace_onnx(made, shapes={"x": np.array([2, 4])}).graph.tensor_by_name["y"].shape == (2, 4)
+
+
 @pytest.mark.parametrize(
     ("made", "why"),
     [
         (counted("NonZero", steps=[helper.make_node("Cast", ["i"], ["y"], to=1)], shape=[2, "k"]), "node 'counts', NonZero"),
         (counted("Unique", steps=[helper.make_node("Exp", ["i"], ["y"])], shape=["k"]), "node 'counts', Unique"),
         (counted("Range", steps=[], shape=["k"]), "it differed between trial runs"),
+        (rarely(), "it differed between trial runs"),
     ],
-    ids=["counted", "unique", "range"],
+    ids=["counted", "unique", "range", "rarely"],
 )
 def test_outputs_whose_size_depends_on_data_are_refused_by_name(made: onnx.ModelProto, why: str):
     with pytest.raises(
