@@ -26,15 +26,19 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     if target is None:
         with temporary_directory() as scratch:
             yield scratch / "content"
-            with (scratch / "content").open("rb") as content, open(path, "wb") as through:
-                shutil.copyfileobj(content, through)
+            _write_through(scratch / "content", path)
         return
     old = _status(target)
     with temporary_file(target.parent, 0o666 if old is None else 0o600) as temporary:
         yield temporary
         if old is not None:
             keep_access(temporary, old)
-        temporary.replace(target)
+        try:
+            temporary.replace(target)
+        except OSError as error:
+            if error.errno != errno.EBUSY:
+                raise
+            _write_through(temporary, target)  # a file that is mounted by itself, as containers do
 
 
 def write_whole(path: str | os.PathLike[str], content: bytes | bytearray) -> None:
@@ -89,6 +93,11 @@ def keep_access(new: Path, old: os.stat_result) -> None:
         with suppress(OSError):
             os.chown(new, old.st_uid, old.st_gid)
     new.chmod(stat.S_IMODE(old.st_mode))
+
+
+def _write_through(source: Path, target: str | os.PathLike[str]) -> None:
+    with source.open("rb") as content, open(target, "wb") as through:
+        shutil.copyfileobj(content, through)
 
 
 def _status(path: str | os.PathLike[str]) -> os.stat_result | None:

@@ -55,6 +55,8 @@ def check_request(directory: Path, plans: Sequence[CutPlan], weights: str) -> No
         if not stat.S_ISDIR(found.st_mode):
             raise CodegenError(f"{directory} exists and is not a directory; choose another place")
         check_allowed(directory, found)
+        if os.path.ismount(directory):
+            raise CodegenError(f"{directory} is a disk of its own, which cannot be replaced; name a directory on it")
 
 
 def check_cut_id(cut_id: str) -> None:

@@ -25,7 +25,8 @@ except ImportError:  # not a POSIX system
     fcntl = None  # type: ignore[assignment]
 
 WAS = "was"
-"""The folder of a temporary directory in which what stood at the place lies while the new takes it; see `clear`."""
+"""The folder of a temporary directory in which what stood at the place lies while the new takes it; it comes back if the new
+does not, whatever ends the process."""
 
 _NAME = re.compile(r"\.cic-[0-9a-f]{16}")
 _PRIVATE = 0o700
@@ -58,6 +59,7 @@ def temporary_directory(parent: Path | None = None) -> Iterator[Path]:
         try:
             yield path
         finally:
+            put_back(path)
             _remove(path)
 
 
@@ -79,10 +81,7 @@ def _clear_one(path: Path) -> None:
         if not stat.S_ISDIR(os.fstat(handle).st_mode):
             path.unlink()
             return
-        with suppress(FileNotFoundError):
-            for name in os.listdir(path / WAS):
-                if not (path.parent / name).exists():
-                    (path / WAS / name).rename(path.parent / name)
+        put_back(path)
         _remove(path)
     finally:
         os.close(handle)
@@ -94,7 +93,12 @@ def _claimed(directory: Path, make: Callable[[Path], int]) -> Iterator[Path]:
     clear(directory)
     while True:
         path = directory / f".cic-{secrets.token_hex(8)}"
-        handle = make(path)
+        try:
+            handle = make(path)
+        except FileNotFoundError:
+            if not directory.is_dir():
+                raise
+            continue  # taken for a leftover before it was open
         try:
             if _lock(handle) and _is(path, handle):
                 yield path
@@ -121,6 +125,14 @@ def _is(path: Path, handle: int) -> bool:
         return os.path.samestat(path.stat(), os.fstat(handle))
     except FileNotFoundError:
         return False
+
+
+def put_back(directory: Path) -> None:
+    """Let what has made way for something that never came return to its place."""
+    with suppress(FileNotFoundError):
+        for name in os.listdir(directory / WAS):
+            if not os.path.lexists(directory.parent / name):
+                (directory / WAS / name).rename(directory.parent / name)
 
 
 def _remove(directory: Path) -> None:

@@ -102,7 +102,8 @@ def write_triton_repository(
         with as_codegen_error(f"cannot write {repository}"):
             check_outside(repository, bundle)
             _check_place(repository, [f"{prefix}_{record.id}" for record in records])
-            with built_beside(repository) as building:
+            # What is on a disk of its own can only be renamed there.
+            with built_beside(repository / "models" if os.path.ismount(repository) else repository) as building:
                 models = [_write_model(building, bundle, manifest, record, prefix, chosen) for record in records]
                 _put_models(building, repository, [written.name for written in models])
         return tuple(models)

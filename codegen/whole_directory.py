@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from codegen.atomic import check_allowed, keep_access
-from codegen.leftovers import WAS, fcntl, temporary_directory
+from codegen.leftovers import WAS, fcntl, put_back, temporary_directory
 
 _HERE, _EXCHANGE = -100, 2
 _CANNOT = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP)
@@ -53,13 +53,13 @@ def put_in_place(building: Path, directory: Path, check: Callable[[Path], None] 
             raise
         return
     aside = building.parent / WAS / directory.name
-    aside.parent.mkdir()
-    directory.rename(aside)
+    aside.parent.mkdir(exist_ok=True)
     try:
+        directory.rename(aside)  # a signal may come with the last instruction of this
         check(aside)
         building.rename(directory)
     except BaseException:
-        aside.rename(directory)
+        put_back(building.parent)
         raise
 
 

@@ -39,7 +39,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     if arguments.format == TRITON:
-        check_output_directory(arguments.output)
+        check_output_directory(arguments.output, within=True)
         return _triton(arguments)
     check_output_file(arguments.output)
     check_not_read(arguments.output, arguments.file)

@@ -34,8 +34,8 @@ def check_not_read(path: str, *inputs: str) -> None:
                 raise CicError(f"-o {path!r} is what {text!r} is read from, and would be lost; name another file")
 
 
-def check_output_directory(path: str) -> None:
-    """The same for the directory of an emitted model or of a model repository."""
+def check_output_directory(path: str, *, within: bool = False) -> None:
+    """Raise CicError if no directory can be written at `path`, or with `within`, if nothing can be in the one there."""
     _check_not_empty(path)
     try:
         place = Path(os.path.realpath(path))
@@ -45,6 +45,8 @@ def check_output_directory(path: str) -> None:
             if not stat.S_ISDIR(found.st_mode):
                 raise CicError(f"-o {path}: this is a file; name the directory to write")
             check_allowed(place, found)
+            if not within and os.path.ismount(place):
+                raise CicError(f"-o {path}: this is a disk of its own, which cannot be replaced; name a directory on it")
     except (OSError, ValueError) as error:
         raise CicError(_refusal(path, error)) from error
 

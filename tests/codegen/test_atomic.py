@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import threading
@@ -127,3 +128,13 @@ def test_the_output_of_a_process_is_written_to_even_without_a_name(tmp_path: Pat
         write_whole(f"/dev/fd/{output.fileno()}", b"content")
         assert output.read() == b"content"
     assert names(tmp_path) == []
+
+
+def test_a_file_that_is_mounted_by_itself_is_written_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def busy(source: Path, target: Path) -> None:
+        raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), str(source), None, str(target))
+
+    (tmp_path / "file").write_bytes(b"something longer")
+    monkeypatch.setattr(Path, "replace", busy)
+    write_whole(tmp_path / "file", b"new")
+    assert (tmp_path / "file").read_bytes() == b"new" and os.listdir(tmp_path) == ["file"]

@@ -104,6 +104,26 @@ def test_killed_between_two_renames_the_older_directory_comes_back(tmp_path: Pat
     assert names(tmp_path) == ["place"]
 
 
+def test_told_to_end_between_two_renames_the_older_directory_comes_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(codegen.whole_directory, "_exchanged", lambda one, other: False)
+    place, rename = tmp_path / "place", Path.rename
+    place.mkdir()
+    (place / "old").touch()
+
+    def interrupted(source: Path, target: Path) -> Path:
+        rename(source, target)
+        if source == place:
+            raise SystemExit(143)
+        return target
+
+    with pytest.raises(SystemExit), built_beside(place) as building:
+        monkeypatch.setattr(Path, "rename", interrupted)
+        put_in_place(building, place)
+    assert names(tmp_path) == ["place"] and names(place) == ["old"]
+
+
 def test_changes_of_one_place_wait_for_each_other(tmp_path: Path) -> None:
     place = tmp_path / "place"
 

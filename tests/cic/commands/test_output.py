@@ -101,3 +101,11 @@ def test_the_place_is_looked_at_before_anything_else(
     assert main([*command, "-o", str(tmp_path / "nowhere" / "out")]) != 0
     said = capsys.readouterr()
     assert "cannot be written" in said.err and "no_such_module" not in said.err and "tracing" not in said.err
+
+
+def test_a_disk_of_its_own_is_written_within_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os.path, "ismount", lambda path: Path(path) == tmp_path)
+    with pytest.raises(CicError, match="a disk of its own"):
+        check_output_directory(str(tmp_path))
+    check_output_directory(str(tmp_path), within=True)
+    check_output_directory(str(tmp_path / "m.split"))
