@@ -7,11 +7,11 @@ finds damage, not malice.
 
 from __future__ import annotations
 
-import json
 from binascii import crc32
 
 from cic.conditions import Box
 from cic.errors import ArtifactError, CicError
+from cic.quick_json import parse
 from cic.splitting_model import DEVICE_ONLY, Cut, SplittingModel
 from cic.units import shown
 
@@ -348,14 +348,13 @@ def _lazy_graph(
 
 
 def _dump(value: object) -> bytes:
+    import json  # not at the start: see `cic.quick_json`
+
     return json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
 
 
 def _parse(line: bytes, where: str, part: str) -> Any:
-    def refuse(constant: str) -> Any:
-        raise ValueError(f"{constant} is not allowed")
-
     try:
-        return json.loads(line, parse_constant=refuse)
+        return parse(line)
     except (ValueError, RecursionError) as error:
         raise ArtifactError(f"{where}: the {part} is not valid JSON ({error}); copy the file again or compile again") from error

@@ -22,13 +22,15 @@ LONGEST_S = 2.0
 _HOPELESS_S = 300.0
 
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+_SCHEDULED = Path("/proc/thread-self/schedstat")
 
 
 @dataclass(frozen=True)
 class Outcome:
     """ending: "answered" or the name of the error's class. foreign: an error that is no CicError. text: its message and place.
 
-    seconds: of the clock on the wall. bytes: the most memory that the process held above what it held before.
+    seconds: of the clock on the wall, without those in which other processes had the processor.
+    bytes: the most memory that the process held above what it held before.
     """
 
     ending: str
@@ -81,7 +83,7 @@ def attacked_in_turn(calls: Sequence[Callable[[], object]]) -> list[Outcome]:
 def _ended(call: Callable[[], object]) -> Outcome:
     """How a call ends, its memory apart."""
     ending, foreign, text = "answered", False, ""
-    began = time.perf_counter()
+    began = time.perf_counter() - _waited_s()
     try:
         call()
     except CicError as error:
@@ -89,7 +91,15 @@ def _ended(call: Callable[[], object]) -> Outcome:
     except Exception as error:  # the very thing that is looked for
         place = extract_tb(error.__traceback__)[-1]
         ending, foreign, text = type(error).__name__, True, f"{error} ({Path(place.filename).name}:{place.lineno})"
-    return Outcome(ending, foreign, text[:500], time.perf_counter() - began, 0)
+    return Outcome(ending, foreign, text[:500], time.perf_counter() - _waited_s() - began, 0)
+
+
+def _waited_s() -> float:
+    """How long this thread was ready to run and did not, as the kernel counts it. 0 where it does not say."""
+    try:
+        return int(_SCHEDULED.read_text().split()[1]) * 1e-9
+    except OSError:
+        return 0.0
 
 
 def _resident_bytes(*, reset: bool = False) -> int:
