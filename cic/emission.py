@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from contextvars import copy_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +33,7 @@ from cic.trace.torch_trace import TracedModel, trace
 from cic.units import shown
 from cic.weights import other_weights
 from codegen.bundle import Source, Weights, write_bundle
-from codegen.errors import CodegenError
+from codegen.errors import CodegenError, needing
 from codegen.loading import export_half as export_plain
 from codegen.loading import load_cut as load_halves
 from codegen.manifest import FileRecord, Manifest
@@ -100,7 +101,8 @@ def emit(
     _check_tolerance(tolerance)
     given = read_program_file(model)
     if isinstance(given, OnnxModel) or is_onnx(given):
-        from cic.onnx_emission import emit_onnx  # onnx and its friends are needed for ONNX files only
+        with needing("an ONNX file", "onnx", EmitError):
+            from cic.onnx_emission import emit_onnx
 
         more: dict[str, Any] = {"cuts": cuts, "formats": formats or ("onnx",), "weights": weights, "tolerance": tolerance}
         more["replace"] = replace
@@ -221,7 +223,7 @@ def _whole(model: nn.Module, input_structure: Structure) -> Callable[..., Sequen
 
     def whole(*tensors: torch.Tensor) -> Sequence[torch.Tensor]:
         call = rebuild(input_structure, tensors)
-        return describe(model(*call["args"], **call["kwargs"]))[1]
+        return describe(copy_context().run(model, *call["args"], **call["kwargs"]))[1]
 
     return whole
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from codegen.errors import CodegenError
+from codegen.errors import CodegenError, needing
 from codegen.shared_weights import SharedHalf
 from codegen.split import WireTensor
 
@@ -71,5 +71,6 @@ def emitter_of(format_name: str) -> Emitter:
     if format_name not in _EMITTERS:
         raise CodegenError(f"unknown format {format_name!r}; known formats: {', '.join(_EMITTERS)}")
     module, name = _EMITTERS[format_name]
-    emitter: Emitter = getattr(importlib.import_module(module), name)()
+    with needing(f"the format {format_name!r}", "onnx" if format_name == "onnx" else "compile"):
+        emitter: Emitter = getattr(importlib.import_module(module), name)()
     return emitter

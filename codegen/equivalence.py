@@ -29,7 +29,7 @@ import torch
 
 from codegen.errors import CodegenError, MismatchError
 from codegen.manifest import CutRecord, Manifest, OutputCheck, Verification
-from codegen.quantisation import Step
+from codegen.rounding import Step
 from codegen.split import Half
 from codegen.structure import leaf_names
 from codegen.tensor_file import read_tensors, write_tensors

@@ -31,3 +31,12 @@ def as_codegen_error(what: str) -> Iterator[None]:
     except OSError as error:
         file = f" ({error.filename})" if error.filename is not None and str(error.filename) not in what else ""
         raise CodegenError(f"{what}: {error.strerror or error}{file}") from error
+
+
+@contextmanager
+def needing(what: str, extra: str, kind: type[Exception] = CodegenError) -> Iterator[None]:
+    """Turn the lack of a package that an optional part of CIC installs into an error of this kind."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise kind(f"{what} needs the package {error.name}: pip install 'cic-compiler[{extra}]'") from error

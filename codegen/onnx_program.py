@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from codegen.emitter import LARGEST_FILE_BYTES, Runner, is_too_large
-from codegen.errors import CodegenError
+from codegen.errors import CodegenError, needing
 from codegen.onnx_file import write_model
 from codegen.onnx_session import CAN_SHARE, RETURNS_NOTHING, open_session, open_sharing, runner_of
 from codegen.onnx_values import check_type
@@ -42,9 +42,10 @@ class OnnxEmitter:
 
     def versions(self) -> dict[str, str]:
         """Return the versions of the packages that write ONNX, and of the one that runs it."""
-        import onnx
-        import onnx_ir
-        import onnxruntime
+        with needing("the format 'onnx'", "onnx"):
+            import onnx
+            import onnx_ir
+            import onnxruntime
 
         packages = {"onnx": onnx, "onnx_ir": onnx_ir, "onnxruntime": onnxruntime}
         return {name: package.__version__ for name, package in packages.items()}

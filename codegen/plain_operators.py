@@ -17,7 +17,7 @@ from torch import fx
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from codegen.errors import CodegenError
-from codegen.quantisation import Step
+from codegen.rounding import Step
 from codegen.silence import silence
 
 QUANTISERS = "quantized_decomposed"

@@ -6,47 +6,30 @@ runtime fuses and orders what comes before. So two right answers may differ by a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import onnx_ir as ir
 
 from codegen.onnx_wiring import constants, reads
+from codegen.rounding import Step
 
 # The largest value of each integer type with a sign, or half the range of one without: so many steps make up a scale.
 _STEPS = {"INT2": 1, "UINT2": 1, "INT4": 7, "UINT4": 7, "INT8": 127, "UINT8": 127, "INT16": 2**15 - 1, "UINT16": 2**15 - 1}
 # Where these move or pick values, a step stays a step.
-_PASS_ON = frozenset(
-    [
-        *(
-            "Reshape",
-            "Transpose",
-            "Flatten",
-            "Squeeze",
-            "Unsqueeze",
-            "Identity",
-            "Dropout",
-            "Slice",
-            "Gather",
-            "Concat",
-            "Split",
-        ),
-        *("MaxPool", "AveragePool", "GlobalAveragePool", "Relu", "Clip", "Pad", "Expand", "Tile", "Sigmoid", "Tanh", "Softmax"),
-    ]
+_MOVES = (
+    "Reshape",
+    "Transpose",
+    "Flatten",
+    "Squeeze",
+    "Unsqueeze",
+    "Identity",
+    "Dropout",
+    "Slice",
+    "Gather",
+    "Concat",
+    "Split",
 )
+_PICKS = ("MaxPool", "AveragePool", "GlobalAveragePool", "Relu", "Clip", "Pad", "Expand", "Tile", "Sigmoid", "Tanh", "Softmax")
+_PASS_ON = frozenset((*_MOVES, *_PICKS))
 _ROUNDS = ("QuantizeLinear", "DynamicQuantizeLinear", "QLinear")  # and what begins so, such as QLinearConv
-_SLACK = 1.001  # the step itself is a rounded number
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """What one step is to an output: so much, or such a share of its largest value."""
-
-    absolute: float = 0.0
-    relative: float = 0.0
-
-    def allowance(self, largest: float) -> float:
-        """Return the relative error that one step makes where the output's largest value is `largest`."""
-        return max(self.relative, self.absolute / largest if largest > 0 else 0.0) * _SLACK
 
 
 def steps_of(model: ir.Model) -> list[Step]:

@@ -27,6 +27,9 @@ from codegen.key_value_cache import cache_of, is_cache, parts_of
 
 Structure = dict[str, Any]
 
+LONGEST_INT = 1024
+"""In bits; Python refuses to write down, and so to keep in a file, an int of thousands of digits."""
+
 _SEQUENCES = ("list", "tuple", "namedtuple")
 _MAPPINGS = ("dict", "ordered_dict")
 _SETTINGS = ("dtype", "device", "layout", "memory_format")
@@ -39,7 +42,10 @@ def describe(value: Any) -> tuple[Structure, list[Any]]:
     namedtuples, dicts and dataclasses of these.
     """
     leaves: list[Any] = []
-    return _describe(value, "", leaves), leaves
+    try:
+        return _describe(value, "", leaves), leaves
+    except RecursionError as error:
+        raise CodegenError("the value holds itself, or is nested too deeply; pass it without what refers back to it") from error
 
 
 def rebuild(structure: Structure, tensors: Sequence[Any]) -> Any:
@@ -87,7 +93,7 @@ def _describe(value: Any, path: str, leaves: list[Any]) -> Structure:
         leaves.append(value)
         return {"kind": "tensor", "leaf": len(leaves) - 1}
     if type(value) in (bool, int, float, str):
-        return _describe_constant(value)
+        return _describe_constant(value, path)
     if isinstance(value, type):
         raise CodegenError(f"{_spoken(path)} is the class {value.__qualname__}; pass tensors, constants or containers")
     if dataclasses.is_dataclass(value):
@@ -113,9 +119,11 @@ def _describe(value: Any, path: str, leaves: list[Any]) -> Structure:
     )
 
 
-def _describe_constant(value: bool | int | float | str) -> Structure:
+def _describe_constant(value: bool | int | float | str, path: str) -> Structure:
     if isinstance(value, float) and not math.isfinite(value):
         return {"kind": "float", "value": str(value)}  # JSON has no infinity
+    if isinstance(value, int) and value.bit_length() > LONGEST_INT:
+        raise CodegenError(f"{_spoken(path)} is {_shown(value)}; the longest that can be kept has {LONGEST_INT} bits")
     return {"kind": "constant", "value": value}
 
 
@@ -184,6 +192,9 @@ def _construct(known: Any, named: dict[str, Any], path: str) -> Any:
     taken = {field.name for field in dataclasses.fields(known) if field.init}
     try:
         value = known(**{name: item for name, item in named.items() if name in taken})
+    except Exception:  # it takes something else, from which the fields were made
+        value = known.__new__(known)
+    try:
         for name, item in named.items():
             if getattr(value, name, named) is not item:
                 object.__setattr__(value, name, item)
@@ -310,8 +321,8 @@ def _shown(value: Any) -> str:
     if is_tensor(value):
         return f"a tensor of shape {tuple(value.shape)}"
     if value is None or isinstance(value, bool | int | float | str):
-        if isinstance(value, int) and value.bit_length() > 300:
-            return f"an int of {value.bit_length()} bits"  # Python refuses to write thousands of digits
+        if isinstance(value, int) and value.bit_length() > LONGEST_INT:
+            return f"an int of {value.bit_length()} bits"
         return f"{value!r:.200}"
     return f"a {type(value).__qualname__}"
 

@@ -11,6 +11,7 @@ from cic.errors import TraceError
 from cic.trace.model_source import load_program
 from cic.trace.onnx_model import OnnxModel
 from cic.trace.torch_trace import TracedModel, trace
+from codegen.errors import needing
 
 if TYPE_CHECKING:
     import onnx
@@ -40,7 +41,8 @@ def trace_model(
     if isinstance(model, TracedModel | OnnxModel):
         return model
     if is_onnx(model):
-        from cic.trace.from_onnx import trace_onnx  # onnx and its friends are needed for ONNX files only
+        with needing("an ONNX file", "onnx", TraceError):
+            from cic.trace.from_onnx import trace_onnx
 
         return trace_onnx(model, tuple(args), kwargs, shapes=shapes, name=name)
     return trace(model, tuple(args), dict(kwargs or {}), name=name)

@@ -6,6 +6,7 @@ neither changes a result here, so those graphs are inlined.
 
 from __future__ import annotations
 
+import keyword
 import operator
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -96,7 +97,7 @@ class _Copying:
                 self._inline(source, path, node, wrapped, copies)
             elif node.target is operator.getitem and isinstance(copies[node.args[0]], tuple):
                 copies[node] = copies[node.args[0]][node.args[1]]
-            elif _takes_inner_tensor(node):
+            elif takes_inner_tensor(node):
                 copies[node] = self._inner_tensor(copies[node.args[0]], str(node.args[1]))
             else:
                 copies[node] = self.graph.node_copy(node, copies.__getitem__)
@@ -151,15 +152,18 @@ class _Copying:
 
 
 def _free_name(path: str, taken: Mapping[str, Any]) -> str:
-    """Return a weight's path that a GraphModule can have: a layer called "graph" would be taken for the module's own graph."""
-    first, dot, rest = path.partition(".")
-    name = f"{first}_layer{dot}{rest}" if first in _MEANINGFUL else path
+    """Return a weight's path that a GraphModule can have: a layer called "graph" would be taken for the module's own graph, and
+    code cannot name one called "class"."""
+    first, *inner = path.split(".")
+    steps = [f"{first}_layer" if first in _MEANINGFUL else first, *inner]
+    name = ".".join(f"{step}_layer" if keyword.iskeyword(step) else step for step in steps)
     while name in taken:
         name += "_"
     return name
 
 
-def _takes_inner_tensor(node: fx.Node) -> bool:
+def takes_inner_tensor(node: fx.Node) -> bool:
+    """Tell whether a node reads a tensor inside one of a class of its own."""
     return node.op == "call_function" and str(node.target) == "export.access_subclass_inner_tensor.default"
 
 

@@ -16,6 +16,7 @@ import torch
 from torch import fx, nn
 
 from cic.errors import TraceError
+from cic.trace.failure import explain
 from cic.trace.preservation import preserved
 from codegen.errors import CodegenError
 from codegen.structure import Structure, describe, leaf_names, rebuild
@@ -36,9 +37,9 @@ class FlatModel(nn.Module):
 
     def forward(self, *tensors: Any) -> tuple[Any, ...]:
         args, kwargs = rebuild(self.call, tensors)
-        before = [_layout(tensor) for tensor in tensors]
+        before, names = [_layout(tensor) for tensor in tensors], input_names(self.model, args, kwargs)
         answer = flat_tensors(self.model(*args, **kwargs), "the model's output")[1]
-        for tensor, layout, name in zip(tensors, before, input_names(self.model, args, kwargs), strict=True):
+        for tensor, layout, name in zip(tensors, before, names, strict=True):
             if _layout(tensor) != layout:
                 raise TraceError(
                     f"the model gives another shape to what it was given: it changes the model input {name!r} in place, as"
@@ -110,7 +111,7 @@ def input_names(model: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> l
             names.append(re.sub(r"\W+", "_", f"{name}.{inner}").strip("_"))
     space: Any = fx.graph._Namespace()
     space.create_name("self", None)  # so that nobody else is called like the module itself
-    return [space.create_name(name, None) for name in names]
+    return [space.create_name(name, object()) for name in names]  # the builtin None would be taken for one called so
 
 
 def _positional_names(model: Any, args: Sequence[Any]) -> list[str]:
@@ -140,6 +141,8 @@ def evaluating(model: nn.Module) -> Iterator[None]:
             except (NotImplementedError, AttributeError):  # a frozen module, or the graph of an exported program
                 for module in modules:
                     module.training = False
+            except Exception as error:
+                raise TraceError(f"{type(model).__name__} cannot be put in eval mode: {explain(error)}") from error
             yield
     finally:
         for module, flag in flags:

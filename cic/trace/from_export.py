@@ -18,13 +18,14 @@ from cic.trace import from_program
 from cic.trace.failure import last_user_line
 from cic.trace.flat_graph import flatten
 from cic.trace.flat_model import INNER, FlatModel
+from cic.trace.keyword_names import keywords_may_be_names
 from codegen.silence import silence
 from codegen.structure import rebuild
 
 
 def capture(flat: FlatModel, tensors: Sequence[torch.Tensor], names: Sequence[str]) -> fx.GraphModule:
     """Return the flat graph of `flat`; raises whatever torch raises."""
-    with silence("torch"), torch.no_grad():
+    with silence("torch"), torch.no_grad(), keywords_may_be_names():
         try:
             with _DataDetached():
                 program = torch.export.export(flat, tuple(tensors), strict=False)
@@ -32,7 +33,7 @@ def capture(flat: FlatModel, tensors: Sequence[torch.Tensor], names: Sequence[st
             if type(error).__name__ != "UncapturedHigherOrderOpError":
                 raise
             return _from_source(flat, tensors, error)
-        return flatten(program.module(), names, inner=INNER)  # type: ignore[arg-type]
+        return flatten(from_program.taken_apart(program).module(), names, inner=INNER)  # type: ignore[arg-type]
 
 
 def _from_source(flat: FlatModel, tensors: Sequence[torch.Tensor], error: Exception) -> fx.GraphModule:

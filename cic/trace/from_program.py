@@ -8,21 +8,34 @@ from typing import Any
 import torch
 from torch import fx
 from torch.utils import _pytree as pytree
+from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
 from cic.errors import TraceError
-from cic.trace.flat_graph import flatten
+from cic.trace.flat_graph import flatten, takes_inner_tensor
 from cic.trace.flat_model import flat_tensors
+from cic.trace.keyword_names import keywords_may_be_names
 
 
 def module_of(program: torch.export.ExportedProgram) -> Any:
     """Return the program as a module. Raises TraceError if torch cannot, as where a layer is called `graph` or `code`."""
     try:
-        return program.module()
+        with keywords_may_be_names():
+            return taken_apart(program).module()
     except Exception as error:  # what torch raises is about its own affairs
         raise TraceError(
             f"torch cannot make a module of the exported program ({type(error).__name__}: {error}); if one of its layers has a"
             " name such as graph, code or meta, export it inside another module, nn.Sequential(model)"
         ) from error
+
+
+def taken_apart(program: torch.export.ExportedProgram) -> torch.export.ExportedProgram:
+    """Return a program whose operators read plain tensors only, where they read weights of a class of their own."""
+    held = {**program.state_dict, **program.constants}
+    read = {
+        spec.arg.name for spec in program.graph_signature.input_specs if is_traceable_wrapper_subclass(held.get(spec.target))
+    }
+    users = [user for node in program.graph.nodes if node.name in read for user in node.users]
+    return program if all(map(takes_inner_tensor, users)) else program.run_decompositions({})
 
 
 def check_call(program: torch.export.ExportedProgram, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:

@@ -135,6 +135,21 @@ class Kind(Place):
 
 
 @dataclass(frozen=True)
+class Scripted(Place):
+    """Attributes of a module of TorchScript, which no Python object holds; its lists and dictionaries come as copies."""
+
+    owner: Any
+    names: tuple[str, ...]
+
+    def read(self) -> State:
+        return {name: self.owner.getattr(name) for name in self.names}
+
+    def write(self, state: State) -> None:
+        for name, value in state.items():
+            self.owner.setattr(name, value)
+
+
+@dataclass(frozen=True)
 class Cell(Place):
     """A variable that a function shares with the one around it."""
 

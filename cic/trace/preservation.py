@@ -1,4 +1,4 @@
-"""Leaves a model as it was, whatever happens to it meanwhile: attributes, buffers, training flags, caches, random numbers.
+"""Leaves a model as it was, whatever happens to it meanwhile: attributes, buffers, training flags, caches, torch's settings.
 
 Tracing runs the model's own code, on real tensors and on ones without data, and that code may keep what it sees: in an
 attribute, in a table that grows, in a global, in a cached function. Before, everything the model can reach is read
@@ -10,17 +10,16 @@ are copied; of large ones a copy is made when an operator is about to write to t
 
 from __future__ import annotations
 
-import random
-import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from cic.errors import TraceError
+from cic.trace.outside_state import OutsideState
 from cic.trace.places import Place, State, same_state, settled
 from cic.trace.reachable import Reachable, reachable
 
@@ -40,7 +39,7 @@ class Preserved:
         self.shapes = [_Shape(tensor) for tensor in self.found.tensors]
         self.memory = _Memory(self.found)
         self.caches = [(cache, cache.cache_info().misses) for cache in self.found.caches]
-        self.random = _RandomNumbers(self.found.generators)
+        self.outside = OutsideState(self.found.generators)
         self.warm = _Warm({}, {})
 
     def put_back(self) -> None:
@@ -105,7 +104,7 @@ class Preserved:
     def _put_back(self) -> None:
         errors: list[Exception] = []
         steps: list[Any] = [_Step(place, state) for place, state in zip(self.found.places, self.original, strict=True)]
-        for step in (*steps, *self.shapes, self.memory, self.random):
+        for step in (*steps, *self.shapes, self.memory, self.outside):
             try:
                 step.put_back()
             except Exception as error:  # an object of the user's may refuse anything
@@ -200,6 +199,7 @@ class _Memory:
                 limit = COPIED_WEIGHT_BYTES if isinstance(tensor, torch.nn.Parameter) else COPIED_BYTES
                 self._add(key, torch.empty(0, dtype=torch.uint8, device=tensor.device).set_(tensor.untyped_storage()), limit)
         self.arrays = [(array, array.copy()) for array in found.arrays if array.flags.writeable and not array.dtype.hasobject]
+        self.rows = [(row, row[:]) for row in found.rows]
 
     def _add(self, key: int, span: torch.Tensor, limit: int) -> None:
         self.spans[key] = span
@@ -227,6 +227,9 @@ class _Memory:
         for array, copy in self.arrays:
             if array.shape == copy.shape and array.tobytes() != copy.tobytes():
                 array[...] = copy
+        for row, copied in self.rows:
+            if row != copied:
+                row[:] = copied
 
 
 def _same_bytes(span: torch.Tensor, copy: torch.Tensor) -> bool:
@@ -253,50 +256,3 @@ class _BeforeWrites(TorchDispatchMode):
                         if isinstance(tensor, torch.Tensor):
                             self.memory.about_to_write(tensor)
         return func(*args, **kwargs)
-
-
-@dataclass
-class _RandomNumbers:
-    """The state of every source of random numbers: torch's, Python's, NumPy's, and those the model holds."""
-
-    generators: list[Any]
-    states: list[Any] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.torch, self.python = torch.get_rng_state(), random.getstate()
-        self.cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None
-        numpy = sys.modules.get("numpy.random")
-        self.numpy = numpy.get_state() if numpy is not None else None
-        self.states = [_state_of(generator) for generator in self.generators]
-
-    def put_back(self) -> None:
-        torch.set_rng_state(self.torch)
-        random.setstate(self.python)
-        if self.cuda is not None:
-            torch.cuda.set_rng_state_all(self.cuda)
-        if self.numpy is not None:
-            sys.modules["numpy.random"].set_state(self.numpy)
-        for generator, state in zip(self.generators, self.states, strict=True):
-            _set_state(generator, state)
-
-
-def _state_of(generator: Any) -> Any:
-    if isinstance(generator, torch.Generator):
-        return generator.get_state()
-    if isinstance(generator, random.Random):
-        return generator.getstate()
-    holder = getattr(generator, "bit_generator", None) or generator
-    return holder.get_state() if hasattr(holder, "get_state") else getattr(holder, "state", None)
-
-
-def _set_state(generator: Any, state: Any) -> None:
-    if isinstance(generator, torch.Generator):
-        generator.set_state(state)
-    elif isinstance(generator, random.Random):
-        generator.setstate(state)
-    elif state is not None:
-        holder = getattr(generator, "bit_generator", None) or generator
-        if hasattr(holder, "set_state"):
-            holder.set_state(state)
-        elif hasattr(holder, "state"):
-            holder.state = state

@@ -6,6 +6,7 @@ library and whatever belongs to neither the model nor a package of its own; what
 
 from __future__ import annotations
 
+import array
 import dis
 import functools
 import random
@@ -19,7 +20,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from cic.trace.places import Attributes, Cell, Entries, Items, Kind, Names, Place
+from cic.trace.places import Attributes, Cell, Entries, Items, Kind, Names, Place, Scripted
 
 MOST_OBJECTS = 400_000
 """How many objects a walk visits at most: those nearest to the model come first."""
@@ -36,23 +37,31 @@ _OPAQUE = (
     "torch.library",
 )
 _ATOMS = (type(None), bool, int, float, complex, str, bytes, torch.dtype, torch.device, torch.Size, ModuleType, CodeType)
+_WITH_STATE = ("types", "collections", "weakref", "_weakrefset", "_thread", "argparse", "__main__")
+"""Of the modules of the standard library, those whose objects keep values for whoever uses them."""
+
+_HOOKS_OF_ALL_MODULES = tuple(
+    value for name, value in vars(nn.modules.module).items() if name.startswith("_global_") and isinstance(value, dict)
+)
 _STORE_GLOBAL = dis.opmap["STORE_GLOBAL"]
 
 
 @dataclass
 class Reachable:
-    """What was found. generators: objects that draw random numbers; caches: functions under `functools.lru_cache`."""
+    """What was found. rows: bytearrays and arrays of the standard library; generators: objects that draw random numbers;
+    caches: functions under `functools.lru_cache`."""
 
     places: list[Place] = field(default_factory=list)
     tensors: list[torch.Tensor] = field(default_factory=list)
     arrays: list[Any] = field(default_factory=list)
+    rows: list[Any] = field(default_factory=list)
     caches: list[Any] = field(default_factory=list)
     generators: list[Any] = field(default_factory=list)
 
 
 def reachable(*roots: Any) -> Reachable:
-    """Return what can be reached from `roots`, breadth first."""
-    return _Walk().run(roots)
+    """Return what can be reached from `roots`, and from hooks that run for all modules, breadth first."""
+    return _Walk().run((*roots, *_HOOKS_OF_ALL_MODULES))
 
 
 class _Walk:
@@ -100,6 +109,8 @@ class _Walk:
             self.found.generators.append(value)
         elif type(value).__module__ == "numpy" and hasattr(value, "dtype") and hasattr(value, "flags"):
             self.found.arrays.append(value)
+        elif isinstance(value, bytearray | array.array):
+            self.found.rows.append(value)
         else:
             self.visit_object(value)
 
@@ -149,8 +160,11 @@ class _Walk:
         if _is_opaque(kind):
             return
         if isinstance(value, nn.Module):
-            self.follow(value.parameters(recurse=False))  # those of a script module are in no attribute
+            self.follow(value.children())  # these and what follows are in no attribute of a script module
+            self.follow(value.parameters(recurse=False))
             self.follow(value.buffers(recurse=False))
+        if isinstance(value, torch.jit.ScriptModule) and (written := _written_by_script(value)):
+            self.add(Scripted(value._c, written))
         self.follow((kind,))
         own = getattr(value, "__dict__", None)
         if isinstance(own, dict):
@@ -174,7 +188,16 @@ def _is_opaque(kind: type) -> bool:
     if module.startswith(_OPAQUE):
         return True
     top = module.partition(".")[0]
-    return top in sys.stdlib_module_names and top not in ("types", "collections", "__main__")
+    return top in sys.stdlib_module_names and top not in _WITH_STATE
+
+
+def _written_by_script(module: Any) -> tuple[str, ...]:
+    """Return the attributes of a module of TorchScript, other than modules, that some method of it names."""
+    graphs = [module._c._get_method(name).graph for name in module._c._method_names()]
+    nodes = [node for graph in graphs for kind in ("prim::SetAttr", "prim::GetAttr") for node in graph.findAllNodes(kind)]
+    names = dict.fromkeys(node.s("name") for node in nodes)
+    held = {name: module._c.getattr(name) for name in names if module._c.hasattr(name)}
+    return tuple(name for name, value in held.items() if not isinstance(value, torch._C.ScriptModule | torch._C.ScriptObject))
 
 
 def _slots(kind: type) -> tuple[str, ...]:

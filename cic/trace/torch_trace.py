@@ -7,6 +7,7 @@ model → FlatModel → front end (export, else fx) → constants folded → wri
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +27,7 @@ from cic.trace.graph_building import build_graph
 from cic.trace.preservation import Preserved, preserved
 from cic.trace.propagation import propagate, run_checked
 from cic.trace.schema import kind_of
-from cic.trace.unfit import refuse_layout, refuse_unfit
+from cic.trace.unfit import refuse_array, refuse_layout, refuse_unfit
 from codegen.equivalence import redraw
 from codegen.structure import Structure, rebuild
 from codegen.weights_digest import torch_weights_digest
@@ -77,6 +78,15 @@ def trace(
     Raises TraceError, naming op and source line, if no front end understands the model, if it changes an input or a buffer,
     draws random numbers, returns what cannot be sent, or if the traced module and the model disagree.
     """
+    return copy_context().run(_trace, model, args, kwargs, name)  # so that a context variable the model sets is as it was
+
+
+def _trace(
+    model: nn.Module | torch.export.ExportedProgram,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any] | None,
+    name: str | None,
+) -> TracedModel:
     args, kwargs = _example(model, args, kwargs)
     name = name or getattr(model, "__name__", None) or type(model).__name__
     call, tensors = flat_call(args, kwargs)
@@ -157,6 +167,7 @@ def _run_eagerly(
         if not expected:
             raise TraceError(f"{name} returns no tensor; return at least one")
         for position, tensor in enumerate(expected):
+            refuse_array(f"output {position}", tensor)
             refuse_layout(f"output {position}", tensor)
         return output, [tensor.detach().clone() for tensor in expected]
 

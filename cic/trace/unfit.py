@@ -15,8 +15,7 @@ from cic.errors import TraceError
 def refuse_unfit(model: Any, names: Sequence[str], tensors: Sequence[Any]) -> None:
     """Raise TraceError for an input that is no plain tensor with values, and for weights that do not exist yet."""
     for name, tensor in zip(names, tensors, strict=True):
-        if not isinstance(tensor, torch.Tensor):
-            raise TraceError(f"the input {name} is a {type(tensor).__name__}; pass a tensor (torch.as_tensor) or a number")
+        refuse_array(f"the input {name}", tensor)
         refuse_layout(f"the input {name}", tensor)
         _refuse_without_values(f"the input {name}", tensor)
     for name, weight in _weights(model):
@@ -42,6 +41,12 @@ def _refuse_without_values(what: str, tensor: torch.Tensor) -> None:
             f"{what} {kind}, which has no values; halves are compared with the model on real numbers, so make the model and its"
             ' example on a real device (model.to_empty(device="cpu"), then load or draw its weights)'
         )
+
+
+def refuse_array(what: str, value: Any) -> None:
+    """Raise TraceError for what only looks like a tensor, such as an array or a number of NumPy."""
+    if not isinstance(value, torch.Tensor):
+        raise TraceError(f"{what} is a {type(value).__name__}; let it be a tensor (torch.as_tensor) or a number of Python")
 
 
 def refuse_layout(what: str, tensor: torch.Tensor) -> None:

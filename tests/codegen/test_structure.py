@@ -265,3 +265,29 @@ class ModelOutput(OrderedDict):
         for name in ("loss", "logits", "hidden"):
             if getattr(self, name) is not None:
                 super().__setitem__(name, getattr(self, name))
+
+
+@dataclass
+class Doubled:
+    """Made from something else than its fields."""
+
+    one: object
+    two: object
+
+    def __init__(self, both: object) -> None:
+        self.one = self.two = both
+
+
+def test_a_dataclass_that_is_made_from_something_else_comes_back() -> None:
+    structure, leaves = describe(Doubled(torch.ones(2)))
+    again = rebuild(structure, leaves)
+    assert type(again) is Doubled and again.one is leaves[0] and again.two is leaves[1]
+
+
+def test_what_no_file_can_keep_is_refused() -> None:
+    endless: list[object] = [torch.ones(1)]
+    endless.append(endless)
+    with pytest.raises(CodegenError, match="holds itself"):
+        describe(endless)
+    with pytest.raises(CodegenError, match="an int of 16610 bits"):
+        describe((torch.ones(1), 10**5000))

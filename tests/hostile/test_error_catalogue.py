@@ -105,7 +105,7 @@ PROVOKED: dict[str, Callable[[Path], object]] = {
     "is on the meta device, which has no values": lambda _: trace(Adds(), (torch.ones(3, device="meta"),)),
     "cannot be kept: ": lambda _: trace(Adds(), (object(), torch.ones(3))),
     "no shape yet, since its module is lazy": lambda _: trace(nn.Sequential(nn.LazyLinear(3)), (torch.ones(2, 2),)),
-    "pass a tensor (torch.as_tensor) or a number": lambda _: trace(Adds(), (torch.ones(3), numpy.ones(3))),
+    "let it be a tensor (torch.as_tensor) or a number of Python": lambda _: trace(Adds(), (torch.ones(3), numpy.ones(3))),
     " tensor, which cannot be sent": lambda _: trace(Adds(), (torch.eye(3).to_sparse(),)),
     "the arguments cannot be kept: ": lambda _: trace(Adds(), (torch.nested.nested_tensor([torch.ones(2), torch.ones(3)]),)),
     "the inputs cannot be described": lambda _: describe_inputs((object(),), {}),

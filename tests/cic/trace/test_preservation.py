@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import functools
 import random
-from collections import deque
+from array import array
+from collections import OrderedDict, deque
 from collections.abc import Callable
+from contextvars import ContextVar
+from threading import local
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy
 import pytest
@@ -18,9 +22,13 @@ from cic.errors import TraceError
 from cic.trace.places import settled
 from cic.trace.preservation import COPIED_WEIGHT_BYTES, Preserved, preserved
 from cic.trace.torch_trace import trace
+from tests.codegen.unverified import unverified  # noqa: F401 - emission takes seconds where halves run in processes of their own
 
 TABLES: dict[int, Tensor] = {}
 LATEST: Tensor | None = None
+BY_MODEL: WeakKeyDictionary[nn.Module, Tensor] = WeakKeyDictionary()
+OF_THREAD = local()
+OF_CONTEXT: ContextVar[Tensor | None] = ContextVar("OF_CONTEXT", default=None)
 
 
 @functools.lru_cache
@@ -43,6 +51,7 @@ class Keeper(nn.Module):
         self.plain, self.count, self.log, self.ready = torch.zeros(4), 0, [torch.zeros(1)], False
         self.recent: deque[Any] = deque([1, 2], maxlen=2)
         self.seen, self.settings, self.array = {"a"}, Settings(), numpy.zeros(3)
+        self.bytes, self.numbers = bytearray(1), array("i", [0])
         self.dice, self.generator = random.Random(0), torch.Generator().manual_seed(0)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -84,6 +93,23 @@ def sets_a_global(m: Keeper, x: Tensor) -> Tensor:
 
 def uses_a_cached_function(m: Keeper, x: Tensor) -> Tensor:
     return cached_table(len(x))[:, None]
+
+
+def fills_places_of_the_standard_library(m: Keeper, x: Tensor) -> Tensor:
+    if m not in BY_MODEL:
+        BY_MODEL[m] = OF_THREAD.table = torch.ones(4)
+    OF_CONTEXT.set(x)
+    m.bytes[0], m.numbers[0] = 7, 7
+    return BY_MODEL[m] + OF_THREAD.table
+
+
+def changes_settings(m: Keeper, x: Tensor) -> Tensor:
+    torch.set_default_dtype(torch.float64)
+    torch.set_float32_matmul_precision("medium")
+    torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = True
+    torch.set_grad_enabled(True)
+    return x
 
 
 def fills_in_place_once(m: Keeper, x: Tensor) -> Tensor:
@@ -137,7 +163,7 @@ def raises(m: Keeper, x: Tensor) -> Tensor:
 
 SPLIT = (
     *(grows, keeps_new_attribute, fills_containers, fills_a_global_dictionary, sets_a_global, uses_a_cached_function),
-    *(fills_in_place_once, changes_hooks_and_flags, turns_a_buffer),
+    *(fills_in_place_once, changes_hooks_and_flags, turns_a_buffer, fills_places_of_the_standard_library, changes_settings),
 )
 REFUSED = draws, writes_through_data, writes_to_a_buffer, is_interrupted, raises
 
@@ -152,13 +178,30 @@ def everything(model: Keeper) -> list[Any]:
             return [(key, described(item)) for key, item in value.items()]
         if isinstance(value, list | tuple | deque):
             return [described(item) for item in value]
-        return value.tolist() if isinstance(value, numpy.ndarray) else value
+        return (
+            value.tolist()
+            if isinstance(value, numpy.ndarray | array)
+            else bytes(value)
+            if isinstance(value, bytearray)
+            else value
+        )
 
     parts = [(id(part), vars(part)) for part in model.modules()]
     outside = TABLES, LATEST, Settings.shared, hasattr(model.settings, "table"), cached_table.cache_info()
+    kept = len(BY_MODEL), vars(OF_THREAD), OF_CONTEXT.get()
+    settings = (
+        *(torch.get_default_dtype(), torch.get_float32_matmul_precision(), torch.is_grad_enabled()),
+        *(torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark),
+    )
     states = model.dice.getstate(), random.getstate(), numpy.random.get_state()[1].tolist()
     generators = model.generator.get_state().tolist(), torch.get_rng_state().tolist()
-    return [described([number, own]) for number, own in parts] + [described(outside), states, generators]
+    return [described([number, own]) for number, own in parts] + [
+        described(outside),
+        described(kept),
+        settings,
+        states,
+        generators,
+    ]
 
 
 @pytest.mark.parametrize("body", [*SPLIT, *REFUSED], ids=lambda body: body.__name__)
@@ -209,6 +252,39 @@ def test_emission_leaves_the_model_too(tmp_path: Any) -> None:
     compiled = cic.compile(model, (example,), device="raspberry-pi-4b", server="i7-13700k")
     cic.emit(model, compiled, tmp_path / "halves")
     assert everything(model) == before
+
+
+class Scripted(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.count, self.table, self.log = torch.jit.Attribute(0, int), torch.zeros(0), torch.jit.Attribute([1], list[int])
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.count += 1
+        self.log.append(self.count)
+        if self.table.numel() == 0:
+            self.table = torch.ones(4)
+        return x + self.table
+
+
+def test_attributes_of_torchscript_are_put_back() -> None:
+    model = torch.jit.script(nn.Sequential(OrderedDict(inner=Scripted())))
+    with preserved(nn.Sequential(model)):
+        model(torch.ones(4))
+        assert model.inner.count == 1
+    assert (model.inner.count, model.inner.log, model.inner.table.numel()) == (0, [1], 0)
+
+
+def test_what_hooks_of_all_modules_keep_is_put_back() -> None:
+    kept: list[Any] = []
+    hook = nn.modules.module.register_module_forward_hook(lambda *_: kept.append(1))
+    try:
+        with preserved(nn.Identity()):
+            nn.Identity()(torch.ones(1))
+            assert kept == [1]
+        assert kept == []
+    finally:
+        hook.remove()
 
 
 def test_what_every_call_changes_is_no_cache() -> None:
