@@ -63,7 +63,8 @@ def _cause(failures: dict[str, BaseException], ran_backward: bool) -> str:
         return "gradient"
     if any(type(error).__name__ == "UncapturedHigherOrderOpError" for error in errors):
         return "higher-order"
-    return "data-dependent" if any(map(_is_data_dependent, errors)) else "other"
+    # The first front end's word: the others refuse far more, and take what is no decision on data for one.
+    return "data-dependent" if _is_data_dependent(errors[0]) else "other"
 
 
 def failing_node(error: BaseException, graph: fx.Graph) -> fx.Node | None:
