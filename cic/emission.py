@@ -28,7 +28,7 @@ from cic.splitting_model import SplittingModel
 from cic.trace.any_model import is_onnx, read_program_file
 from cic.trace.flat_model import evaluating
 from cic.trace.onnx_model import OnnxModel
-from cic.trace.preservation import preserved
+from cic.trace.preservation import Preserved, preserved
 from cic.trace.torch_trace import TracedModel, trace
 from cic.units import shown
 from cic.weights import other_weights
@@ -121,14 +121,14 @@ def emit(
             model_digest=splitting_model.information["graph_digest"],
             further_inputs=[flatten_like(input_structure, {"args": tuple(a), "kwargs": dict(k)}) for a, k in verify_on],
         )
-        with left_as_it_was(given) if isinstance(given, nn.Module) else nullcontext():
+        with left_as_it_was(given) if isinstance(given, nn.Module) else nullcontext() as before:
             return write_bundle(
                 directory,
                 source,
                 plans,
                 formats=formats or ("torchscript",),
                 weights=weights,
-                whole=_whole(given, input_structure) if isinstance(given, nn.Module) else None,
+                whole=None if before is None else _whole(given, input_structure, before),
                 tolerance=tolerance,
                 progress=progress,
                 replace=replace,
@@ -212,18 +212,22 @@ def _check_options(options: Mapping[str, Any]) -> None:
 
 
 @contextmanager
-def left_as_it_was(model: nn.Module) -> Iterator[None]:
+def left_as_it_was(model: nn.Module) -> Iterator[Preserved]:
     """Run a model in eval mode, and undo whatever it keeps of the calls."""
-    with evaluating(model), preserved(model) as before, before.writes_seen():
-        yield
+    with evaluating(model), preserved(model) as before:
+        yield before
 
 
-def _whole(model: nn.Module, input_structure: Structure) -> Callable[..., Sequence[torch.Tensor]]:
-    """The user's own model, not what was traced of it, as a function of flat tensors: what the halves are compared with."""
+def _whole(model: nn.Module, input_structure: Structure, before: Preserved) -> Callable[..., Sequence[torch.Tensor]]:
+    """The user's own model, not what was traced of it, as a function of flat tensors: what the halves are compared with.
+
+    Its writes are watched here alone: torch makes a constant of what TorchScript records while a dispatch mode is active.
+    """
 
     def whole(*tensors: torch.Tensor) -> Sequence[torch.Tensor]:
         call = rebuild(input_structure, tensors)
-        return describe(copy_context().run(model, *call["args"], **call["kwargs"]))[1]
+        with before.writes_seen():
+            return describe(copy_context().run(model, *call["args"], **call["kwargs"]))[1]
 
     return whole
 

@@ -246,6 +246,17 @@ def test_a_large_weight_that_is_written_is_put_back_and_others_are_not_copied() 
     assert torch.equal(model[0].weight, before) and addresses == [weight.data_ptr() for weight in model.parameters()]
 
 
+def test_halves_compute_where_weights_are_watched_instead_of_copied(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """torch.jit makes a constant of what it records while writes are watched."""
+    monkeypatch.setattr("cic.trace.preservation.COPIED_WEIGHT_BYTES", 0)
+    model = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 2)).eval()
+    example, other = torch.rand(1, 4), torch.rand(1, 4)
+    compiled = cic.compile(model, (example,), device="raspberry-pi-4b", server="epyc-7742")
+    cic.emit(model, compiled, tmp_path / "halves", cuts=["server-only"])
+    cut = cic.load_cut(tmp_path / "halves", "server-only")
+    assert torch.allclose(cut.tail(*cut.head(other)), model(other), rtol=1e-4, atol=1e-5)
+
+
 def test_emission_leaves_the_model_too(tmp_path: Any) -> None:
     model, example = Keeper(grows).train(), torch.randn(4, 4)
     before = everything(model)
