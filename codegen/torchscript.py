@@ -125,6 +125,7 @@ def freeze_to(
     """
     traced = _program(module, example).eval()
     make_trace_honest(traced)
+    _split_addmm(traced)
     program = torch.jit.freeze(traced)
     if guarded:
         add_guard(program, example)
@@ -140,6 +141,27 @@ def _program(module: fx.GraphModule, example: Sequence[torch.Tensor]) -> Any:
         return scripted(module)
     # The module is straight-line code of tensor ops: a second run to compare traces would show nothing. It may return a list.
     return torch.jit.trace(module, tuple(example), check_trace=False, strict=False)
+
+
+def _split_addmm(program: Any) -> None:
+    """Write `addmm` as the product and the sum that torch's executor makes of it anyway, in place.
+
+    When it does so itself, torch 2.13 takes the product for as large as its second factor, and fails to add a constant matrix
+    of other sizes. It leaves alone what has factors (alpha, beta) other than 1.
+    """
+    for part in program.modules():
+        if not part._c._has_method("forward"):
+            continue
+        for node in part.graph.findAllNodes("aten::addmm"):
+            summand, *factors, beta, alpha = node.inputs()
+            if beta.toIValue() == alpha.toIValue() == 1:
+                product = part.graph.create("aten::mm", factors, 1)
+                total = part.graph.create("aten::add", [summand, product.output(), alpha], 1)
+                product.insertBefore(node)
+                total.insertBefore(node)
+                total.output().setType(node.output().type())
+                node.output().replaceAllUsesWith(total.output())
+                node.destroy()
 
 
 def constants_of(program: Any) -> list[torch.Tensor]:

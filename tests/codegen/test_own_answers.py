@@ -100,6 +100,21 @@ def test_an_answer_that_is_overwritten_changes_no_later_one(model: nn.Module, fo
                 tensor.as_strided((elements_between(tensor),), (1,)).fill_(7)
 
 
+class Sums(nn.Module):
+    """Products added to constant matrices, which torch's executor takes for as large as a factor."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.addmm(torch.ones(2, 6), x, torch.eye(6)) + torch.addmm(torch.ones(6), x, torch.eye(6), beta=2)
+
+
+@pytest.mark.usefixtures("unverified")
+def test_products_are_added_to_constant_matrices(tmp_path: Path):
+    model, x = Sums(), torch.randn(2, 6)
+    cut = cuts_of(model, (x,), tmp_path / "b", "torchscript")[0]
+    for _ in range(2):
+        assert torch.allclose(cut.tail(*cut.head(x)), model(x))
+
+
 def plain_runner(path: Path) -> Callable[..., tuple[torch.Tensor, ...]]:
     with quiet_torchscript():
         return torch.jit.load(str(path)) if path.suffix == ".ts" else torch.export.load(str(path)).module()
