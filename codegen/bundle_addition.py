@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import replace as changed
 from pathlib import Path
 
-from codegen.bundle_directory import Weights, check_own, standing_bundle
+from codegen.bundle_directory import REPLACE, Weights, check_own, standing_bundle
 from codegen.bundle_weights import settled, stored
 from codegen.emitter import emitter_of
 from codegen.errors import CodegenError
@@ -100,7 +100,10 @@ def _bring(building: Path, directory: Path, record: FileRecord) -> None:
     target = building / record.path
     if target.exists():  # a weight that others have brought
         return
-    source = check_file(directory, record)
+    try:
+        source = check_file(directory, record)
+    except CodegenError as error:
+        raise CodegenError(f"{directory} cannot be added to, what it has besides is damaged ({error}); {REPLACE}") from error
     target.parent.mkdir(exist_ok=True)
     try:
         os.link(source, target)
