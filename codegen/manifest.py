@@ -34,7 +34,8 @@ from codegen.structure import Structure
 from codegen.structure_check import check_structure
 
 FORMAT = "cic-split"
-# Version 3 has a digest of the manifest itself, and one of the weights; in version 4 bare files are compressed.
+# Version 3 has a digest of the manifest itself, and one of the weights; in version 4 bare files are compressed and
+# end with a digest of their weights' places.
 VERSION = 4
 FILE_NAME = "manifest.json"
 WEIGHTS_FOLDER = "weights"

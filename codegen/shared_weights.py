@@ -33,6 +33,7 @@ SMALLEST_BYTES = 4096
 """Smaller weights stay where they are: a file of its own takes a whole block on most disks."""
 
 _LOCAL_HEADER_BYTES = 30
+_DIGEST_BYTES = 32
 
 Content = TypeVar("Content")
 
@@ -165,6 +166,7 @@ def lift(directory: Path, record: FileRecord, spans: Sequence[tuple[int, int]]) 
                 _store(directory, sha256, weight)
                 places.append(WeightPlace(offset, sha256))
                 sizes[sha256] = size
+    pieces.append(compressor.compress(_digest_of_places(places)))
     bare = b"".join([*pieces, compressor.flush()])
     bare_path.write_bytes(bare)
     path.unlink()
@@ -178,8 +180,13 @@ def open_half(directory: Path, manifest: Manifest, record: FileRecord) -> Shared
     assert bare is not None, "a plain file is read as it is"
     compressed = read_checked(directory, FileRecord(bare.path, bare.bytes, bare.sha256))
     sizes = tuple(manifest.weights[place.sha256] for place in bare.weights)
-    content = _decompressed(directory / bare.path, compressed, record.bytes - sum(sizes))
-    return SharedHalf(directory, record, bare.weights, sizes, content)
+    content = _decompressed(directory / bare.path, compressed, record.bytes - sum(sizes) + _DIGEST_BYTES)
+    if content[-_DIGEST_BYTES:] != _digest_of_places(bare.weights):
+        raise CodegenError(
+            f"{directory / bare.path} had other weights, or at other places, than the manifest says; the manifest is damaged or"
+            " was changed; emit the model again"
+        )
+    return SharedHalf(directory, record, bare.weights, sizes, content[:-_DIGEST_BYTES])
 
 
 def write_plain(half: SharedHalf, path: Path) -> None:
@@ -260,6 +267,12 @@ def _content_offset(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> int:
     header = file.read(_LOCAL_HEADER_BYTES)
     name_bytes, padding_bytes = int.from_bytes(header[26:28], "little"), int.from_bytes(header[28:30], "little")
     return entry.header_offset + _LOCAL_HEADER_BYTES + name_bytes + padding_bytes
+
+
+def _digest_of_places(places: Sequence[WeightPlace]) -> bytes:
+    """What a bare file ends with: who changes the manifest alone cannot exchange two weights of one size."""
+    text = "".join(f"{place.offset} {place.sha256}\n" for place in places)
+    return hashlib.sha256(text.encode()).digest()
 
 
 def _decompressed(path: Path, compressed: bytes | bytearray, size: int) -> bytes:

@@ -109,7 +109,7 @@ def _called(module_name: str, attribute: str) -> nn.Module:
         sys.path.insert(0, here)  # the user's own files, as `python -m` finds them
     try:
         found: Any = importlib.import_module(module_name)
-    except ImportError as error:
+    except (ImportError, TypeError) as error:  # TypeError: a relative name
         raise TraceError(f"{module_name} cannot be imported: {error}; write {_FORMS}") from error
     for step in attribute.split("."):
         if not hasattr(found, step):
