@@ -28,6 +28,14 @@ MASKED = 4
 FINE = 8
 
 
+def viewed(payload: Payload, name: str) -> memoryview:
+    """The bytes of a payload. Raises CodecError naming the tensor for what has none, one beside the other."""
+    try:
+        return memoryview(payload).cast("B")
+    except TypeError as error:
+        raise CodecError(f"{name}: a payload is bytes, not {type(payload).__name__}: {error}") from None
+
+
 @dataclass(frozen=True)
 class Codec:
     """A form of values, then an entropy stage or none.
@@ -105,7 +113,7 @@ class Codec:
         Raises CodecError naming the tensor if the payload is not exactly one that `encode` could have made.
         """
         self._check_type(dtype, name)
-        view = memoryview(payload).cast("B")
+        view = viewed(payload, name)
         largest = self.largest_bytes(shape, dtype)
         if len(view) > largest:
             raise CodecError(f"{name}: the payload has {len(view)} bytes, {self.name} of this tensor has at most {largest}")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cic.codec.codec import Codec, Payload
+from cic.codec.codec import Codec, Payload, viewed
 from cic.codec.picture_files import bare_jpeg, bare_png
 from cic.codec.pixels import PixelForm, Pixels, image_size
 from cic.codec.tensors import Array, array_of
@@ -71,7 +71,7 @@ class PictureCodec(Codec):
         """The tensor of that shape and type; see `Codec.decode`. Raises CodecError naming the tensor for any other file."""
         self._check_type(dtype, name)
         channels, height, width = image_size(shape, name)
-        content, largest = memoryview(payload).cast("B"), self.largest_bytes(shape, dtype)
+        content, largest = viewed(payload, name), self.largest_bytes(shape, dtype)
         if len(content) > largest:
             raise CodecError(f"{name}: the payload has {len(content)} bytes, {self.name} of this tensor has at most {largest}")
         if bytes(content[-8:])[-len(_ENDS[self._kind]) :] != _ENDS[self._kind]:

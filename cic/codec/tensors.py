@@ -54,16 +54,19 @@ def count(shape: Sequence[int]) -> int:
 def array_of(tensor: torch.Tensor | Array, name: str = "the tensor") -> tuple[Array, str]:
     """The tensor as a contiguous array of its own shape, without a copy where it is contiguous, and the name of its type.
 
-    Raises CodecError for a type that no codec knows.
+    Raises CodecError for a type that no codec knows, and for what has no values in memory, one beside the other.
     """
-    if isinstance(tensor, np.ndarray):
+    if isinstance(tensor, np.ndarray | np.generic):
         dtype = tensor.dtype.name
         held = carrier(dtype, name)
         array = np.asarray(tensor, order="C")
         return array.view(held) if dtype in _BITS else array.astype(held, copy=False), dtype
-    dtype = str(tensor.dtype).removeprefix("torch.")
+    dtype = str(getattr(tensor, "dtype", type(tensor).__name__)).removeprefix("torch.")
     held = carrier(dtype, name)
-    plain = tensor.detach().cpu().resolve_conj().resolve_neg().contiguous()
+    try:
+        plain = tensor.detach().cpu().resolve_conj().resolve_neg().contiguous()
+    except (RuntimeError, AttributeError) as error:  # sparse, nested and meta tensors, and what is no tensor of torch
+        raise CodecError(f"{name} is no tensor whose values lie in memory: {str(error).partition(chr(10))[0]}") from None
     if dtype in _BITS:
         import torch  # loaded already: the tensor is one of its own
 

@@ -9,6 +9,7 @@ import threading
 import tracemalloc
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import pytest
@@ -438,3 +439,18 @@ def test_without_torch_half_precision_is_the_same(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setitem(sys.modules, "torch", None)
     for tensor, back in zip(tensors, with_torch, strict=True):
         assert same_bits(crossed("fp16", tensor.astype(np.float32)), back)
+
+
+@pytest.mark.parametrize(
+    "nothing", [[1.0], None, torch.eye(3).to_sparse(), torch.empty(3, device="meta")], ids=["list", "None", "sparse", "meta"]
+)
+def test_what_has_no_values_in_memory_is_refused_by_name(nothing: Any) -> None:
+    with pytest.raises(CodecError, match=r"^layer1"):
+        codec("int8").encode(nothing, "layer1")
+
+
+@pytest.mark.parametrize("name", ["int8", "png"])
+@pytest.mark.parametrize("nothing", ["text", None, memoryview(bytes(12))[::2]], ids=["text", "None", "strided"])
+def test_what_is_no_payload_is_refused_by_name(name: str, nothing: Any) -> None:
+    with pytest.raises(CodecError, match=r"^layer1: a payload is bytes"):
+        codec(name).decode(nothing, (1, 3, 4, 4), "uint8" if name == "png" else "float32", "layer1")

@@ -249,8 +249,8 @@ def test_a_large_weight_that_is_written_is_put_back_and_others_are_not_copied() 
 def test_halves_compute_where_weights_are_watched_instead_of_copied(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """torch.jit makes a constant of what it records while writes are watched."""
     monkeypatch.setattr("cic.trace.preservation.COPIED_WEIGHT_BYTES", 0)
-    model = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 2)).eval()
-    example, other = torch.rand(1, 4), torch.rand(1, 4)
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(128, 2)).eval()
+    example, other = torch.rand(1, 3, 8, 8), torch.rand(1, 3, 8, 8)
     compiled = cic.compile(model, (example,), device="raspberry-pi-4b", server="epyc-7742")
     cic.emit(model, compiled, tmp_path / "halves", cuts=["server-only"])
     cut = cic.load_cut(tmp_path / "halves", "server-only")
