@@ -34,13 +34,17 @@ def save(model: SplittingModel, path: str | PathLike[str]) -> None:
     """Write atomically: a temporary file beside it, then a rename.
 
     Raises:
-        ArtifactError: the file cannot be written.
+        ArtifactError: the file cannot be written, or could not be loaded again.
     """
     from codegen.atomic import write_whole
 
     if not _is_path(path):
         raise ArtifactError(f"cannot write {shown(path)}: give a path, as a text or a pathlib.Path")
     content = dumps(model)
+    try:
+        loads(content, "it")
+    except ArtifactError as error:
+        raise ArtifactError(f"{model.name!a} is not saved, since it could not be loaded again: {error}") from error
     try:
         write_whole(path, content)
     except OSError as error:

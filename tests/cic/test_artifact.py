@@ -282,3 +282,14 @@ def test_models_and_decisions_can_be_pickled(model: SplittingModel) -> None:
         assert (copied.device_ops, copied.crossing) == (decision.device_ops, decision.crossing)
     copied = copy.deepcopy(model.decide(2e7))
     assert copied.cut in copied._model.cuts
+
+
+@pytest.mark.parametrize("bad", ["\udcff", ""])
+def test_what_could_not_be_loaded_again_is_not_saved(bad: str, content: bytes, tmp_path: Path) -> None:
+    model = loads(content)
+    model.save(tmp_path / "m.cic")
+    before = (tmp_path / "m.cic").read_bytes()
+    model.information = {**model.information, "device": {"kind": "machine", "name": bad}}
+    with pytest.raises(ArtifactError, match=r"not saved.*device\.name"):
+        model.save(tmp_path / "m.cic")
+    assert (tmp_path / "m.cic").read_bytes() == before
