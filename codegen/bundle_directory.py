@@ -128,7 +128,9 @@ def standing_bundle(directory: Path, like: Manifest, plans: Sequence[CutPlan | C
 
 
 def check_own(directory: Path) -> None:
-    """Raise CodegenError, naming what is in the way, unless everything in a directory is part of the bundle it holds."""
+    """Raise CodegenError, naming what is in the way, unless a directory is empty or holds nothing but its bundle."""
+    if not any(directory.iterdir()):
+        return
     if not (directory / FILE_NAME).is_file():
         raise CodegenError(f"{directory} is not empty and not an emitted model, so it is not replaced; choose another place")
     own = {FILE_NAME, *(path for path in read_files(directory) if _OWN.fullmatch(path))}

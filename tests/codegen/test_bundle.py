@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from codegen.bundle import CutPlan, write_bundle
+from codegen.bundle_directory import check_own
 from codegen.emitter import formats
 from codegen.errors import CodegenError, MismatchError, UnsplittableError
 from codegen.loading import load_cut
@@ -255,6 +256,13 @@ def test_an_older_bundle_is_replaced_and_nothing_else(residual, copied: Path):
     with pytest.raises(CodegenError, match="exists and is not a directory"):
         write_bundle(foreign / "thesis.tex", source, plans)
     assert (foreign / "thesis.tex").read_text() == (copied / "notes.txt").read_text() == "mine"
+
+
+def test_an_empty_directory_is_nobody_s(tmp_path: Path):
+    check_own(tmp_path)
+    (tmp_path / "sub").mkdir()
+    with pytest.raises(CodegenError, match="is not empty"):
+        check_own(tmp_path)
 
 
 def test_a_failure_leaves_the_older_bundle_and_no_rubbish(residual, copied: Path):

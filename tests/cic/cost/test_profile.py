@@ -16,7 +16,7 @@ from cic.cost.host import Host, describe_host
 from cic.cost.measurement import Measurement
 from cic.cost.pricing import resolve
 from cic.cost.profile import LARGEST_FILE_BYTES, OpTime, Profile, load_profile
-from cic.errors import CostError
+from cic.errors import CicError, CostError
 from cic.graph import Op
 
 MEASURED = Measurement("elapsed", "mean", 70, 200, 0.2, 0.25, 0.26, 0.1, 12.0, 3.0, 0.25, 0.9, "a quota stopped this process")
@@ -246,9 +246,9 @@ def test_a_huge_or_missing_file_or_a_folder_is_refused(tmp_path):
         with pytest.raises(CostError, match=path.name):
             load_profile(path)
     for no_path in (None, 0, b"p.json", "a\0b", "x" * 5000):
-        with pytest.raises(CostError):
+        with pytest.raises(CicError):
             load_profile(no_path)
-        with pytest.raises(CostError):
+        with pytest.raises(CicError):
             resolve(no_path)
 
 
