@@ -18,10 +18,10 @@ ROOT = Path(__file__).resolve().parents[2]
 _WORKER = """
 import sys, warnings
 warnings.simplefilter("ignore")
-from codegen.verify_process import main
+from codegen.verify_process import answer
 for line in sys.stdin:
     try:
-        main(line.strip())
+        answer(line.strip())
         assert not [name for name in sys.modules if name.startswith("tests")], "the models' own code was imported"
         print("END", flush=True)
     except Exception as error:
