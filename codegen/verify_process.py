@@ -77,8 +77,9 @@ def _overwrite(returned: Sequence[torch.Tensor]) -> None:
     """Change every byte of the memory between a tensor's first element and its last."""
     for tensor in returned:
         if tensor.numel():
-            flat = tensor.detach().as_strided((elements_between(tensor),), (1,))
-            flat.view(torch.uint8).bitwise_not_()
+            start, size = tensor.storage_offset() * tensor.itemsize, elements_between(tensor) * tensor.itemsize
+            # By way of the storage, since a conjugate or a negative is no view of bytes.
+            torch.empty(0, dtype=torch.uint8).set_(tensor.untyped_storage(), start, (size,)).bitwise_not_()
 
 
 def _check_refusals(cut: LoadedCut, given: Sequence[torch.Tensor]) -> None:
