@@ -79,7 +79,7 @@ def _overwrite(returned: Sequence[torch.Tensor]) -> None:
         if tensor.numel():
             start, size = tensor.storage_offset() * tensor.itemsize, elements_between(tensor) * tensor.itemsize
             # By way of the storage, since a conjugate or a negative is no view of bytes.
-            torch.empty(0, dtype=torch.uint8).set_(tensor.untyped_storage(), start, (size,)).bitwise_not_()
+            torch.empty(0, dtype=torch.uint8).set_(tensor.untyped_storage(), start, (size,), (1,)).bitwise_not_()
 
 
 def _check_refusals(cut: LoadedCut, given: Sequence[torch.Tensor]) -> None:
