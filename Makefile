@@ -40,7 +40,7 @@ pytest: $(STAMP)  ## the tests alone
 
 test-triton: $(STAMP)  ## exported tails on a real Triton Inference Server, whose 55 MB this installs
 	@$(BIN)/pip install --quiet --no-deps nvidia-pytriton==0.7.0
-	@$(BIN)/pytest tests/codegen/test_triton_server.py
+	@$(BIN)/pytest tests/codegen/serving/test_triton_server.py
 
 # What has to do with torch: the other tests would say the same with any.
 TORCH_TESTS := $(addprefix tests/,cic codegen hostile zoo examples contracts/test_readme.py)
@@ -59,23 +59,22 @@ test-torch:  ## the tests that use torch, with another one in a .venv-torch-… 
 	@PIP_CONSTRAINT=.venv-torch-$*/constraints.txt .venv-torch-$*/bin/pip install --quiet -e '.[dev]' torchvision
 	@touch $@
 
-BENCHMARKS := decision_time cold_start compile_time million_decisions compression solver_kernels
+BENCHMARKS := decision.decision_time decision.cold_start decision.compile_time decision.million_decisions decision.compression \
+	decision.solver_kernels halves.emitted_speed
 
 bench: $(STAMP)  ## benchmarks of decisions and halves, half an hour on a quiet machine; tables go to benchmarks/results
 	@$(BIN)/pip install --quiet --no-deps pseudoflow==2022.12.0 || echo "pseudoflow needs a C compiler: left out"
 	@failed=; for each in $(BENCHMARKS); do echo "── $$each"; \
 		$(BIN)/python -m benchmarks.$$each || failed="$$failed $$each"; done; \
-		echo "── emitted_speed: emitted head and tail against optimize_for_inference of the whole model"; \
-		$(BIN)/python benchmarks/emitted_speed.py || failed="$$failed emitted_speed"; \
 		test -z "$$failed" || { echo "make: not as promised:$$failed"; exit 1; }
 
 bench-wire: $(STAMP)  ## does a split pay, and what does it keep of the accuracy? trains small networks first; half an hour
-	@failed=; for each in wire_table accuracy codec_speed; do echo "── $$each"; \
+	@failed=; for each in wire.wire_table wire.accuracy wire.codec_speed; do echo "── $$each"; \
 		$(BIN)/python -m benchmarks.$$each || failed="$$failed $$each"; done; \
 		test -z "$$failed" || { echo "make: not as promised:$$failed"; exit 1; }
 
-TRUST := accuracy_evidence profile_quota catalogue_accuracy hidden_aliases interruptions \
-	attack.splitting_model attack.manifest attack.peers attack.payloads
+TRUST := trust.accuracy_evidence cost.profile_quota cost.catalogue_accuracy halves.hidden_aliases trust.interruptions \
+	trust.attack.splitting_model trust.attack.manifest trust.attack.peers trust.attack.payloads
 
 bench-trust: $(STAMP)  ## are answers right and promises kept: few samples, quotas, prices, killed commands, attacks; an hour, quiet
 	@failed=; for each in $(TRUST); do echo "── $$each"; \
@@ -86,7 +85,7 @@ zoo: $(STAMP)  ## every real model that is tried, from trace to verified halves,
 	@PIP_CONSTRAINT=constraints.txt $(BIN)/pip install --quiet -c constraints.txt -e '.[dev,zoo]'
 	@$(BIN)/python -m benchmarks.zoo_table $(ZOO_ARGS)
 
-map:  ## write the file map into README.md
+map:  ## write the map of all files, docs/map.md
 	@$(PYTHON) docs/file_map.py
 
 clean:  ## delete .venv, caches and the demo's output

@@ -6,9 +6,10 @@ On the device: `cic.load(path).decide("20Mbps")`, standard library only. Everyth
 
 from __future__ import annotations
 
-from cic.artifact import load
-from cic.conditions import Box, Conditions
-from cic.decision import Decision
+from cic.decision.answer import Decision
+from cic.decision.cic_file import load
+from cic.decision.conditions import Box, Conditions
+from cic.decision.splitting_model import Cut, SplittingModel
 from cic.errors import (
     ArgumentError,
     ArtifactError,
@@ -23,34 +24,33 @@ from cic.errors import (
     TraceError,
     UnitError,
 )
-from cic.splitting_model import Cut, SplittingModel
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from cic.compilation.pipeline import compile, profile
     from cic.cost.machine import Machine
     from cic.cost.profile import Profile, load_profile
-    from cic.emission import emit, export_half, export_triton, load_cut
-    from cic.export import export_decision
-    from cic.pipeline import compile, profile
-    from cic.trace.from_onnx import trace_onnx
+    from cic.emission.decision_source import export_decision
+    from cic.emission.emission import emit, export_half, export_triton, load_cut
+    from cic.trace.onnx.onnx_trace import trace_onnx
 
 __version__ = "0.1.0"
 
 # Name → module, imported at first use so that the device half stays light.
 _LATER = {
-    "compile": "cic.pipeline",
-    "profile": "cic.pipeline",
-    "emit": "cic.emission",
-    "export_half": "cic.emission",
-    "export_triton": "cic.emission",
-    "load_cut": "cic.emission",
-    "export_decision": "cic.export",
+    "compile": "cic.compilation.pipeline",
+    "profile": "cic.compilation.pipeline",
+    "emit": "cic.emission.emission",
+    "export_half": "cic.emission.emission",
+    "export_triton": "cic.emission.emission",
+    "load_cut": "cic.emission.emission",
+    "export_decision": "cic.emission.decision_source",
     "Machine": "cic.cost.machine",
     "Profile": "cic.cost.profile",
     "load_profile": "cic.cost.profile",
-    "trace_onnx": "cic.trace.from_onnx",
+    "trace_onnx": "cic.trace.onnx.onnx_trace",
 }
 
 __all__ = [

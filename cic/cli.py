@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from cic import __version__
 from cic.commands import compile, decide, emit, export, machines, profile, run, show, verify
-from cic.ending import ending_tidily
+from cic.commands.ending import ending_tidily
 from cic.errors import CicError, CicWarning
 
 TYPE_CHECKING = False

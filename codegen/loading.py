@@ -1,7 +1,7 @@
 """An emitted cut, ready to run: check the digests, load a half or both, map the model's own call to flat tensors.
 
 Neither the model's code nor what made the bundle is imported; outputs are of the model's own classes where the program has
-imported those, and dicts of their fields where not (`codegen.structure`). A device needs the manifest and what `files_of`
+imported those, and dicts of their fields where not (`codegen.calls.structure`). A device needs the manifest and what `files_of`
 lists for its head, or the one plain file that `export_half` writes.
 """
 
@@ -13,16 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from codegen.atomic import check_writable, write_whole
-from codegen.bundle_directory import check_outside
-from codegen.bundle_reading import from_one_bundle
-from codegen.call import flatten_call
-from codegen.emitter import Runner, WeightSharing, emitter_of, is_too_large
+from codegen.bundle.directory import check_outside
+from codegen.bundle.reading import from_one_bundle
+from codegen.calls.call import flatten_call
+from codegen.calls.structure import is_tensor, leaf_names, rebuild
 from codegen.errors import CodegenError, as_codegen_error
+from codegen.files.atomic import check_writable, write_whole
+from codegen.formats.emitter import Runner, WeightSharing, emitter_of, is_too_large
 from codegen.manifest import CutRecord, FileRecord, Manifest, read_manifest
-from codegen.shared_weights import check_file, check_size, open_half, read_checked, weight_path, write_plain
 from codegen.split import Half, WireTensor
-from codegen.structure import is_tensor, leaf_names, rebuild
+from codegen.weights.shared_weights import check_file, check_size, open_half, read_checked, weight_path, write_plain
 
 
 @dataclass(frozen=True)
@@ -180,7 +180,9 @@ def export_half(
         files = open_half(directory, manifest, record)
         with as_codegen_error(f"cannot write {destination}"):
             if is_too_large(chosen, record.bytes):
-                from codegen.onnx_weights import write_beside  # only ONNX has a limit, and numpy is not needed otherwise
+                from codegen.weights.onnx_weights import (
+                    write_beside,  # only ONNX has a limit, and numpy is not needed otherwise
+                )
 
                 write_beside(files, destination)
             else:

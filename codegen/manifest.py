@@ -15,8 +15,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from codegen.atomic import write_whole
+from codegen.calls.structure import Structure
+from codegen.calls.structure_check import check_structure
 from codegen.errors import CodegenError
+from codegen.files.atomic import write_whole
+from codegen.files.regular_file import read_regular
 from codegen.plain_fields import (
     check_all,
     check_amount,
@@ -28,10 +31,7 @@ from codegen.plain_fields import (
     check_text,
     check_truth,
 )
-from codegen.regular_file import read_regular
 from codegen.split import Half, OutputSource, WireTensor
-from codegen.structure import Structure
-from codegen.structure_check import check_structure
 
 FORMAT = "cic-split"
 # Version 3 has a digest of the manifest itself, and one of the weights; in version 4 bare files are compressed and
@@ -57,7 +57,7 @@ class WeightPlace:
 
 @dataclass(frozen=True, slots=True)
 class BareFile:
-    """A compressed file whose weights were taken out, and where they belong, in order; see `codegen.shared_weights`."""
+    """A compressed file whose weights were taken out, and where they belong, in order; see `codegen.weights.shared_weights`."""
 
     path: str
     bytes: int
@@ -183,10 +183,10 @@ class CutRecord:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """One bundle. Structures are those of `codegen.structure`; the input's is of {"args": (...), "kwargs": {...}}.
+    """One bundle. Structures are those of `codegen.calls.structure`; the input's is of {"args": (...), "kwargs": {...}}.
 
-    model_digest: of the graph, weights_digest: of the weights (`codegen.weights_digest`): halves fit together only if both
-    are the same. weights: the size of each shared weight by its digest.
+    model_digest: of the graph, weights_digest: of the weights (`codegen.weights.weights_digest`): halves fit together only if
+    both are the same. weights: the size of each shared weight by its digest.
     """
 
     model_digest: str

@@ -1,4 +1,4 @@
-"""Writes the README's file map from the first lines of the modules' docstrings: `make map`."""
+"""Writes docs/map.md, a line on each file, from the first lines of the modules' docstrings: `make map`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = ("cic", "compress", "mincut", "codegen", "examples")
-BEGIN, END = "<!-- file map: written by make map -->", "<!-- end of the file map -->"
+PAGE = ROOT / "docs" / "map.md"
+HEAD = """# Map
+
+One line a file, as its docstring begins. `make map` writes this page, and CI checks that it is current.
+
+`cic` speaks names and units. `mincut`, `compress` and `codegen` speak plain data and never import `cic`. The data's way is:
+inputs → trace → cost → precision → compilation → decision → emission → runtime.
+"""
 
 
 def file_map() -> str:
@@ -30,18 +37,13 @@ def first_line(path: Path) -> str:
     return docstring.splitlines()[0].removesuffix(".")
 
 
-def with_map(readme: str) -> str:
-    """The README with its map renewed."""
-    before, _, rest = readme.partition(BEGIN)
-    _, found, after = rest.partition(END)
-    if not found:
-        raise ValueError(f"README.md must hold the lines {BEGIN!r} and {END!r}")
-    return f"{before}{BEGIN}\n{file_map()}\n{END}{after}"
+def page() -> str:
+    """The whole of docs/map.md."""
+    return f"{HEAD}\n{file_map()}\n"
 
 
 if __name__ == "__main__":
-    path = ROOT / "README.md"
     try:
-        path.write_text(with_map(path.read_text(encoding="utf-8")), encoding="utf-8")
+        PAGE.write_text(page(), encoding="utf-8")
     except ValueError as error:
         sys.exit(f"file_map: {error}")

@@ -19,14 +19,14 @@ from rich.table import Table
 from torch import Tensor, nn
 
 import cic
-from cic.report import latency_picture
-from cic.runtime.photo import read_photo
-from cic.runtime.session import Session
-from cic.splitting_model import DEVICE_ONLY, SERVER_ONLY
-from cic.trace.torch_trace import TracedModel, trace
-from cic.units import show_bandwidth, show_bytes, show_seconds
-from tests.models.meaningful import make_meaningful
-from tests.torchvision_beside_cpu_torch import import_torchvision
+from cic.decision.splitting_model import DEVICE_ONLY, SERVER_ONLY
+from cic.decision.units import show_bandwidth, show_bytes, show_seconds
+from cic.inputs.photo import read_photo
+from cic.pictures.latency import latency_picture
+from cic.runtime.rehearsal import Session
+from cic.trace.fx.torch_trace import TracedModel, trace
+from examples.models.meaningful import make_meaningful
+from examples.models.torchvision_beside_cpu_torch import import_torchvision
 
 DEVICE = "raspberry-pi-4"
 # What `read_photo` made floats of.

@@ -5,9 +5,9 @@
     python -m benchmarks.zoo_table --only 'resnet*'     # these (again)
     python -m benchmarks.zoo_table --render             # docs/zoo.md from the rows there are
 
-A model is built with random weights that make it answer something (`tests/models/meaningful.py`), traced, compiled between two
-machines of the catalogue over the default box, saved, loaded, and every cut of the table is emitted. The halves are loaded and
-run in processes that never imported the model's code, on random numbers in two orders and on natural inputs, and compared
+A model is built with random weights that make it answer something (`examples/models/meaningful.py`), traced, compiled between
+two machines of the catalogue over the default box, saved, loaded, and every cut of the table is emitted. The halves are loaded
+and run in processes that never imported the model's code, on random numbers in two orders and on natural inputs, and compared
 with the whole model. A model that takes too much time or memory, or crashes, costs its own row only: rows are JSON lines,
 added as models finish, the last one of a model counts.
 """
@@ -25,7 +25,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from benchmarks.report import RESULTS, describe_setting
+from benchmarks.harness.report import RESULTS, describe_setting
 from benchmarks.zoo_table.one_model import take_the_whole_way, warm_up
 from benchmarks.zoo_table.page import Page, families_of
 from benchmarks.zoo_table.processes import Limits, run_limited, share_out, verifier

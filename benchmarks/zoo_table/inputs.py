@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import torch
 
-from cic.runtime.photo import read_photo
+from cic.inputs.photo import read_photo
 
 # The opening of "On the Origin of Species" (1859).
 TEXT = """When on board H.M.S. Beagle, as naturalist, I was much struck with certain facts in the distribution of the

@@ -22,16 +22,16 @@ from torch import nn
 import cic
 from benchmarks.zoo_table.specimen import Built, Specimen
 from benchmarks.zoo_table.verifier import Verifier
+from cic.decision.splitting_model import SplittingModel
 from cic.errors import CicError
-from cic.splitting_model import SplittingModel
-from cic.trace.flat_model import evaluating
-from cic.trace.onnx_model import OnnxModel
-from cic.trace.torch_trace import TracedModel, trace
-from codegen import equivalence
-from codegen.equivalence import TOLERANCES, relative_error
+from cic.trace.fx.flat_model import evaluating
+from cic.trace.fx.torch_trace import TracedModel, trace
+from cic.trace.onnx.onnx_model import OnnxModel
+from codegen.calls.structure import describe
 from codegen.errors import MismatchError
 from codegen.manifest import Manifest
-from codegen.structure import describe
+from codegen.verification import equivalence
+from codegen.verification.equivalence import TOLERANCES, relative_error
 
 DEVICE, SERVER = "raspberry-pi-4", "epyc-7742"
 CUTS_IN_OTHER_FORMATS = 3

@@ -10,8 +10,8 @@ import torch
 
 from benchmarks.zoo_table import torchvision_models, transformers_models
 from benchmarks.zoo_table.specimen import Built, Call, Specimen
-from codegen.onnx_program import quiet_exporter
-from codegen.structure import describe
+from codegen.calls.structure import describe
+from codegen.formats.onnx_program import quiet_exporter
 
 _SOURCES = {
     "resnet50": torchvision_models,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.report import markdown_table
+from benchmarks.harness.report import markdown_table
 
 CATALOGUE = Path(__file__).resolve().parents[2] / "docs" / "errors.md"
 PROMISED = {"torchvision": 0.97, "transformers": 0.95, "onnx": 0.95}
@@ -45,7 +45,7 @@ Which real models can be split, and do the halves answer as the whole does? Writ
 {self.setting["date"]}; {self.setting["processor"]}, one thread, {self.setting["platform"]}, Python {self.setting["python"]};
 {versions}.
 
-Each model has random weights that make it answer something (`tests/models/meaningful.py`). It is traced, compiled between a
+Each model has random weights that make it answer something (`examples/models/meaningful.py`). It is traced, compiled between a
 Raspberry Pi 4 and an EPYC 7742 over the default box of conditions, saved, loaded, and **every cut of its table** is emitted.
 The halves are loaded and run in processes that never imported the model's code, on random numbers, on the same in another
 order and on a natural input: a photograph, a pan over it, a paragraph of Darwin as token ids with padding, a sung vowel. Each

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from codegen.equivalence import redraw
+from codegen.verification.equivalence import redraw
 
 Call = tuple[tuple[Any, ...], dict[str, Any]]
 

@@ -2,7 +2,8 @@
 
     python -m benchmarks.zoo_table.verifier
 
-Reads the name of a request file of `codegen.verify_process` per line, answers one line of JSON: null, or what went wrong.
+Reads the name of a request file of `codegen.verification.verify_process` per line, answers one line of JSON: null, or what went
+wrong.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class Verifier:
             self.process = None
 
     def run(self, request: dict[str, Any], scratch: Path, progress: Callable[[str], None] | None) -> None:
-        """What `codegen.equivalence._run_fresh` does, in a fork. Raises CodegenError with what the fork died of."""
+        """What `codegen.verification.equivalence._run_fresh` does, in a fork. Raises CodegenError with what it died of."""
         assert self.process is not None and self.process.stdin is not None and self.process.stdout is not None
         path = scratch / f"request-{request['half']}.json"
         path.write_text(json.dumps({**request, "threads": 1}), encoding="utf-8")
@@ -64,7 +65,7 @@ def main() -> None:
     """Serve until the input ends."""
     for module in ("torchscript", "exported_program", "onnx_program"):
         import_module(f"codegen.{module}")
-    from codegen.verify_process import main as verify
+    from codegen.verification.verify_process import main as verify
 
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is printed on the way is no answer

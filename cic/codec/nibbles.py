@@ -1,7 +1,7 @@
 """Symbols of four bits, two a byte: neighbours share a byte, the first in the low half.
 
 Neighbours are alike in an activation (a zero follows a zero), so a byte of two neighbours compresses below the entropy of
-its symbols taken alone; symbols from distant places, or one a byte, come out 4 to 30 % larger (`benchmarks.codec_speed`).
+its symbols taken alone; symbols from distant places, or one a byte, come out 4 to 30 % larger (`benchmarks.wire.codec_speed`).
 """
 
 from __future__ import annotations

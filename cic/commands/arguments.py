@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import PurePath
 
-from cic.conditions import Box
+from cic.decision.conditions import Box
 from cic.errors import CicError, UnitError
 
 TYPE_CHECKING = False
@@ -56,7 +56,7 @@ def add_link(parser: ArgumentParser) -> None:
 
 def read_model(arguments: Namespace) -> tuple[nn.Module | ExportedProgram | Path, Call | None]:
     """The model of a command line and its example call, None if there is neither --input nor one the model brings."""
-    from cic.trace.model_source import load_model
+    from cic.inputs.model_source import load_model
 
     model, brought = load_model(arguments.model)
     if arguments.inputs:
@@ -76,7 +76,7 @@ def read_model_and_call(arguments: Namespace) -> tuple[nn.Module | ExportedProgr
 
 def read_inputs(texts: Sequence[str]) -> Call:
     """The call that --input texts stand for. Raises TraceError as `parse_input`, CicError for a name given twice."""
-    from cic.trace.model_input import parse_input
+    from cic.inputs.input_text import parse_input
 
     args: list[Any] = []
     kwargs: dict[str, Any] = {}

@@ -60,9 +60,9 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> int:
-    from cic.accuracy import parse_target
+    from cic.compilation.pipeline import compile
     from cic.cost.pricing import resolve
-    from cic.pipeline import compile
+    from cic.precision.accuracy import parse_target
 
     # Whatever can be wrong on the command line is found before the model is built, which may take long.
     check_output_file(arguments.output)
@@ -113,7 +113,7 @@ def run(arguments: Namespace) -> int:
 
 def _precision(text: str | None) -> str | list[str] | None:
     """One word is a precision unless it is written as a list."""
-    from cic.wire_form import PRECISIONS
+    from cic.precision.wire_form import PRECISIONS
 
     if text is None or text in PRECISIONS:
         return text
@@ -124,7 +124,7 @@ def _read_calibration(files: list[str] | None) -> list[Any] | None:
     """Each file as one batch: inputs alone, or inputs and labels."""
     if files is None:
         return None
-    from cic.trace.model_input import parse_input
+    from cic.inputs.input_text import parse_input
 
     batches: list[Any] = []
     for file in files:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 import sys
 
-from cic.artifact import load
 from cic.commands.arguments import add_link, optional_number
-from cic.units import show_bytes, show_seconds
+from cic.decision.cic_file import load
+from cic.decision.units import show_bytes, show_seconds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from typing import Any
 
-    from cic.decision import Decision
+    from cic.decision.answer import Decision
 
 CONDITIONS = ("uplink_bps", "downlink_bps", "rtt_s", "device_slowdown", "server_slowdown")
 

@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from cic.splitting_model import SplittingModel
+    from cic.decision.splitting_model import SplittingModel
 
 INPUT, OUTPUT = "@input", "@output"
 SIDES = (None, "device", "server")
@@ -96,7 +96,7 @@ def solver_document(model: SplittingModel) -> dict[str, Any]:
 
 
 def _forbidden(graph: Mapping[str, Any]) -> list[list[list[str]]]:
-    """The alternatives of `cic.precision` by name; the file counts only tensors that are read."""
+    """The alternatives of `cic.precision.target_search` by name; the file counts only tensors that are read."""
     read = [tensor for tensor in graph["tensors"] if tensor["consumers"]]
     return [
         [[read[tensor]["name"], read[tensor]["forms"][form][0]] for tensor, form in forbidden]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 from contextlib import contextmanager
 
-from cic.artifact import load
 from cic.commands.arguments import add_model, number, read_model
 from cic.commands.output import check_output_directory
 from cic.commands.table import print_table
+from cic.decision.cic_file import load
+from cic.decision.units import show_bytes
 from cic.errors import EmitError
-from cic.units import show_bytes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def run(arguments: Namespace) -> int:
     _check_formats(formats)
     check_output_directory(arguments.output)
     tolerance = None if arguments.tolerance is None else number(arguments.tolerance, "--tolerance")
-    from cic.emission import emit
+    from cic.emission.emission import emit
 
     print(f"building {arguments.model}", file=sys.stderr)
     model, call = read_model(arguments)
@@ -90,7 +90,7 @@ def run(arguments: Namespace) -> int:
 
 
 def _check_formats(formats: tuple[str, ...]) -> None:
-    from codegen.emitter import formats as known_formats
+    from codegen.formats.emitter import formats as known_formats
 
     for name in formats:
         if name not in known_formats():

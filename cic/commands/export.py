@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from cic.artifact import load
 from cic.commands.output import check_not_read, check_output_directory, check_output_file
+from cic.decision.cic_file import load
 from cic.errors import EmitError
 
 TYPE_CHECKING = False
@@ -46,7 +46,7 @@ def run(arguments: Namespace) -> int:
     for option, value in (("--cut", arguments.cuts), ("--tail-format", arguments.tail_format)):
         if value is not None:
             raise EmitError(f"{option} is for the format {TRITON!r}; the decision is exported with all cuts")
-    from cic.export import export_decision
+    from cic.emission.decision_source import export_decision
 
     export_decision(load(arguments.file), arguments.output, arguments.format, prefix=arguments.prefix)
     print(f"wrote {arguments.output}")
@@ -54,7 +54,7 @@ def run(arguments: Namespace) -> int:
 
 
 def _triton(arguments: Namespace) -> int:
-    from cic.emission import export_triton
+    from cic.emission.emission import export_triton
 
     print("writing tails", file=sys.stderr)
     options = {"cuts": arguments.cuts, "model": arguments.prefix, "format_name": arguments.tail_format}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from cic.commands.table import print_table
-from cic.units import show_seconds
+from cic.decision.units import show_seconds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from cic.errors import CicError
-from codegen.atomic import check_allowed, check_writable
+from codegen.files.atomic import check_allowed, check_writable
 
 
 def check_output_file(path: str) -> None:

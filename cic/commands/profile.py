@@ -6,7 +6,7 @@ import sys
 
 from cic.commands.arguments import add_model, model_name, number, read_model_and_call
 from cic.commands.output import check_not_read, check_output_file
-from cic.units import show_seconds
+from cic.decision.units import show_seconds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> int:
-    from cic.pipeline import profile
+    from cic.compilation.pipeline import profile
 
     check_output_file(arguments.output)
     check_not_read(arguments.output, arguments.model, *arguments.inputs)

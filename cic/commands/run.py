@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import sys
 
-from cic.artifact import load
 from cic.commands.arguments import add_inputs, add_link, read_inputs
 from cic.commands.decide import CONDITIONS
 from cic.commands.table import print_table
-from cic.conditions import Conditions
+from cic.decision.cic_file import load
+from cic.decision.conditions import Conditions
+from cic.decision.units import bits_per_second, seconds, show_bandwidth, show_bytes, show_seconds
 from cic.errors import CicError, DecisionError
-from cic.units import bits_per_second, seconds, show_bandwidth, show_bytes, show_seconds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from cic.runtime.session import Timing
-    from cic.splitting_model import Cut, SplittingModel
+    from cic.decision.splitting_model import Cut, SplittingModel
+    from cic.runtime.rehearsal import Timing
 
 PICTURES = (".jpg", ".jpeg", ".png")
 TOLERANCE = 1e-4
@@ -51,8 +51,8 @@ def run(arguments: Namespace) -> int:
         raise CicError(f"--repeat {arguments.repeat} and --threads {arguments.threads} must be at least 1")
     patience_s = seconds(arguments.timeout, "--timeout")
     # Only now, as it imports torch, which takes seconds.
-    from cic.runtime.bundle_check import check_bundle
-    from cic.runtime.session import Session
+    from cic.emission.bundle_check import check_bundle
+    from cic.runtime.rehearsal import Session
 
     check_bundle(model, arguments.directory, [cut.id])
     args, kwargs = _read_call(model, arguments.inputs)
@@ -102,13 +102,13 @@ def _chosen_cut(model: SplittingModel, arguments: Namespace, conditions: Conditi
 
 
 def _read_call(model: SplittingModel, texts: Sequence[str]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    from cic.example_inputs import make_inputs
+    from cic.inputs.example_inputs import make_inputs
 
     described = model.graph()["inputs"]
     if not texts:
         return make_inputs(described)
     if len(texts) == 1 and (texts[0] == "photo" or texts[0].lower().endswith(PICTURES)):
-        from cic.runtime.photo import read_photo
+        from cic.inputs.photo import read_photo
 
         return (
             read_photo(None if texts[0] == "photo" else texts[0], [tensor["shape"] for tensor in described["tensors"]]),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 
-from cic.artifact import load
 from cic.commands.document import SIDES, solver_document
 from cic.commands.table import print_table
-from cic.units import show_bandwidth, show_bytes
+from cic.decision.cic_file import load
+from cic.decision.units import show_bandwidth, show_bytes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from cic.splitting_model import Cut, SplittingModel
+    from cic.decision.splitting_model import Cut, SplittingModel
 
 SUMMARY = "print a splitting model's cuts and break points, or draw them; needs nothing but Python"
 
@@ -32,7 +32,7 @@ def run(arguments: Namespace) -> int:
     model = load(arguments.file)
     emitted = _emitted_cuts(model, arguments.emitted) if arguments.emitted else None
     if arguments.picture:
-        from cic.report import latency_picture
+        from cic.pictures.latency import latency_picture
 
         latency_picture(model, arguments.picture)
     if arguments.json:
@@ -167,7 +167,7 @@ def _codecs_described(model: SplittingModel) -> str:
     samples = f"{information['calibration_samples']} calibration samples"
     if information["whole_top1"] is not None:
         samples += f", of which the whole model gets {information['whole_top1']:.2%} right"
-    # See `cic.precision` for what is forbidden, and why nothing else has to be.
+    # See `cic.precision.target_search` for what is forbidden, and why nothing else has to be.
     beyond = "" if information["accuracy_exact"] else ", some combinations that might have met it were left out"
     return (
         f"Codecs down to {names}; {_accuracy_asked(information)}; measured on {samples} ({information['cuts_run']} cuts "
@@ -221,6 +221,6 @@ def _milliseconds(time_ns: int) -> str:
 
 
 def _emitted_cuts(model: SplittingModel, directory: str) -> set[str]:
-    from cic.runtime.bundle_check import emitted_cuts
+    from cic.emission.bundle_check import emitted_cuts
 
     return emitted_cuts(model, directory)

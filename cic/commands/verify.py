@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from time import perf_counter
 
-from cic.artifact import load
+from cic.decision.cic_file import load
 from cic.errors import CicError
 
 TYPE_CHECKING = False
@@ -23,7 +23,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> int:
     model = load(arguments.file)
     try:
-        from cic.verification import verify
+        from cic.compilation.verification import verify
     except ImportError as error:
         raise CicError(f"verify needs the solver ({error}); install cic-compiler[solve]") from error
     started = perf_counter()

@@ -1,7 +1,7 @@
 """The catalogue: known boards, phones and servers by name.
 
-The figures in machines.json are fitted to published latencies of whole models by benchmarks/fit_machines.py; each entry
-names its source and how far off the fit is. They are good for planning; for a machine at hand, profile it.
+The figures in machines.json are fitted to published latencies of whole models by benchmarks/made_data/fit_machines.py; each
+entry names its source and how far off the fit is. They are good for planning; for a machine at hand, profile it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Measured op times: what `cic profile` does, on the machine it runs on. Needs torch and numpy, for ONNX files onnxruntime.
 
-What is measured, and why not simply each op. benchmarks/profile_accuracy.py cuts networks at places a profile has not
+What is measured, and why not simply each op. benchmarks/cost/profile_accuracy.py cuts networks at places a profile has not
 seen and compares sums of op times with the measured heads and tails (relative error, median and worst over 11 cuts; one
 core of a busy server, torch 2.13):
 
@@ -31,8 +31,8 @@ the first and the last op convert. The bias grows with the tensors, so it makes 
 all cannot mend it. So a number of real heads and tails are measured too, and `cic.cost.attribution` finds the op times
 that explain them. A head and its tail together take up to 3 % longer than the whole; that share is spread over the ops.
 
-What is stored is elapsed time; `cic.cost.timing` says which statistic of it, and benchmarks/profile_quota.py how well it tells
-what networks and halves take under a processor quota.
+What is stored is elapsed time; `cic.cost.timing` says which statistic of it, and benchmarks/cost/profile_quota.py how well it
+tells what networks and halves take under a processor quota.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ from cic.graph import Op
 from codegen.errors import CodegenError
 
 if TYPE_CHECKING:
-    from cic.trace.onnx_model import OnnxModel
-    from cic.trace.torch_trace import TracedModel
+    from cic.trace.fx.torch_trace import TracedModel
+    from cic.trace.onnx.onnx_model import OnnxModel
 
 Advance = Callable[[], None]
 

@@ -16,13 +16,13 @@ import torch
 
 from cic.cost.timing import Run
 from cic.graph import Graph, Op
-from codegen.leftovers import temporary_directory
-from codegen.onnx_session import open_session
-from codegen.onnx_splitter import clone_part
-from codegen.onnx_values import to_ort
+from codegen.files.leftovers import temporary_directory
+from codegen.formats.onnx_session import open_session
+from codegen.formats.onnx_values import to_ort
+from codegen.splitters.onnx import clone_part
 
 if TYPE_CHECKING:
-    from cic.trace.onnx_model import OnnxModel
+    from cic.trace.onnx.onnx_model import OnnxModel
 
 Values = Mapping[str, Any]
 

@@ -17,7 +17,7 @@ from torch.utils import _pytree as pytree
 from cic.errors import CostError
 
 if TYPE_CHECKING:
-    from cic.trace.torch_trace import TracedModel
+    from cic.trace.fx.torch_trace import TracedModel
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ from cic.cost.catalogue import machine
 from cic.cost.machine import Machine
 from cic.cost.profile import Profile, load_profile
 from cic.cost.roofline import predict
+from cic.decision.units import shown
 from cic.errors import CostError
 from cic.graph import Graph
-from cic.units import shown
 
 
 def price(graph: Graph, source: Machine | Profile) -> tuple[float, ...]:

@@ -16,16 +16,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from cic.arguments import check_path
 from cic.cost.codec_time import CodecTime, codec_times_from_json
 from cic.cost.host import Host
 from cic.cost.measurement import ELAPSED, Measurement
 from cic.cost.timing import STATISTICS
+from cic.decision.arguments import check_path
+from cic.decision.units import shown
 from cic.errors import CostError
 from cic.graph import Op
-from cic.units import shown
-from codegen.atomic import write_whole
-from codegen.regular_file import read_regular
+from codegen.files.atomic import write_whole
+from codegen.files.regular_file import read_regular
 
 FORMAT = "cic-profile"
 # Version 3 says how it was measured. Earlier ones held processor instead of elapsed time, and are refused.

@@ -10,7 +10,7 @@ import torch
 from torch import fx
 
 from cic.cost.timing import Run, take_turns
-from codegen.torchscript import freeze_to, quiet_torchscript
+from codegen.formats.torchscript import freeze_to, quiet_torchscript
 
 
 def optimise(module: fx.GraphModule, inputs: Sequence[torch.Tensor]) -> Run:

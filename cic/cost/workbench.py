@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Protocol
 
 from cic.cost.timing import Run
 from cic.graph import Graph, Op
-from cic.trace.onnx_model import OnnxModel
+from cic.trace.onnx.onnx_model import OnnxModel
 
 if TYPE_CHECKING:
-    from cic.trace.torch_trace import TracedModel
+    from cic.trace.fx.torch_trace import TracedModel
 
 
 class Workbench(Protocol):

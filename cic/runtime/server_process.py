@@ -21,7 +21,7 @@ _LAST_BYTES = 1 << 16
 class ServerProcess:
     """`python -m cic.runtime.tail_process` for one cut; `stop` it when done.
 
-    downlink_bps, delay_s: how it paces what it sends. patience_s: see `cic.runtime.link.Link`.
+    downlink_bps, delay_s: how it paces what it sends. patience_s: see `cic.runtime.paced_link.Link`.
     Raises LinkError if it cannot be started, as when there is no directory for temporary files.
     """
 

@@ -19,7 +19,7 @@ import torch
 
 from cic.codec.codec import Payload
 from cic.errors import ArtifactError, CicError, LinkError
-from cic.runtime.link import ClosedError, Link, SilentError
+from cic.runtime.paced_link import ClosedError, Link, SilentError
 from cic.runtime.wire import Message, decode, encode, identity, largest_message_bytes
 from codegen.errors import CodegenError
 from codegen.loading import LoadedCut, load_cut

@@ -1,1 +1,1 @@
-"""Torch module to `Graph`."""
+"""Model to `Graph`: one front end for torch, one for ONNX files, and what both share."""

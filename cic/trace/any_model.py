@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-from cic.arguments import check_mapping
+from cic.decision.arguments import check_mapping
 from cic.errors import TraceError
-from cic.trace.model_source import load_program
-from cic.trace.onnx_model import OnnxModel
-from cic.trace.torch_trace import TracedModel, trace
+from cic.inputs.model_source import load_program
+from cic.trace.fx.torch_trace import TracedModel, trace
+from cic.trace.onnx.onnx_model import OnnxModel
 from codegen.errors import needing
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def trace_model(
         return model
     if is_onnx(model):
         with needing("an ONNX file", "onnx", TraceError):
-            from cic.trace.from_onnx import trace_onnx
+            from cic.trace.onnx.onnx_trace import trace_onnx
 
         return trace_onnx(model, tuple(args), kwargs, shapes=shapes, name=name)
     return trace(model, tuple(args), dict(kwargs or {}), name=name)

@@ -1,7 +1,7 @@
 """Work of ops that are no product, by what the op is called: one table for both front ends, so that both price alike.
 
 Everything is counted in operations per element, roughly: on the machines CIC is for, these ops are bound by memory, not by
-arithmetic. Names are those of torch's operators; `cic.trace.onnx_work` translates ONNX's.
+arithmetic. Names are those of torch's operators; `cic.trace.onnx.work` translates ONNX's.
 """
 
 from __future__ import annotations

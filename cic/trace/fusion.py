@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from cic.graph import Graph, Op, Tensor
-from cic.trace.signature import joined
-from compress.rules.fuse import Wiring, fused_runs
+from cic.trace.fused_runs import Wiring, fused_runs
+from cic.trace.fx.signature import joined
 
 
 def fuse(graph: Graph) -> Graph:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks.accuracy import measure
+from benchmarks.wire.accuracy import measure
 from examples.trained.recipes import RECIPES
 from examples.trained.train import train, weights_path
 

@@ -1,10 +1,10 @@
-"""The attacks of `benchmarks.attack.payloads`, few of each: nothing but errors of ours, at bounded cost."""
+"""The attacks of `benchmarks.trust.attack.payloads`, few of each: nothing but errors of ours, at bounded cost."""
 
 from __future__ import annotations
 
 import pytest
 
-from benchmarks.attack import payloads
+from benchmarks.trust.attack import payloads
 
 
 @pytest.mark.parametrize("name", payloads.NAMES)

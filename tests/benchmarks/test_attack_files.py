@@ -1,4 +1,4 @@
-"""A few of the attacks on files that `python -m benchmarks.attack.splitting_model` makes by the thousand."""
+"""A few of the attacks on files that `python -m benchmarks.trust.attack.splitting_model` makes by the thousand."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import random
 
 import pytest
 
-from benchmarks.attack.splitting_model import PARTS, attack
-from cic.artifact import dumps
-from cic.conditions import Box
+from benchmarks.harness.random_problems import network_shaped
+from benchmarks.trust.attack.splitting_model import PARTS, attack
+from cic.decision.cic_file import dumps
+from cic.decision.conditions import Box
 from tests.cic.hand_made import splitting_model
-from tests.random_problems import network_shaped
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""A few of the interruptions that `python -m benchmarks.interruptions` makes by the dozen."""
+"""A few of the interruptions that `python -m benchmarks.trust.interruptions` makes by the dozen."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import cic
-from benchmarks.interruptions import hidden, interrupted, small_network
+from benchmarks.trust.interruptions import hidden, interrupted, small_network
 from tests.codegen.unverified import unverified  # noqa: F401 - processes that run halves take seconds
 
 

@@ -62,7 +62,7 @@ def test_codec_speed(run: Callable[..., dict]) -> None:
 
 @pytest.mark.parametrize("ops", [100, 1000])
 def test_synthetic_dags_have_the_size_asked_for(ops: int) -> None:
-    from benchmarks.synthetic import FAMILIES, JOINTLESS
+    from benchmarks.decision.synthetic import FAMILIES, JOINTLESS
 
     for generate in (*FAMILIES.values(), *JOINTLESS.values()):
         problem = generate(ops)

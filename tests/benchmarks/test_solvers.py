@@ -7,15 +7,15 @@ import random
 import numpy as np
 import pytest
 
-from benchmarks import solvers
-from benchmarks.dads import dads, flowback
-from benchmarks.formulation import features, formulate
-from benchmarks.two_stage import cut_vertices, two_stage
+from benchmarks.harness.random_problems import network_shaped, random_prices, small_problem, to_problem
+from benchmarks.peers import solvers
+from benchmarks.peers.dads import dads, flowback
+from benchmarks.peers.formulation import features, formulate
+from benchmarks.peers.two_stage import cut_vertices, two_stage
 from mincut.network import build
 from mincut.problem import Prices
 from mincut.solver import solve
 from tests.oracles.brute_force import closed_sets
-from tests.random_problems import network_shaped, random_prices, small_problem, to_problem
 
 
 @pytest.mark.parametrize("seed", range(150))

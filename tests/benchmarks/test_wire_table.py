@@ -7,11 +7,12 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from benchmarks import auto_split, jalad, wire_sizes
-from benchmarks.published_blocks import UPLINKS_MBPS, load
-from benchmarks.refined_blocks import RefinedNetwork, refine
-from benchmarks.wire import PICTURES, Form, Wire, fixed_wire
-from benchmarks.wire_table import (
+from benchmarks.peers import auto_split, jalad
+from benchmarks.wire import wire_sizes
+from benchmarks.wire.forms import PICTURES, Form, Wire, fixed_wire
+from benchmarks.wire.published_blocks import UPLINKS_MBPS, load
+from benchmarks.wire.refined_blocks import RefinedNetwork, refine
+from benchmarks.wire.wire_table import (
     LEAST_WIN,
     METHODS,
     PUBLISHED,
@@ -73,7 +74,7 @@ def test_cuts_between_ops_are_never_worse(mobile: RefinedNetwork, wire: Wire) ->
 
 
 def test_another_network_is_not_refined_into_this_one(mobile: RefinedNetwork) -> None:
-    from benchmarks.zoo import load as load_torchvision
+    from benchmarks.harness.torchvision_zoo import load as load_torchvision
 
     vgg = next(network for network in load() if network.name == "vgg16")
     with pytest.raises(ValueError, match="vgg16"):

@@ -6,15 +6,15 @@ import random
 
 import numpy as np
 
-from cic.artifact import details_of
-from cic.conditions import Box
+from benchmarks.harness.plain_problem import PlainProblem
+from cic.compilation.lowering import Lowered, bounds, lower, price_box
+from cic.decision.break_points import break_points, line
+from cic.decision.cic_file import details_of
+from cic.decision.conditions import Box
+from cic.decision.splitting_model import Cut, SplittingModel
 from cic.graph import Graph, Op, Tensor
-from cic.lowering import Lowered, bounds, lower, price_box
-from cic.splitting_model import Cut, SplittingModel
-from cic.table import break_points, line
 from compress.schedule import compress
 from mincut.envelope import envelope
-from tests.oracles.brute_force import PlainProblem
 
 NO_CALL = {
     "kind": "dict",

@@ -10,9 +10,9 @@ from typing import Any
 from torch import nn
 
 from cic.graph import Graph
-from cic.trace.torch_trace import trace
-from codegen.bundle import Source
-from codegen.structure import describe
+from cic.trace.fx.torch_trace import trace
+from codegen.bundle.torch_bundle import Source
+from codegen.calls.structure import describe
 
 
 @dataclass(frozen=True)

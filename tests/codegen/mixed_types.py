@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from codegen.bundle import CutPlan, write_bundle
+from codegen.bundle.torch_bundle import CutPlan, write_bundle
 from tests.codegen.flat_module import flat_module
 
 

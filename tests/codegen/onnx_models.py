@@ -11,10 +11,10 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from cic.graph import Graph
-from cic.trace.onnx_model import OnnxModel
-from codegen.onnx_session import open_session, runner_of
-from codegen.onnx_splitter import split_onnx
+from cic.trace.onnx.onnx_model import OnnxModel
+from codegen.formats.onnx_session import open_session, runner_of
 from codegen.split import Split
+from codegen.splitters.onnx import split_onnx
 
 FLOAT, INT64, BOOL = TensorProto.FLOAT, TensorProto.INT64, TensorProto.BOOL
 

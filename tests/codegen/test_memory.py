@@ -11,7 +11,7 @@ import torch
 from torch import fx, nn
 
 from cic.cost.stopwatch import optimise
-from codegen.torchscript import TorchScriptEmitter
+from codegen.formats.torchscript import TorchScriptEmitter
 
 STATUS = Path("/proc/self/statm")
 PAGE_BYTES = 4096

@@ -8,8 +8,8 @@ from itertools import product
 
 import numpy as np
 
+from benchmarks.harness.random_problems import price_box
 from compress.bounds import Bounds
-from tests.random_problems import price_box
 
 SIGNS = (-1, 1)
 

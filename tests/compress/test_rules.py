@@ -12,17 +12,17 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from benchmarks.harness.random_problems import network_shaped, price_box, small_chain, small_problem, to_problem, weights_inside
 from compress.bounds import Bounds
 from compress.errors import NotExactError
+from compress.quotient import quotient
 from compress.reduction import contract
-from compress.rules.quotient import quotient
 from compress.schedule import RULES, Rule, compress
 from mincut.envelope import PriceBox, envelope, scaled_prices
 from mincut.errors import InfeasibleError, MincutError
 from mincut.network import build
 from mincut.problem import Problem
 from mincut.solver import solve
-from tests.random_problems import network_shaped, price_box, small_chain, small_problem, to_problem, weights_inside
 
 ONE = (Fraction(1), Fraction(1))
 LINK_ONLY = PriceBox(ONE, ONE, (Fraction(1, 100), Fraction(10**4)), ONE)

@@ -6,9 +6,9 @@ import random
 
 import numpy as np
 
+from benchmarks.harness.random_problems import small_chain, small_problem, to_problem
 from compress.wiring import NOBODY, follow, wiring
 from mincut.problem import MODEL_INPUT
-from tests.random_problems import small_chain, small_problem, to_problem
 
 AMOUNTS = [0, 1, 2, 7, 100, 12_345]
 

@@ -24,13 +24,13 @@ sys.meta_path[:] = [BuiltinImporter, FrozenImporter, WithoutOnnx()]
 
 import torch
 from torch import nn
-import cic, codegen.equivalence, codegen.verify_process
+import cic, codegen.verification.equivalence, codegen.verification.verify_process
 
 def run_here(request, scratch, progress):
     for job in request["jobs"]:
-        codegen.verify_process._run_job(request, job)
+        codegen.verification.verify_process._run_job(request, job)
 
-codegen.equivalence._run_fresh = run_here  # a fresh process would import what this one did, and take seconds for it
+codegen.verification.equivalence._run_fresh = run_here  # a fresh process would import what this one did: seconds
 model, example = nn.Sequential(nn.Linear(4, 4), nn.ReLU()).eval(), torch.randn(2, 4)
 compiled = cic.compile(model, (example,), device="raspberry-pi-4b", server="i7-13700k")
 manifest = cic.emit(model, compiled, sys.argv[1], formats=["torchscript", "exported_program"])

@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from codegen import equivalence
 from codegen.errors import CodegenError
+from codegen.verification import equivalence
 
 ROOT = Path(__file__).resolve().parents[2]
 _WORKER = """
 import sys, warnings
 warnings.simplefilter("ignore")
-from codegen.verify_process import answer
+from codegen.verification.verify_process import answer
 for line in sys.stdin:
     try:
         answer(line.strip())
@@ -41,7 +41,7 @@ def verifying_process() -> Iterator[subprocess.Popen[str]]:
 
 @pytest.fixture
 def one_verifying_process(verifying_process: subprocess.Popen[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Send the requests of `codegen.equivalence` to the one process instead of a new one each."""
+    """Send the requests of `codegen.verification.equivalence` to the one process instead of a new one each."""
 
     def run(request: dict[str, Any], scratch: Path, progress: Callable[[str], None] | None) -> None:
         path = scratch / f"request-{request['half']}.json"

@@ -20,13 +20,13 @@ from torch import Tensor, nn
 
 from cic.errors import TraceError
 from cic.graph import Graph
-from cic.trace.flat_model import flat_tensors
-from cic.trace.torch_trace import TracedModel, trace
-from codegen.equivalence import redraw, relative_error
+from cic.trace.fx.flat_model import flat_tensors
+from cic.trace.fx.torch_trace import TracedModel, trace
 from codegen.errors import UnsplittableError
-from codegen.fx_splitter import split
+from codegen.formats.torchscript import freeze_to, quiet_torchscript
 from codegen.split import Split
-from codegen.torchscript import freeze_to, quiet_torchscript
+from codegen.splitters.fx import split
+from codegen.verification.equivalence import redraw, relative_error
 from tests.hostile.random_steps import STEPS
 
 SETS_A_GRAPH = 4

@@ -13,10 +13,10 @@ from torch import nn
 
 import cic
 from cic.errors import EmitError, TraceError
-from cic.example_inputs import describe_inputs
-from cic.trace.model_input import parse_input
-from cic.trace.model_source import load_model
-from cic.trace.torch_trace import trace
+from cic.inputs.example_inputs import describe_inputs
+from cic.inputs.input_text import parse_input
+from cic.inputs.model_source import load_model
+from cic.trace.fx.torch_trace import trace
 
 ROOT = Path(__file__).resolve().parents[2]
 # The section of docs/errors.md for each class, by package.

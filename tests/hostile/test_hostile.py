@@ -12,10 +12,10 @@ import torch
 import cic
 from cic.errors import EmitError, TraceError
 from cic.graph import Graph
-from cic.trace.flat_model import evaluating, flat_tensors
-from cic.trace.torch_trace import trace
-from codegen.equivalence import redraw
-from codegen.structure import describe, rebuild
+from cic.trace.fx.flat_model import evaluating, flat_tensors
+from cic.trace.fx.torch_trace import trace
+from codegen.calls.structure import describe, rebuild
+from codegen.verification.equivalence import redraw
 from tests.hostile.models import HOSTILE
 from tests.hostile.random_modules import Tally, check_cut, compare, random_closed_sets, tolerance_of, turned
 

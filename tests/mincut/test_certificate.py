@@ -8,13 +8,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from benchmarks.harness.random_problems import network_shaped, random_prices, small_problem, to_problem
 from mincut.certificate import certify
 from mincut.errors import CertificateError, InfeasibleError
 from mincut.network import build
 from mincut.problem import Prices
 from mincut.solver import solve
 from tests.oracles.brute_force import closed_sets
-from tests.random_problems import network_shaped, random_prices, small_problem, to_problem
 
 
 def test_no_other_placement_passes_with_the_same_flow() -> None:

@@ -9,6 +9,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from benchmarks.harness.plain_problem import PlainProblem
+from benchmarks.harness.random_problems import AMOUNTS, price_box, random_prices, small_problem, weights_inside
 from mincut.certificate import certify
 from mincut.codecs import make_codecs, without
 from mincut.envelope import envelope
@@ -19,9 +21,7 @@ from mincut.problem import Problem, make_problem
 from mincut.proof import prove
 from mincut.solver import KERNELS, solve
 from mincut.sweep import sweep
-from tests.oracles.brute_force import PlainProblem
 from tests.oracles.codec_brute_force import Codec, closed_sets_with_codecs
-from tests.random_problems import AMOUNTS, price_box, random_prices, small_problem, weights_inside
 
 MODERATE = [0, 1, 2, 7, 100, 12_345, 10**6]
 

@@ -9,13 +9,14 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from benchmarks.harness.plain_problem import PlainProblem
+from benchmarks.harness.random_problems import network_shaped, price_box, small_problem, to_problem, weights_inside
 from mincut.certificate import certify
 from mincut.envelope import PriceBox, downloads_are_constant, envelope, scaled_prices
 from mincut.errors import InfeasibleError, MincutError
 from mincut.network import build
 from mincut.solver import solve
-from tests.oracles.brute_force import PlainProblem, closed_sets
-from tests.random_problems import network_shaped, price_box, small_problem, to_problem, weights_inside
+from tests.oracles.brute_force import closed_sets
 
 MODERATE = [0, 1, 2, 7, 100, 12_345, 10**6, 10**8]
 

@@ -7,14 +7,14 @@ import random
 import numpy as np
 import pytest
 
+from benchmarks.harness.plain_problem import PlainProblem
+from benchmarks.harness.random_problems import random_prices, small_chain, small_problem, to_problem
 from mincut import implied_arcs
 from mincut.certificate import certify
 from mincut.errors import InfeasibleError, MincutError
 from mincut.implied_arcs import without_implied_arcs
 from mincut.network import INFINITE, Network, build
 from mincut.solver import solve
-from tests.oracles.brute_force import PlainProblem
-from tests.random_problems import random_prices, small_chain, small_problem, to_problem
 
 
 def violated(network: Network, source_side: np.ndarray) -> bool:

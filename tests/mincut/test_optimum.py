@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
+from benchmarks.harness.plain_problem import PlainProblem
+from benchmarks.harness.random_problems import network_shaped, prices, problems, random_prices, small_problem, to_problem
 from mincut.certificate import certify
 from mincut.errors import InfeasibleError
 from mincut.network import build, price
 from mincut.problem import Prices
 from mincut.solver import KERNELS, solve
 from tests.oracles import networkx_flow
-from tests.oracles.brute_force import PlainProblem, closed_sets
-from tests.random_problems import network_shaped, prices, problems, random_prices, small_problem, to_problem
+from tests.oracles.brute_force import closed_sets
 
 every_kernel = pytest.mark.parametrize("kernel", KERNELS)
 

@@ -9,13 +9,21 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
+from benchmarks.harness.plain_problem import PlainProblem
+from benchmarks.harness.random_problems import (
+    network_shaped,
+    prices,
+    problems,
+    random_prices,
+    small_chain,
+    small_problem,
+    to_problem,
+)
 from mincut.errors import BadProblemError, InfeasibleError, MincutError
 from mincut.network import build
 from mincut.prepared import PreparedProblem, prepare
 from mincut.problem import IntArray, Prices, Problem
 from mincut.solver import KERNELS, solve
-from tests.oracles.brute_force import PlainProblem
-from tests.random_problems import network_shaped, prices, problems, random_prices, small_chain, small_problem, to_problem
 
 AMOUNTS = [0, 0, 1, 2, 7, 100, 12_345, 10**6, 10**9, 10**12, 2**48 - 1]
 

@@ -7,12 +7,12 @@ import random
 import numpy as np
 import pytest
 
+from benchmarks.harness.random_problems import network_shaped, price_box, to_problem
 from mincut.envelope import envelope
 from mincut.errors import CertificateError
 from mincut.problem import Problem
 from mincut.proof import prove
 from mincut.sections import cut_at_joints
-from tests.random_problems import network_shaped, price_box, to_problem
 
 
 def test_whole_tables_are_proved_and_tables_that_lack_a_cut_are_refused() -> None:

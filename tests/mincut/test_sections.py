@@ -13,6 +13,8 @@ import pytest
 
 import mincut.section_solver
 import mincut.sections
+from benchmarks.harness.plain_problem import PlainProblem
+from benchmarks.harness.random_problems import network_shaped, random_prices, small_chain, small_problem, to_problem
 from mincut.certificate import certify_sections
 from mincut.codecs import make_codecs
 from mincut.errors import CertificateError, InfeasibleError, MincutError
@@ -21,9 +23,8 @@ from mincut.problem import MODEL_INPUT, Prices, Problem
 from mincut.section_solver import solve_sections
 from mincut.sections import Sections, cut_at_joints, find_joints
 from mincut.solver import KERNELS, solve
-from tests.oracles.brute_force import PlainProblem, closed_sets
+from tests.oracles.brute_force import closed_sets
 from tests.oracles.networkx_flow import cheapest
-from tests.random_problems import network_shaped, random_prices, small_chain, small_problem, to_problem
 
 AMOUNTS = [0, 0, 1, 2, 7, 100, 12_345, 10**6, 10**9]
 

@@ -6,12 +6,12 @@ import random
 
 import pytest
 
+from benchmarks.harness.random_problems import network_shaped, random_prices, small_chain, small_problem, to_problem
 from mincut.errors import InfeasibleError, MincutError
 from mincut.network import build
 from mincut.problem import Prices, Problem
 from mincut.solver import KERNELS, solve
 from mincut.sweep import _rising_chains, sweep
-from tests.random_problems import network_shaped, random_prices, small_chain, small_problem, to_problem
 
 MODERATE = [0, 0, 1, 2, 7, 100, 12_345, 10**6, 10**9]
 

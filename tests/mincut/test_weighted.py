@@ -7,12 +7,12 @@ import random
 import numpy as np
 import pytest
 
+from benchmarks.harness.random_problems import network_shaped, small_problem, to_problem
 from mincut.codecs import make_codecs
 from mincut.errors import InfeasibleError
 from mincut.problem import Problem
 from mincut.weighted import solve_weighted
 from tests.oracles.brute_force import closed_sets
-from tests.random_problems import network_shaped, small_problem, to_problem
 
 AMOUNTS = [0, 1, 100, 12_345, 10**6, 10**10, 10**14]
 WEIGHTS = [1e-12, 1e-9, 1e-3, 1.0, 400.0, 1e6, 1e12, 8e17]

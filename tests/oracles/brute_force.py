@@ -6,20 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-
-@dataclass(frozen=True)
-class PlainProblem:
-    """A problem as plain lists; tensors are (producer or -1, readers, wire bytes, may cross)."""
-
-    device_ns: list[int]
-    server_ns: list[int]
-    download_bytes: list[int]
-    pinned: list[int]
-    tensors: list[tuple[int, list[int], int, bool]]
-
-    @property
-    def op_count(self) -> int:
-        return len(self.device_ns)
+from benchmarks.harness.plain_problem import PlainProblem
 
 
 @dataclass(frozen=True)

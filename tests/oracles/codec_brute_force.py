@@ -7,7 +7,8 @@ from itertools import product
 
 import numpy as np
 
-from tests.oracles.brute_force import ClosedSets, PlainProblem, closed_sets
+from benchmarks.harness.plain_problem import PlainProblem
+from tests.oracles.brute_force import ClosedSets, closed_sets
 
 Codec = tuple[int, int, int]
 """Wire bytes, device ns to encode, server ns to decode."""

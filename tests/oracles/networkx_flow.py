@@ -8,7 +8,7 @@ from __future__ import annotations
 import networkx as nx
 from networkx.algorithms.flow import boykov_kolmogorov
 
-from tests.oracles.brute_force import PlainProblem
+from benchmarks.harness.plain_problem import PlainProblem
 
 
 def cheapest(problem: PlainProblem, prices: tuple[int, ...]) -> int:

@@ -13,10 +13,10 @@ from torch import nn
 from torch.utils import _pytree as pytree
 
 import cic
-from cic.trace.torch_trace import TracedModel, trace
-from tests.models.encoder import Encoder, example_call
-from tests.models.meaningful import make_meaningful
-from tests.torchvision_beside_cpu_torch import import_torchvision
+from cic.trace.fx.torch_trace import TracedModel, trace
+from examples.models.encoder import Encoder, example_call
+from examples.models.meaningful import make_meaningful
+from examples.models.torchvision_beside_cpu_torch import import_torchvision
 
 TOLERANCE = 1e-4
 BANDWIDTHS = ("0.1Mbps", "1Mbps", "10Mbps", "100Mbps", "1Gbps")

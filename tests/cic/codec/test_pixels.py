@@ -14,13 +14,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.attack.attacked_call import attacked, watched
-from benchmarks.attack.bombs import empty_tables
+from benchmarks.trust.attack.attacked_call import attacked, watched
+from benchmarks.trust.attack.bombs import empty_tables
 from cic.codec.crossing import cross
 from cic.codec.picture import PictureCodec
 from cic.codec.registry import codec, entropy_here, input_codecs
 from cic.errors import CodecError
-from cic.runtime.photo import read_photo
+from cic.inputs.photo import read_photo
 
 IMAGENET = "mean=0.485 0.456 0.406, std=0.229 0.224 0.225"
 MEAN, STD = (torch.tensor(figures).reshape(3, 1, 1) for figures in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))

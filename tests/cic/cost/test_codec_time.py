@@ -64,7 +64,7 @@ def test_slow_machines_code_slowly_and_none_faster_than_the_known_one() -> None:
 
 
 def test_measured_times_predict_measured_times() -> None:
-    """Within a factor of four, for the machine may get busy in between; benchmarks.codec_times states how well."""
+    """Within a factor of four, for the machine may get busy in between; benchmarks.made_data.codec_times states how well."""
     with torch_threads(1):
         (time,) = measure_codecs(["int8+zstd"])
         ratios = []

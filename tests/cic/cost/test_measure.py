@@ -14,7 +14,7 @@ from cic.cost.pricing import price
 from cic.cost.profile import load_profile
 from cic.cost.torch_workbench import TorchWorkbench
 from cic.errors import CostError
-from cic.trace.torch_trace import trace
+from cic.trace.fx.torch_trace import trace
 
 
 class Branches(nn.Module):

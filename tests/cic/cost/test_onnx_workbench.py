@@ -17,9 +17,9 @@ from cic.cost.measure import measure
 from cic.cost.onnx_workbench import OnnxWorkbench
 from cic.cost.pricing import price
 from cic.errors import CostError
-from cic.trace.from_onnx import trace_onnx
-from cic.trace.onnx_model import OnnxModel
-from codegen.onnx_program import quiet_exporter
+from cic.trace.onnx.onnx_model import OnnxModel
+from cic.trace.onnx.onnx_trace import trace_onnx
+from codegen.formats.onnx_program import quiet_exporter
 from tests.codegen import onnx_models
 from tests.codegen.onnx_models import model, save, value
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.quota_group import quota_group
+from benchmarks.cost.quota_group import quota_group
 from cic.cost import timing
 from cic.cost.control_group import Throttling
 from cic.cost.measurement import describe_measurement
@@ -153,7 +153,7 @@ def test_the_paces_of_sessions_add_up() -> None:
 INSIDE = """
 import json, sys, time
 from pathlib import Path
-from benchmarks.quota_group import QuotaGroup
+from benchmarks.cost.quota_group import QuotaGroup
 from cic.cost.timing import take_turns
 
 def compute(seconds):

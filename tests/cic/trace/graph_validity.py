@@ -8,12 +8,12 @@ from collections.abc import Iterable
 import torch
 
 from cic.graph import Graph
-from cic.trace.agreement import first_difference
-from cic.trace.constants import dependent_nodes
-from cic.trace.flat_model import flat_tensors
-from cic.trace.torch_trace import TracedModel
-from cic.trace.views import is_free_view
-from codegen.fx_splitter import split
+from cic.trace.fx.agreement import first_difference
+from cic.trace.fx.constants import dependent_nodes
+from cic.trace.fx.flat_model import flat_tensors
+from cic.trace.fx.torch_trace import TracedModel
+from cic.trace.fx.views import is_free_view
+from codegen.splitters.fx import split
 
 
 def assert_graph_valid(graph: Graph) -> None:

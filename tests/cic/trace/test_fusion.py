@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from cic.trace.fusion import fuse
-from cic.trace.torch_trace import trace
+from cic.trace.fx.torch_trace import trace
 from tests.cic.trace.graph_validity import assert_cuts_are_exact, assert_graph_valid
 
 

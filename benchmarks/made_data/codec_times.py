@@ -1,0 +1,80 @@
+"""Measure the codecs on one core of this machine: what codec times of the catalogue are scaled from.
+
+    python -m benchmarks.made_data.codec_times        # writes cic/cost/codec_times.json and benchmarks/results/codec_times.md
+
+Half a minute on one quiet core.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+from cic.codec.codec import Codec
+from cic.codec.registry import codec
+from cic.cost.codec_measure import DECLARATION, examples, measure_codecs
+from cic.cost.codec_time import CodecTime
+from cic.cost.host import describe_host
+from cic.cost.stopwatch import seconds_of, torch_threads
+
+ROOT = Path(__file__).resolve().parents[2]
+# The machine of the catalogue that stands for this one: a server's core, two generations older.
+AS_MACHINE = "epyc-7742-1-thread"
+COMMAND = "python -m benchmarks.made_data.codec_times"
+
+
+def main() -> None:
+    with torch_threads(1):
+        times = measure_codecs(budget_s=0.05)
+        checked = {time.codec: _check(time) for time in times}
+    host = describe_host()
+    body = {"command": COMMAND, "host": asdict(host), "as_machine": AS_MACHINE, "codecs": [asdict(time) for time in times]}
+    ROOT.joinpath("cic", "cost", "codec_times.json").write_text(json.dumps(body, indent=1) + "\n", encoding="utf-8")
+    text = _table(host.processor, times, checked)
+    ROOT.joinpath("benchmarks", "results", "codec_times.md").write_text(text, encoding="utf-8")
+    print(text)
+
+
+def _check(time: CodecTime) -> float:
+    """Median relative error of the fitted times, encoding and decoding, measured once more."""
+    chosen, errors = _codec(time.codec), []
+    for tensor in examples(chosen):
+        payload = bytes(chosen.encode(tensor))
+        encode_s = seconds_of(partial(chosen.encode, tensor), 0.02)[0]
+        decode_s = seconds_of(partial(chosen.decode, payload, tensor.shape, "float32"), 0.02)[0]
+        errors.append(abs(time.encode.seconds(tensor.size, len(payload)) / encode_s - 1))
+        errors.append(abs(time.decode.seconds(tensor.size, len(payload)) / decode_s - 1))
+    return median(errors)
+
+
+def _codec(name: str) -> Codec:
+    """The codec whose times are kept under that name."""
+    if name.startswith(("uint8", "png", "jpeg")):
+        return codec(name.replace("jpeg", "jpeg90") + DECLARATION.removeprefix("uint8"))
+    return codec(name)
+
+
+def _table(machine: str, times: tuple[CodecTime, ...], checked: dict[str, float]) -> str:
+    lines = [
+        "# Times of the codecs",
+        "",
+        f"Written by `{COMMAND}` on {machine}. Microseconds, nanoseconds a value, nanoseconds a byte of payload; error: median",
+        "over sizes and shares of zeros, measured once more.",
+        "",
+        "| codec | encode: fixed | a value | a byte | decode: fixed | a value | a byte | error |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for time in times:
+        cells = [
+            f"{rate.fixed_s * 1e6:.1f} | {rate.per_element_s * 1e9:.3f} | {rate.per_byte_s * 1e9:.3f}"
+            for rate in (time.encode, time.decode)
+        ]
+        lines.append(f"| {time.codec} | {' | '.join(cells)} | {checked[time.codec]:.0%} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,148 @@
+"""`verify`: check a `.cic` file against itself, believing neither the compiler that wrote it nor the solver."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from cic.compilation.lowering import price_box
+from cic.decision.break_points import break_points, line
+from cic.decision.conditions import Conditions
+from cic.decision.off_table.problem import codecs_of, is_allowed, stored_alternatives, stored_problem
+from cic.decision.splitting_model import DEVICE_ONLY, NEGLIGIBLE_GAP, SERVER_ONLY, SplittingModel
+from cic.errors import ArtifactError
+from mincut.envelope import DOWNLOAD, UPLOAD, all_prices, envelope_cone
+from mincut.errors import MincutError
+from mincut.problem import BoolArray, Features, Problem
+from mincut.proof import Proof, prove
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What was found true.
+
+    cuts: all allowed, with features as stored. minimum_cuts: certified, one per ray of the envelope.
+    gap: no cut is faster than the table's best anywhere in the box by more than this, relative.
+    """
+
+    cuts: int
+    minimum_cuts: int
+    gap: float
+
+
+def verify(model: SplittingModel, *, progress: Callable[[int, int], None] | None = None) -> Verification:
+    """Recount every cut from the ops and tensors, recompute the break points, and prove that no cut is missing.
+
+    All that a decision uses is checked: cuts and their ids, break points, defaults, box, and the proof that stands in the file.
+    What is said for people of where the model comes from is believed.
+
+    Raises:
+        ArtifactError: naming what does not hold, with the two values that disagree.
+    """
+    try:
+        problem = stored_problem(model)
+    except MincutError as error:
+        raise ArtifactError(f"{model.name}: its ops and tensors make no problem: {error}") from error
+    placements = [_placement(model, problem, index) for index in range(len(model.cuts))]
+    _check_ids(model, placements)
+    _check_groups(model, placements)
+    codecs = [codecs_of(model, problem, cut, side) for cut, side in zip(model.cuts, placements, strict=True)]
+    for cut, placement, codec in zip(model.cuts, placements, codecs, strict=True):
+        if not is_allowed(model, problem, placement, codec):
+            raise ArtifactError(
+                f"{model.name}: cut {cut.label} uses codecs that miss the accuracy target together; compile again"
+            )
+        counted = tuple(problem.features(placement, codec))
+        if counted != cut.features:
+            raise ArtifactError(
+                f"{model.name}: cut {cut.label} stores the features {cut.features}, its ops add up to {counted}"
+            )
+    _check_break_points(model)
+    try:
+        alternatives = stored_alternatives(model, problem)
+        proof = prove(problem, price_box(model.box), placements, codecs, alternatives=alternatives, progress=progress)
+    except MincutError as error:
+        raise ArtifactError(f"{model.name}: the table is not optimal in its box: {error}") from error
+    _check_proof(model, proof)
+    return Verification(len(placements), len(proof.rays), proof.gap)
+
+
+def _placement(model: SplittingModel, problem: Problem, index: int) -> BoolArray:
+    on_device = np.zeros(problem.op_count, dtype=np.bool_)
+    ops = model.graph()["cuts"][index]
+    if any(not 0 <= op < problem.op_count for op in ops):
+        raise ArtifactError(f"{model.name}: cut {model.cuts[index].id} names ops {ops} of {problem.op_count}")
+    on_device[ops] = True
+    return on_device
+
+
+def _check_ids(model: SplittingModel, placements: list[BoolArray]) -> None:
+    """An id stands for one device side, and the two that say which must say it truly."""
+    side_of: dict[str, bytes] = {}
+    id_of: dict[bytes, str] = {}
+    for cut, side in zip(model.cuts, placements, strict=True):
+        named = DEVICE_ONLY if side.all() else SERVER_ONLY if not side.any() else None
+        if named != cut.id and (named is not None or cut.id in (DEVICE_ONLY, SERVER_ONLY)):
+            raise ArtifactError(f"{model.name}: the cut {cut.id} has {int(side.sum())} of {len(side)} ops on the device")
+        if side_of.setdefault(cut.id, side.tobytes()) != side.tobytes() or id_of.setdefault(side.tobytes(), cut.id) != cut.id:
+            raise ArtifactError(f"{model.name}: {cut.id} and another cut share their id or their ops, but not both")
+
+
+def _check_groups(model: SplittingModel, placements: list[BoolArray]) -> None:
+    """Ops that were compressed into one are on one side in every cut."""
+    member_of = np.asarray(model.graph()["member_of"], dtype=np.int64)
+    for cut, side in zip(model.cuts, placements, strict=True):
+        there, here = np.unique(member_of[side]), np.unique(member_of[~side])
+        if len(np.intersect1d(there, here)):
+            raise ArtifactError(f"{model.name}: cut {cut.id} splits ops that member_of puts together")
+
+
+def _check_proof(model: SplittingModel, found: Proof) -> None:
+    """The proof in the file promises no more than was found, at the very prices that it names."""
+    proof = model.proof
+    if not proof["complete"]:
+        return
+    if proof["gap"] is None or found.gap > max(proof["gap"], NEGLIGIBLE_GAP):
+        raise ArtifactError(f"{model.name}: its proof allows a gap of {proof['gap']}, found is {found.gap:g}; compile again")
+    stored, corners = [tuple(ray) for ray in proof["rays"]], _corners(model)
+    unmatched = [ray for ray in stored if not any(_same_direction(ray, corner) for corner in corners)]
+    if len(stored) != len(corners) or unmatched or proof["solves"] < len(stored):
+        raise ArtifactError(
+            f"{model.name}: its proof names {len(stored)} prices and {proof['solves']} minimum cuts, {len(unmatched)} of them "
+            f"at no corner of the envelope, which has {len(corners)}; compile again"
+        )
+
+
+def _corners(model: SplittingModel) -> list[tuple[int, ...]]:
+    """The prices that a proof of this table needs; without that of downloads where the compressed problem had no use for it."""
+    axes = (0, 1, UPLOAD, DOWNLOAD) if any(ray[DOWNLOAD] for ray in model.proof["rays"]) else (0, 1, UPLOAD)
+    cone, _ = envelope_cone(price_box(model.box), axes, [Features(*cut.features) for cut in model.cuts])
+    return [all_prices(ray[:-1], axes) for ray in cone.rays if any(ray[:-1])]
+
+
+def _same_direction(one: Sequence[int], other: Sequence[int]) -> bool:
+    """Do two vectors of prices differ by a factor, and by what rounding the first to whole numbers can do?"""
+    largest = max(range(len(one)), key=lambda axis: one[axis])
+    return one[largest] > 0 and all(
+        abs(a * other[largest] - b * one[largest]) <= other[largest] + b for a, b in zip(one, other, strict=True)
+    )
+
+
+def _check_break_points(model: SplittingModel) -> None:
+    if not all(model.box.contains(model.default_conditions(uplink_bps)) for uplink_bps in model.box.uplink_bps):
+        raise ArtifactError(
+            f"{model.name}: the default rtt {model.default_rtt_s} and downlink ratio {model.default_downlink_ratio} lie outside"
+            f" {model.box!r}"
+        )
+    lines = [line(cut.row, model.default_rtt_s, model.default_downlink_ratio, 1.0, 1.0) for cut in model.cuts]
+    points, best = break_points(lines, model.box.uplink_bps)
+    if points != list(model.break_points) or best != list(model.best_between):
+        raise ArtifactError(f"{model.name}: break points are {model.break_points}, the cuts say {points}; compile again")
+    for point, (slower, faster) in zip(points, pairwise(best), strict=True):
+        at = Conditions(point, point * model.default_downlink_ratio, model.default_rtt_s)
+        left, right = model.cuts[slower].latency_s(at), model.cuts[faster].latency_s(at)
+        if abs(left - right) > 1e-9 * max(left, right):
+            raise ArtifactError(f"{model.name}: at {point:g} bit/s two cuts should tie, they take {left} s and {right} s")

@@ -1,0 +1,1 @@
+"""The device half: a splitting model is read from its file and answers `decide`. Standard library only."""

@@ -1,0 +1,137 @@
+"""What `decide` answers."""
+
+from __future__ import annotations
+
+from cic.decision.conditions import Conditions
+from cic.decision.units import show_bandwidth, show_bytes, show_seconds
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from cic.decision.splitting_model import Cut, SplittingModel
+
+
+class Decision:
+    """The best cut for some conditions.
+
+    Made in a fraction of a microsecond; everything beyond the cut is worked out when asked for.
+
+    cut: the `Cut`; its `id` names the emitted directory.
+    conditions: what it was decided for.
+    source: "table" (look-up), or "solver" (a minimum cut was computed, for conditions outside the box or other op times).
+    """
+
+    # Three slots and class attributes for the rest: a look-up makes one of these and little else.
+    __slots__ = ("_given", "_model", "cut")
+    source = "table"
+    _in_box = True
+
+    def __init__(self, cut: Cut, given: float | tuple[float, float, float, float, float], model: SplittingModel) -> None:
+        self.cut = cut
+        self._given = given
+        self._model = model
+
+    @property
+    def cut_id(self) -> str:
+        return self.cut.id
+
+    @property
+    def optimal(self) -> bool:
+        """No allowed cut is faster under these conditions: proved (of a look-up, when the file was compiled)."""
+        return self._in_box and (self.source == "solver" or self._model.proved)
+
+    @property
+    def conditions(self) -> Conditions:
+        given = self._given
+        return Conditions(*given) if isinstance(given, tuple) else self._model.default_conditions(given)
+
+    @property
+    def terms(self) -> dict[str, float]:
+        """Predicted seconds spent on: device, uplink, server, downlink, rtt. They add up to `latency_s`."""
+        values = self.cut.terms(self.conditions)
+        return dict(zip(("device_s", "uplink_s", "server_s", "downlink_s", "rtt_s"), values, strict=True))
+
+    @property
+    def latency_s(self) -> float:
+        """Predicted end-to-end seconds."""
+        return sum(self.cut.terms(self.conditions))
+
+    @property
+    def device_ops(self) -> tuple[str, ...]:
+        """Names of the ops that run on the device, in order."""
+        return self.cut.device_ops
+
+    @property
+    def crossing(self) -> tuple[str, ...]:
+        """Names of the tensors sent from device to server."""
+        return self.cut.crossing
+
+    @property
+    def codecs(self) -> dict[str, str]:
+        """The codec of each crossing tensor by name; "raw" sends it as it is."""
+        return self.cut.codec_of
+
+    @property
+    def upload_bytes(self) -> int:
+        return self.cut.upload_bytes
+
+    @property
+    def download_bytes(self) -> int:
+        return self.cut.download_bytes
+
+    @property
+    def why(self) -> str:
+        """One sentence for people: how this compares with running everything on one machine."""
+        conditions = self.conditions
+        parts = []
+        for cut_id in ("device-only", "server-only"):
+            others = [cut for cut in self._model.cuts if cut.id == cut_id]
+            if not others or self.cut.id == cut_id:
+                continue
+            ratio = min(cut.latency_s(conditions) for cut in others) / self.latency_s if self.latency_s > 0 else 1.0
+            parts.append(f"{ratio:.2f}x faster than {cut_id}")
+        return f"{self.cut.label} at {show_bandwidth(conditions.uplink_bps)}: " + (
+            " and ".join(parts) or "the only cut there is"
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled with its splitting model; a cut of the table stays that model's own."""
+        cuts = self._model.cuts
+        place = next((index for index, cut in enumerate(cuts) if cut is self.cut), None)
+        return _decision_again, (type(self), self._model, self.cut if place is None else place, self._given)
+
+    def __repr__(self) -> str:
+        terms = ", ".join(f"{name[:-2]} {show_seconds(value)}" for name, value in self.terms.items() if value)
+        return (
+            f"Decision(cut={self.cut.label!r}, latency={show_seconds(self.latency_s)} [{terms}], "
+            f"sends {show_bytes(self.upload_bytes)}, source={self.source!r}, optimal={self.optimal})"
+        )
+
+
+class SolvedDecision(Decision):
+    """A decision for which a minimum cut was computed."""
+
+    __slots__ = ()
+    source = "solver"
+
+
+class RoundedDecision(SolvedDecision):
+    """A decision for which a minimum cut was computed whose costs span too many digits to be compared exactly."""
+
+    __slots__ = ()
+    _in_box = False
+
+
+class BestKnownDecision(Decision):
+    """The best of the table where the table is not proved to hold the optimum, and nothing was there to compute it."""
+
+    __slots__ = ()
+    _in_box = False
+
+
+def _decision_again(
+    kind: type[Decision], model: SplittingModel, cut: Cut | int, given: float | tuple[float, float, float, float, float]
+) -> Decision:
+    """A decision that was pickled."""
+    return kind(model.cuts[cut] if isinstance(cut, int) else cut, given, model)

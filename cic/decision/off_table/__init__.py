@@ -1,0 +1,1 @@
+"""Decisions that no table covers, computed on the spot. Needs numpy and numba, and is imported when one is asked for."""

@@ -1,0 +1,57 @@
+"""Does an emitted directory belong to a splitting model? Cut ids alone cannot tell. Standard library only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from cic.decision.splitting_model import SplittingModel
+from cic.emission.weights import other_weights
+from cic.errors import ArtifactError
+from codegen.errors import CodegenError
+from codegen.manifest import Manifest, read_manifest
+
+
+def check_bundle(model: SplittingModel, directory: str | Path, cut_ids: Sequence[str]) -> None:
+    """Raise ArtifactError unless `directory` was emitted from `model` and holds these cuts.
+
+    With other weights than the compiled ones, too, unless `model` has codecs.
+    """
+    manifest = _manifest_of(model, directory)
+    emitted = {cut.id: cut for cut in manifest.cuts}
+    for cut_id in cut_ids:
+        if cut_id not in emitted:
+            raise ArtifactError(
+                f"{directory} does not hold the cut {cut_id!r}, only {', '.join(emitted)}; emit it with `cic emit`"
+            )
+        if emitted[cut_id].device_ops != model.cut_by_id[cut_id].device_ops:
+            raise ArtifactError(
+                f"the cut {cut_id!r} in {directory} has {len(emitted[cut_id].device_ops)} ops on the device, that of the "
+                f"splitting model {len(model.cut_by_id[cut_id].device_ops)}, or others; compiled again since? Emit again"
+            )
+
+
+def emitted_cuts(model: SplittingModel, directory: str | Path) -> set[str]:
+    """Ids of the cuts of `model` that `directory` holds. Raises ArtifactError if it was emitted from another model."""
+    manifest = _manifest_of(model, directory)
+    return {
+        cut.id for cut in manifest.cuts if cut.id in model.cut_by_id and cut.device_ops == model.cut_by_id[cut.id].device_ops
+    }
+
+
+def _manifest_of(model: SplittingModel, directory: str | Path) -> Manifest:
+    try:
+        manifest = read_manifest(Path(directory))
+    except CodegenError as error:
+        raise ArtifactError(str(error)) from error
+    except OSError as error:
+        raise ArtifactError(f"cannot read {directory}: {error.strerror or error}") from error
+    compiled = model.information["graph_digest"]
+    if manifest.model_digest != compiled:
+        raise ArtifactError(
+            f"{directory} was emitted from another model: its graph has digest {manifest.model_digest[:12]}, that of the "
+            f"splitting model {model.name} is {compiled[:12]}; emit it with `cic emit`"
+        )
+    if refusal := other_weights(model, manifest.weights_digest):
+        raise ArtifactError(f"{directory}: {refusal}")
+    return manifest

@@ -1,0 +1,30 @@
+"""Which nodes each wanted cut puts on the device: from the names in a splitting model to those of a traced graph."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cic.decision.splitting_model import SplittingModel
+from cic.errors import EmitError
+from cic.graph import Graph
+from codegen.bundle.torch_bundle import CutPlan
+
+
+def cut_plans(graph: Graph, splitting_model: SplittingModel, cuts: Sequence[str] | None) -> list[CutPlan]:
+    """The cuts to emit, all of them if `cuts` is None.
+
+    Raises:
+        EmitError: a cut is unknown, or none is wanted.
+    """
+    # Cuts that differ only in their codecs have the same halves.
+    wanted = list(splitting_model.cut_by_id if cuts is None else dict.fromkeys(cuts))
+    unknown = [cut_id for cut_id in wanted if cut_id not in splitting_model.cut_by_id]
+    if unknown or not wanted:
+        raise EmitError(f"cuts to emit are {wanted}, the splitting model has {', '.join(splitting_model.cut_by_id)}")
+    members = {op.name: op.members for op in graph.ops}
+    plans = []
+    for cut_id in wanted:
+        device_ops = splitting_model.cut_by_id[cut_id].device_ops
+        nodes = frozenset(node for name in device_ops for node in members[name])
+        plans.append(CutPlan(cut_id, nodes, device_ops))
+    return plans

@@ -1,0 +1,281 @@
+"""`emit`: both halves of every cut on disk, verified; `load_cut`: one of them back; the exports of emitted halves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from contextvars import copy_context
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from cic.decision.arguments import (
+    check_calls,
+    check_mapping,
+    check_model,
+    check_path,
+    check_sequence,
+    check_text,
+    check_texts,
+)
+from cic.decision.splitting_model import SplittingModel
+from cic.decision.units import shown
+from cic.emission.cut_plans import cut_plans
+from cic.emission.emitted_cut import EmittedCut
+from cic.emission.weights import other_weights
+from cic.errors import ArtifactError, EmitError, TraceError
+from cic.inputs.example_inputs import make_inputs
+from cic.trace.any_model import is_onnx, read_program_file
+from cic.trace.fx.flat_model import evaluating
+from cic.trace.fx.torch_trace import TracedModel, trace
+from cic.trace.onnx.onnx_model import OnnxModel
+from cic.trace.preservation.preservation import Preserved, preserved
+from codegen.bundle.torch_bundle import Source, Weights, write_bundle
+from codegen.calls.structure import Structure, describe, flatten_like, is_tensor, rebuild
+from codegen.errors import CodegenError, needing
+from codegen.formats.plain_operators import is_composite, is_foreign
+from codegen.loading import export_half as export_plain
+from codegen.loading import load_cut as load_halves
+from codegen.manifest import FileRecord, Manifest
+from codegen.serving.triton_repository import TritonModel, write_triton_repository
+from codegen.split import Half
+
+if TYPE_CHECKING:
+    import onnx
+
+
+def emit(
+    model: nn.Module | torch.export.ExportedProgram | TracedModel | OnnxModel | onnx.ModelProto | str | Path,
+    splitting_model: SplittingModel,
+    directory: str | Path,
+    *,
+    args: Sequence[Any] | None = None,
+    kwargs: Mapping[str, Any] | None = None,
+    verify_on: Sequence[tuple[Sequence[Any], Mapping[str, Any]]] = (),
+    cuts: Sequence[str] | None = None,
+    formats: Sequence[str] | None = None,
+    weights: Weights = "auto",
+    tolerance: float | None = None,
+    progress: Callable[[str], None] | None = None,
+    replace: bool = False,
+) -> Manifest:
+    """Write head and tail of every cut of a splitting model, verified against the whole model in fresh processes.
+
+    A directory that holds this model with these weights keeps the cuts and formats that are not emitted anew.
+
+    Args:
+        model: the model that was compiled; the path of an ONNX or .pt2 file or an `onnx.ModelProto` will do, too. Another
+            training of it is fine, and the manifest says which, unless the table has codecs, which were measured with the
+            weights it was compiled with.
+        args, kwargs: inputs to verify on; default: drawn like the compiled examples.
+        verify_on: further calls, as pairs (args, kwargs), that every cut must answer as the whole does: real inputs, say.
+        cuts: ids to emit; default: all.
+        formats: file formats, see `codegen.formats.emitter`; default: TorchScript, and for an ONNX file ONNX, its only one.
+        weights: "shared" stores each weight once however many cuts there are, "inline" makes every half one plain file that
+            its runtime opens without CIC (as `export_half` does later), "auto" shares if that saves 1 MiB.
+        tolerance: largest relative error of any output; default by dtype, 1e-4 for float32.
+        progress: told each finished step; three steps per cut and format.
+        replace: what was emitted to `directory` before goes, of whatever model it is. What is not part of an emitted model is
+            never replaced.
+
+    Returns:
+        The manifest of all that is in the directory then.
+
+    Raises:
+        EmitError: the model is not the compiled one, a cut is unknown, a half differs from the whole, the directory holds
+            something else, or cannot be written. Then it is as it was.
+        TraceError: the model cannot be read or traced.
+    """
+    check_model(splitting_model)
+    check_path(directory, "the directory to emit to")
+    if is_tensor(args):
+        raise EmitError("args is a tensor; pass a tuple of arguments, (tensor,)")
+    check_sequence(args, "args")
+    check_mapping(kwargs, "kwargs")
+    check_calls(verify_on, "verify_on")
+    check_texts(cuts, "the cuts to emit")
+    check_texts(formats, "the formats")
+    check_text(weights, "weights")
+    _check_tolerance(tolerance)
+    given = read_program_file(model)
+    if isinstance(given, OnnxModel) or is_onnx(given):
+        with needing("an ONNX file", "onnx", EmitError):
+            from cic.emission.onnx_emission import emit_onnx
+
+        more: dict[str, Any] = {"cuts": cuts, "formats": formats or ("onnx",), "weights": weights, "tolerance": tolerance}
+        more["replace"] = replace
+        return emit_onnx(given, splitting_model, directory, args=args, kwargs=kwargs, verify_on=verify_on, **more)
+    traced = _same_model(given, splitting_model, args, kwargs)
+    _refuse_foreign_operators(traced, splitting_model.name)
+    plans = cut_plans(traced.graph, splitting_model, cuts)
+    input_structure, example_inputs = describe({"args": tuple(traced.args), "kwargs": dict(traced.kwargs)})
+    try:
+        source = Source(
+            module=traced.module,
+            tensors=frozenset(tensor.name for tensor in traced.graph.tensors if tensor.may_cross),
+            example_inputs=example_inputs,
+            input_structure=input_structure,
+            output_structure=describe(traced.output_example)[0],
+            model_digest=splitting_model.information["graph_digest"],
+            further_inputs=[flatten_like(input_structure, {"args": tuple(a), "kwargs": dict(k)}) for a, k in verify_on],
+        )
+        with left_as_it_was(given) if isinstance(given, nn.Module) else nullcontext() as before:
+            return write_bundle(
+                directory,
+                source,
+                plans,
+                formats=formats or ("torchscript",),
+                weights=weights,
+                whole=None if before is None else _whole(given, input_structure, before),
+                tolerance=tolerance,
+                progress=progress,
+                replace=replace,
+            )
+    except CodegenError as error:
+        raise EmitError(f"{splitting_model.name}: {error}") from error
+
+
+def load_cut(directory: str | Path, cut_id: str, **options: Any) -> EmittedCut:
+    """Load an emitted cut: `.head(*args, **kwargs)` gives tensors, `.tail(*tensors)` the model's own output structure.
+
+    Args:
+        options: `half="head"` or `"tail"` for one of them only, `format_name`, `optimize`, `weights_digest`; see
+            `codegen.loading.load_cut`.
+
+    Raises:
+        ArtifactError: the directory is no emitted model, lacks the cut, has other weights than asked for, or a file is
+            damaged or cannot be read.
+    """
+    check_path(directory, "the directory of the emitted model")
+    check_text(cut_id, "the id of a cut")
+    _check_options(options)
+    try:
+        return EmittedCut(load_halves(directory, cut_id, **options))
+    except CodegenError as error:
+        raise ArtifactError(str(error)) from error
+
+
+def export_half(directory: str | Path, cut_id: str, half: Half, destination: str | Path, **options: Any) -> FileRecord:
+    """Write one half of an emitted cut to `destination` as one plain file that torch opens without CIC; returns its digest.
+
+    Args:
+        options: `format_name`.
+
+    Raises:
+        ArtifactError: the directory is no emitted model, lacks the cut, or a file is damaged.
+    """
+    check_path(directory, "the directory of the emitted model")
+    check_text(cut_id, "the id of a cut")
+    check_text(half, "the half")
+    check_path(destination, "the file to write")
+    _check_options(options)
+    try:
+        return export_plain(directory, cut_id, half, destination, **options)
+    except CodegenError as error:
+        raise ArtifactError(str(error)) from error
+
+
+def export_triton(directory: str | Path, repository: str | Path, **options: Any) -> tuple[TritonModel, ...]:
+    """Write the tails of an emitted model as a model repository of the Triton Inference Server, one model a cut.
+
+    Args:
+        options: `cuts` (ids; default: all whose tail takes and returns tensors), `model` (what the models' names begin with),
+            `format_name` ("torchscript" or "onnx"); see `codegen.serving.triton_repository`.
+
+    Raises:
+        EmitError: the directory is no emitted model, Triton cannot carry one of its tensors, or the repository cannot be
+            written.
+    """
+    check_path(directory, "the directory of the emitted model")
+    check_path(repository, "the model repository")
+    check_texts(options.get("cuts"), "the cuts to export")
+    _check_options(options)
+    try:
+        return write_triton_repository(directory, repository, **options)
+    except CodegenError as error:
+        raise EmitError(str(error)) from error
+
+
+def _check_tolerance(tolerance: float | None) -> None:
+    if tolerance is None:
+        return
+    if isinstance(tolerance, bool) or not isinstance(tolerance, int | float) or not 0 < tolerance < float("inf"):
+        raise EmitError(f"the tolerance is {shown(tolerance)}; give the greatest relative error allowed, a number such as 1e-3")
+
+
+def _check_options(options: Mapping[str, Any]) -> None:
+    """Raise ArgumentError for an option that is no text where one belongs."""
+    for name in ("half", "format_name", "model"):
+        check_text(options.get(name), name, or_none=True)
+
+
+@contextmanager
+def left_as_it_was(model: nn.Module) -> Iterator[Preserved]:
+    """Run a model in eval mode, and undo whatever it keeps of the calls."""
+    with evaluating(model), preserved(model) as before:
+        yield before
+
+
+def _whole(model: nn.Module, input_structure: Structure, before: Preserved) -> Callable[..., Sequence[torch.Tensor]]:
+    """The user's own model, not what was traced of it, as a function of flat tensors: what the halves are compared with.
+
+    Its writes are watched here alone: torch makes a constant of what TorchScript records while a dispatch mode is active.
+    """
+
+    def whole(*tensors: torch.Tensor) -> Sequence[torch.Tensor]:
+        call = rebuild(input_structure, tensors)
+        with before.writes_seen():
+            return describe(copy_context().run(model, *call["args"], **call["kwargs"]))[1]
+
+    return whole
+
+
+def _refuse_foreign_operators(traced: TracedModel, name: str) -> None:
+    """Raise EmitError for an operator that some library has registered: files name it, and nothing else knows what it does."""
+    for node in traced.module.graph.nodes:
+        if is_foreign(node.target) and not is_composite(node.target):
+            operator = node.target.name().partition(".")[0]
+            raise EmitError(
+                f"{name} calls {operator} (node {node.name}), an operator that is not torch's own: where halves run without the"
+                " model's code there is none of that name. Configure the model to do without it (the mixtures of experts of"
+                " transformers: experts_implementation='batched_mm'), or write the step with torch's operators"
+            )
+
+
+def _traced(
+    model: nn.Module | torch.export.ExportedProgram,
+    splitting_model: SplittingModel,
+    args: Sequence[Any] | None,
+    kwargs: Mapping[str, Any] | None,
+) -> TracedModel:
+    if args is not None or kwargs is not None:
+        return trace(model, tuple(args or ()), dict(kwargs or {}), name=splitting_model.name)
+    args, kwargs = make_inputs(splitting_model.graph()["inputs"])
+    try:
+        return trace(model, args, kwargs, name=splitting_model.name)
+    except TraceError as error:
+        raise EmitError(
+            f"{splitting_model.name} cannot be traced on inputs that emit draws like those it was compiled with: {error}. Where"
+            " inputs mean something, as sorted offsets do, pass some that the model accepts: args=(...), kwargs={...}"
+        ) from error
+
+
+def _same_model(
+    model: nn.Module | torch.export.ExportedProgram | TracedModel,
+    splitting_model: SplittingModel,
+    args: Sequence[Any] | None,
+    kwargs: Mapping[str, Any] | None,
+) -> TracedModel:
+    traced = model if isinstance(model, TracedModel) else _traced(model, splitting_model, args, kwargs)
+    expected = splitting_model.information["graph_digest"]
+    if traced.graph.digest != expected:
+        raise EmitError(
+            f"this model is not the one that was compiled as {splitting_model.name}: its graph has digest "
+            f"{traced.graph.digest[:12]}, compiled was {expected[:12]} with torch {splitting_model.information['torch']} "
+            f"(here {torch.__version__}); compile it again"
+        )
+    if refusal := other_weights(splitting_model, traced.weights_digest):
+        raise EmitError(refusal)
+    return traced

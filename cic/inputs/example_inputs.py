@@ -1,0 +1,94 @@
+"""Example inputs, described well enough to make similar ones later: structure, shapes, dtypes and ranges."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+
+from cic.errors import ArtifactError, TraceError
+from codegen.calls.structure import describe, leaf_names, rebuild
+from codegen.errors import CodegenError
+
+SEED = 0
+
+
+def describe_inputs(args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON values: the nesting of args and kwargs, and per tensor its shape, dtype and range of values.
+
+    A tensor in another order than its dimensions', such as channels last, has that order, too: a graph is traced for it.
+
+    Raises:
+        TraceError: an input that is neither a tensor nor a plain constant.
+    """
+    try:
+        structure, leaves = describe({"args": tuple(args), "kwargs": dict(kwargs)})
+    except CodegenError as error:
+        raise TraceError(f"the inputs cannot be described: {error}") from error
+    return {
+        "structure": structure,
+        "tensors": [
+            {
+                "name": name,
+                "shape": list(leaf.shape),
+                "dtype": str(leaf.dtype).removeprefix("torch."),
+                "values": _values(leaf),
+                **({} if (order := _order(leaf)) is None else {"order": order}),
+            }
+            for name, leaf in zip(leaf_names(structure), leaves, strict=True)
+        ],
+    }
+
+
+def make_inputs(description: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Inputs like those described: same nesting, shapes and dtypes, values drawn from the same range, seed fixed.
+
+    Raises:
+        ArtifactError: the description is damaged.
+    """
+    generator = torch.Generator().manual_seed(SEED)
+    try:
+        leaves = [_laid_out(_draw(tensor, generator), tensor.get("order")) for tensor in description["tensors"]]
+        call = rebuild(description["structure"], leaves)
+        return tuple(call["args"]), dict(call["kwargs"])
+    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, CodegenError) as error:
+        raise ArtifactError(f"the description of the inputs is damaged ({error!r}); compile again") from error
+
+
+def _values(leaf: torch.Tensor) -> dict[str, float | int]:
+    if leaf.numel() == 0 or leaf.is_complex():
+        return {}
+    if leaf.is_floating_point():
+        wide = leaf.detach().double()
+        mean, deviation = float(wide.mean()), float(wide.std(correction=0))
+        return {"mean": mean, "deviation": deviation} if mean == mean and deviation < float("inf") else {}
+    whole = leaf.to(torch.int64)  # torch finds no minimum of unsigned types
+    return {"low": int(whole.min()), "high": int(whole.max())}
+
+
+def _order(leaf: torch.Tensor) -> list[int] | None:
+    """Dimensions from the slowest to the fastest in memory, if that is not the usual order and there are no gaps."""
+    if leaf.is_contiguous():
+        return None
+    strides: tuple[int, ...] = tuple(leaf.stride())
+    order = sorted(range(leaf.dim()), key=lambda dimension: (-strides[dimension], dimension))
+    return order if leaf.permute(order).is_contiguous() else None
+
+
+def _laid_out(leaf: torch.Tensor, order: Sequence[int] | None) -> torch.Tensor:
+    """The same values in that order in memory."""
+    if order is None:
+        return leaf
+    back = [list(order).index(dimension) for dimension in range(leaf.dim())]
+    return leaf.permute(*order).contiguous().permute(*back)
+
+
+def _draw(tensor: Mapping[str, Any], generator: torch.Generator) -> torch.Tensor:
+    dtype, shape, values = getattr(torch, tensor["dtype"]), tuple(tensor["shape"]), tensor["values"]
+    if dtype.is_floating_point:
+        normal = torch.randn(shape, generator=generator, dtype=torch.float32)
+        return (normal * values.get("deviation", 1.0) + values.get("mean", 0.0)).to(dtype)
+    if dtype.is_complex:
+        return torch.randn(shape, generator=generator, dtype=torch.complex64).to(dtype)
+    return torch.randint(values.get("low", 0), values.get("high", 1) + 1, shape, generator=generator).to(dtype)

@@ -1,0 +1,184 @@
+"""The picture of a splitting model: latency against bandwidth, and where the best cut changes."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from cic.decision.splitting_model import DEVICE_ONLY, SERVER_ONLY, Cut, SplittingModel
+from cic.decision.units import show_bandwidth, show_seconds
+from cic.errors import CicError
+from codegen.files.atomic import replacing
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from matplotlib.axes import Axes
+
+FORMATS = (".png", ".svg", ".pdf")
+_POINTS = 400
+# Between labels of break points, as a share of the width.
+_LABEL_DISTANCE = 0.026
+_BEST, _DEVICE, _SERVER, _OTHER, _INK = "#0b6e4f", "#b3541e", "#3a5a9b", "#b9bfc6", "#444444"
+
+
+def latency_picture(model: SplittingModel, path: str | Path) -> None:
+    """Draw predicted latency against uplink bandwidth under the default conditions to a .png, .svg or .pdf file.
+
+    Both axes are logarithmic. Thick is the best cut at each bandwidth, thin are all cuts, dashed everything on the device
+    and everything on the server, dotted the break points.
+
+    Raises:
+        CicError: another suffix, matplotlib is missing, or the file cannot be written.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in FORMATS:
+        raise CicError(f"{path}: a picture is written as {', '.join(FORMATS)}, not {path.suffix or 'without suffix'!r}")
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise CicError("a picture needs matplotlib: pip install 'cic-compiler[show]'") from error
+    figure = Figure(figsize=(9.6, 5.6), dpi=150, layout="constrained")
+    axes = figure.add_subplot()
+    uplinks = _uplinks(model)
+    best = _draw_latencies(axes, model, uplinks)
+    _limit(axes, model, uplinks, best)
+    _draw_break_points(axes, model)
+    _name_pieces(axes, model)
+    _label(axes, model)
+    _write(figure, path)
+
+
+def _uplinks(model: SplittingModel) -> list[float]:
+    """Bandwidths at even distances on a logarithmic axis, break points among them so that corners are sharp."""
+    low, high = (math.log(value) for value in model.box.uplink_bps)
+    even = [math.exp(low + (high - low) * step / _POINTS) for step in range(_POINTS + 1)]
+    return sorted({*even, *model.break_points})
+
+
+def _latencies(model: SplittingModel, cut: Cut, uplinks: Sequence[float]) -> list[float]:
+    return [cut.latency_s(model.default_conditions(uplink)) for uplink in uplinks]
+
+
+def _draw_latencies(axes: Axes, model: SplittingModel, uplinks: Sequence[float]) -> list[float]:
+    """All lines; returns the latencies of the best cuts."""
+    curves = {cut.label: _latencies(model, cut, uplinks) for cut in model.cuts}
+    others = [cut.label for cut in model.cuts if cut.id not in (DEVICE_ONLY, SERVER_ONLY)]
+    for number, name in enumerate(others):
+        label = "each other cut" if number == 0 else None
+        axes.plot(uplinks, curves[name], color=_OTHER, linewidth=0.9, zorder=2, label=label)
+    best = [min(values) for values in zip(*curves.values(), strict=True)]
+    axes.plot(uplinks, best, color=_BEST, linewidth=4.5, alpha=0.85, zorder=3, solid_capstyle="round", label="best cut")
+    for cut_id, colour, label in ((DEVICE_ONLY, _DEVICE, "all on the device"), (SERVER_ONLY, _SERVER, "all on the server")):
+        # With codecs there may be several of each; what counts is the fastest.
+        alike = [curves[cut.label] for cut in model.cuts if cut.id == cut_id]
+        if alike:
+            fastest = [min(values) for values in zip(*alike, strict=True)]
+            axes.plot(uplinks, fastest, color=colour, linewidth=1.8, linestyle=(0, (5, 2.5)), zorder=4, label=label)
+    return best
+
+
+def _limit(axes: Axes, model: SplittingModel, uplinks: Sequence[float], best: Sequence[float]) -> None:
+    """Show what matters: a decade and a half above the worst of the best, and a margin below."""
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlim(uplinks[0], uplinks[-1])
+    positive = [value for value in best if value > 0] or [1e-6]
+    axes.set_ylim(min(positive) / 1.8, max(positive) * 6)
+
+
+def _draw_break_points(axes: Axes, model: SplittingModel) -> None:
+    """Dotted lines with their bandwidths above the picture; labels too close together move apart."""
+    low, high = model.box.uplink_bps
+    places = [math.log(point / low) / math.log(high / low) for point in model.break_points]
+    for point, place, label_place in zip(model.break_points, places, _apart(places, _LABEL_DISTANCE), strict=True):
+        axes.axvline(point, color=_INK, linewidth=0.8, linestyle=":", zorder=1)
+        leader: dict[str, Any] = {"color": _INK, "linewidth": 0.6, "transform": axes.transAxes, "clip_on": False}
+        axes.plot([place, label_place], [1.0, 1.025], scalex=False, scaley=False, **leader)
+        label: dict[str, Any] = {
+            "rotation": 35,
+            "rotation_mode": "anchor",
+            "ha": "left",
+            "va": "baseline",
+            "fontsize": 8,
+            "color": _INK,
+        }
+        axes.text(label_place, 1.03, show_bandwidth(point), transform=axes.transAxes, **label)
+
+
+def _apart(places: Sequence[float], distance: float) -> list[float]:
+    """Ascending places, each as near to its own as a least distance from its neighbours allows."""
+    groups: list[list[float]] = []
+    for place in places:
+        groups.append([place])
+        # Groups that would overlap become one, centred on its members.
+        while len(groups) > 1 and _extent(groups[-2], distance)[1] + distance > _extent(groups[-1], distance)[0]:
+            last = groups.pop()
+            groups[-1] += last
+    return [_extent(group, distance)[0] + distance * index for group in groups for index in range(len(group))]
+
+
+def _extent(group: Sequence[float], distance: float) -> tuple[float, float]:
+    half = distance * (len(group) - 1) / 2
+    centre = sum(group) / len(group)
+    return centre - half, centre + half
+
+
+def _name_pieces(axes: Axes, model: SplittingModel) -> None:
+    """The id of the best cut under its piece of the thick line, where there is room."""
+    edges = [model.box.uplink_bps[0], *model.break_points, model.box.uplink_bps[1]]
+    width = math.log(edges[-1] / edges[0])
+    for low, high, index in zip(edges, edges[1:], model.best_between, strict=False):
+        cut = model.cuts[index]
+        if math.log(high / low) / width < 0.011 * len(cut.label):
+            continue
+        middle = math.sqrt(low * high)
+        latency_s = cut.latency_s(model.default_conditions(middle))
+        # Lines fall or are level, so below and to the left of a point there is no line of this cut.
+        axes.annotate(
+            cut.label,
+            (middle, latency_s),
+            xytext=(-3, -5),
+            textcoords="offset points",
+            ha="right",
+            va="top",
+            fontsize=8.5,
+            color=_BEST,
+        )
+
+
+def _label(axes: Axes, model: SplittingModel) -> None:
+    from matplotlib.ticker import FuncFormatter, NullFormatter
+
+    information = model.information
+    title = f"{model.name}: device {information['device']['name']}, server {information['server']['name']}"
+    axes.set_title(title, fontsize=11, loc="left", pad=48 if model.break_points else 8)
+    axes.set_xlabel(
+        f"uplink bandwidth (round trip {model.default_rtt_s * 1e3:g} ms, downlink {model.default_downlink_ratio:g} × uplink)"
+    )
+    axes.set_ylabel("predicted latency, end to end")
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: show_bandwidth(value)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: show_seconds(value)))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    low, high = axes.get_ylim()
+    # Over less than two decades the powers of ten alone leave the axis bare.
+    minor = FuncFormatter(lambda value, _: show_seconds(value) if _leading_digit(value) in (2, 5) else "")
+    axes.yaxis.set_minor_formatter(minor if high / low < 1000 else NullFormatter())
+    axes.tick_params(axis="both", which="both", labelsize=8.5)
+    axes.grid(True, which="major", color="#ececec", linewidth=0.8, zorder=0)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=4, frameon=False, fontsize=9)
+
+
+def _leading_digit(value: float) -> int:
+    return round(value / 10 ** math.floor(math.log10(value) + 1e-9)) if value > 0 else 0
+
+
+def _write(figure, path: Path) -> None:  # type: ignore[no-untyped-def]
+    try:
+        with replacing(path) as temporary:
+            figure.savefig(temporary, format=path.suffix[1:].lower())
+    except OSError as error:
+        raise CicError(f"cannot write {path}: {error.strerror or error}") from error

@@ -1,0 +1,1 @@
+"""Under which codec each tensor crosses: what is allowed, what it weighs, and what of the accuracy is kept."""

@@ -1,0 +1,129 @@
+"""Calibration inputs: real ones, on which payloads are measured and answers compared. Needs torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any
+
+import torch
+
+from cic.decision.units import shown
+from cic.errors import CompileError
+from cic.trace.fx.torch_trace import TracedModel
+from codegen.calls.structure import describe, flatten_like
+from codegen.errors import CodegenError
+
+Tensors = tuple[torch.Tensor, ...]
+_PARTS = ("args", "kwargs", "labels")
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Inputs of the shape that a model was compiled for.
+
+    samples: for each, the model's flat input tensors. labels: for each, what the answer should be, or None.
+    """
+
+    samples: tuple[Tensors, ...]
+    labels: tuple[torch.Tensor, ...] | None
+
+    def distinct(self) -> int:
+        """How many of the samples differ from all before them."""
+        return len({b"".join(map(_bytes_of, sample)) for sample in self.samples})
+
+
+def calibration_of(traced: TracedModel, batches: Sequence[Any] | None) -> Calibration:
+    """Batches as a person gives them, cut to the batch size of the compiled call.
+
+    Args:
+        batches: each a tensor (the one input), a pair (tensor, labels), or a dict with "args", "kwargs" and "labels", of which
+            any may be missing. A batch may be several times as large along the first dimension as the example inputs.
+            None: the example inputs are the only sample.
+
+    Raises:
+        CompileError: a batch does not fit the model's inputs, or holds what is not finite; says which, and the shapes.
+    """
+    structure, example = describe({"args": traced.args, "kwargs": traced.kwargs})
+    if batches is None:
+        return Calibration((tuple(example),), None)
+    if not isinstance(batches, Iterable):
+        raise CompileError(f"calibration is {shown(batches)}; give a list of batches, or another iterable")
+    samples: list[Tensors] = []
+    labels: list[torch.Tensor] = []
+    for number, batch in enumerate(batches):
+        call, wanted = _call_and_labels(number, batch)
+        try:
+            tensors = [torch.as_tensor(tensor) for tensor in flatten_like(structure, call)]
+        except CodegenError as error:
+            raise CompileError(f"calibration batch {number} does not fit the model's inputs: {error}") from error
+        pieces = _pieces(number, tensors, example)
+        samples.extend(pieces)
+        if wanted is not None:
+            labels.extend(_labels_of(number, wanted, len(pieces)))
+    if not samples:
+        raise CompileError("calibration holds no batch; pass some inputs, or None to use the example inputs")
+    if labels and len(labels) != len(samples):
+        raise CompileError(f"calibration has labels for {len(labels)} of {len(samples)} samples; give all of them, or none")
+    return Calibration(tuple(samples), tuple(labels) or None)
+
+
+def _bytes_of(tensor: torch.Tensor) -> bytes:
+    flat = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+    return blake2b(flat.numpy().data).digest()
+
+
+def _call_and_labels(number: int, batch: Any) -> tuple[dict[str, Any], Any]:
+    if isinstance(batch, Mapping):
+        if unknown := [key for key in batch if key not in _PARTS]:
+            raise CompileError(f"calibration batch {number} has {shown(unknown)}; a dict may have {', '.join(_PARTS)}")
+        return {"args": tuple(batch.get("args", ())), "kwargs": dict(batch.get("kwargs", {}))}, batch.get("labels")
+    if isinstance(batch, tuple | list) and len(batch) == 2:
+        return {"args": (batch[0],), "kwargs": {}}, batch[1]
+    return {"args": (batch,), "kwargs": {}}, None
+
+
+def _pieces(number: int, tensors: Sequence[torch.Tensor], example: Sequence[torch.Tensor]) -> list[Tensors]:
+    """The batch as samples of the example's shapes."""
+    counts = set()
+    for tensor, expected in zip(tensors, example, strict=True):
+        if tensor.is_meta:
+            raise CompileError(f"calibration batch {number} holds a tensor on the meta device, which has no values")
+        fits = tensor.dtype == expected.dtype and tensor.dim() == expected.dim()
+        if not fits or (tensor.shape != expected.shape and (not tensor.dim() or tensor.shape[1:] != expected.shape[1:])):
+            raise CompileError(
+                f"calibration batch {number} holds a {tensor.dtype} tensor of shape {tuple(tensor.shape)}, the model was "
+                f"compiled for {expected.dtype} {tuple(expected.shape)}; only the first dimension may be a multiple"
+            )
+        if (tensor.is_floating_point() or tensor.is_complex()) and not bool(tensor.isfinite().all()):
+            raise CompileError(
+                f"calibration batch {number} holds NaN or infinity in an input of shape {tuple(tensor.shape)}; accuracy can "
+                "only be measured on finite inputs: leave such samples out, or write a large number for infinity"
+            )
+        counts.add(1 if tensor.shape == expected.shape else tensor.shape[0] / max(expected.shape[0], 1))
+    count = next(iter(counts))
+    if len(counts) != 1 or not count or not float(count).is_integer():
+        raise CompileError(
+            f"calibration batch {number} is {sorted(counts)} times as large as the compiled inputs; it must be a whole multiple"
+        )
+    count = int(count)
+    if count == 1:
+        return [tuple(tensors)]
+    split = [tensor.split(expected.shape[0]) for tensor, expected in zip(tensors, example, strict=True)]
+    return list(zip(*split, strict=True))
+
+
+def _labels_of(number: int, labels: Any, count: int) -> list[torch.Tensor]:
+    try:
+        tensor = torch.as_tensor(labels)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise CompileError(
+            f"the labels of calibration batch {number} are {type(labels).__name__}, which is no tensor of classes: {error}"
+        ) from error
+    if tensor.is_meta or not tensor.numel() or not tensor.dim() or tensor.shape[0] % count:
+        raise CompileError(
+            f"calibration batch {number} has labels of shape {tuple(tensor.shape)} on {tensor.device} for {count} samples; "
+            "give each its own row"
+        )
+    return list(tensor.split(tensor.shape[0] // count))

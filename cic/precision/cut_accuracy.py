@@ -1,0 +1,152 @@
+"""What a cut answers when its tensors cross under given codecs: head, encode, decode, tail, on calibration inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import fx
+
+from cic.codec.crossing import cross
+from cic.codec.registry import codec
+from cic.errors import CompileError
+from cic.precision.accuracy import Answer, Reached, Target, judge
+from cic.precision.calibration import Calibration, Tensors
+from cic.precision.labels import check_labels
+from codegen.split import Split, WireTensor
+from codegen.splitters.fx import split
+from codegen.verification.equivalence import relative_error
+
+# So many samples are run at once, if the model does not mind.
+TOGETHER = 16
+SAME = 1e-4
+
+
+@dataclass(frozen=True, eq=False)
+class Examiner:
+    """Runs cuts of one model.
+
+    module: flat; tensors: names of those that may cross. together: samples run at once. whole: the model's answers.
+    """
+
+    module: fx.GraphModule
+    tensors: Collection[str]
+    calibration: Calibration
+    target: Target | None
+    together: int
+    whole: tuple[Answer, ...]
+
+    def reached(self, device_nodes: Collection[str], codecs: Mapping[str, str], level: float) -> Reached:
+        """What a cut reaches.
+
+        device_nodes: members of the head's ops. codecs: names by crossing tensor; those not named cross as they are. level: see
+        `cic.precision.accuracy.judge`.
+
+        Raises CompileError where `cic.precision.accuracy.judge` does, and where answers that are compared are no tensors.
+        """
+        answers = self.answers(device_nodes, codecs)
+        return judge(self.target, answers, self.whole, self.calibration.labels, level)
+
+    def answers(self, device_nodes: Collection[str], codecs: Mapping[str, str]) -> list[Answer]:
+        """What a cut answers to each calibration sample."""
+        halves = split(self.module, device_nodes, self.tensors)
+        return _answers(self.calibration.samples, self.together, lambda inputs, count: _through(halves, codecs, inputs, count))
+
+
+def examiner(module: fx.GraphModule, tensors: Collection[str], calibration: Calibration, target: Target | None) -> Examiner:
+    """Run the whole model on all calibration inputs, several at once if that gives the same answers.
+
+    Raises:
+        CompileError: an answer is not finite, or the labels cannot be those of this model; see `cic.precision.labels`.
+    """
+    together = TOGETHER if _runs_together(module, calibration.samples) else 1
+    whole = tuple(_answers(calibration.samples, together, lambda inputs, _: module(*inputs)))
+    for number, answer in enumerate(whole):
+        if not all(bool(tensor.isfinite().all()) for tensor in answer if tensor.is_floating_point() or tensor.is_complex()):
+            raise CompileError(
+                f"the whole model's answer to calibration sample {number} holds NaN or infinity, with which nothing can be "
+                "compared; leave that sample out, or end the model before it makes them"
+            )
+    labels = None if calibration.labels is None else check_labels(calibration.labels, whole)
+    return Examiner(module, tensors, replace(calibration, labels=labels), target, together, whole)
+
+
+def _answers(samples: Sequence[Tensors], together: int, run: Callable[[Tensors, int], Sequence[torch.Tensor]]) -> list[Answer]:
+    """The answer of each sample."""
+    answers: list[Answer] = []
+    with torch.no_grad():
+        for start in range(0, len(samples), together):
+            chunk = samples[start : start + together]
+            result = run(_joined(chunk), len(chunk))
+            if not result:
+                raise CompileError("the model answers no tensor, so there is no accuracy to measure")
+            answers.extend(zip(*(_apart(tensor, len(chunk)) for tensor in result), strict=True))
+    return answers
+
+
+def _through(halves: Split, codecs: Mapping[str, str], inputs: Tensors, count: int) -> Sequence[torch.Tensor]:
+    results = halves.head(*inputs)
+    sent = results[: len(halves.crossing)]
+    received = [
+        _over_the_wire(value, wire, codecs.get(wire.name), count) for value, wire in zip(sent, halves.crossing, strict=True)
+    ]
+    returned = halves.tail(*received)
+    by_half = {"head": results, "tail": returned}
+    return [by_half[source.half][source.position] for source in halves.outputs]
+
+
+def _over_the_wire(value: torch.Tensor, wire: WireTensor, name: str | None, count: int) -> torch.Tensor:
+    """Each sample is a message of its own, so each has its own scales."""
+    if name is None or codec(name).lossless:
+        return value
+    return _joined([(cross(each, name, wire.name)[0],) for each in _apart(value, count)])[0]
+
+
+def _joined(chunk: Sequence[Tensors]) -> Tensors:
+    return chunk[0] if len(chunk) == 1 else tuple(torch.cat(parts) for parts in zip(*chunk, strict=True))
+
+
+def _apart(value: torch.Tensor, count: int) -> Sequence[torch.Tensor]:
+    return [value] if count == 1 else value.chunk(count)
+
+
+def _runs_together(module: fx.GraphModule, samples: Sequence[Tensors]) -> bool:
+    """Do several samples, one after another along the first dimension, give at every node what they give alone?"""
+    if len(samples) < 2 or any(not tensor.dim() for tensor in samples[0]):
+        return False
+    pair = samples[:2]
+    try:
+        with torch.no_grad():
+            alone = [_values(module, sample) for sample in pair]
+            both = _values(module, _joined(pair))
+    except Exception:  # whatever a graph of fixed shapes makes of others
+        return False
+    for name, (first, second) in ((name, (alone[0][name], alone[1][name])) for name in alone[0]):
+        if not first.dim() or both[name].shape != (2 * first.shape[0], *first.shape[1:]):
+            return False
+        if relative_error(both[name], torch.cat((first, second))) > SAME:
+            return False
+    return True
+
+
+class _Recording(fx.Interpreter):
+    def __init__(self, module: fx.GraphModule) -> None:
+        super().__init__(module)
+        self.values: dict[str, torch.Tensor] = {}
+        self._constants: set[fx.Node] = set()
+
+    def run_node(self, n: fx.Node) -> object:
+        value = super().run_node(n)
+        if n.op not in ("placeholder", "output") and self._constants.issuperset(n.all_input_nodes):
+            self._constants.add(n)
+        elif isinstance(value, torch.Tensor):
+            self.values[n.name] = value
+        return value
+
+
+def _values(module: fx.GraphModule, inputs: Tensors) -> dict[str, torch.Tensor]:
+    """Every tensor that depends on the inputs, by node."""
+    recording = _Recording(module)
+    recording.run(*inputs)
+    return recording.values

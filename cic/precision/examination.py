@@ -1,0 +1,178 @@
+"""Everything about codecs that needs the model itself: what its tensors weigh under each, and what its cuts keep under them."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cic.compilation.lowering import Lowered
+from cic.cost.machine import Machine
+from cic.cost.profile import Profile
+from cic.errors import CicWarning, CompileError
+from cic.precision.accuracy import Reached, Target, are_scores, shares_right
+from cic.precision.calibration import calibration_of
+from cic.precision.cut_accuracy import Examiner, examiner
+from cic.precision.evidence import level_of, samples_needed, share_shown
+from cic.precision.payloads import wire_forms
+from cic.precision.target_search import Precision
+from cic.precision.wire_form import WireForm, codecs_for, input_codecs, is_lossless
+from cic.trace.fx.torch_trace import TracedModel
+from cic.trace.onnx.onnx_model import OnnxModel
+from mincut.problem import BoolArray
+
+Costs = tuple[Machine | Profile, Machine | Profile]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What `compile` was asked about codecs; see there."""
+
+    precision: str | Sequence[str] | None
+    calibration: Sequence[Any] | None
+    target: Target | None
+    input: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Examined:
+    """What is known about codecs before cuts are chosen.
+
+    forms: in which each tensor may cross, by name; None if all cross as they are. examiner: runs cuts; None: unmeasured.
+    """
+
+    wanted: Wanted
+    forms: Mapping[str, Sequence[WireForm]] | None
+    examiner: Examiner | None
+
+    @property
+    def lossy_pairs(self) -> int:
+        """How many pairs of a tensor and something it may lose there are; see `cic.precision.evidence`."""
+        forms = (self.forms or {}).values()
+        return sum(len({form.stage for form in each if not is_lossless(form)}) for each in forms)
+
+    def runner(self, lowered: Lowered) -> Callable[[BoolArray, dict[int, WireForm]], Reached] | None:
+        """A function that measures a placement of the lowered problem with the lossy forms of its crossing tensors."""
+        if self.examiner is None:
+            return None
+        examined, members, pairs = self.examiner, [op.members for op in lowered.graph.ops], self.lossy_pairs
+
+        def run(on_device: BoolArray, lossy: dict[int, WireForm]) -> Reached:
+            nodes = frozenset(node for op in np.flatnonzero(on_device) for node in members[op])
+            codecs = {lowered.tensors[tensor]: form.codec for tensor, form in lossy.items()}
+            return examined.reached(nodes, codecs, level_of(len(lossy), pairs, lowered.readers(lossy, on_device)))
+
+        return run
+
+    @property
+    def samples_needed(self) -> int | None:
+        """How many samples could show that one lossy tensor keeps the target, if all agree; None if it asks for no top-1."""
+        target = self.wanted.target
+        if target is None or target.least_top1 is None:
+            return None
+        return samples_needed(target.least_top1, level_of(1, self.lossy_pairs))
+
+    @property
+    def samples(self) -> int:
+        return 0 if self.examiner is None else len(self.examiner.whole)
+
+    @property
+    def enough_samples(self) -> bool | None:
+        """Can any lossy codec pass? None if no top-1 is asked for."""
+        if self.wanted.target is None or self.wanted.target.least_top1 is None:
+            return None
+        return self.samples_needed is not None and self.samples >= self.samples_needed
+
+    @property
+    def whole_top1(self) -> float | None:
+        """The share of labelled calibration samples that the whole model gets right; None without labels."""
+        if self.examiner is None or self.examiner.calibration.labels is None or not are_scores(self.examiner.whole):
+            return None
+        return float(shares_right(self.examiner.whole, self.examiner.whole, self.examiner.calibration.labels).mean())
+
+    def described(self, precision: Precision) -> dict[str, Any]:
+        """For the file, as JSON values: what was asked, and on what it was measured. Empty where tensors cross as they are."""
+        if self.forms is None:
+            return {}
+        target = self.wanted.target
+        return {
+            "precision": self.wanted.precision
+            if isinstance(self.wanted.precision, str | None)
+            else list(self.wanted.precision),
+            "input": self.wanted.input,
+            "accuracy_target": None if target is None else target.text,
+            "calibration_samples": self.samples,
+            "samples_needed": self.samples_needed,
+            "enough_samples": self.enough_samples,
+            "whole_top1": self.whole_top1,
+            "cuts_run": precision.runs,
+            "accuracy_exact": precision.exact,
+        }
+
+
+def examine(traced: TracedModel | OnnxModel, wanted: Wanted, costs: Costs, tell: Callable[[str], None]) -> Examined:
+    """Measure the payloads of a model's tensors, and get ready to run its cuts.
+
+    Raises:
+        CompileError: calibration inputs that do not fit, a target without calibration inputs, or codecs for an ONNX file.
+        CodecError: an unknown codec. CostError: nothing is known about a codec's time on one of the machines.
+    """
+    if wanted.precision is None and wanted.target is None and wanted.input is None:
+        if wanted.calibration is not None:
+            raise CompileError("calibration inputs are given but no codec is allowed; say precision='int8', say, or accuracy=…")
+        return Examined(wanted, None, None)
+    if isinstance(traced, OnnxModel):
+        raise CompileError(
+            f"{traced.path}: codecs are chosen for torch models only, as yet; leave precision, calibration and accuracy out"
+        )
+    if wanted.target is not None and wanted.calibration is None:
+        raise CompileError(
+            f"accuracy {wanted.target.text!r} is asked for but there is nothing to measure it on; pass calibration=…"
+        )
+    usual = ["raw"] if wanted.target is None else "int4"
+    names = codecs_for(usual if wanted.precision is None else wanted.precision)
+    pictures = () if wanted.input is None else input_codecs(wanted.input)
+    calibration = calibration_of(traced, wanted.calibration)
+    tell(f"measuring payloads under {len(names)} codecs")
+    forms = wire_forms(traced.module, traced.graph, calibration.samples, names, costs, pictures)
+    if wanted.calibration is None:
+        return Examined(wanted, forms, None)
+    tell(f"running the whole model on {len(calibration.samples)} calibration samples")
+    crossable = frozenset(tensor.name for tensor in traced.graph.tensors if tensor.may_cross)
+    examined = Examined(wanted, forms, examiner(traced.module, crossable, calibration, wanted.target))
+    if examined.whole_top1 is not None:
+        tell(f"the whole model gets {examined.whole_top1:.2%} of the labelled calibration samples right")
+    _warn_of_few_samples(examined)
+    return examined
+
+
+def _warn_of_few_samples(examined: Examined) -> None:
+    """Say so where no lossy codec can pass, however well it does, and where many samples are few."""
+    if examined.enough_samples is None or not examined.lossy_pairs or examined.examiner is None:
+        return
+    if examined.enough_samples:
+        if 2 * (distinct := examined.examiner.calibration.distinct()) < examined.samples:
+            told = CicWarning(
+                f"only {distinct} of {examined.samples} calibration samples are distinct; what they show holds beyond them "
+                "only if each was drawn by itself, so pass each once"
+            )
+            warnings.warn(told, stacklevel=4)
+        return
+    text = "" if examined.wanted.target is None else examined.wanted.target.text
+    if examined.samples_needed is None:
+        told = CicWarning(
+            f"no number of samples can show that {text!r} is kept beyond them, so tensors cross under lossless codecs only; "
+            "ask for less than all"
+        )
+    else:
+        most = share_shown(examined.samples, level_of(1, examined.lossy_pairs))
+        told = CicWarning(
+            f"{examined.samples} calibration samples cannot show that {text!r} is kept beyond them, so tensors cross under "
+            f"lossless codecs only: it takes {examined.samples_needed}, even if a cut agrees on all; pass more, or ask "
+            f"for at most top1>={math.floor(most * 1000) / 1000:g}"
+        )
+    warnings.warn(told, stacklevel=4)

@@ -1,0 +1,114 @@
+"""What the tensors of a model weigh on the wire: payloads of real values under each codec, and what they lose. Needs torch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import fx
+
+from cic.codec.codec import Codec
+from cic.codec.registry import codec
+from cic.cost.codec_time import codec_seconds
+from cic.cost.machine import Machine
+from cic.cost.profile import Profile
+from cic.graph import Graph, Tensor
+from cic.precision.calibration import Tensors
+from cic.precision.wire_form import WireForm, as_it_is, stage_of
+
+# Payload sizes differ little from input to input: a few tell the mean.
+MOST_SAMPLES = 4
+
+
+def wire_forms(
+    module: fx.GraphModule,
+    graph: Graph,
+    samples: Sequence[Tensors],
+    names: Sequence[str],
+    costs: tuple[Machine | Profile, Machine | Profile],
+    input_names: Sequence[str] = (),
+) -> dict[str, tuple[WireForm, ...]]:
+    """The forms in which each tensor that may cross can do so, raw first; forms that gain no byte are left out.
+
+    Args:
+        module: whose node names are the graph's tensor names. samples: flat inputs; the first few are run.
+        names: of codecs, "raw" among them. costs: of device and server.
+        input_names: of codecs for model inputs that are pictures, the form first in which the device holds them.
+
+    Raises:
+        CodecError: an input is not what its declared form says.
+    """
+    sizes = _Weighing(module, [tensor for tensor in graph.tensors if tensor.may_cross and tensor.consumers], names, input_names)
+    for sample in samples[:MOST_SAMPLES]:
+        with torch.no_grad():
+            sizes.run(*sample)
+    # What the device has need not be made again: a user would not turn pixels to floats and back to send them.
+    held = input_names[0] if input_names else None
+    return {name: _forms(tensor, sizes.seen[name], costs, held) for name, tensor in sizes.wanted.items()}
+
+
+class _Weighing(fx.Interpreter):
+    """Runs a module and encodes every wanted value on its way; `seen` collects (payload bytes, error) by tensor and codec."""
+
+    def __init__(
+        self, module: fx.GraphModule, wanted: Sequence[Tensor], names: Sequence[str], input_names: Sequence[str]
+    ) -> None:
+        super().__init__(module)
+        self.wanted = {tensor.name: tensor for tensor in wanted}
+        self.codecs = {
+            tensor.name: [
+                codec(each)
+                for each in (*names, *(input_names if _is_picture(tensor) else ()))
+                if codec(each).accepts(tensor.dtype)
+            ]
+            for tensor in wanted
+        }
+        self.seen: dict[str, dict[Codec, list[tuple[int, float]]]] = {name: {} for name in self.wanted}
+
+    def run_node(self, n: fx.Node) -> Any:
+        value = super().run_node(n)
+        if n.name in self.wanted:
+            errors: dict[str, float] = {}
+            for each in self.codecs[n.name]:
+                payload = each.encode(value, n.name)
+                stage = stage_of(each.name)
+                if stage not in errors:
+                    errors[stage] = 0.0 if each.lossless else _error(each, payload, value, n.name)
+                self.seen[n.name].setdefault(each, []).append((memoryview(payload).nbytes, errors[stage]))
+        return value
+
+
+def _is_picture(tensor: Tensor) -> bool:
+    """A model input of height and width, and channels before them."""
+    return tensor.producer is None and len(tensor.shape) in (3, 4)
+
+
+def _error(used: Codec, payload: Any, value: torch.Tensor, name: str) -> float:
+    dtype = str(value.dtype).removeprefix("torch.")
+    decoded = used.decode(payload, value.shape, dtype, name)
+    wide = value.detach().double().numpy()
+    if dtype not in ("float32", "float64", "float16"):
+        return 0.0  # other float types are carried as bits; their answers are judged whole
+    scale = float(np.square(wide).sum())
+    return math.sqrt(float(np.square(decoded.astype(np.float64) - wide).sum()) / scale) if scale else 0.0
+
+
+def _forms(
+    tensor: Tensor,
+    seen: Mapping[Codec, Sequence[tuple[int, float]]],
+    costs: tuple[Machine | Profile, Machine | Profile],
+    held: str | None,
+) -> tuple[WireForm, ...]:
+    elements = math.prod(tensor.shape)
+    forms = [as_it_is(tensor.bytes)]
+    for used, rows in seen.items():
+        wire_bytes = math.ceil(sum(size for size, _ in rows) / len(rows))
+        if used.name == "raw" or wire_bytes >= tensor.bytes:
+            continue
+        encode_s = 0.0 if used.name == held else codec_seconds(costs[0], used.name, elements, wire_bytes)[0]
+        decode_s = codec_seconds(costs[1], used.name, elements, wire_bytes)[1]
+        forms.append(WireForm(used.name, wire_bytes, encode_s, decode_s, sum(error for _, error in rows) / len(rows)))
+    return tuple(forms)

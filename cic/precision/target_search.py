@@ -1,0 +1,133 @@
+"""Which codec each tensor crosses under, so that every cut of the table is the fastest that keeps the accuracy asked for.
+
+Accuracy is measured, not modelled. The envelope is computed with all codecs allowed; each of its cuts is run on the
+calibration inputs; what misses the target is forbidden, and the envelope computed again, until every cut of it meets the
+target. The sets of (tensor, codec) pairs that were seen to miss it are handled exactly:
+
+* A cut with one lossy tensor that misses it: that tensor may not cross under that codec.
+* A cut with several lossy tensors: it may not be that all of them cross under theirs. The placements that obey are the
+  union of those that obey one of several problems, each of which forbids one of the pairs; a minimum over such alternatives
+  is what `mincut.envelope` computes. Nothing else is forbidden.
+
+So if losing more never gains accuracy (a placement that uses all of a set of pairs that was seen to miss the target, misses
+it too), the table is optimal among all placements that meet the target. Alternatives may double with each further set;
+beyond `MOST_ALTERNATIVES` the pair with the largest error of its set is forbidden outright, and the result says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from cic.precision.accuracy import EXACT, Reached
+from cic.precision.wire_form import WireForm, is_lossless
+from mincut.codecs import without
+from mincut.envelope import Envelope, PriceBox, envelope
+from mincut.problem import BoolArray, IntArray, Problem
+
+MOST_ALTERNATIVES = 16
+
+Pair = tuple[int, int]
+"""A tensor and one of its forms."""
+Forbidden = frozenset[Pair]
+
+
+@dataclass(frozen=True, eq=False)
+class Precision:
+    """The envelope within the target.
+
+    reached: of each of its placements. alternatives: the pairs that each alternative forbids, one empty set if none is needed.
+    exact: was nothing forbidden beyond what was seen to miss the target? runs: cuts that were run.
+    """
+
+    found: Envelope
+    reached: tuple[Reached, ...]
+    alternatives: tuple[Forbidden, ...]
+    exact: bool
+    runs: int
+
+
+def within_target(
+    problem: Problem,
+    forms: Sequence[Sequence[WireForm]],
+    box: PriceBox,
+    run: Callable[[BoolArray, dict[int, WireForm]], Reached] | None,
+    *,
+    most_solves: int,
+    tell: Callable[[str], None],
+) -> Precision:
+    """See the module.
+
+    Args:
+        problem: its tensor e may cross under forms[e], the first of which is lossless.
+        run: measures a placement with the lossy forms of its crossing tensors; None: nothing is measured or forbidden.
+    """
+    alternatives: tuple[Forbidden, ...] = (frozenset(),)
+    measured: dict[tuple[bytes, frozenset[tuple[int, str]]], Reached] = {}
+    exact = True
+    while True:
+        found = envelope(problem, box, alternatives=alternative_problems(problem, alternatives), most_solves=most_solves)
+        if run is None:
+            return Precision(found, (), alternatives, exact, 0)
+        missed, reached = [], []
+        for side, codec in zip(found.placements, found.codecs, strict=True):
+            lossy = _lossy(problem, forms, side, codec)
+            key = side.tobytes(), frozenset((tensor, form.stage) for tensor, form in lossy.items())
+            if key not in measured:
+                tell(f"measuring the accuracy of cuts, {len(measured) + 1} done")
+                measured[key] = run(side, lossy) if lossy else EXACT
+            reached.append(measured[key])
+            if not measured[key].met and lossy not in missed:
+                missed.append(lossy)
+        if not missed:
+            return Precision(found, tuple(reached), alternatives, exact, len(measured))
+        # What one tensor alone spoils is settled first: it often settles what several spoil.
+        for lossy in [lossy for lossy in missed if len(lossy) == 1] or missed:
+            alternatives, outright = _forbid(alternatives, forms, lossy)
+            exact = exact and not outright
+
+
+def alternative_problems(problem: Problem, alternatives: Sequence[Forbidden]) -> list[Problem]:
+    """Each alternative as a problem; none if nothing is forbidden."""
+    if problem.codecs is None or not any(alternatives):
+        return []
+    return [replace(problem, codecs=without(problem.codecs, sorted(forbidden))) for forbidden in alternatives]
+
+
+def _lossy(
+    problem: Problem, forms: Sequence[Sequence[WireForm]], side: BoolArray, codec: IntArray | None
+) -> dict[int, WireForm]:
+    """The lossy forms that crossing tensors use."""
+    assert codec is not None
+    used = {int(tensor): forms[int(tensor)][int(codec[tensor])] for tensor in np.flatnonzero(problem.crossing(side))}
+    return {tensor: form for tensor, form in used.items() if not is_lossless(form)}
+
+
+def _forbid(
+    alternatives: Sequence[Forbidden], forms: Sequence[Sequence[WireForm]], lossy: dict[int, WireForm]
+) -> tuple[tuple[Forbidden, ...], bool]:
+    """Alternatives in none of which all of `lossy` can be used; and whether more than that had to be forbidden."""
+    # The entropy stage loses nothing: with one codec go all that lose the same.
+    groups = {
+        tensor: frozenset((tensor, place) for place, other in enumerate(forms[tensor]) if other.stage == form.stage)
+        for tensor, form in lossy.items()
+    }
+    split: list[Forbidden] = []
+    for forbidden in alternatives:
+        if any(group <= forbidden for group in groups.values()):
+            split.append(forbidden)
+        else:
+            split.extend(forbidden | group for group in groups.values())
+    least = _smallest(split)
+    if len(least) <= MOST_ALTERNATIVES:
+        return least, False
+    worst = groups[max(lossy, key=lambda tensor: lossy[tensor].error)]
+    return _smallest([forbidden | worst for forbidden in alternatives]), True
+
+
+def _smallest(alternatives: Sequence[Forbidden]) -> tuple[Forbidden, ...]:
+    """Without those that forbid all that another does, as they allow nothing new."""
+    distinct = list(dict.fromkeys(alternatives))
+    return tuple(each for each in distinct if not any(other < each for other in distinct))

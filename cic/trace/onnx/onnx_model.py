@@ -1,0 +1,44 @@
+"""An ONNX file as a graph, and the model that halves are cut from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cic.graph import Graph
+from codegen.weights.weights_digest import onnx_weights_digest
+
+if TYPE_CHECKING:
+    import onnx_ir
+
+
+@dataclass(frozen=True)
+class OnnxModel:
+    """What `trace_onnx` makes of a file.
+
+    graph: fused; Op.members are names of nodes and Tensor.name names of values in `model`.
+    model: the file with fixed shapes, functions inlined and every node named; weights stored outside the file are not read
+        until they are needed.
+    content: the path of the file itself, or the bytes of a model that came as a message: what the halves are compared with.
+    path: what messages call it.
+    kwargs: an example call, torch tensors by input name; there are no positional arguments.
+    unfused: the graph before fusion.
+    """
+
+    graph: Graph
+    model: onnx_ir.Model
+    content: Path | bytes
+    path: str
+    kwargs: dict[str, Any]
+    unfused: Graph
+
+    @property
+    def args(self) -> tuple[Any, ...]:
+        return ()
+
+    @cached_property
+    def weights_digest(self) -> str:
+        """SHA-256 over all weights, so that two files can be told to come from the same network."""
+        return onnx_weights_digest(self.model)

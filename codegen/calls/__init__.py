@@ -1,0 +1,1 @@
+"""A call of a model and its answer, as flat tensors and as the model's own structure."""

@@ -1,0 +1,1 @@
+"""The decision as source code for devices without Python, or without CIC."""

@@ -1,0 +1,76 @@
+"""The formats a half can be written in: one small interface and one table.
+
+A format is a module with a class that has the five members of `Emitter`. Modules are imported when their format is
+asked for, so a device that reads one format needs the packages of that one only.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from codegen.errors import CodegenError, needing
+from codegen.split import WireTensor
+from codegen.weights.shared_weights import SharedHalf
+
+Runner = Callable[..., tuple[Any, ...]]
+
+_EMITTERS = {
+    "torchscript": ("codegen.formats.torchscript", "TorchScriptEmitter"),
+    "exported_program": ("codegen.formats.exported_program", "ExportedProgramEmitter"),
+    "onnx": ("codegen.formats.onnx_program", "OnnxEmitter"),
+}
+
+
+# Of a plain file, which a runtime opens by itself; a half with shared weights may be larger. ONNX is one protobuf message.
+LARGEST_FILE_BYTES = {"onnx": 2**31 - 1}
+
+
+class Emitter(Protocol):
+    """Writes a half to a file and makes a function of the file again."""
+
+    format: str
+    suffix: str
+
+    def versions(self) -> dict[str, str]:
+        """Return name and version of the packages that write the format, for the manifest."""
+
+    def write(self, half: Any, example: Sequence[Any], path: Path) -> None:
+        """Write a half, a torch.fx.GraphModule from flat tensors to a flat tuple; `example` are tensors it accepts."""
+
+    def load(self, path: Path, inputs: Sequence[WireTensor], *, optimize: bool) -> Runner:
+        """Return the half as a function from tensors to a tuple of tensors. The caller has checked the file's
+        digest."""
+
+
+@runtime_checkable
+class WeightSharing(Protocol):
+    """What an emitter has in addition if the weights lie in its files as they are and can be stored apart."""
+
+    def weight_spans(self, path: Path) -> Sequence[tuple[int, int]]:
+        """Return offset and size of the bytes of each weight in a file, in the order of the file."""
+
+    def load_shared(self, half: SharedHalf, inputs: Sequence[WireTensor], *, optimize: bool) -> Runner:
+        """As `load`, from a half with shared weights."""
+
+
+def formats() -> tuple[str, ...]:
+    """Return the names of all formats."""
+    return tuple(_EMITTERS)
+
+
+def is_too_large(format_name: str, size: int) -> bool:
+    """Tell whether a plain file of so many bytes is more than the runtime of a format can open."""
+    return size > LARGEST_FILE_BYTES.get(format_name, size)
+
+
+def emitter_of(format_name: str) -> Emitter:
+    """Return the emitter of a format; CodegenError for an unknown one."""
+    if format_name not in _EMITTERS:
+        raise CodegenError(f"unknown format {format_name!r}; known formats: {', '.join(_EMITTERS)}")
+    module, name = _EMITTERS[format_name]
+    with needing(f"the format {format_name!r}", "onnx" if format_name == "onnx" else "compile"):
+        emitter: Emitter = getattr(importlib.import_module(module), name)()
+    return emitter

@@ -1,0 +1,1 @@
+"""Emitted tails for inference servers of others."""

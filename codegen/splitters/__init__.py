@@ -1,0 +1,1 @@
+"""A model cut in two: what crosses, each half cloned, the outputs stitched together."""

@@ -1,0 +1,296 @@
+"""Do the saved halves compute what the whole model computes?
+
+The answer comes from files alone, as a user would run them: one fresh process loads every head and stores its results,
+a second loads every tail and runs it on the stored crossing tensors, and only then are outputs compared with the whole
+model's. Every half runs on every input set, after a first run that does not count, since a runtime may rewrite a program
+after it; what it returned is overwritten before the next, and the first set is run once more at the end, so that a half whose
+answers are its own constants is found. A half must also refuse another shape or dtype by itself, and two outputs may share
+memory only where those of the whole model do. What crosses arrives contiguous; inputs in another memory order, such as
+channels last, reach the heads both in that order, as from a caller, and contiguous, as from a file.
+
+The error of an output is max|split - whole| / max|whole|. A network with random weights can return all but zero
+whatever its input, and then agreement shows nothing: such outputs are reported as not informative.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import torch
+
+from codegen.calls.structure import leaf_names
+from codegen.errors import CodegenError, MismatchError
+from codegen.manifest import CutRecord, Manifest, OutputCheck, Verification
+from codegen.split import Half
+from codegen.verification.rounding import Step
+from codegen.verification.tensor_file import read_tensors, write_tensors
+from codegen.verification.tensor_memory import overlapping
+
+TOLERANCES = {"float64": 1e-4, "float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1}
+"""Greatest relative error allowed, by the least precise dtype among inputs, crossing tensors and outputs.
+
+Halves round at the cut as the whole does, but kernels are fused and packed differently, which reorders sums: each of
+some hundred layers then differs in the last bit, 2^-11 in float16 and 2^-8 in bfloat16.
+"""
+
+ZERO = 1e-12
+"""Outputs with no greater magnitude than this are called zero."""
+
+Tensors = Sequence[torch.Tensor]
+Progress = Callable[[str], None]
+
+
+def verify(
+    directory: Path,
+    manifest: Manifest,
+    input_sets: Sequence[Tensors],
+    expected: Sequence[Tensors],
+    *,
+    format_name: str,
+    tolerance: float | None = None,
+    steps: Sequence[Step] = (),
+    progress: Progress | None = None,
+) -> dict[str, Verification]:
+    """Run all cuts of the bundle in two fresh processes and compare with `expected`, the whole model's flat outputs.
+
+    steps: for each output of a quantised model what one rounding step is to it, which is allowed besides unless a tolerance is
+    given; none: no output is quantised.
+    Returns the verification of each cut id. Raises MismatchError, naming cut, output and error, if one exceeds the
+    tolerance (None: `TOLERANCES`); CodegenError if a process fails.
+    """
+    names = leaf_names(manifest.output_structure, "output")
+    informative = [_is_informative([outputs[index] for outputs in expected]) for index in range(len(names))]
+    input_sets, expected = _in_both_orders(input_sets, expected)
+    input_sets, expected = [*input_sets, input_sets[0]], [*expected, expected[0]]
+    with tempfile.TemporaryDirectory(prefix=".verify-", dir=directory.parent) as scratch:
+        runs = _run_halves(directory, manifest, input_sets, Path(scratch), format_name, progress)
+        return {
+            cut.id: _compare_cut(manifest, cut, runs, expected, names, informative, format_name, tolerance, steps)
+            for cut in manifest.cuts
+        }
+
+
+def redraw(inputs: Tensors, seed: int = 0) -> list[torch.Tensor]:
+    """Return another input set of the same ranges, in the same memory order.
+
+    The entries of each tensor are shuffled, which keeps token ids, indices and masks valid. Floating-point entries that
+    are not all whole numbers are mixed with each other, too, since shuffling leaves a tensor's mean and maximum as they
+    are, and a half that holds these as constants must be found. A floating-point tensor of one value throughout is moved
+    by up to 1 either way.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    return [_redraw(tensor.detach().cpu(), generator) for tensor in inputs]
+
+
+def check_alike(names: Sequence[str], example: Tensors, further: Sequence[Tensors]) -> None:
+    """Raise CodegenError, naming the input, unless each further input set has the example's shapes and dtypes."""
+    for tensors in further:
+        if len(tensors) != len(example):
+            raise CodegenError(f"inputs to verify on hold {len(tensors)} tensors, the example has {len(example)}")
+        for name, tensor, like in zip(names, tensors, example, strict=True):
+            if tensor.shape != like.shape or tensor.dtype != like.dtype:
+                raise CodegenError(
+                    f"the input {name} to verify on is {tensor.dtype} of shape {tuple(tensor.shape)}, the example's is"
+                    f" {like.dtype} of shape {tuple(like.shape)}; shapes are fixed when compiling"
+                )
+
+
+def relative_error(split: torch.Tensor, whole: torch.Tensor) -> float:
+    """Return max|split - whole| / max|whole|; infinite if shapes, dtypes or the places of NaN and infinity differ."""
+    if split.shape != whole.shape or split.dtype != whole.dtype:
+        return math.inf
+    if whole.numel() == 0:
+        return 0.0
+    # A model may turn gradients on itself.
+    split, whole = _wide(split.detach()), _wide(whole.detach())
+    equal = (split == whole) | (split.isnan() & whole.isnan())
+    if bool((~equal & ~(split.isfinite() & whole.isfinite())).any()):
+        return math.inf
+    difference = torch.where(equal, 0.0, (split - whole).abs())
+    return float(difference.max()) / max(_largest(whole), ZERO)
+
+
+_SIGNED = {torch.uint16: torch.int16, torch.uint32: torch.int32, torch.uint64: torch.int64}
+
+
+def _redraw(tensor: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    flat = tensor.contiguous().reshape(-1)
+    if flat.is_floating_point() and flat.dtype.itemsize > 1 and flat.numel() and bool((flat == flat[0]).all()):
+        drawn = flat + torch.rand(flat.shape, generator=generator).mul(2).sub(1).to(flat.dtype)
+    else:
+        # torch 2.9 cannot pick from these, nor do bits care for the sign.
+        bits = flat.view(_SIGNED[flat.dtype]) if flat.dtype in _SIGNED else flat
+        drawn = bits[torch.randperm(flat.numel(), generator=generator)].view(flat.dtype)
+        if flat.is_floating_point() and flat.dtype.itemsize > 1 and _is_fractional(flat):
+            share = torch.rand(flat.shape, generator=generator).to(flat.dtype)
+            drawn = drawn + share * (drawn.roll(1) - drawn)
+    # A model may work in one order only, as one that takes `view` of channels-last pictures.
+    return torch.empty_like(tensor).copy_(drawn.reshape(tensor.shape))
+
+
+def _is_fractional(flat: torch.Tensor) -> bool:
+    return bool(flat.isfinite().all()) and bool((flat != flat.round()).any())
+
+
+def _in_both_orders(input_sets: Sequence[Tensors], expected: Sequence[Tensors]) -> tuple[list[Tensors], list[Tensors]]:
+    """Return the input sets, those not contiguous followed by themselves contiguous, and what is expected of each."""
+    sets, answers = [], []
+    for inputs, outputs in zip(input_sets, expected, strict=True):
+        packed = [tensor.contiguous() for tensor in inputs]
+        changed = any(one is not other for one, other in zip(packed, inputs, strict=True))
+        sets += [inputs, packed] if changed else [inputs]
+        answers += [outputs] * (1 + changed)
+    return sets, answers
+
+
+def _is_informative(draws: Tensors) -> bool:
+    """Tell whether an output is neither zero nor the same for all input sets."""
+    if draws[0].numel() == 0:
+        return False
+    if max(float(_wide(draw).nan_to_num(0, 0, 0).abs().max()) for draw in draws) <= ZERO:
+        return False
+    return len(draws) == 1 or any(relative_error(draw, draws[0]) > TOLERANCES["float32"] for draw in draws[1:])
+
+
+def _largest(tensor: torch.Tensor) -> float:
+    values = _wide(tensor.detach())
+    finite = values[values.isfinite()].abs()
+    return float(finite.max()) if finite.numel() else 0.0
+
+
+def _wide(tensor: torch.Tensor) -> torch.Tensor:
+    return torch.view_as_real(tensor.resolve_conj()).double() if tensor.is_complex() else tensor.double()
+
+
+def _tolerance(cut: CutRecord, manifest: Manifest) -> float:
+    wires = (*manifest.inputs, *cut.crossing, *cut.kept, *cut.returned)
+    return max((TOLERANCES.get(wire.dtype, 0.0) for wire in wires), default=0.0) or TOLERANCES["float32"]
+
+
+def _compare_cut(
+    manifest: Manifest,
+    cut: CutRecord,
+    runs: dict[Half, dict[str, list[Path]]],
+    expected: Sequence[Tensors],
+    names: Sequence[str],
+    informative: Sequence[bool],
+    format_name: str,
+    tolerance: float | None,
+    steps: Sequence[Step],
+) -> Verification:
+    _check_memory(cut, runs, expected[0], names)
+    usual = _tolerance(cut, manifest) if tolerance is None else tolerance
+    greatest = usual
+    errors = [0.0] * len(names)
+    for index, whole in enumerate(expected):
+        halves = {half: read_tensors(runs[half][cut.id][index]) for half in ("head", "tail")}
+        for position, source in enumerate(cut.outputs):
+            error = relative_error(halves[source.half][source.position], whole[position].detach().cpu())
+            errors[position] = max(errors[position], error)
+            allowed = max(usual, steps[position].allowance(_largest(whole[position]))) if steps and tolerance is None else usual
+            greatest = max(greatest, allowed)
+            if not error <= allowed:
+                raise MismatchError(
+                    f"cut {cut.id}: the halves differ from the whole model in {names[position]} (made by the"
+                    f" {source.half}): relative error {error:.3g}, allowed {allowed:.3g}, input set {index};"
+                    " the model may be random or keep state between calls"
+                )
+    checks = tuple(OutputCheck(*check) for check in zip(names, errors, informative, strict=True))
+    return Verification(format=format_name, tolerance=greatest, input_sets=len(expected) - 1, outputs=checks)
+
+
+def _check_memory(cut: CutRecord, runs: dict[Half, dict[str, list[Path]]], expected: Tensors, names: Sequence[str]) -> None:
+    """Raise MismatchError if two outputs share memory that do not in the whole model: a change of one would change both."""
+    whole = set(overlapping(expected))
+    shared = {
+        half: {tuple(pair) for pair in json.loads(paths[cut.id][0].with_suffix(".json").read_text())}
+        for half, paths in runs.items()
+    }
+    for other, second in enumerate(cut.outputs):
+        for one, first in enumerate(cut.outputs[:other]):
+            pair = tuple(sorted((first.position, second.position)))
+            same = first.half == second.half and (pair[0] == pair[1] or pair in shared[first.half])
+            if same and (one, other) not in whole and expected[one].numel():
+                raise MismatchError(
+                    f"cut {cut.id}: {names[one]} and {names[other]} (made by the {first.half}) share memory, in the whole model"
+                    " they do not, so a change of one in place would change both; return a copy (.clone()) of one"
+                )
+
+
+def _run_halves(
+    directory: Path,
+    manifest: Manifest,
+    input_sets: Sequence[Tensors],
+    scratch: Path,
+    format_name: str,
+    progress: Progress | None,
+) -> dict[Half, dict[str, list[Path]]]:
+    """Run all heads in one fresh process and all tails in a second; return the result files by half, cut and input
+    set."""
+    given = []
+    for index, inputs in enumerate(input_sets):
+        given.append(scratch / f"inputs-{index}.safetensors")
+        write_tensors(given[-1], inputs)
+    strides = [[list(torch.empty_like(tensor).stride()) for tensor in inputs] for inputs in input_sets]
+    sources = {cut.id: given for cut in manifest.cuts}
+    runs: dict[Half, dict[str, list[Path]]] = {}
+    for half in ("head", "tail"):
+        runs[half] = {
+            cut.id: [scratch / f"{half}-{number}-{index}.safetensors" for index in range(len(given))]
+            for number, cut in enumerate(manifest.cuts)
+        }
+        jobs = [
+            {
+                "cut": cut_id,
+                "inputs": [str(path) for path in paths],
+                "results": [str(path) for path in runs[half][cut_id]],
+                **({"strides": strides} if half == "head" else {}),
+            }
+            for cut_id, paths in sources.items()
+        ]
+        _run_fresh({"directory": str(directory), "half": half, "format": format_name, "jobs": jobs}, scratch, progress)
+        sources = runs[half]
+    return runs
+
+
+def _run_fresh(request: dict[str, Any], scratch: Path, progress: Progress | None) -> None:
+    """Run `codegen.verification.verify_process` in a new interpreter, with as many threads as this one."""
+    request["threads"] = torch.get_num_threads()
+    request_file = scratch / f"request-{request['half']}.json"
+    request_file.write_text(json.dumps(request), encoding="utf-8")
+    package_root = str(Path(__file__).resolve().parents[2])
+    search_path = os.pathsep.join(filter(None, (package_root, os.environ.get("PYTHONPATH"))))
+    environment = {**os.environ, "PYTHONPATH": search_path, "OMP_NUM_THREADS": str(request["threads"])}
+    command = [sys.executable, "-m", "codegen.verification.verify_process", str(request_file)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        command, env=environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True, errors="replace"
+    ) as process:
+        assert process.stdout is not None and process.stderr is not None
+        told: list[str] = []
+        listener = Thread(target=told.extend, args=(process.stderr,), daemon=True)
+        listener.start()
+        try:
+            for line in process.stdout:
+                if progress is not None:
+                    progress(line.strip())
+            process.wait()
+            listener.join()
+        except BaseException:
+            process.kill()  # else leaving this block would wait for the rest of its work
+            raise
+    if process.returncode:
+        lines = "".join(told).strip().splitlines()
+        raise CodegenError(
+            f"the process that verifies each {request['half']} ended with code {process.returncode}:"
+            f" {lines[-1] if lines else 'it said nothing'}"
+        )

@@ -1,0 +1,104 @@
+"""The fresh process of a verification: `python -m codegen.verification.verify_process request.json`.
+
+Loads one half of every cut asked for from its files, runs it on stored tensors and stores what it returns, with which results
+share memory. Then it overwrites what was returned, as a caller may: the next run must not notice. At last it calls the half
+with what it was not compiled for, which it must refuse. Prints one line for each cut done. Its input stays open for as long
+as it is wanted: when whoever started it is gone, so is it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import torch
+
+from codegen.errors import CodegenError
+from codegen.loading import LoadedCut, load_cut
+from codegen.verification.tensor_file import read_tensors, write_tensors
+from codegen.verification.tensor_memory import elements_between, overlapping
+
+
+def main(request_file: str) -> None:
+    """Do what the request says, as long as there is somebody who waits for it."""
+    Thread(target=_end_with_the_other, daemon=True).start()
+    answer(request_file)
+
+
+def answer(request_file: str) -> None:
+    """Do what the request says."""
+    request = json.loads(Path(request_file).read_text(encoding="utf-8"))
+    torch.set_num_threads(request["threads"])
+    for job in request["jobs"]:
+        _run_job(request, job)
+        print(f"{request['half']} {job['cut']}", flush=True)
+
+
+def _end_with_the_other() -> None:
+    """Wait for the end of the input, and end at once; nobody is left to see a result, and its place is given to others."""
+    while os.read(0, 1):
+        pass
+    os._exit(1)
+
+
+def _run_job(request: dict[str, Any], job: dict[str, Any]) -> None:
+    # Gone at the end, so that no two halves are in memory at once.
+    cut = load_cut(request["directory"], job["cut"], half=request["half"], format_name=request["format"])
+    strides = job.get("strides", [None] * len(job["inputs"]))
+    _overwrite(_run(cut, job["inputs"][0], strides[0]))  # TorchScript rewrites a program after its first run
+    for inputs, results, laid_out in zip(job["inputs"], job["results"], strides, strict=True):
+        returned = _run(cut, inputs, laid_out)
+        write_tensors(Path(results), returned)
+        Path(results).with_suffix(".json").write_text(json.dumps(overlapping(returned)), encoding="utf-8")
+        _overwrite(returned)
+    if returned:
+        _check_refusals(cut, _given(cut, job["inputs"][0], strides[0]))
+
+
+def _run(cut: LoadedCut, inputs: str, strides: Sequence[Sequence[int]] | None) -> tuple[Any, ...]:
+    given = _given(cut, inputs, strides)
+    return cut.run_tail_flat(given) if strides is None else cut.run_head_flat(given)
+
+
+def _given(cut: LoadedCut, inputs: str, strides: Sequence[Sequence[int]] | None) -> list[torch.Tensor]:
+    tensors = read_tensors(Path(inputs))
+    if strides is None:
+        return tensors[: len(cut.crossing)]
+    pairs = zip(tensors, strides, strict=True)
+    return [tensor.new_empty_strided(tensor.shape, order).copy_(tensor) for tensor, order in pairs]
+
+
+def _overwrite(returned: Sequence[torch.Tensor]) -> None:
+    """Change every byte of the memory between a tensor's first element and its last."""
+    for tensor in returned:
+        if tensor.numel():
+            start, size = tensor.storage_offset() * tensor.itemsize, elements_between(tensor) * tensor.itemsize
+            # By way of the storage, since a conjugate or a negative is no view of bytes.
+            torch.empty(0, dtype=torch.uint8).set_(tensor.untyped_storage(), start, (size,), (1,)).bitwise_not_()
+
+
+def _check_refusals(cut: LoadedCut, given: Sequence[torch.Tensor]) -> None:
+    """Raise CodegenError if a half, apart from the checks of its caller, answers to another shape or dtype."""
+    runner = cut.head_runner or cut.tail_runner
+    assert runner is not None, "one half is loaded"
+    for position, tensor in enumerate(given):
+        longer = torch.cat([tensor, tensor[:1]]) if tensor.dim() and len(tensor) else tensor[None]
+        other = torch.float32 if tensor.dtype is torch.float64 else torch.float64
+        for changed in (longer, tensor.real.to(other)):
+            try:
+                runner(*given[:position], changed, *given[position + 1 :])
+            except Exception:  # each runtime has its own
+                continue
+            raise CodegenError(
+                f"the half takes {tensor.dtype} of shape {tuple(tensor.shape)} as input {position}, and answers to"
+                f" {changed.dtype} of shape {tuple(changed.shape)} as well; what was compiled for one shape must refuse others"
+            )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,68 @@
+"""Pins that leave no allowed cut are refused by the names of the two that contradict, and only those."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from benchmarks.harness.plain_problem import PlainProblem
+from benchmarks.harness.random_problems import small_problem, to_problem
+from cic.compilation.pins import checked_pins
+from cic.errors import CompileError
+from compress.bounds import Bounds
+from compress.schedule import compress
+from mincut.envelope import PriceBox
+from mincut.errors import InfeasibleError
+from mincut.network import smallest_device_side
+from tests.cic.hand_made import graph_of
+
+
+def test_contradictions_are_found_exactly_where_no_cut_is_allowed() -> None:
+    rng, refused = random.Random(8), 0
+    box = PriceBox((1, 1), (1, 1), (1, 1), (1, 1))  # type: ignore[arg-type]
+    for _ in range(400):
+        plain = small_problem(rng, 8)
+        pinned = [rng.choice((0, 0, 0, 1, 2)) for _ in plain.device_ns]
+        plain = PlainProblem(plain.device_ns, plain.server_ns, plain.download_bytes, pinned, plain.tensors)
+        pins = {f"op{op}": {1: "device", 2: "server"}[side] for op, side in enumerate(plain.pinned) if side}
+        problem = to_problem(plain)
+        try:
+            smallest_device_side(problem)
+        except InfeasibleError:
+            refused += 1
+            with pytest.raises(CompileError, match=r"on the server") as caught:
+                checked_pins(graph_of(plain), pins, ())
+            named = [name for name, side in pins.items() if side == "server" and f" {name} on the server" in str(caught.value)]
+            assert len(named) == 1
+            with pytest.raises(InfeasibleError):
+                compress(problem, Bounds(box))
+        else:
+            assert checked_pins(graph_of(plain), pins, ()) == pins
+    assert 50 < refused < 350
+
+
+def chain() -> PlainProblem:
+    return PlainProblem([1] * 3, [1] * 3, [0, 0, 1], [0] * 3, [(-1, [0], 4, True), (0, [1], 4, True), (1, [2], 4, True)])
+
+
+def test_both_pins_are_named_and_the_way_between_them() -> None:
+    with pytest.raises(CompileError, match=r"puts op0 on the server and op2 on the device, .* along \(through op1\)"):
+        checked_pins(graph_of(chain()), {"op0": "server", "op2": "device"}, ())
+    with pytest.raises(CompileError, match=r"puts op0 on the server, yet it needs the model input t0, which is private"):
+        checked_pins(graph_of(chain()), {"op0": "server"}, ["t0"])
+    with pytest.raises(CompileError, match=r"puts op2 on the server, .* t0 \(through op0, op1\), which is private"):
+        checked_pins(graph_of(chain()), {"op2": "server"}, ["t0", "t1", "t2"])
+    assert checked_pins(graph_of(chain()), {"op0": "device", "op2": "server"}, ["t0", "t1"])
+
+
+@pytest.mark.parametrize("pins", [["op0"], "op0", 5, {"op0": "moon"}, {"op0": ["device"]}, {"op9": "device"}, {5: "device"}])
+def test_pins_of_other_kinds_are_refused(pins: object) -> None:
+    with pytest.raises(CompileError, match="pins"):
+        checked_pins(graph_of(chain()), pins, ())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("private", ["t0", 5, None, [5], [["t0"]], ["t9"]])
+def test_private_tensors_of_other_kinds_are_refused(private: object) -> None:
+    with pytest.raises(CompileError, match="private"):
+        checked_pins(graph_of(chain()), {}, private)  # type: ignore[arg-type]

@@ -1,0 +1,81 @@
+"""What people write becomes the number they mean, or a clear error."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cic.decision.units import (
+    BITS_PER_S,
+    BYTES_PER_S,
+    bits_per_second,
+    factor,
+    seconds,
+    show_bandwidth,
+    show_bytes,
+    show_seconds,
+)
+from cic.errors import CicError, UnitError
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("18.88Mbps", 18.88e6),
+        ("18.88 Mbit/s", 18.88e6),
+        ("2.5MB/s", 20e6),
+        ("2.5 mb/s", 2.5e6),
+        ("50kbps", 5e4),
+        ("10Gbps", 1e10),
+        ("1e6", 1e6),
+        ("1000 b/s", 1000),
+        (7, 7.0),
+        (7.5, 7.5),
+    ],
+)
+def test_bandwidths(text: str | float, expected: float) -> None:
+    assert bits_per_second(text) == pytest.approx(expected, rel=1e-12)
+
+
+BAD = [0, -1, float("nan"), float("inf"), 1e-300, 1e18, "", "fast", "0Mbps", "-5Mbps", "5 parsec", "nan", "inf", "5 MBps"]
+
+
+@pytest.mark.parametrize("bad", [*BAD, None, True, [], {}, b"5Mbps", "1e400", "5Mbps5", "Mbps"])
+def test_bad_bandwidths_are_refused_and_quoted(bad: object) -> None:
+    with pytest.raises(UnitError) as caught:
+        bits_per_second(bad, "uplink")  # type: ignore[arg-type]
+    assert "uplink" in str(caught.value)
+    assert repr(bad) in str(caught.value)
+    assert isinstance(caught.value, CicError)
+
+
+@pytest.mark.parametrize("bad", [-1, "-1ms", "3 fortnights", float("nan"), float("inf"), "soon", None, "nan s"])
+def test_bad_times_are_refused(bad: object) -> None:
+    with pytest.raises(UnitError):
+        seconds(bad)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("bad", [0, -2, float("nan"), float("inf"), "2", None, True])
+def test_bad_factors_are_refused(bad: object) -> None:
+    with pytest.raises(UnitError):
+        factor(bad)  # type: ignore[arg-type]
+
+
+def test_times() -> None:
+    assert seconds("40ms") == pytest.approx(0.04)
+    assert seconds("3 us") == pytest.approx(3e-6)
+    assert seconds(0) == 0
+
+
+@given(st.floats(1, 1e9), st.sampled_from([*BITS_PER_S, *BYTES_PER_S]))
+def test_every_unit_scales_linearly(number: float, unit: str) -> None:
+    if number * bits_per_second(f"1{unit}") > 1e14:
+        return
+    assert bits_per_second(f"{number!r} {unit}") == pytest.approx(number * bits_per_second(f"1{unit}"), rel=1e-9)
+
+
+@given(st.floats(1e-3, 1e13))
+def test_what_is_shown_can_be_read_back(value: float) -> None:
+    assert bits_per_second(show_bandwidth(value)) == pytest.approx(value, rel=0.01)
+    assert show_seconds(value) and show_bytes(value)

@@ -1,0 +1,71 @@
+"""Wherever an ONNX model is cut, its halves compute what the whole computes, or the cut is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnx_ir
+import pytest
+
+from cic.trace.onnx.onnx_trace import trace_onnx
+from codegen.errors import CodegenError, UnsplittableError
+from codegen.splitters.onnx import split_onnx
+from tests.codegen import onnx_models
+from tests.codegen.onnx_models import closed_sets, run_split, run_whole, save, split_at
+
+MODELS = ["branching", "looping", "plumbing", "counting"]
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("fused", [False, True])
+def test_every_closed_set_is_the_model_or_refused(name: str, fused: bool, tmp_path: Path):
+    path = save(getattr(onnx_models, name)(), tmp_path / f"{name}.onnx")
+    traced = trace_onnx(path)
+    graph = traced.graph if fused else traced.unfused
+    split = refused = 0
+    for draw in range(2):
+        random = np.random.default_rng(draw)
+        inputs = {key: random.normal(size=tuple(tensor.shape)).astype(np.float32) for key, tensor in traced.kwargs.items()}
+        expected = run_whole(path, inputs)
+        for nodes in closed_sets(graph, 12):
+            try:
+                halves = split_at(traced, nodes, graph)
+            except UnsplittableError as error:
+                assert name == "counting" and "cannot be sent" in str(error)
+                refused += 1
+                continue
+            split += 1
+            for half in (halves.head, halves.tail):
+                onnx.checker.check_model(onnx_ir.to_proto(half), full_check=True)
+            for result, wanted in zip(run_split(halves, list(inputs.values())), expected, strict=True):
+                np.testing.assert_allclose(result, wanted, rtol=1e-5, atol=1e-6)
+            crossing = {wire.name for wire in halves.crossing}
+            assert not crossing & {wire.name for wire in halves.kept}
+    assert split >= 4
+    assert bool(refused) == (name == "counting")
+
+
+def test_captures_cross_and_weights_go_where_they_are_used(tmp_path: Path):
+    traced = trace_onnx(save(onnx_models.branching(), tmp_path / "m.onnx"))
+    halves = split_at(traced, frozenset({"early_relu", "late_exp", "total", "compare"}), traced.unfused)
+    assert [wire.name for wire in halves.crossing] == ["x", "early", "late", "flag"]
+    assert set(halves.head.graph.initializers) == {"limit"}
+    assert set(halves.tail.graph.initializers) == {"w", "m"}
+
+
+def test_a_set_that_is_not_closed_is_refused_naming_both_nodes(tmp_path: Path):
+    traced = trace_onnx(save(onnx_models.looping(), tmp_path / "m.onnx"))
+    with pytest.raises(
+        UnsplittableError, match="repeat is to run on the device but reads outside, which is made on the server"
+    ):
+        split_at(traced, frozenset({"start_neg", "repeat"}), traced.unfused)
+    with pytest.raises(CodegenError, match="the device node 'nowhere' is not in the graph"):
+        split_at(traced, frozenset({"nowhere"}), traced.unfused)
+
+
+def test_what_may_not_cross_does_not(tmp_path: Path):
+    traced = trace_onnx(save(onnx_models.looping(), tmp_path / "m.onnx"))
+    with pytest.raises(UnsplittableError, match="repeat on the server reads outside, which is made on the device and cannot"):
+        split_onnx(traced.model, {"outside_tanh"}, {"x", "start", "end", "y"})

@@ -1,0 +1,183 @@
+"""ONNX halves share weights on disk as torch's do: each once, plain files byte for byte, and every byte vouched for."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from onnx import numpy_helper
+
+import cic
+from cic.graph import Op
+from codegen.bundle.directory import Weights
+from codegen.bundle.onnx_bundle import OnnxSource, write_onnx_bundle
+from codegen.bundle.torch_bundle import CutPlan, write_bundle
+from codegen.errors import CodegenError
+from codegen.formats.onnx_program import quiet_exporter
+from codegen.loading import export_half, load_cut
+from codegen.manifest import Manifest, read_manifest
+from codegen.weights.protobuf_spans import raw_data_spans
+from tests.codegen import onnx_models
+from tests.codegen.flat_module import flat_module
+from tests.codegen.small_models import Residual, calibrated
+
+PROMISE = 1.3
+
+
+@pytest.fixture(scope="module")
+def network() -> torch.nn.Module:
+    torch.manual_seed(0)
+    return calibrated(Residual(channels=128), example())
+
+
+@pytest.fixture(scope="module")
+def file(network: torch.nn.Module, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("exported") / "residual.onnx"
+    with quiet_exporter():
+        torch.onnx.export(network, (example(),), path, dynamo=True, verbose=False, external_data=False)
+    return path
+
+
+@pytest.fixture(scope="module")
+def bundles(file: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[Weights, Path]:
+    """One bundle with shared weights and one of plain files, each with a cut before every second op."""
+    source, ops_of = source_of(file)
+    plans = []
+    for end in range(0, len(ops_of) + 1, 2):
+        ops = ops_of[:end]
+        plans.append(CutPlan(f"cut-{end}", frozenset(node for op in ops for node in op.members), tuple(op.name for op in ops)))
+    directory = tmp_path_factory.mktemp("bundles")
+    for weights in ("auto", "inline"):
+        write_onnx_bundle(directory / weights, source, plans, weights=weights)
+    return {"auto": directory / "auto", "inline": directory / "inline"}
+
+
+def source_of(file: Path) -> tuple[OnnxSource, Sequence[Op]]:
+    """What bundles are made from, and the ops of its graph."""
+    traced = cic.trace_onnx(file)
+    source = OnnxSource(
+        model=traced.model,
+        path=file,
+        tensors=[tensor.name for tensor in traced.graph.tensors if tensor.may_cross],
+        example_inputs=traced.kwargs,
+        model_digest=traced.graph.digest,
+    )
+    return source, traced.graph.ops
+
+
+def example() -> torch.Tensor:
+    return torch.randn(1, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+
+
+def size_of(directory: Path) -> int:
+    return sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
+
+
+def test_all_cuts_weigh_little_more_than_the_file(file: Path, bundles: dict[Weights, Path]):
+    cuts = read_manifest(bundles["auto"]).cuts
+    assert len(cuts) > 5
+    assert size_of(bundles["auto"]) <= PROMISE * file.stat().st_size < len(cuts) * file.stat().st_size / 2
+    assert size_of(bundles["inline"]) > 0.9 * len(cuts) * file.stat().st_size
+    assert not list(bundles["inline"].rglob("*.bare"))
+    # Only halves without weights are plain files: the head of "all on the server" and the tail of "all on the device".
+    plain = [path.relative_to(bundles["auto"]).as_posix() for path in sorted(bundles["auto"].glob("*/*.onnx"))]
+    assert plain == [f"{cuts[0].id}/head.onnx", f"{cuts[-1].id}/tail.onnx"]
+
+
+def test_plain_files_come_back_byte_for_byte(bundles: dict[Weights, Path], tmp_path: Path):
+    for cut in read_manifest(bundles["auto"]).cuts:
+        for half in ("head", "tail"):
+            export_half(bundles["auto"], cut.id, half, tmp_path / "half.onnx")
+            assert (tmp_path / "half.onnx").read_bytes() == (bundles["inline"] / cut.id / f"{half}.onnx").read_bytes()
+    onnxruntime.InferenceSession(str(tmp_path / "half.onnx"), providers=["CPUExecutionProvider"])
+
+
+def test_halves_answer_what_the_model_answers(network: torch.nn.Module, bundles: dict[Weights, Path]):
+    (name,) = (wire.name for wire in read_manifest(bundles["auto"]).inputs)
+    with torch.no_grad():
+        expected = network(example())
+    for cut in read_manifest(bundles["auto"]).cuts:
+        loaded = load_cut(bundles["auto"], cut.id)
+        (answer,) = loaded.tail(*loaded.head(**{name: example()})).values()
+        torch.testing.assert_close(answer, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_changed_weight_is_not_loaded(bundles: dict[Weights, Path]):
+    manifest: Manifest = read_manifest(bundles["auto"])
+    bare = manifest.cuts[0].files["onnx"].tail.bare
+    assert bare is not None
+    path = bundles["auto"] / "weights" / f"{bare.weights[0].sha256}.bin"
+    original = path.read_bytes()
+    try:
+        path.write_bytes(bytes([original[0] ^ 1]) + original[1:])
+        with pytest.raises(CodegenError, match="it is damaged or was changed"):
+            load_cut(bundles["auto"], manifest.cuts[0].id, half="tail")
+    finally:
+        path.write_bytes(original)
+
+
+def test_a_shared_head_runs_where_torch_is_not(bundles: dict[Weights, Path]):
+    code = """
+import sys
+sys.modules["torch"] = None
+import numpy as np
+from codegen.loading import load_cut
+cut = load_cut(sys.argv[1], sys.argv[2], half="head")
+print([value.shape for value in cut.run_head_flat([np.zeros((1, 3, 8, 8), np.float32)])] != [])
+"""
+    cut = read_manifest(bundles["auto"]).cuts[-2].id
+    done = subprocess.run([sys.executable, "-c", code, str(bundles["auto"]), cut], capture_output=True, text=True)
+    assert done.stdout.strip() == "True", done.stderr
+
+
+def test_halves_made_from_torch_share_theirs(network: torch.nn.Module, tmp_path: Path):
+    traced = flat_module(network, (example(),), fused=True)
+    plans = [CutPlan(f"cut-{index}", nodes, ()) for index, nodes in enumerate(traced.random_closed_sets(2))]
+    write_bundle(tmp_path / "split", traced.source, plans, formats=("onnx",))
+    own = sum(value.nbytes for value in network.state_dict().values())
+    assert size_of(tmp_path / "split") <= PROMISE * own
+    cut = load_cut(tmp_path / "split", plans[2].id)
+    with torch.no_grad():
+        torch.testing.assert_close(cut.tail(*cut.head(example())), network(example()), rtol=1e-4, atol=1e-5)
+
+
+def test_cut_ids_are_checked_as_for_torch(file: Path, tmp_path: Path):
+    source, _ = source_of(file)
+    for ids, message in ((["a", "a"], "cut ids must differ: a, a"), (["weights"], "the cut id 'weights' names a directory")):
+        with pytest.raises(CodegenError, match=message):
+            write_onnx_bundle(tmp_path / "split", source, [CutPlan(name, frozenset(), ()) for name in ids])
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["branching", "looping", "plumbing", "counting"])
+def test_spans_are_the_bytes_of_the_weights(name: str, tmp_path: Path):
+    path = onnx_models.save(getattr(onnx_models, name)(), tmp_path / "m.onnx")
+    raw, weights = path.read_bytes(), onnx.load(path).graph.initializer
+    spans = raw_data_spans(path)
+    assert [raw[offset : offset + size] for offset, size in spans] == [weight.raw_data for weight in weights if weight.raw_data]
+    for (offset, size), weight in zip(spans, [weight for weight in weights if weight.raw_data], strict=True):
+        array = numpy_helper.to_array(weight)
+        np.testing.assert_array_equal(np.frombuffer(raw[offset : offset + size], array.dtype).reshape(array.shape), array)
+
+
+def test_what_is_no_onnx_file_is_refused(file: Path, tmp_path: Path):
+    raw, choice = file.read_bytes(), random.Random(5)
+    (tmp_path / "cut.onnx").write_bytes(raw[: len(raw) // 2])
+    with pytest.raises(CodegenError, match=r"cut\.onnx is no ONNX file"):
+        raw_data_spans(tmp_path / "cut.onnx")
+    for _ in range(200):  # whatever else is wrong, spans lie inside the file or the file is refused
+        damaged = bytearray(raw[: choice.randrange(1, 4000)])
+        damaged[choice.randrange(len(damaged))] ^= 1 << choice.randrange(8)
+        (tmp_path / "damaged.onnx").write_bytes(damaged)
+        with contextlib.suppress(CodegenError):
+            spans = raw_data_spans(tmp_path / "damaged.onnx")
+            assert all(0 <= offset <= offset + size <= len(damaged) for offset, size in spans)
