@@ -24,9 +24,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from torchvision_beside_cpu_torch import import_torchvision  # noqa: E402
 
-from cic.cost.measure import measure  # noqa: E402
+from cic.cost.measure import measure, workbench_of  # noqa: E402
 from cic.cost.stopwatch import relative_to  # noqa: E402
-from cic.cost.workbench import workbench_of  # noqa: E402
 from cic.trace.fx.torch_trace import TracedModel, trace  # noqa: E402
 from cic.trace.onnx.onnx_model import OnnxModel  # noqa: E402
 

@@ -28,7 +28,7 @@ from torch import nn
 from benchmarks.harness.report import RESULTS, Report, Section, Target
 from cic.compilation.lowering import Lowered, bounds, lower, price_box
 from cic.cost.machine import Machine
-from cic.cost.pricing import price
+from cic.cost.pricing import resolve
 from cic.decision.conditions import Box
 from cic.precision import target_search as precision
 from cic.precision.accuracy import Reached, shares_right
@@ -43,7 +43,7 @@ from examples.trained.shapes import classification
 from mincut.envelope import Envelope, PriceBox, envelope
 from mincut.problem import BoolArray, Problem
 
-DEVICE, SERVER = Machine("weak", 2e9, 1e9, 1e-5), Machine("strong", 2e11, 2e10, 1e-6)
+DEVICE, SERVER = resolve(Machine("weak", 2e9, 1e9, 1e-5)), resolve(Machine("strong", 2e11, 2e10, 1e-6))
 CLASSES = 40
 UPLINK = ("50kbps", "100Mbps")
 SAMPLES = (1, 10, 30, 100, 300, 1000)
@@ -83,7 +83,7 @@ class Population:
         self.examiner: Examiner = examined.examiner
         self.pairs = examined.lossy_pairs
         self.lowered: Lowered = lower(
-            traced.graph, *(price(traced.graph, cost) for cost in (DEVICE, SERVER)), forms=examined.forms
+            traced.graph, *(cost.op_seconds(traced.graph) for cost in (DEVICE, SERVER)), forms=examined.forms
         )
         self.box = Box(uplink=UPLINK)
         self.problem = compress(self.lowered.problem, bounds(self.box, 0.0))

@@ -23,7 +23,6 @@ from benchmarks.wire.forms import seconds_on_wire
 from benchmarks.wire.published_blocks import UPLINKS_MBPS
 from cic.codec.registry import codec
 from cic.codec.tensors import tensor_of
-from cic.cost.codec_time import codec_seconds
 from cic.cost.pricing import resolve
 from cic.decision.splitting_model import Cut, SplittingModel
 from examples import trained
@@ -116,7 +115,7 @@ def _gain(model: SplittingModel, uplink_mbps: float, pixels: int) -> Gain:
     ops = model.graph()["ops"]
     device_ns, server_ns = (sum(op[side] for op in ops) for side in ("device_ns", "server_ns"))
     answer_bytes = max(cut.download_bytes for cut in model.cuts)
-    _, normalising_s = codec_seconds(resolve(SERVER), "uint8", pixels, pixels)
+    _, normalising_s = resolve(SERVER).codec_seconds("uint8", pixels, pixels)
     server_only_s = server_ns / 1e9 + normalising_s + seconds_on_wire(pixels + answer_bytes, uplink_mbps)
     decision = model.decide(uplink_mbps * 1e6)
     codecs = [name.partition(",")[0] for name in decision.cut.codecs]

@@ -20,8 +20,8 @@ from benchmarks.wire.forms import Form, Wire
 from benchmarks.wire.refined_blocks import DEVICE, SERVER, rectified_tensors
 from cic.codec.registry import codec
 from cic.cost.catalogue import machine
-from cic.cost.codec_time import codec_seconds
 from cic.cost.machine import Machine
+from cic.cost.predicted_costs import PredictedCosts
 from cic.trace.fx.torch_trace import TracedModel, trace
 from examples import trained
 
@@ -47,8 +47,8 @@ class CodecFigures:
     def form(self, values: int, device: Machine, server: Machine) -> Form:
         """Of a tensor of so many values, encoded on one machine and decoded on the other."""
         size = round(self.bytes_a_value * values)
-        encode_s, _ = codec_seconds(device, self.codec, values, size)
-        _, decode_s = codec_seconds(server, self.codec, values, size)
+        encode_s, _ = PredictedCosts(device).codec_seconds(self.codec, values, size)
+        _, decode_s = PredictedCosts(server).codec_seconds(self.codec, values, size)
         return Form(size, encode_s, decode_s)
 
 

@@ -26,7 +26,7 @@ from benchmarks.wire.published_blocks import COLOURS, UPLINKS_MBPS, Network, bes
 from benchmarks.wire.refined_blocks import DEVICE, NS_PER_S, SERVER, TORCHVISION, RefinedNetwork, refine
 from benchmarks.wire.wire_picture import draw, uplinks_mbps
 from cic.cost.catalogue import machine
-from cic.cost.codec_time import core_slowdown
+from cic.cost.core_slowdown import core_slowdown
 from mincut.envelope import scaled_prices
 from mincut.network import build
 from mincut.problem import Problem, make_problem
@@ -407,10 +407,10 @@ def _notes(measured_on: Sequence[str]) -> tuple[str, ...]:
         "pixels, not a split. Rows that do not say otherwise leave it out.",
         f"**Measured sizes** are medians over the tensors of {', '.join(measured_on)} (`examples/trained`), as the published "
         "networks have no trained weights here; rectified tensors and others apart for the networks that torchvision has, all "
-        "together for the other eight. Codec times are those CIC predicts (`cic.cost.codec_time`): as measured on one core of "
-        f"an EPYC, times {device:.1f} on the Raspberry Pi and times {server:.1f} on the desktop. Each precision may use more "
-        "exact forms, too; the fastest is taken. JPEG: quality 90, the two photographs that scikit-learn carries. What 4 bits "
-        "do to accuracy is not known here; `benchmarks.wire.accuracy` measures it where it can be.",
+        "together for the other eight. Codec times are those CIC predicts (`cic.cost.core_slowdown`): as measured on one core "
+        f"of an EPYC, times {device:.1f} on the Raspberry Pi and times {server:.1f} on the desktop. Each precision may use "
+        "more exact forms, too; the fastest is taken. JPEG: quality 90, the two photographs that scikit-learn carries. What 4 "
+        "bits do to accuracy is not known here; `benchmarks.wire.accuracy` measures it where it can be.",
         "**Graphs of ops** are torchvision's networks traced here, with published block times shared out by the roofline of "
         "the same two machines; every published cut is a cut of these graphs, at the same cost.",
         "**JALAD** chooses a layer of the chain and a bit width, without the time of coding (which it then takes all the "

@@ -12,9 +12,7 @@ import torch
 
 import cic
 from cic.compilation.lowering import Lowered
-from cic.cost.doubts import doubts
-from cic.cost.machine import Machine
-from cic.cost.profile import Profile
+from cic.cost.cost_source import CostSource
 from cic.decision.break_points import break_points, line
 from cic.decision.cic_file import details_of
 from cic.decision.conditions import Box, Conditions
@@ -36,7 +34,7 @@ def assemble(
     precision: Precision,
     box: Box,
     defaults: Conditions,
-    costs: tuple[Machine | Profile, Machine | Profile],
+    costs: tuple[CostSource, CostSource],
     uncertainty: float,
     accuracy: dict[str, Any],
     seconds_spent: dict[str, float],
@@ -56,6 +54,7 @@ def assemble(
         for index, (cut_id, each) in enumerate(zip(_cut_ids(placements), placements, strict=True))
     ]
     ratio = defaults.downlink_bps / defaults.uplink_bps
+    runtime = "onnxruntime" if isinstance(traced, OnnxModel) else "torch"
     points, best = break_points([line(cut.row, defaults.rtt_s, ratio, 1.0, 1.0) for cut in cuts], box.uplink_bps)
     return SplittingModel(
         name=traced.graph.name,
@@ -71,8 +70,8 @@ def assemble(
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
             "graph_digest": traced.graph.digest,
             "weights_digest": traced.weights_digest,
-            "device": _provenance(costs[0], traced),
-            "server": _provenance(costs[1], traced),
+            "device": costs[0].provenance(traced.graph, runtime),
+            "server": costs[1].provenance(traced.graph, runtime),
             "ops": len(traced.graph.ops),
             "traced_nodes": sum(len(op.members) for op in traced.graph.ops),
             "compressed_ops": compression.reduction.problem.op_count,
@@ -185,12 +184,3 @@ def _graph_document(
         "member_of": compression.reduction.member_of.tolist(),
         "inputs": describe_inputs(traced.args, traced.kwargs),
     }
-
-
-def _provenance(cost: Machine | Profile, traced: TracedModel | OnnxModel) -> dict[str, Any]:
-    if isinstance(cost, Machine):
-        runtime = "onnxruntime" if isinstance(traced, OnnxModel) else "torch"
-        found = list(doubts(traced.graph, cost, runtime))
-        return {"kind": "machine", "name": cost.name, "source": cost.source, "doubts": found}
-    warning = {"warning": cost.measured.warning} if cost.measured.warning else {}
-    return {"kind": "profile", "name": cost.host.processor, "digest": cost.digest, "date": cost.date, **warning}

@@ -12,9 +12,8 @@ from torch import nn
 
 from cic.compilation.assembly import assemble
 from cic.compilation.lowering import bounds, lower, price_box
-from cic.cost.machine import Machine
 from cic.cost.measure import measure
-from cic.cost.pricing import price, resolve
+from cic.cost.pricing import Source, resolve
 from cic.cost.profile import Profile
 from cic.decision.arguments import check_mapping, check_number, check_sequence, check_text, check_texts
 from cic.decision.conditions import Box, Conditions
@@ -35,7 +34,6 @@ from mincut.errors import InfeasibleError, MincutError
 if TYPE_CHECKING:
     import onnx
 
-Source = str | Path | Machine | Profile
 Report = Callable[[str], None]
 
 
@@ -69,7 +67,7 @@ def compile(
             `trace_onnx` made of one.
         args, kwargs: example inputs; they fix the shapes. For an exported program or a traced model its own are used. An ONNX
             file needs them only where it leaves shapes open.
-        device, server: a profile file, the name of a machine in the catalogue, a `Machine` or a `Profile`.
+        device, server: a profile file, the name of a machine in the catalogue, a `Machine`, a `Profile` or any `CostSource`.
         uplink: range of bandwidths, used when no `box` is given.
         box: ranges of all conditions; decisions inside it are proved optimal.
         rtt, downlink_ratio: what `decide` assumes when not told.
@@ -106,7 +104,7 @@ def compile(
     tell("tracing")
     traced = trace_model(model, args, kwargs, shapes=shapes, name=name)
     traced_s = perf_counter() - started
-    prices = price(traced.graph, device_cost), price(traced.graph, server_cost)
+    prices = device_cost.op_seconds(traced.graph), server_cost.op_seconds(traced.graph)
     wanted = Wanted(precision, calibration, parse_target(accuracy), input)
     examined = examine(traced, wanted, (device_cost, server_cost), tell)
     lowered = lower(traced.graph, *prices, pins=pins, private=private, forms=examined.forms)

@@ -1,36 +1,12 @@
-"""Seconds to encode and decode a tensor under a codec: measured on a machine, or predicted from its figures.
-
-A codec takes a fixed time, a time for each value, and a time for each byte of its payload. A profile holds the three as
-measured on its machine (`cic.cost.codec_measure`). For a machine of the catalogue they are those of codec_times.json,
-measured on one core of a server, multiplied by how much slower a core of the other is.
-
-The assumption behind that: a codec runs on one core, and cores differ by one factor for all codecs. The factor is the
-ratio of the figures in `Machine`, memory or arithmetic, whichever is smaller: a figure is also low where only the inference
-software is slow (TensorFlow on a Raspberry Pi 4: a tenth of ncnn's memory figure), and codecs do not share that software.
-The server's core is taken for the one of the catalogue that codec_times.json names, an older kind, because figures compare
-only if they come from the same inference software. Figures taken with n threads count as sqrt(n) cores: the boards that
-the catalogue lists with one and with more threads gain 1.7, 1.8 and 1.7, 2.0 times with 4, and 10 and 7.4 with 64. No core
-counts as faster than the known one. A GPU's host runs the codec: the catalogue's entry for it, or else as if it were one.
-Good for planning, within a factor of two perhaps; for a machine at hand, profile it.
-"""
+"""Seconds to encode and decode a tensor under a codec: a fixed time, a time for each value, a time for each payload byte."""
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib import resources
 from typing import Any
 
-from cic.cost.catalogue import machine, machines
-from cic.cost.machine import Machine
 from cic.errors import CostError
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from cic.cost.profile import Profile
 
 # No codec takes longer for a tensor that anybody sends.
 _LONGEST_S = 86_400.0
@@ -68,39 +44,20 @@ class CodecTime:
             raise CostError(f"a codec's name is {self.codec!r}; it must be text that is not empty")
 
 
-def codec_seconds(source: Machine | Profile, codec: str, elements: int, wire_bytes: int) -> tuple[float, float]:
-    """Seconds to encode a tensor on a machine, and to decode it there.
+def seconds_of_codec(times: Sequence[CodecTime], where: str, codec: str, elements: int, wire_bytes: int) -> tuple[float, float]:
+    """Seconds to encode a tensor and to decode it, by the times known; the arguments are those of `CostSource.codec_seconds`.
 
-    source: where. codec: any name that `cic.codec.registry.codec` knows. elements: values of the tensor. wire_bytes: of
-    its payload.
-    Raises CostError when the profile was made without that codec, or nothing is known of it.
+    times: of each codec. where: they come from, for the message.
+    Raises CostError when the codec is not among them.
     """
     key = plain_name(codec)
-    if isinstance(source, Machine):
-        times, slowdown = _known()[0], core_slowdown(source)
-        where = "codec_times.json"
-    else:
-        times, slowdown = {time.codec: time for time in source.codecs}, 1.0
-        where = f"the profile of {source.model!r} made on {source.name}"
-    if key not in times:
+    time = next((time for time in times if time.codec == key), None)
+    if time is None:
         raise CostError(
-            f"the codec {key!r} is not in {where}, which has {', '.join(times) or 'none'}: profile again there with this CIC"
-            " and the package zstandard installed, or choose one of those"
+            f"the codec {key!r} is not in {where}, which has {', '.join(time.codec for time in times) or 'none'}: profile again"
+            " there with this CIC and the package zstandard installed, or choose one of those"
         )
-    time = times[key]
-    return slowdown * time.encode.seconds(elements, wire_bytes), slowdown * time.decode.seconds(elements, wire_bytes)
-
-
-def core_slowdown(other: Machine) -> float:
-    """How many times longer a codec takes on one core of `other` than where codec_times.json was measured; at least 1."""
-    known = _known()[1]
-    if other.name.endswith("-gpu"):
-        host = other.name.removesuffix("gpu") + "cpu"
-        other = next((each for each in machines() if each.name == host), other)
-    cores = math.sqrt(max(1, other.threads))
-    memory = known.memory_bytes_per_s / (other.memory_bytes_per_s / cores)
-    arithmetic = known.flops_per_s / (other.flops_per_s / cores)
-    return max(1.0, min(memory, arithmetic))
+    return time.encode.seconds(elements, wire_bytes), time.decode.seconds(elements, wire_bytes)
 
 
 def plain_name(codec: str) -> str:
@@ -135,11 +92,3 @@ def _check_fields(where: str, entry: Any, wanted: tuple[str, ...]) -> None:
     if not isinstance(entry, dict) or entry.keys() != set(wanted):
         found = ", ".join(map(repr, entry)) if isinstance(entry, dict) else type(entry).__name__
         raise CostError(f"{where} has {found}, expected are {', '.join(wanted)}")
-
-
-@cache
-def _known() -> tuple[Mapping[str, CodecTime], Machine]:
-    """Times by codec, and the machine of the catalogue that they are taken to be of."""
-    body = json.loads(resources.files(__package__).joinpath("codec_times.json").read_text(encoding="utf-8"))
-    times = codec_times_from_json("codecs", body["codecs"])
-    return {time.codec: time for time in times}, machine(body["as_machine"])

@@ -54,14 +54,14 @@ from cic.cost.measurement import Measurement, describe_measurement
 from cic.cost.profile import OpTime, Profile
 from cic.cost.stopwatch import torch_threads
 from cic.cost.timing import Pace, Run, Session, Timing, take_turns, total_pace
-from cic.cost.workbench import Workbench, workbench_of
+from cic.cost.workbench import Workbench
 from cic.errors import CostError
 from cic.graph import Op
+from cic.trace.onnx.onnx_model import OnnxModel
 from codegen.errors import CodegenError
 
 if TYPE_CHECKING:
     from cic.trace.fx.torch_trace import TracedModel
-    from cic.trace.onnx.onnx_model import OnnxModel
 
 Advance = Callable[[], None]
 
@@ -127,6 +127,17 @@ def measure(
         codecs = codecs_here()
         advance()
     return _profile(bench, threads, first_of, alone, first, halves, codecs)
+
+
+def workbench_of(traced: TracedModel | OnnxModel) -> Workbench:
+    """The workbench of a traced model: torch for a torch model, ONNX Runtime for an ONNX file."""
+    if isinstance(traced, OnnxModel):
+        from cic.cost.onnx_workbench import OnnxWorkbench  # onnx and its friends are needed for ONNX files only
+
+        return OnnxWorkbench(traced)
+    from cic.cost.torch_workbench import TorchWorkbench
+
+    return TorchWorkbench(traced)
 
 
 def _measure_alone(bench: Workbench, first_of: dict[str, Op], budget_s: float, advance: Advance) -> _Alone:

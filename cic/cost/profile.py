@@ -16,14 +16,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from cic.cost.codec_time import CodecTime, codec_times_from_json
+from cic.cost.codec_time import CodecTime, codec_times_from_json, seconds_of_codec
 from cic.cost.host import Host
 from cic.cost.measurement import ELAPSED, Measurement
 from cic.cost.timing import STATISTICS
 from cic.decision.arguments import check_path
 from cic.decision.units import shown
 from cic.errors import CostError
-from cic.graph import Op
+from cic.graph import Graph, Op
 from codegen.files.atomic import write_whole
 from codegen.files.regular_file import read_regular
 
@@ -59,7 +59,7 @@ class OpTime:
 
 @dataclass(frozen=True)
 class Profile:
-    """Measured op times of one model on one machine.
+    """Measured op times of one model on one machine; a source of costs, see `cic.cost.cost_source.CostSource`.
 
     model: name of the traced graph, graph_digest: its digest. host: the machine. torch_version: and of onnxruntime, if that
     ran the ops. threads, date (ISO).
@@ -113,6 +113,17 @@ class Profile:
                 f"{self.name}, {self.date}, torch {self.torch_version}: that profile was made for another model, input "
                 "shape or version. Profile this model again there, or pass a Machine instead"
             ) from None
+
+    def op_seconds(self, graph: Graph) -> tuple[float, ...]:
+        return tuple(self.seconds_for(op) for op in graph.ops)
+
+    def codec_seconds(self, codec: str, elements: int, wire_bytes: int) -> tuple[float, float]:
+        where = f"the profile of {self.model!r} made on {self.name}"
+        return seconds_of_codec(self.codecs, where, codec, elements, wire_bytes)
+
+    def provenance(self, graph: Graph, runtime: str) -> dict[str, Any]:
+        warning = {"warning": self.measured.warning} if self.measured.warning else {}
+        return {"kind": "profile", "name": self.host.processor, "digest": self.digest, "date": self.date, **warning}
 
     def save(self, path: str | Path) -> None:
         """Write the JSON file, under a temporary name first so that a reader never sees half of it."""

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from cic.cost.timing import Run
 from cic.graph import Graph, Op
-from cic.trace.onnx.onnx_model import OnnxModel
-
-if TYPE_CHECKING:
-    from cic.trace.fx.torch_trace import TracedModel
 
 
 class Workbench(Protocol):
@@ -35,14 +31,3 @@ class Workbench(Protocol):
 
         A part that the runtime cannot run raises RuntimeError, TypeError or ValueError when it is made or run.
         """
-
-
-def workbench_of(traced: TracedModel | OnnxModel) -> Workbench:
-    """The workbench of a traced model: torch for a torch model, ONNX Runtime for an ONNX file."""
-    if isinstance(traced, OnnxModel):
-        from cic.cost.onnx_workbench import OnnxWorkbench  # onnx and its friends are needed for ONNX files only
-
-        return OnnxWorkbench(traced)
-    from cic.cost.torch_workbench import TorchWorkbench
-
-    return TorchWorkbench(traced)

@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 
 from cic.compilation.lowering import Lowered
-from cic.cost.machine import Machine
-from cic.cost.profile import Profile
+from cic.cost.cost_source import CostSource
 from cic.errors import CicWarning, CompileError
 from cic.precision.accuracy import Reached, Target, are_scores, shares_right
 from cic.precision.calibration import calibration_of
@@ -25,7 +24,7 @@ from cic.trace.fx.torch_trace import TracedModel
 from cic.trace.onnx.onnx_model import OnnxModel
 from mincut.problem import BoolArray
 
-Costs = tuple[Machine | Profile, Machine | Profile]
+Costs = tuple[CostSource, CostSource]
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,7 @@ from torch import fx
 
 from cic.codec.codec import Codec
 from cic.codec.registry import codec
-from cic.cost.codec_time import codec_seconds
-from cic.cost.machine import Machine
-from cic.cost.profile import Profile
+from cic.cost.cost_source import CostSource
 from cic.graph import Graph, Tensor
 from cic.precision.calibration import Tensors
 from cic.precision.wire_form import WireForm, as_it_is, stage_of
@@ -28,7 +26,7 @@ def wire_forms(
     graph: Graph,
     samples: Sequence[Tensors],
     names: Sequence[str],
-    costs: tuple[Machine | Profile, Machine | Profile],
+    costs: tuple[CostSource, CostSource],
     input_names: Sequence[str] = (),
 ) -> dict[str, tuple[WireForm, ...]]:
     """The forms in which each tensor that may cross can do so, raw first; forms that gain no byte are left out.
@@ -99,7 +97,7 @@ def _error(used: Codec, payload: Any, value: torch.Tensor, name: str) -> float:
 def _forms(
     tensor: Tensor,
     seen: Mapping[Codec, Sequence[tuple[int, float]]],
-    costs: tuple[Machine | Profile, Machine | Profile],
+    costs: tuple[CostSource, CostSource],
     held: str | None,
 ) -> tuple[WireForm, ...]:
     elements = math.prod(tensor.shape)
@@ -108,7 +106,7 @@ def _forms(
         wire_bytes = math.ceil(sum(size for size, _ in rows) / len(rows))
         if used.name == "raw" or wire_bytes >= tensor.bytes:
             continue
-        encode_s = 0.0 if used.name == held else codec_seconds(costs[0], used.name, elements, wire_bytes)[0]
-        decode_s = codec_seconds(costs[1], used.name, elements, wire_bytes)[1]
+        encode_s = 0.0 if used.name == held else costs[0].codec_seconds(used.name, elements, wire_bytes)[0]
+        decode_s = costs[1].codec_seconds(used.name, elements, wire_bytes)[1]
         forms.append(WireForm(used.name, wire_bytes, encode_s, decode_s, sum(error for _, error in rows) / len(rows)))
     return tuple(forms)

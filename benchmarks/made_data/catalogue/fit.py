@@ -28,9 +28,9 @@ from benchmarks.made_data.catalogue.networks import FITTED, ROOT, Network, trace
 from cic.cost.families import families_of, multiplies
 from cic.cost.host import describe_host
 from cic.cost.machine import Machine
+from cic.cost.measure import workbench_of
 from cic.cost.roofline import predict
 from cic.cost.stopwatch import relative_to, seconds_of
-from cic.cost.workbench import workbench_of
 from cic.graph import Op
 
 MEASURED = ROOT / "benchmarks" / "data" / "measured_latencies.json"

@@ -11,13 +11,19 @@ from hypothesis import strategies as st
 from cic.codec.registry import codec, codec_names, input_codecs
 from cic.cost.catalogue import machine, machines
 from cic.cost.codec_measure import SHIFTS, SIZES, activation, measure_codecs
-from cic.cost.codec_time import CodecTime, Rate, codec_seconds, core_slowdown
+from cic.cost.codec_time import CodecTime, Rate
+from cic.cost.core_slowdown import core_slowdown
 from cic.cost.machine import Machine
+from cic.cost.pricing import Source, resolve
 from cic.cost.stopwatch import seconds_of, torch_threads
 from cic.errors import CostError
 from tests.cic.cost.test_profile import make_profile
 
 amounts = st.integers(0, 10**9)
+
+
+def codec_seconds(source: Source, codec_name: str, elements: int, wire_bytes: int) -> tuple[float, float]:
+    return resolve(source).codec_seconds(codec_name, elements, wire_bytes)
 
 
 @given(amounts, amounts, amounts)
