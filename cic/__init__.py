@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from cic.cost.machine import Machine
     from cic.cost.profile import Profile, load_profile
     from cic.emission.decision_source import export_decision
-    from cic.emission.emission import emit, export_half, export_triton, load_cut
+    from cic.emission.emission import emit
+    from cic.emission.emitted_halves import export_half, export_triton, load_cut
     from cic.trace.onnx.onnx_trace import trace_onnx
 
 __version__ = "0.1.0"
@@ -43,9 +44,9 @@ _LATER = {
     "compile": "cic.compilation.pipeline",
     "profile": "cic.compilation.pipeline",
     "emit": "cic.emission.emission",
-    "export_half": "cic.emission.emission",
-    "export_triton": "cic.emission.emission",
-    "load_cut": "cic.emission.emission",
+    "export_half": "cic.emission.emitted_halves",
+    "export_triton": "cic.emission.emitted_halves",
+    "load_cut": "cic.emission.emitted_halves",
     "export_decision": "cic.emission.decision_source",
     "Machine": "cic.cost.machine",
     "Profile": "cic.cost.profile",

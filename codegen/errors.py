@@ -34,6 +34,15 @@ def as_codegen_error(what: str) -> Iterator[None]:
 
 
 @contextmanager
+def codegen_error_as(kind: type[Exception], about: str = "") -> Iterator[None]:
+    """Turn a CodegenError within the block into an error of another package's kind: its message, after "about: " if given."""
+    try:
+        yield
+    except CodegenError as error:
+        raise kind(f"{about}: {error}" if about else str(error)) from error
+
+
+@contextmanager
 def needing(what: str, extra: str, kind: type[Exception] = CodegenError) -> Iterator[None]:
     """Turn the lack of a package that an optional part of CIC installs into an error of this kind."""
     try:

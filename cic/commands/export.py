@@ -54,7 +54,7 @@ def run(arguments: Namespace) -> int:
 
 
 def _triton(arguments: Namespace) -> int:
-    from cic.emission.emission import export_triton
+    from cic.emission.emitted_halves import export_triton
 
     print("writing tails", file=sys.stderr)
     options = {"cuts": arguments.cuts, "model": arguments.prefix, "format_name": arguments.tail_format}

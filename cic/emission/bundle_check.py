@@ -8,7 +8,7 @@ from pathlib import Path
 from cic.decision.splitting_model import SplittingModel
 from cic.emission.weights import other_weights
 from cic.errors import ArtifactError
-from codegen.errors import CodegenError
+from codegen.errors import as_codegen_error, codegen_error_as
 from codegen.manifest import Manifest, read_manifest
 
 
@@ -40,12 +40,8 @@ def emitted_cuts(model: SplittingModel, directory: str | Path) -> set[str]:
 
 
 def _manifest_of(model: SplittingModel, directory: str | Path) -> Manifest:
-    try:
+    with codegen_error_as(ArtifactError), as_codegen_error(f"cannot read {directory}"):
         manifest = read_manifest(Path(directory))
-    except CodegenError as error:
-        raise ArtifactError(str(error)) from error
-    except OSError as error:
-        raise ArtifactError(f"cannot read {directory}: {error.strerror or error}") from error
     compiled = model.information["graph_digest"]
     if manifest.model_digest != compiled:
         raise ArtifactError(

@@ -12,7 +12,7 @@ from cic.errors import EmitError
 from codegen.decision.c_header import c_header
 from codegen.decision.decision_table import DecisionTable, Range
 from codegen.decision.python_module import python_module
-from codegen.errors import CodegenError
+from codegen.errors import codegen_error_as
 from codegen.files.atomic import write_whole
 
 FORMATS = ("c", "python")
@@ -44,11 +44,9 @@ def export_decision(model: SplittingModel, path: str | Path, format: str, *, pre
         raise EmitError(f"the format {format!r} is not known; known are {', '.join(FORMATS)}")
     if prefix is not None and format != "c":
         raise EmitError(f"the prefix {prefix!r} is for C names; names in a Python module have none")
-    try:
+    with codegen_error_as(EmitError, model.name):
         table = decision_table(model)
         source = c_header(table, prefix) if format == "c" else python_module(table)
-    except CodegenError as error:
-        raise EmitError(f"{model.name}: {error}") from error
     try:
         write_whole(path, source.encode("ascii"))
     except OSError as error:

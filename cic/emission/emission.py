@@ -1,4 +1,4 @@
-"""`emit`: both halves of every cut on disk, verified; `load_cut`: one of them back; the exports of emitted halves."""
+"""`emit`: both halves of every cut on disk, verified against the whole model."""
 
 from __future__ import annotations
 
@@ -23,9 +23,8 @@ from cic.decision.arguments import (
 from cic.decision.splitting_model import SplittingModel
 from cic.decision.units import shown
 from cic.emission.cut_plans import cut_plans
-from cic.emission.emitted_cut import EmittedCut
 from cic.emission.weights import other_weights
-from cic.errors import ArtifactError, EmitError, TraceError
+from cic.errors import EmitError, TraceError
 from cic.inputs.example_inputs import make_inputs
 from cic.trace.any_model import is_onnx, read_program_file
 from cic.trace.fx.flat_model import evaluating
@@ -34,13 +33,9 @@ from cic.trace.onnx.onnx_model import OnnxModel
 from cic.trace.preservation.preservation import Preserved, preserved
 from codegen.bundle.torch_bundle import Source, Weights, write_bundle
 from codegen.calls.structure import Structure, describe, flatten_like, is_tensor, rebuild
-from codegen.errors import CodegenError, needing
+from codegen.errors import codegen_error_as, needing
 from codegen.formats.plain_operators import is_composite, is_foreign
-from codegen.loading import export_half as export_plain
-from codegen.loading import load_cut as load_halves
-from codegen.manifest import FileRecord, Manifest
-from codegen.serving.triton_repository import TritonModel, write_triton_repository
-from codegen.split import Half
+from codegen.manifest import Manifest
 
 if TYPE_CHECKING:
     import onnx
@@ -111,7 +106,7 @@ def emit(
     _refuse_foreign_operators(traced, splitting_model.name)
     plans = cut_plans(traced.graph, splitting_model, cuts)
     input_structure, example_inputs = describe({"args": tuple(traced.args), "kwargs": dict(traced.kwargs)})
-    try:
+    with codegen_error_as(EmitError, splitting_model.name):
         source = Source(
             module=traced.module,
             tensors=frozenset(tensor.name for tensor in traced.graph.tensors if tensor.may_cross),
@@ -133,69 +128,6 @@ def emit(
                 progress=progress,
                 replace=replace,
             )
-    except CodegenError as error:
-        raise EmitError(f"{splitting_model.name}: {error}") from error
-
-
-def load_cut(directory: str | Path, cut_id: str, **options: Any) -> EmittedCut:
-    """Load an emitted cut: `.head(*args, **kwargs)` gives tensors, `.tail(*tensors)` the model's own output structure.
-
-    Args:
-        options: `half="head"` or `"tail"` for one of them only, `format_name`, `optimize`, `weights_digest`; see
-            `codegen.loading.load_cut`.
-
-    Raises:
-        ArtifactError: the directory is no emitted model, lacks the cut, has other weights than asked for, or a file is
-            damaged or cannot be read.
-    """
-    check_path(directory, "the directory of the emitted model")
-    check_text(cut_id, "the id of a cut")
-    _check_options(options)
-    try:
-        return EmittedCut(load_halves(directory, cut_id, **options))
-    except CodegenError as error:
-        raise ArtifactError(str(error)) from error
-
-
-def export_half(directory: str | Path, cut_id: str, half: Half, destination: str | Path, **options: Any) -> FileRecord:
-    """Write one half of an emitted cut to `destination` as one plain file that torch opens without CIC; returns its digest.
-
-    Args:
-        options: `format_name`.
-
-    Raises:
-        ArtifactError: the directory is no emitted model, lacks the cut, or a file is damaged.
-    """
-    check_path(directory, "the directory of the emitted model")
-    check_text(cut_id, "the id of a cut")
-    check_text(half, "the half")
-    check_path(destination, "the file to write")
-    _check_options(options)
-    try:
-        return export_plain(directory, cut_id, half, destination, **options)
-    except CodegenError as error:
-        raise ArtifactError(str(error)) from error
-
-
-def export_triton(directory: str | Path, repository: str | Path, **options: Any) -> tuple[TritonModel, ...]:
-    """Write the tails of an emitted model as a model repository of the Triton Inference Server, one model a cut.
-
-    Args:
-        options: `cuts` (ids; default: all whose tail takes and returns tensors), `model` (what the models' names begin with),
-            `format_name` ("torchscript" or "onnx"); see `codegen.serving.triton_repository`.
-
-    Raises:
-        EmitError: the directory is no emitted model, Triton cannot carry one of its tensors, or the repository cannot be
-            written.
-    """
-    check_path(directory, "the directory of the emitted model")
-    check_path(repository, "the model repository")
-    check_texts(options.get("cuts"), "the cuts to export")
-    _check_options(options)
-    try:
-        return write_triton_repository(directory, repository, **options)
-    except CodegenError as error:
-        raise EmitError(str(error)) from error
 
 
 def _check_tolerance(tolerance: float | None) -> None:
@@ -203,12 +135,6 @@ def _check_tolerance(tolerance: float | None) -> None:
         return
     if isinstance(tolerance, bool) or not isinstance(tolerance, int | float) or not 0 < tolerance < float("inf"):
         raise EmitError(f"the tolerance is {shown(tolerance)}; give the greatest relative error allowed, a number such as 1e-3")
-
-
-def _check_options(options: Mapping[str, Any]) -> None:
-    """Raise ArgumentError for an option that is no text where one belongs."""
-    for name in ("half", "format_name", "model"):
-        check_text(options.get(name), name, or_none=True)
 
 
 @contextmanager

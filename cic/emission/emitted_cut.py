@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from cic.errors import EmitError
-from codegen.errors import CodegenError
+from codegen.errors import codegen_error_as
 from codegen.loading import LoadedCut
 from codegen.split import WireTensor
 
@@ -46,7 +45,7 @@ class EmittedCut:
 
     def head(self, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
         """Run the device half on the model's own arguments; returns the tensors (*crossing, *kept)."""
-        with _as_emit_error():
+        with codegen_error_as(EmitError):
             inputs = self.loaded.flatten_inputs(*args, **kwargs)
             results = self.loaded.run_head_flat(inputs)
         given = set(map(id, inputs))
@@ -68,13 +67,5 @@ class EmittedCut:
                     f"the tail of cut {self.id} has weights of the digest {self.weights_digest[:12]}, the head that made what"
                     f" it is given has {made_by[:12]}; take both halves from one emission"
                 )
-        with _as_emit_error():
+        with codegen_error_as(EmitError):
             return self.loaded.tail(*tensors)
-
-
-@contextmanager
-def _as_emit_error() -> Iterator[None]:
-    try:
-        yield
-    except CodegenError as error:
-        raise EmitError(str(error)) from error

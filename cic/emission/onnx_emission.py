@@ -18,7 +18,7 @@ from cic.trace.onnx.onnx_trace import trace_onnx
 from codegen.bundle.directory import Weights
 from codegen.bundle.onnx_bundle import OnnxSource, write_onnx_bundle
 from codegen.calls.call import describe_named, flatten_call
-from codegen.errors import CodegenError
+from codegen.errors import codegen_error_as
 from codegen.manifest import Manifest
 
 
@@ -43,7 +43,7 @@ def emit_onnx(
     traced = _same_model(model, splitting_model, args, kwargs)
     plans = cut_plans(traced.graph, splitting_model, cuts)
     structure = describe_named(traced.kwargs)
-    try:
+    with codegen_error_as(EmitError, splitting_model.name):
         source = OnnxSource(
             model=traced.model,
             path=traced.content,
@@ -55,8 +55,6 @@ def emit_onnx(
         return write_onnx_bundle(
             directory, source, plans, weights=weights, tolerance=tolerance, progress=progress, replace=replace
         )
-    except CodegenError as error:
-        raise EmitError(f"{splitting_model.name}: {error}") from error
 
 
 def _same_model(

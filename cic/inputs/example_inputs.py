@@ -9,7 +9,7 @@ import torch
 
 from cic.errors import ArtifactError, TraceError
 from codegen.calls.structure import describe, leaf_names, rebuild
-from codegen.errors import CodegenError
+from codegen.errors import CodegenError, codegen_error_as
 
 SEED = 0
 
@@ -22,10 +22,8 @@ def describe_inputs(args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str,
     Raises:
         TraceError: an input that is neither a tensor nor a plain constant.
     """
-    try:
+    with codegen_error_as(TraceError, "the inputs cannot be described"):
         structure, leaves = describe({"args": tuple(args), "kwargs": dict(kwargs)})
-    except CodegenError as error:
-        raise TraceError(f"the inputs cannot be described: {error}") from error
     return {
         "structure": structure,
         "tensors": [

@@ -13,7 +13,7 @@ from cic.decision.units import shown
 from cic.errors import CompileError
 from cic.trace.fx.torch_trace import TracedModel
 from codegen.calls.structure import describe, flatten_like
-from codegen.errors import CodegenError
+from codegen.errors import codegen_error_as
 
 Tensors = tuple[torch.Tensor, ...]
 _PARTS = ("args", "kwargs", "labels")
@@ -54,10 +54,8 @@ def calibration_of(traced: TracedModel, batches: Sequence[Any] | None) -> Calibr
     labels: list[torch.Tensor] = []
     for number, batch in enumerate(batches):
         call, wanted = _call_and_labels(number, batch)
-        try:
+        with codegen_error_as(CompileError, f"calibration batch {number} does not fit the model's inputs"):
             tensors = [torch.as_tensor(tensor) for tensor in flatten_like(structure, call)]
-        except CodegenError as error:
-            raise CompileError(f"calibration batch {number} does not fit the model's inputs: {error}") from error
         pieces = _pieces(number, tensors, example)
         samples.extend(pieces)
         if wanted is not None:

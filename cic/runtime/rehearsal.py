@@ -22,7 +22,7 @@ from cic.runtime.paced_link import Link
 from cic.runtime.server_process import ServerProcess
 from cic.runtime.wire import Message, decode, encode, identity, largest_message_bytes
 from codegen.calls.structure import flatten_like
-from codegen.errors import CodegenError
+from codegen.errors import codegen_error_as
 from codegen.loading import LoadedCut, load_cut
 from codegen.verification.equivalence import relative_error
 
@@ -102,10 +102,8 @@ class Session:
 
     def flatten(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[torch.Tensor]:
         """The tensors of a call, in the head's order. Raises ArtifactError if the cut was not emitted for such a call."""
-        try:
+        with codegen_error_as(ArtifactError, str(self._directory)):
             return self._head.flatten_inputs(*args, **kwargs)
-        except CodegenError as error:
-            raise ArtifactError(f"{self._directory}: {error}") from error
 
     def warm_up(self, inputs: Sequence[torch.Tensor]) -> None:
         """Run both halves a few times, over an unshaped link. Raises as `infer`."""
@@ -186,16 +184,12 @@ class Session:
         return tuple(codecs.get(name, "raw") for name in crossing) if codecs else ()
 
     def _load(self, half: Any) -> LoadedCut:
-        try:
+        with codegen_error_as(ArtifactError):
             return load_cut(self._directory, self._cut_id, half=half, format_name=self._format)
-        except CodegenError as error:
-            raise ArtifactError(str(error)) from error
 
     def _run_head(self, inputs: Sequence[torch.Tensor]) -> tuple[torch.Tensor, ...]:
-        try:
+        with codegen_error_as(ArtifactError, str(self._directory)):
             return self._head.run_head_flat(inputs)
-        except CodegenError as error:
-            raise ArtifactError(f"{self._directory}: {error}") from error
 
     def _greet(self) -> None:
         """Find out whether the tail on the other side belongs to this head. Raises LinkError if not."""

@@ -21,7 +21,7 @@ from cic.codec.codec import Payload
 from cic.errors import ArtifactError, CicError, LinkError
 from cic.runtime.paced_link import ClosedError, Link, SilentError
 from cic.runtime.wire import Message, decode, encode, identity, largest_message_bytes
-from codegen.errors import CodegenError
+from codegen.errors import codegen_error_as
 from codegen.loading import LoadedCut, load_cut
 
 SECONDS_TO_CONNECT = 60.0
@@ -102,10 +102,8 @@ def serve_all(cut: LoadedCut, listener: socket.socket, made_link: Callable[[sock
 
 def load_tail(directory: str, cut_id: str, format_name: str | None) -> LoadedCut:
     """The tail of a cut, checked against its digest. Raises ArtifactError."""
-    try:
+    with codegen_error_as(ArtifactError):
         return load_cut(directory, cut_id, half="tail", format_name=format_name)
-    except CodegenError as error:
-        raise ArtifactError(str(error)) from error
 
 
 def serve(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,17 @@ def _verify(directory: Path, manifest: Manifest, *inputs: Any, **options: Any) -
     return {cut.id: Verification(options["format_name"], 1e-4, 1, ()) for cut in manifest.cuts}
 
 
+@contextmanager
+def unverified_bundles() -> Iterator[None]:
+    """Let bundles be written without running their halves."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("codegen.bundle.torch_bundle.verify", _verify)
+        patch.setattr("codegen.bundle.onnx_bundle.verify", _verify)
+        yield
+
+
 @pytest.fixture(scope="module", autouse=True)
 def unverified() -> Iterator[None]:
     """Let bundles of this module be written without running their halves."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("codegen.bundle.torch_bundle.verify", _verify)
+    with unverified_bundles():
         yield

@@ -6,11 +6,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy
 import pytest
 import torch
 from torch import nn
 
 import cic
+from cic.trace.onnx.onnx_trace import trace_onnx
+from codegen.bundle.directory import CutPlan
+from codegen.bundle.onnx_bundle import OnnxSource, write_onnx_bundle
+from codegen.formats.onnx_session import open_session
+from tests.codegen.onnx_models import plumbing, save
+from tests.codegen.unverified import unverified_bundles
 from tests.contracts.source_files import ROOT
 
 HEAVY = ("torch", "torchvision", "numba", "numpy", "networkx", "onnx", "onnxruntime", "scipy", "rich", "matplotlib")
@@ -107,3 +114,50 @@ print(len(codec_names()), {name.partition(".")[0] for name in sys.modules} & {"t
     result = run(code)
     assert result.returncode == 0, result.stderr
     assert result.stdout.strip() == "14 set()"
+
+
+def test_an_onnx_cut_runs_with_onnx_runtime_and_numpy_alone(tmp_path: Path) -> None:
+    """Both halves through `cic.load_cut`, on arrays, with weights apart and within; torch, onnx and its tools are not there."""
+    code = """
+class Blocker(Blocker):
+    def find_spec(self, name, path=None, target=None):
+        first = name.partition(".")[0]
+        if first in ("onnx_ir", "onnxscript", "safetensors"):
+            raise ModuleNotFoundError(f"No module named {name!r} (blocked)", name=name)
+        return None if first in ("numpy", "onnxruntime") else super().find_spec(name, path, target)
+
+sys.meta_path[0] = Blocker()
+import cic, numpy
+given = dict(numpy.load(sys.argv[2]))
+for weights in ("shared", "inline"):
+    cut = cic.load_cut(f"{sys.argv[1]}/{weights}", "cut-1", format_name="onnx")
+    head, tail = (cic.load_cut(f"{sys.argv[1]}/{weights}", "cut-1", half=half) for half in ("head", "tail"))
+    answer = cut.tail(*cut.head(**given))
+    assert all(type(value) is numpy.ndarray for value in answer.values())
+    assert cut.crossing and cut.kept
+    for name, value in tail.tail(*head.head(*given.values())).items():
+        numpy.testing.assert_array_equal(value, answer[name])
+    numpy.savez(f"{sys.argv[1]}/{weights}.npz", **answer)
+cic.export_half(f"{sys.argv[1]}/shared", "cut-1", "tail", f"{sys.argv[1]}/tail.onnx")
+"""
+    file = save(plumbing(), tmp_path / "m.onnx")
+    traced = trace_onnx(file)
+    tensors = frozenset(tensor.name for tensor in traced.graph.tensors if tensor.may_cross)
+    source = OnnxSource(traced.model, file, tensors, traced.kwargs, traced.graph.digest)
+    nodes = frozenset({"first", "relu_of_view"})
+    with unverified_bundles():
+        for weights in ("shared", "inline"):
+            write_onnx_bundle(tmp_path / weights, source, [CutPlan("cut-1", nodes, ())], weights=weights)
+    given = {name: tensor.numpy() for name, tensor in traced.kwargs.items()}
+    numpy.savez(tmp_path / "given.npz", **given)
+    result = run(code, tmp_path, tmp_path / "given.npz")
+    assert result.returncode == 0, result.stderr
+    session = open_session(file, "the whole")
+    names = [value.name for value in session.get_outputs()]
+    expected = dict(zip(names, session.run(None, given), strict=True))
+    for weights in ("shared", "inline"):
+        answer = dict(numpy.load(tmp_path / f"{weights}.npz"))
+        assert answer.keys() == expected.keys()
+        for name, value in answer.items():
+            numpy.testing.assert_allclose(value, expected[name], rtol=1e-5, atol=1e-6)
+    assert (tmp_path / "tail.onnx").stat().st_size > 0

@@ -49,8 +49,11 @@ def refusals() -> Iterator[tuple[str, Path, str]]:
     for package, sections in CLASSES.items():
         for path in sorted((ROOT / package).rglob("*.py")):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-                if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in sections and node.args:
-                    yield sections[node.func.id], path, max(_fixed_pieces(node.args[0]), key=len, default="")
+                match node:
+                    case ast.Call(ast.Name(name), [message, *_]) if name in sections:
+                        yield sections[name], path, max(_fixed_pieces(message), key=len, default="")
+                    case ast.Call(ast.Name("codegen_error_as"), [ast.Name(name), message]):
+                        yield sections[name], path, max(_fixed_pieces(message), key=len, default="")
 
 
 def _fixed_pieces(message: ast.expr) -> list[str]:
