@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from cic.emission.decision_source import export_decision
     from cic.emission.emission import emit
     from cic.emission.emitted_halves import export_half, export_triton, load_cut
+    from cic.precision.precision import Precision
     from cic.trace.onnx.onnx_trace import trace_onnx
 
 __version__ = "0.1.0"
@@ -49,6 +50,7 @@ _LATER = {
     "load_cut": "cic.emission.emitted_halves",
     "export_decision": "cic.emission.decision_source",
     "Machine": "cic.cost.machine",
+    "Precision": "cic.precision.precision",
     "Profile": "cic.cost.profile",
     "load_profile": "cic.cost.profile",
     "trace_onnx": "cic.trace.onnx.onnx_trace",
@@ -70,6 +72,7 @@ __all__ = [
     "EmitError",
     "LinkError",
     "Machine",
+    "Precision",
     "Profile",
     "SplittingModel",
     "TraceError",

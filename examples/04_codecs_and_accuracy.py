@@ -36,7 +36,8 @@ with torch.no_grad():
 camera, server = cic.Machine("camera", 5e8, 4e8, 2e-5), cic.Machine("server", 2e11, 2e10, 2e-6)
 compile_for = {"args": (images[:1],), "device": camera, "server": server, "name": "digits"}
 plain = cic.compile(model, **compile_for)
-small = cic.compile(model, **compile_for, calibration=[(images[calibration], labels[calibration])], accuracy="top1>=0.98")
+kept = cic.Precision(calibration=[(images[calibration], labels[calibration])], accuracy="top1>=0.98")
+small = cic.compile(model, **compile_for, precision=kept)
 
 for bandwidth in ("200kbps", "1Mbps", "5Mbps", "20Mbps"):
     before, after = plain.decide(bandwidth), small.decide(bandwidth)

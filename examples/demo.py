@@ -71,10 +71,9 @@ def main() -> None:
             traced,
             device=DEVICE,
             server=server,
-            precision="int8",
-            calibration=[torch.cat((photograph, photograph.flip(3)))],
-            accuracy="rel<=0.05",
-            input=PIXELS,
+            precision=cic.Precision(
+                "int8", calibration=[torch.cat((photograph, photograph.flip(3)))], accuracy="rel<=0.05", input=PIXELS
+            ),
         )
         smaller.save(OUTPUT / "resnet50-int8.cic")
     print_codecs(splitting_model, smaller)

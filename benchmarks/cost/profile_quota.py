@@ -152,7 +152,8 @@ def _decisions(
     """What is chosen with the profile under the quota as device and the one without as server, and what each cut takes."""
     quota = job["decide"]
     traced = bench.traced
-    model = cic.compile(traced, device=profiles[(quota, 0.1)], server=profiles[(None, 0.1)], uplink=("1Mbps", "1Gbps"))
+    machines = {"device": profiles[(quota, 0.1)], "server": profiles[(None, 0.1)]}
+    model = cic.compile(traced, **machines, box=cic.Box(uplink=("1Mbps", "1Gbps")))
     sides = [
         [[op for op in traced.graph.ops if (op.name in cut.device_ops) == here] for here in (True, False)] for cut in model.cuts
     ]

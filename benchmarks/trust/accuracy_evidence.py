@@ -34,7 +34,8 @@ from cic.precision import target_search as precision
 from cic.precision.accuracy import Reached, shares_right
 from cic.precision.cut_accuracy import Examiner
 from cic.precision.evidence import is_shown, level_of
-from cic.precision.examination import Wanted, examine
+from cic.precision.examination import examine
+from cic.precision.precision import Precision
 from cic.precision.target_search import within_target
 from cic.precision.wire_form import WireForm
 from cic.trace.fx.torch_trace import trace
@@ -77,8 +78,8 @@ class Population:
     def __init__(self, pictures: int) -> None:
         network, images, labels = fragile_network(pictures)
         traced = trace(network, (images[:1],))
-        wanted = Wanted("int4", [(images, labels)], None)
-        examined = examine(traced, wanted, (DEVICE, SERVER), lambda text: print(text, file=sys.stderr))
+        asked = Precision("int4", [(images, labels)])
+        examined = examine(traced, asked, (DEVICE, SERVER), lambda text: print(text, file=sys.stderr))
         assert examined.examiner is not None
         self.examiner: Examiner = examined.examiner
         self.pairs = examined.lossy_pairs

@@ -93,10 +93,8 @@ def measure(name: str, *, calibration: int, held_out: int | None, target: float 
         (pictures[:1],),
         device=DEVICE,
         server=SERVER,
-        uplink=UPLINK,
-        calibration=[(pictures, labels)],
-        accuracy=f"top1>={target}",
-        input=network.input,
+        box=cic.Box(uplink=UPLINK),
+        precision=cic.Precision(calibration=[(pictures, labels)], accuracy=f"top1>={target}", input=network.input),
         name=name,
     )
     compile_s = perf_counter() - started

@@ -7,6 +7,8 @@ import sys
 from cic.commands.arguments import add_model, model_name, number, read_box, read_model_and_call, read_pairs
 from cic.commands.output import check_not_read, check_output_file
 from cic.commands.show import machine_warnings, print_break_points, print_cuts
+from cic.decision.conditions import Conditions
+from cic.decision.units import seconds
 from cic.errors import CicError
 
 TYPE_CHECKING = False
@@ -62,7 +64,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> int:
     from cic.compilation.pipeline import compile
     from cic.cost.pricing import resolve
-    from cic.precision.accuracy import parse_target
+    from cic.precision.precision import Precision
 
     # Whatever can be wrong on the command line is found before the model is built, which may take long.
     check_output_file(arguments.output)
@@ -70,10 +72,10 @@ def run(arguments: Namespace) -> int:
     check_not_read(arguments.output, *read)
     box = read_box(arguments.uplink, arguments.box)
     pins = read_pairs(arguments.pin, "--pin")
-    ratio = number(arguments.downlink_ratio, "--downlink-ratio")
     uncertainty = number(arguments.uncertainty, "--uncertainty")
-    parse_target(arguments.accuracy)
-    calibration = _read_calibration(arguments.calibration)
+    defaults = Conditions(1.0, number(arguments.downlink_ratio, "--downlink-ratio"), seconds(arguments.rtt, "--rtt"))
+    codecs, calibration = _codecs(arguments.precision), _read_calibration(arguments.calibration)
+    precision = Precision(codecs, calibration, arguments.accuracy, arguments.input_form)
     device, server = resolve(arguments.device), resolve(arguments.server)
     _tell(f"building {arguments.model}")
     model, (args, kwargs) = read_model_and_call(arguments)
@@ -84,15 +86,11 @@ def run(arguments: Namespace) -> int:
         device=device,
         server=server,
         box=box,
-        rtt=arguments.rtt,
-        downlink_ratio=ratio,
+        defaults=defaults,
+        precision=precision,
         pins=pins,
         private=arguments.private,
         uncertainty=uncertainty,
-        precision=_precision(arguments.precision),
-        calibration=calibration,
-        accuracy=arguments.accuracy,
-        input=arguments.input_form,
         name=model_name(arguments.model),
         report=_tell,
     )
@@ -111,7 +109,7 @@ def run(arguments: Namespace) -> int:
     return 0
 
 
-def _precision(text: str | None) -> str | list[str] | None:
+def _codecs(text: str | None) -> str | list[str] | None:
     """One word is a precision unless it is written as a list."""
     from cic.precision.wire_form import PRECISIONS
 

@@ -87,8 +87,8 @@ def _conditions(model: SplittingModel, arguments: Namespace) -> Conditions:
     usual = model.default_conditions(bits_per_second(arguments.bandwidth))
     return Conditions(
         usual.uplink_bps,
-        usual.downlink_bps if arguments.downlink is None else bits_per_second(arguments.downlink, "downlink"),
-        usual.rtt_s if arguments.rtt is None else seconds(arguments.rtt, "rtt"),
+        usual.downlink_bps if arguments.downlink is None else arguments.downlink,
+        usual.rtt_s if arguments.rtt is None else arguments.rtt,
     )
 
 

@@ -19,7 +19,7 @@ from cic.decision.conditions import Box, Conditions
 from cic.decision.splitting_model import DEVICE_ONLY, SERVER_ONLY, Cut, SplittingModel
 from cic.inputs.example_inputs import describe_inputs
 from cic.precision.accuracy import EXACT, Reached
-from cic.precision.target_search import Forbidden, Precision
+from cic.precision.target_search import Forbidden, WithinTarget
 from cic.trace.fx.torch_trace import TracedModel
 from cic.trace.onnx.onnx_model import OnnxModel
 from compress.schedule import Compression
@@ -31,7 +31,7 @@ def assemble(
     traced: TracedModel | OnnxModel,
     lowered: Lowered,
     compression: Compression,
-    precision: Precision,
+    chosen: WithinTarget,
     box: Box,
     defaults: Conditions,
     costs: tuple[CostSource, CostSource],
@@ -40,9 +40,9 @@ def assemble(
     seconds_spent: dict[str, float],
 ) -> SplittingModel:
     """Put the pieces together; see `cic.compilation.pipeline.compile` for what they are."""
-    found = precision.found
-    placements = _ordered_placements(lowered, compression, precision)
-    document = _graph_document(traced, lowered, compression, placements, precision.alternatives)
+    found = chosen.found
+    placements = _ordered_placements(lowered, compression, chosen)
+    document = _graph_document(traced, lowered, compression, placements, chosen.alternatives)
     cuts = [
         Cut(
             cut_id,
@@ -98,16 +98,16 @@ class _Placed(NamedTuple):
     reached: Reached | None
 
 
-def _ordered_placements(lowered: Lowered, compression: Compression, precision: Precision) -> list[_Placed]:
+def _ordered_placements(lowered: Lowered, compression: Compression, chosen: WithinTarget) -> list[_Placed]:
     """All placements of the table, from least to most on the device; the two extremes are always among them."""
-    problem, found = lowered.problem, precision.found
-    reached = precision.reached or (None,) * len(found.placements)
+    problem, found = lowered.problem, chosen.found
+    reached = chosen.reached or (None,) * len(found.placements)
     placements = [
         _Placed(compression.reduction.lift(side), codec, measured)
         for side, codec, measured in zip(found.placements, found.codecs, reached, strict=True)
     ]
     plain = None if problem.codecs is None else np.zeros(problem.tensor_count, dtype=np.int64)
-    exact = EXACT if precision.reached else None
+    exact = EXACT if chosen.reached else None
     extremes = [build(problem).feasible, np.ones(problem.op_count, dtype=np.bool_)]
     sides = {placed.on_device.tobytes() for placed in placements}
     placements += [

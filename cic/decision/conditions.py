@@ -11,23 +11,34 @@ if TYPE_CHECKING:
 
 
 class Conditions:
-    """Links and machines right now.
+    """Links and machines right now: `Conditions("20Mbps", downlink="50Mbps", rtt="10ms")`.
 
-    uplink_bps, downlink_bps: bit/s. rtt_s: seconds, paid once by every cut that uses the server.
+    uplink, downlink: bandwidths, as texts or in bit/s; kept as uplink_bps, downlink_bps. The downlink is by default the uplink.
+    rtt: the round trip, a text or in seconds, kept as rtt_s; paid once by every cut that uses the server.
     device_slowdown, server_slowdown: op times are multiplied by these (2 = half as fast as profiled).
 
     Raises:
-        UnitError: one of them is no finite number, or not positive (the rtt may be 0).
+        UnitError: a text cannot be understood, or one of them is no finite number, or not positive (the rtt may be 0).
     """
 
     __slots__ = ("device_slowdown", "downlink_bps", "rtt_s", "server_slowdown", "uplink_bps")
 
     def __init__(
-        self, uplink_bps: float, downlink_bps: float, rtt_s: float, device_slowdown: float = 1.0, server_slowdown: float = 1.0
+        self,
+        uplink: float | str,
+        downlink: float | str | None = None,
+        rtt: float | str = 0.0,
+        device_slowdown: float = 1.0,
+        server_slowdown: float = 1.0,
     ) -> None:
-        self.uplink_bps = positive(uplink_bps, "uplink_bps")
-        self.downlink_bps = positive(downlink_bps, "downlink_bps")
-        self.rtt_s = positive(rtt_s, "rtt_s", or_zero=True)
+        self.uplink_bps = positive(bits_per_second(uplink, "uplink") if type(uplink) is str else uplink, "uplink")
+        if downlink is None:
+            self.downlink_bps = self.uplink_bps
+        else:
+            self.downlink_bps = positive(
+                bits_per_second(downlink, "downlink") if type(downlink) is str else downlink, "downlink"
+            )
+        self.rtt_s = positive(seconds(rtt, "rtt") if type(rtt) is str else rtt, "rtt", or_zero=True)
         self.device_slowdown = positive(device_slowdown, "device_slowdown")
         self.server_slowdown = positive(server_slowdown, "server_slowdown")
 
@@ -38,7 +49,7 @@ class Conditions:
 
     def __repr__(self) -> str:
         return (
-            f"Conditions(uplink_bps={self.uplink_bps:g}, downlink_bps={self.downlink_bps:g}, rtt_s={self.rtt_s:g}, "
+            f"Conditions(uplink={self.uplink_bps:g}, downlink={self.downlink_bps:g}, rtt={self.rtt_s:g}, "
             f"device_slowdown={self.device_slowdown:g}, server_slowdown={self.server_slowdown:g})"
         )
 

@@ -13,28 +13,19 @@ import numpy as np
 from cic.compilation.lowering import Lowered
 from cic.cost.cost_source import CostSource
 from cic.errors import CicWarning, CompileError
-from cic.precision.accuracy import Reached, Target, are_scores, shares_right
+from cic.precision.accuracy import Reached, are_scores, shares_right
 from cic.precision.calibration import calibration_of
 from cic.precision.cut_accuracy import Examiner, examiner
 from cic.precision.evidence import level_of, samples_needed, share_shown
 from cic.precision.payloads import wire_forms
-from cic.precision.target_search import Precision
+from cic.precision.precision import Precision
+from cic.precision.target_search import WithinTarget
 from cic.precision.wire_form import WireForm, codecs_for, input_codecs, is_lossless
 from cic.trace.fx.torch_trace import TracedModel
 from cic.trace.onnx.onnx_model import OnnxModel
 from mincut.problem import BoolArray
 
 Costs = tuple[CostSource, CostSource]
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What `compile` was asked about codecs; see there."""
-
-    precision: str | Sequence[str] | None
-    calibration: Sequence[Any] | None
-    target: Target | None
-    input: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +35,7 @@ class Examined:
     forms: in which each tensor may cross, by name; None if all cross as they are. examiner: runs cuts; None: unmeasured.
     """
 
-    wanted: Wanted
+    asked: Precision
     forms: Mapping[str, Sequence[WireForm]] | None
     examiner: Examiner | None
 
@@ -70,7 +61,7 @@ class Examined:
     @property
     def samples_needed(self) -> int | None:
         """How many samples could show that one lossy tensor keeps the target, if all agree; None if it asks for no top-1."""
-        target = self.wanted.target
+        target = self.asked.target
         if target is None or target.least_top1 is None:
             return None
         return samples_needed(target.least_top1, level_of(1, self.lossy_pairs))
@@ -82,7 +73,7 @@ class Examined:
     @property
     def enough_samples(self) -> bool | None:
         """Can any lossy codec pass? None if no top-1 is asked for."""
-        if self.wanted.target is None or self.wanted.target.least_top1 is None:
+        if self.asked.target is None or self.asked.target.least_top1 is None:
             return None
         return self.samples_needed is not None and self.samples >= self.samples_needed
 
@@ -93,56 +84,47 @@ class Examined:
             return None
         return float(shares_right(self.examiner.whole, self.examiner.whole, self.examiner.calibration.labels).mean())
 
-    def described(self, precision: Precision) -> dict[str, Any]:
+    def described(self, chosen: WithinTarget) -> dict[str, Any]:
         """For the file, as JSON values: what was asked, and on what it was measured. Empty where tensors cross as they are."""
         if self.forms is None:
             return {}
-        target = self.wanted.target
+        target, codecs = self.asked.target, self.asked.codecs
         return {
-            "precision": self.wanted.precision
-            if isinstance(self.wanted.precision, str | None)
-            else list(self.wanted.precision),
-            "input": self.wanted.input,
+            "precision": codecs if isinstance(codecs, str | None) else list(codecs),
+            "input": self.asked.input,
             "accuracy_target": None if target is None else target.text,
             "calibration_samples": self.samples,
             "samples_needed": self.samples_needed,
             "enough_samples": self.enough_samples,
             "whole_top1": self.whole_top1,
-            "cuts_run": precision.runs,
-            "accuracy_exact": precision.exact,
+            "cuts_run": chosen.runs,
+            "accuracy_exact": chosen.exact,
         }
 
 
-def examine(traced: TracedModel | OnnxModel, wanted: Wanted, costs: Costs, tell: Callable[[str], None]) -> Examined:
+def examine(traced: TracedModel | OnnxModel, asked: Precision, costs: Costs, tell: Callable[[str], None]) -> Examined:
     """Measure the payloads of a model's tensors, and get ready to run its cuts.
 
     Raises:
-        CompileError: calibration inputs that do not fit, a target without calibration inputs, or codecs for an ONNX file.
-        CodecError: an unknown codec. CostError: nothing is known about a codec's time on one of the machines.
+        CompileError: calibration inputs that do not fit, or codecs for an ONNX file.
+        CostError: nothing is known about a codec's time on one of the machines.
     """
-    if wanted.precision is None and wanted.target is None and wanted.input is None:
-        if wanted.calibration is not None:
-            raise CompileError("calibration inputs are given but no codec is allowed; say precision='int8', say, or accuracy=…")
-        return Examined(wanted, None, None)
+    if not asked.allows_codecs:
+        return Examined(asked, None, None)
     if isinstance(traced, OnnxModel):
-        raise CompileError(
-            f"{traced.path}: codecs are chosen for torch models only, as yet; leave precision, calibration and accuracy out"
-        )
-    if wanted.target is not None and wanted.calibration is None:
-        raise CompileError(
-            f"accuracy {wanted.target.text!r} is asked for but there is nothing to measure it on; pass calibration=…"
-        )
-    usual = ["raw"] if wanted.target is None else "int4"
-    names = codecs_for(usual if wanted.precision is None else wanted.precision)
-    pictures = () if wanted.input is None else input_codecs(wanted.input)
-    calibration = calibration_of(traced, wanted.calibration)
+        raise CompileError(f"{traced.path}: codecs are chosen for torch models only, as yet; leave precision out")
+    target = asked.target
+    usual = ["raw"] if target is None else "int4"
+    names = codecs_for(usual if asked.codecs is None else asked.codecs)
+    pictures = () if asked.input is None else input_codecs(asked.input)
+    calibration = calibration_of(traced, asked.calibration)
     tell(f"measuring payloads under {len(names)} codecs")
     forms = wire_forms(traced.module, traced.graph, calibration.samples, names, costs, pictures)
-    if wanted.calibration is None:
-        return Examined(wanted, forms, None)
+    if asked.calibration is None:
+        return Examined(asked, forms, None)
     tell(f"running the whole model on {len(calibration.samples)} calibration samples")
     crossable = frozenset(tensor.name for tensor in traced.graph.tensors if tensor.may_cross)
-    examined = Examined(wanted, forms, examiner(traced.module, crossable, calibration, wanted.target))
+    examined = Examined(asked, forms, examiner(traced.module, crossable, calibration, target))
     if examined.whole_top1 is not None:
         tell(f"the whole model gets {examined.whole_top1:.2%} of the labelled calibration samples right")
     _warn_of_few_samples(examined)
@@ -159,9 +141,9 @@ def _warn_of_few_samples(examined: Examined) -> None:
                 f"only {distinct} of {examined.samples} calibration samples are distinct; what they show holds beyond them "
                 "only if each was drawn by itself, so pass each once"
             )
-            warnings.warn(told, stacklevel=4)
+            warnings.warn(told, stacklevel=5)
         return
-    text = "" if examined.wanted.target is None else examined.wanted.target.text
+    text = "" if examined.asked.target is None else examined.asked.target.text
     if examined.samples_needed is None:
         told = CicWarning(
             f"no number of samples can show that {text!r} is kept beyond them, so tensors cross under lossless codecs only; "
@@ -174,4 +156,4 @@ def _warn_of_few_samples(examined: Examined) -> None:
             f"lossless codecs only: it takes {examined.samples_needed}, even if a cut agrees on all; pass more, or ask "
             f"for at most top1>={math.floor(most * 1000) / 1000:g}"
         )
-    warnings.warn(told, stacklevel=4)
+    warnings.warn(told, stacklevel=5)

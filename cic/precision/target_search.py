@@ -35,7 +35,7 @@ Forbidden = frozenset[Pair]
 
 
 @dataclass(frozen=True, eq=False)
-class Precision:
+class WithinTarget:
     """The envelope within the target.
 
     reached: of each of its placements. alternatives: the pairs that each alternative forbids, one empty set if none is needed.
@@ -57,7 +57,7 @@ def within_target(
     *,
     most_solves: int,
     tell: Callable[[str], None],
-) -> Precision:
+) -> WithinTarget:
     """See the module.
 
     Args:
@@ -70,7 +70,7 @@ def within_target(
     while True:
         found = envelope(problem, box, alternatives=alternative_problems(problem, alternatives), most_solves=most_solves)
         if run is None:
-            return Precision(found, (), alternatives, exact, 0)
+            return WithinTarget(found, (), alternatives, exact, 0)
         missed, reached = [], []
         for side, codec in zip(found.placements, found.codecs, strict=True):
             lossy = _lossy(problem, forms, side, codec)
@@ -82,7 +82,7 @@ def within_target(
             if not measured[key].met and lossy not in missed:
                 missed.append(lossy)
         if not missed:
-            return Precision(found, tuple(reached), alternatives, exact, len(measured))
+            return WithinTarget(found, tuple(reached), alternatives, exact, len(measured))
         # What one tensor alone spoils is settled first: it often settles what several spoil.
         for lossy in [lossy for lossy in missed if len(lossy) == 1] or missed:
             alternatives, outright = _forbid(alternatives, forms, lossy)

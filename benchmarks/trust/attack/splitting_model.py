@@ -51,9 +51,9 @@ def sound_files() -> list[bytes]:
     layers = nn.Conv2d(3, 8, 3, 2), nn.ReLU(), nn.Conv2d(8, 4, 3, 2), nn.Flatten(), nn.Linear(4 * 49, 5)
     model, machines = nn.Sequential(*layers).eval(), {"device": "raspberry-pi-4b", "server": "i7-13700k"}
     inputs = torch.rand(1, 3, 32, 32)
-    plain = cic.compile(model, (inputs,), rtt="5ms", **machines)  # type: ignore[arg-type]
-    lossy = {"precision": "int4", "calibration": [torch.rand(8, 3, 32, 32)], "accuracy": "rel<=0.05"}
-    return [dumps(plain), dumps(cic.compile(model, (inputs,), **machines, **lossy))]  # type: ignore[arg-type]
+    plain = cic.compile(model, (inputs,), defaults=cic.Conditions(1e6, rtt="5ms"), **machines)  # type: ignore[arg-type]
+    lossy = cic.Precision("int4", [torch.rand(8, 3, 32, 32)], "rel<=0.05")
+    return [dumps(plain), dumps(cic.compile(model, (inputs,), precision=lossy, **machines))]  # type: ignore[arg-type]
 
 
 def changed(content: bytes, part: str, draw: random.Random) -> tuple[bytes, str]:

@@ -17,6 +17,7 @@ from cic.decision.conditions import Box
 from cic.decision.splitting_model import SplittingModel
 from cic.errors import ArtifactError, CompileError
 from cic.precision.accuracy import parse_target
+from cic.precision.precision import Precision
 from cic.precision.wire_form import stage_of
 
 WEAK, STRONG = Machine("weak", 2e9, 1e9, 1e-5), Machine("strong", 2e11, 2e10, 1e-6)
@@ -52,7 +53,9 @@ def images() -> torch.Tensor:
 
 @pytest.fixture(scope="module")
 def compiled(network: nn.Module, images: torch.Tensor) -> SplittingModel:
-    return cic.compile(network, (images[:1],), device=WEAK, server=STRONG, calibration=[images], accuracy="rel<=0.03")
+    return cic.compile(
+        network, (images[:1],), device=WEAK, server=STRONG, precision=Precision(calibration=[images], accuracy="rel<=0.03")
+    )
 
 
 def test_every_cut_meets_the_target_and_some_cross_under_lossy_codecs(compiled: SplittingModel) -> None:
@@ -111,7 +114,7 @@ def test_decisions_beyond_the_table_lose_no_more_than_some_cut_of_it(network: nn
     narrow = Box(uplink=("10kbps", "20kbps"))
     for target in ("top1>=0.01", "rel<=0.5"):
         made = cic.compile(
-            network, (images[:1],), device=WEAK, server=STRONG, box=narrow, calibration=[images[:4]], accuracy=target
+            network, (images[:1],), device=WEAK, server=STRONG, box=narrow, precision=Precision(None, [images[:4]], target)
         )
         shown = {frozenset(losses(cut.codec_of)) for cut in made.cuts}
         for uplink in (1e6, 5e6, 20e6, 100e6, 1e9):
@@ -119,7 +122,7 @@ def test_decisions_beyond_the_table_lose_no_more_than_some_cut_of_it(network: nn
             assert decision.source == "solver"
             assert any(frozenset(losses(decision.codecs)) <= each for each in shown)
     free = cic.compile(
-        network, (images[:1],), device=WEAK, server=STRONG, box=narrow, calibration=[images[:4]], precision="int4"
+        network, (images[:1],), device=WEAK, server=STRONG, box=narrow, precision=Precision("int4", [images[:4]])
     )
     assert losses(free.decide(100e6).codecs), "where nothing was asked for, every codec is allowed"
 
@@ -142,7 +145,7 @@ def test_a_changed_codec_does_not_pass_verification(compiled: SplittingModel, tm
 
 def test_a_lower_target_is_never_slower(network: nn.Module, images: torch.Tensor) -> None:
     tables = [
-        cic.compile(network, (images[:1],), device=WEAK, server=STRONG, calibration=[images[:6]], accuracy=target)
+        cic.compile(network, (images[:1],), device=WEAK, server=STRONG, precision=Precision(None, [images[:6]], target))
         for target in ("rel<=0.0001", "rel<=0.01", "rel<=0.2")
     ]
     for bandwidth in (1e5, 1e6, 5e6, 2e7, 1e8):
@@ -152,27 +155,28 @@ def test_a_lower_target_is_never_slower(network: nn.Module, images: torch.Tensor
 
 def test_what_cannot_be_asked_is_refused(network: nn.Module, images: torch.Tensor) -> None:
     def attempt(**options: object) -> None:
-        cic.compile(network, (images[:1],), device=WEAK, server=STRONG, **options)  # type: ignore[arg-type]
+        precision = Precision(**options)  # type: ignore[arg-type]
+        cic.compile(network, (images[:1],), device=WEAK, server=STRONG, precision=precision)
 
     for options, message in (
         ({"accuracy": "top1>=0.99"}, "nothing to measure it on"),
         ({"accuracy": "top2>=0.99", "calibration": [images]}, "top1>=0.99"),
         ({"accuracy": "top1<=0.99", "calibration": [images]}, "top1>=0.99"),
         ({"accuracy": "top1>=1.5", "calibration": [images]}, "share from 0 to 1"),
-        ({"precision": "int3"}, "int4"),
-        ({"precision": ["int3"]}, "int3"),
+        ({"codecs": "int3"}, "int4"),
+        ({"codecs": ["int3"]}, "int3"),
         ({"calibration": [images]}, "no codec is allowed"),
-        ({"precision": "int8", "calibration": []}, "no batch"),
-        ({"precision": "int8", "calibration": [images[:, :2]]}, "shape"),
-        ({"precision": "int8", "calibration": [images.double()]}, "float64"),
-        ({"precision": "int8", "calibration": [(images, torch.zeros(23))]}, "24 samples"),
-        ({"precision": "int8", "calibration": [images, (images, torch.zeros(24))]}, "24 of 48"),
-        ({"precision": "int8", "calibration": [{"args": (images, images)}]}, "batch 0"),
-        ({"precision": "int8", "calibration": [{"args": (images,), "label": torch.zeros(24)}]}, "'label'"),
-        ({"precision": "int8", "calibration": [(images, torch.zeros(0))]}, "labels of shape"),
-        ({"precision": "int8", "calibration": [(images[:0], torch.zeros(0))]}, "0.0. times as large"),
-        ({"precision": "int8", "calibration": [images.to("meta")]}, "meta device"),
-        ({"precision": "int8", "calibration": 3}, "list of batches"),
+        ({"codecs": "int8", "calibration": []}, "no batch"),
+        ({"codecs": "int8", "calibration": [images[:, :2]]}, "shape"),
+        ({"codecs": "int8", "calibration": [images.double()]}, "float64"),
+        ({"codecs": "int8", "calibration": [(images, torch.zeros(23))]}, "24 samples"),
+        ({"codecs": "int8", "calibration": [images, (images, torch.zeros(24))]}, "24 of 48"),
+        ({"codecs": "int8", "calibration": [{"args": (images, images)}]}, "batch 0"),
+        ({"codecs": "int8", "calibration": [{"args": (images,), "label": torch.zeros(24)}]}, "'label'"),
+        ({"codecs": "int8", "calibration": [(images, torch.zeros(0))]}, "labels of shape"),
+        ({"codecs": "int8", "calibration": [(images[:0], torch.zeros(0))]}, "0.0. times as large"),
+        ({"codecs": "int8", "calibration": [images.to("meta")]}, "meta device"),
+        ({"codecs": "int8", "calibration": 3}, "list of batches"),
         ({"accuracy": lambda mine: True, "calibration": [images[:2]]}, "accuracy function <lambda> failed"),
     ):
         with pytest.raises(cic.CicError, match=message):
@@ -192,7 +196,7 @@ def test_labels_count_not_just_agreement(network: nn.Module, images: torch.Tenso
     with torch.no_grad():
         right = network(images).argmax(1)
     by_label, by_agreement = (
-        cic.compile(network, (images[:1],), device=WEAK, server=STRONG, calibration=[batch], accuracy="top1>=0.5")
+        cic.compile(network, (images[:1],), device=WEAK, server=STRONG, precision=Precision(None, [batch], "top1>=0.5"))
         for batch in ((images, right), images)
     )
     assert [cut.accuracy for cut in by_label.cuts] == [cut.accuracy for cut in by_agreement.cuts]
@@ -201,9 +205,8 @@ def test_labels_count_not_just_agreement(network: nn.Module, images: torch.Tenso
 def test_declared_pixels_cross_as_pixels_and_lose_nothing(network: nn.Module) -> None:
     pixels = torch.randint(0, 256, (6, 3, 64, 64), generator=torch.Generator().manual_seed(6))
     pictures = (pixels / 255 - 0.5) / 0.25
-    compiled = cic.compile(
-        network, (pictures[:1],), device=WEAK, server=STRONG, calibration=[pictures], input="uint8, mean=0.5, std=0.25"
-    )
+    precision = Precision(calibration=[pictures], input="uint8, mean=0.5, std=0.25")
+    compiled = cic.compile(network, (pictures[:1],), device=WEAK, server=STRONG, precision=precision)
     server_only = [cut for cut in compiled.cuts if cut.id == "server-only"]
     assert {name.partition(",")[0] for cut in server_only for name in cut.codecs} > {"uint8"}
     assert all(cut.accuracy is not None and cut.accuracy["error"] == 0 for cut in compiled.cuts)
@@ -217,21 +220,16 @@ def test_a_jpeg_is_judged_as_codecs_are(network: nn.Module) -> None:
     rows, columns = torch.meshgrid(torch.linspace(0, 1, 64), torch.linspace(0, 1, 64), indexing="ij")
     smooth = torch.stack([(rows * place + columns * (3 - place)) / 3 for place in range(3)])
     pictures = torch.stack([((smooth * shade) * 255).round() / 255 for shade in (0.4, 0.7, 1.0)])
-    options = {"device": WEAK, "server": STRONG, "calibration": [pictures], "input": "jpeg90"}
-    used = [
-        {
-            name.partition(",")[0]
-            for cut in cic.compile(network, (pictures[:1],), accuracy=target, **options).cuts
-            for name in cut.codecs
-        }
-        for target in ("rel<=0.5", "rel<=0.0000001")
-    ]
+    used = []
+    for target in ("rel<=0.5", "rel<=0.0000001"):
+        precision = Precision(calibration=[pictures], accuracy=target, input="jpeg90")
+        compiled = cic.compile(network, (pictures[:1],), device=WEAK, server=STRONG, precision=precision)
+        used.append({name.partition(",")[0] for cut in compiled.cuts for name in cut.codecs})
     assert "jpeg90" in used[0]
     assert "jpeg90" not in used[1]
 
 
 def test_what_is_no_picture_cannot_be_declared_one(network: nn.Module, images: torch.Tensor) -> None:
-    options = {"device": WEAK, "server": STRONG, "calibration": [images]}
     for declared, message in (
         ("uint8", "pixel"),
         ("int8", "uint8, png or jpeg"),
@@ -239,7 +237,8 @@ def test_what_is_no_picture_cannot_be_declared_one(network: nn.Module, images: t
         ("gif", "gif"),
     ):
         with pytest.raises(cic.CicError, match=message):
-            cic.compile(network, (images[:1],), input=declared, **options)  # type: ignore[arg-type]
+            precision = Precision(calibration=[images], input=declared)
+            cic.compile(network, (images[:1],), device=WEAK, server=STRONG, precision=precision)
 
 
 def test_a_solved_cut_with_other_codecs_keeps_the_id_of_its_halves(network: nn.Module, images: torch.Tensor) -> None:
@@ -248,9 +247,8 @@ def test_a_solved_cut_with_other_codecs_keeps_the_id_of_its_halves(network: nn.M
         (images[:1],),
         device=WEAK,
         server=STRONG,
-        uplink=("5Gbps", "6Gbps"),
-        calibration=[images],
-        accuracy="rel<=0.03",
+        box=Box(uplink=("5Gbps", "6Gbps")),
+        precision=Precision(calibration=[images], accuracy="rel<=0.03"),
     )
     sides = {cut.device_ops: cut.id for cut in narrow.cuts}
     table = {(cut.device_ops, cut.codecs) for cut in narrow.cuts}
@@ -264,15 +262,18 @@ def test_a_solved_cut_with_other_codecs_keeps_the_id_of_its_halves(network: nn.M
 
 
 def test_too_few_samples_for_a_target_are_said_and_leave_only_lossless_codecs(network: nn.Module, images: torch.Tensor) -> None:
-    options = {"device": WEAK, "server": STRONG, "calibration": [images]}
+    def kept(target: str) -> SplittingModel:
+        precision = Precision(calibration=[images], accuracy=target)
+        return cic.compile(network, (images[:1],), device=WEAK, server=STRONG, precision=precision)
+
     with pytest.warns(cic.CicWarning, match=r"24 calibration samples cannot show that 'top1>=0.99'.*it takes \d+") as told:
-        careful = cic.compile(network, (images[:1],), accuracy="top1>=0.99", **options)
+        careful = kept("top1>=0.99")
     assert all(codec(name).lossless for cut in careful.cuts for name in cut.codecs)
     advice = float(str(told[0].message).partition("top1>=0.99")[2].partition("top1>=")[2])
-    lower = cic.compile(network, (images[:1],), accuracy=f"top1>={advice}", **options)
+    lower = kept(f"top1>={advice}")
     assert any(not codec(name).lossless for cut in lower.cuts for name in cut.codecs), "the advice can be followed"
     with pytest.warns(cic.CicWarning, match="no number of samples"):
-        cic.compile(network, (images[:1],), accuracy="top1>=1", **options)
+        kept("top1>=1")
 
 
 def test_the_whole_model_s_own_accuracy_is_told_and_kept(network: nn.Module, images: torch.Tensor) -> None:
@@ -280,7 +281,7 @@ def test_the_whole_model_s_own_accuracy_is_told_and_kept(network: nn.Module, ima
         labels = network(images).argmax(1)
     labels[:6] = (labels[:6] + 1) % 10
     told: list[str] = []
-    options = {"device": WEAK, "server": STRONG, "calibration": [(images, labels)], "precision": "int8"}
-    compiled = cic.compile(network, (images[:1],), report=told.append, **options)
+    precision = Precision("int8", [(images, labels)])
+    compiled = cic.compile(network, (images[:1],), device=WEAK, server=STRONG, precision=precision, report=told.append)
     assert compiled.information["whole_top1"] == 0.75
     assert any("75.00%" in line for line in told)

@@ -60,7 +60,7 @@ TABLE = {
 NOWHERE = "/nowhere/at/all"
 COMPILE: dict[str, Any] = {"args": (torch.ones(2),), "device": "raspberry-pi-4b", "server": "i7-13700k"}
 # What is refused before anything is traced.
-EARLY = ("device", "server", "uplink", "box", "rtt", "downlink_ratio", "most_minimum_cuts", "args")
+EARLY = ("device", "server", "box", "defaults", "precision", "most_minimum_cuts", "args")
 
 
 def _no_model(**changed: Any) -> object:
@@ -85,6 +85,8 @@ CALLS: dict[str, Callable[[Any], object]] = {
         for name in ("uplink", "downlink_ratio", "rtt", "device_slowdown", "server_slowdown")
     },
     **{f"Conditions {at}": lambda odd, at=at: cic.Conditions(*[1.0] * at, odd, *[1.0] * (4 - at)) for at in range(5)},
+    **{f"Precision {name}": lambda odd, name=name: cic.Precision(**{name: odd}) for name in ("codecs", "accuracy", "input")},
+    "Precision calibration": lambda odd: cic.Precision("int8", odd),
     "Cut id": lambda odd: cic.Cut(odd, (1, 1, 1, 1, 1), lambda: ((), ())).label,
     "Cut features": lambda odd: cic.Cut("a", odd, lambda: ((), ())).label,
     "Cut codecs": lambda odd: cic.Cut("a", (1, 1, 1, 1, 1), lambda: ((), ()), odd).label,

@@ -73,11 +73,15 @@ class Overflowing(nn.Module):
 
 def test_what_is_not_finite_cannot_be_measured() -> None:
     x = torch.rand(40, 4, generator=torch.Generator().manual_seed(1)) * 0.9
-    options = {"device": WEAK, "server": STRONG, "precision": "int8"}
+
+    def attempt(calibration: list[object]) -> None:
+        precision = cic.Precision("int8", calibration)
+        cic.compile(Overflowing(), (x[:1],), device=WEAK, server=STRONG, precision=precision)
+
     for bad in (float("nan"), float("inf")):
         with pytest.raises(cic.CompileError, match="calibration batch 1 holds NaN or infinity"):
-            cic.compile(Overflowing(), (x[:1],), calibration=[x, torch.where(x > 0.8, bad, x)], **options)
+            attempt([x, torch.where(x > 0.8, bad, x)])
     with pytest.raises(cic.CompileError, match="answer to calibration sample 7 holds NaN or infinity"):
-        cic.compile(Overflowing(), (x[:1],), calibration=[x[:7], torch.ones(1, 4)], **options)
+        attempt([x[:7], torch.ones(1, 4)])
     with pytest.raises(cic.CompileError, match="no tensor of classes"):
-        cic.compile(Overflowing(), (x[:1],), calibration=[(x, np.array(["cat"] * 40))], **options)
+        attempt([(x, np.array(["cat"] * 40))])

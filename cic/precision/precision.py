@@ -1,0 +1,79 @@
+"""`Precision`: in which codecs tensors may cross, what every cut must keep, and the inputs on which both are measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cic.decision.arguments import check_text, check_texts
+from cic.decision.units import shown
+from cic.errors import ArgumentError, CompileError
+from cic.precision.accuracy import Judge, Target, parse_target
+from cic.precision.wire_form import codecs_for, input_codecs
+
+
+@dataclass(frozen=True, eq=False)
+class Precision:
+    """What may be lost where tensors cross the link. With none of the four given, tensors cross as they are.
+
+    codecs: the coarsest form in which tensors may cross, "fp32", "fp16", "int8" or "int4", each with or without compression, or
+        a list of codecs (`cic.codec.registry`); the fastest is chosen for each tensor and condition. None: tensors cross as
+        they are; "int4" if an accuracy is asked for.
+    calibration: real inputs, see `cic.precision.calibration.calibration_of`; payloads are measured and cuts compared on them.
+        None: the example inputs, which say little about either.
+    accuracy: what every cut must keep, "top1>=0.99" or "rel<=0.01" of the whole model, or a function of the cut's and the whole
+        model's answers (see `cic.precision.accuracy`). None: it is measured if there are calibration inputs, and not judged.
+    input: the natural form of pictures that the model takes, such as "uint8, mean=0.485 0.456 0.406, std=0.229 0.224 0.225": a
+        device sends the pixels, not the normalised floats. "png, …" or "jpeg90, …" where it has files; a lossy one is judged
+        as codecs are. Then calibration or example inputs must be such pictures.
+
+    Raises:
+        CompileError: an accuracy that cannot be understood or measured, or calibration inputs without a codec to try on them.
+        CodecError: an unknown codec. ArgumentError: something of another kind.
+    """
+
+    codecs: str | Sequence[str] | None = None
+    calibration: Sequence[Any] | None = None
+    accuracy: str | Judge | None = None
+    input: str | None = None
+
+    def __post_init__(self) -> None:
+        check_text(self.input, "the form of the input", or_none=True)
+        if not isinstance(self.codecs, str):
+            check_texts(self.codecs, "the codecs allowed")
+        if not (self.accuracy is None or isinstance(self.accuracy, str) or callable(self.accuracy)):
+            raise ArgumentError(f"the accuracy is {shown(self.accuracy)}; give a target such as 'top1>=0.99', or a function")
+        if self.codecs is not None:
+            codecs_for(self.codecs)
+        if self.input is not None:
+            input_codecs(self.input)
+        target = self.target
+        if target is not None and self.calibration is None:
+            raise CompileError(
+                f"accuracy {target.text!r} is asked for but there is nothing to measure it on; pass calibration=…"
+            )
+        if self.calibration is not None and not self.allows_codecs:
+            raise CompileError(
+                "calibration inputs are given but no codec is allowed; name codecs, as in cic.Precision('int8', calibration=…),"
+                " or an accuracy"
+            )
+
+    @property
+    def target(self) -> Target | None:
+        """The accuracy as it is judged."""
+        return parse_target(self.accuracy)
+
+    @property
+    def allows_codecs(self) -> bool:
+        """May any tensor cross otherwise than as it is?"""
+        return not (self.codecs is None and self.accuracy is None and self.input is None)
+
+
+def precision_of(asked: Precision | str | Sequence[str] | None) -> Precision:
+    """What a person asked for: codecs alone stand for a `Precision` of them. Raises as `Precision` does."""
+    if isinstance(asked, Precision):
+        return asked
+    if not (asked is None or isinstance(asked, str | list | tuple)):
+        raise ArgumentError(f"the precision is {shown(asked)}; give a cic.Precision, or the codecs allowed")
+    return Precision(asked)
