@@ -8,7 +8,7 @@ from __future__ import annotations
 import tempfile
 
 import torch
-from small_network import make_network_and_image
+from models.small_network import make_network_and_image
 
 import cic
 

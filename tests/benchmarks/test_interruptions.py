@@ -12,6 +12,8 @@ import cic
 from benchmarks.trust.interruptions import hidden, interrupted, small_network
 from tests.codegen.unverified import unverified  # noqa: F401 - processes that run halves take seconds
 
+pytestmark = pytest.mark.real_interpreter
+
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> Path:

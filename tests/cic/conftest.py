@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from cic.cli import main
+from tests import warm_python
 
 ROOT = Path(__file__).resolve().parents[2]
 MACHINES = ("--device", "raspberry-pi-4", "--server", "v100")
@@ -74,10 +75,10 @@ class Project:
     split: Path
 
 
-def run_cic(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+def run_cic(*arguments: object, cwd: Path, interpreter: str | None = None) -> subprocess.CompletedProcess[str]:
     """The command as a user starts it, in a process of its own."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "cic", *map(str, arguments)]
+    command = [interpreter or sys.executable, "-m", "cic", *map(str, arguments)]
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
 
 
@@ -98,7 +99,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
         ("compile", *SMALL, *MACHINES, "--rtt", "100us", "-o", file),
         ("emit", "small_networks:Small", file, "-o", split),
     ):
-        done = run_cic(*arguments, cwd=directory)
+        done = run_cic(*arguments, cwd=directory, interpreter=warm_python.executable())
         assert done.returncode == 0, done.stderr
     return Project(directory, file, split)
 

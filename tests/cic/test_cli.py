@@ -269,6 +269,7 @@ def test_run_takes_the_cut_that_decide_names(capsys: pytest.CaptureFixture[str],
         assert told["cut"] == cic.load(project.file).decide(bandwidth).cut_id
 
 
+@pytest.mark.real_interpreter
 def test_run_works_as_users_start_it(project: Project) -> None:
     asked = ("--bandwidth", "20Mbps", "--cut", "server-only", "--input", "photo", "--repeat", "2")
     done = run_cic("run", "small.split", "small.cic", *asked, cwd=project.directory)
@@ -279,6 +280,7 @@ def test_run_works_as_users_start_it(project: Project) -> None:
 # ------------------------------------------------------------------------------------------------------ light and quiet
 
 
+@pytest.mark.real_interpreter
 def test_device_commands_need_only_the_standard_library(project: Project) -> None:
     code = f"""
 import sys
@@ -303,6 +305,7 @@ assert not set(sys.modules) & {set(HEAVY)!r}
     assert "not proved optimal" in done.stderr
 
 
+@pytest.mark.real_interpreter
 def test_a_reader_that_leaves_is_no_error(project: Project) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "cic", "show", "small.cic", "--json"]
@@ -434,6 +437,7 @@ def test_incomplete_commands_are_refused_with_their_usage(
     assert "usage: cic" in capsys.readouterr().err
 
 
+@pytest.mark.real_interpreter
 def test_errors_of_a_real_process_are_one_line_and_code_2(project: Project) -> None:
     done = run_cic("decide", "no.cic", "1Mbps", cwd=project.directory)
     assert done.returncode == 2

@@ -20,6 +20,8 @@ from tests.codegen.onnx_models import plumbing, save
 from tests.codegen.unverified import unverified_bundles
 from tests.contracts.source_files import ROOT
 
+pytestmark = pytest.mark.real_interpreter
+
 HEAVY = ("torch", "torchvision", "numba", "numpy", "networkx", "onnx", "onnxruntime", "scipy", "rich", "matplotlib")
 BLOCKED = (*HEAVY, "PIL", "zstandard")
 

@@ -13,6 +13,8 @@ import pytest
 from cic.cli import COMMANDS
 from tests.contracts.source_files import PRODUCT
 
+pytestmark = pytest.mark.real_interpreter
+
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = [path for package in PRODUCT for path in sorted((ROOT / package).rglob("*.py"))]
 

@@ -6,7 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.contracts.source_files import ROOT
+
+pytestmark = pytest.mark.real_interpreter
 
 CODE = '''
 import sys

@@ -61,6 +61,7 @@ def test_nonsense_is_refused_and_points_to_the_list(name):
         machine(name)
 
 
+@pytest.mark.real_interpreter
 def test_prices_need_the_standard_library_only():
     code = (
         "import sys; from cic.cost.pricing import resolve; resolve('rpi4');"

@@ -10,6 +10,8 @@ import pytest
 
 from cic.decision.quick_json import parse
 
+pytestmark = pytest.mark.real_interpreter
+
 TEXTS = (
     *(
         "{}",

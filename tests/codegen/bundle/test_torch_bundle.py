@@ -310,6 +310,7 @@ def test_plans_that_cannot_be_written_are_refused(residual, tmp_path: Path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.real_interpreter
 def test_the_manifest_is_read_without_torch(bundle: Path):
     program = (
         "import sys; sys.modules['torch'] = None; from pathlib import Path; from codegen.manifest import read_manifest;"

@@ -28,6 +28,7 @@ def names(directory: Path) -> list[str]:
     return sorted(path.name for path in directory.iterdir())
 
 
+@pytest.mark.real_interpreter
 def test_a_neighbours_are_left_alone_until_it_is_gone(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE) as neighbour:
         assert neighbour.stdout is not None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +19,7 @@ from codegen.splitters.fx import split
 from examples.models.encoder import Encoder, example_call
 from examples.models.meaningful import make_meaningful
 from examples.models.torchvision_beside_cpu_torch import import_torchvision
+from tests import warm_python
 from tests.codegen.flat_module import FlatModule, flat_module
 from tests.codegen.small_models import TwoTowers, two_towers_call
 
@@ -138,7 +138,7 @@ def test_a_device_runs_its_head_without_torch(tmp_path: Path):
         "np.save(sys.argv[4], results[0])"
     )
     arguments = [str(tmp_path / "bundle"), manifest.cuts[0].id, str(tmp_path / "x.npy"), str(tmp_path / "y.npy")]
-    subprocess.run([sys.executable, "-c", program, *arguments], check=True, capture_output=True)
+    subprocess.run([warm_python.REAL, "-c", program, *arguments], check=True, capture_output=True)
     expected = load_cut(tmp_path / "bundle", manifest.cuts[0].id, format_name="onnx").head(*args)[0]
     np.testing.assert_allclose(np.load(tmp_path / "y.npy"), expected.numpy(), rtol=1e-5, atol=1e-6)
 

@@ -125,6 +125,7 @@ def test_a_changed_weight_is_not_loaded(bundles: dict[Weights, Path]):
         path.write_bytes(original)
 
 
+@pytest.mark.real_interpreter
 def test_a_shared_head_runs_where_torch_is_not(bundles: dict[Weights, Path]):
     code = """
 import sys
