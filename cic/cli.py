@@ -63,8 +63,8 @@ def _show_warning(
     category: type[Warning],
     filename: str,
     lineno: int,
-    file: TextIO | None = None,
-    line: str | None = None,
+    file: TextIO | None = None,  # noqa: ARG001
+    line: str | None = None,  # noqa: ARG001
 ) -> None:
     """One line, for people; of others' warnings their place, too."""
     text = str(message) if issubclass(category, CicWarning) else f"{filename}:{lineno}: {category.__name__}: {message}"

@@ -74,11 +74,8 @@ class PriceBox:
         low <= s w <= high exists iff max(low_i / w_i) <= min(high_j / w_j).
         """
         ranges = dict(enumerate((self.device, self.server, self.upload)))
-        rows: list[Vector] = []
-        for i in ranges:
-            for j in ranges:
-                if i != j:
-                    rows.append(_integer_row(axes, {i: ranges[j][1], j: -ranges[i][0]}))
+        pairs = [(i, j) for i in ranges for j in ranges if i != j]
+        rows = [_integer_row(axes, {i: ranges[j][1], j: -ranges[i][0]}) for i, j in pairs]
         if DOWNLOAD in axes:
             low, high = self.download_per_upload
             rows.append(_integer_row(axes, {DOWNLOAD: Fraction(1), UPLOAD: -low}))

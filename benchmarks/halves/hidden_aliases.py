@@ -34,7 +34,7 @@ def main() -> None:
         try:
             with torch.no_grad():
                 result = packet(*arguments, **keywords)
-        except Exception:  # a sample for the public function need not fit the operator
+        except Exception:  # a sample for the public function need not fit the operator  # noqa: BLE001
             continue
         calls, _ = calls + 1, operators.add(name)
         given = storages([*_leaves(arguments), *_leaves(tuple(keywords.values()))])
@@ -61,7 +61,7 @@ def sample_calls() -> Iterator[tuple[str, Any, tuple[Any, ...], dict[str, Any]]]
                 continue
             try:
                 samples = list(islice(info.sample_inputs("cpu", torch.float32, requires_grad=False), SAMPLES))
-            except Exception:  # samples that need packages which are not here
+            except Exception:  # samples that need packages which are not here  # noqa: BLE001
                 continue
             for sample in samples:
                 yield name, packet, (sample.input, *sample.args), sample.kwargs

@@ -188,7 +188,7 @@ def exact(kept: Shares, right: Shares, share: float, level: float) -> bool:
     return is_shown(kept, right, share, level)
 
 
-def normal(kept: Shares, right: Shares, share: float, level: float) -> bool:
+def normal(kept: Shares, right: Shares, share: float, _level: float) -> bool:
     """A margin of 1.645 standard errors, each cut by itself; none if all samples agree."""
     margin = kept - share * right
     spread = float(margin.std(ddof=1)) / math.sqrt(len(margin)) if len(margin) > 1 else 0.0

@@ -103,7 +103,7 @@ def measure(name: str, *, calibration: int, held_out: int | None, target: float 
         with torch.inference_mode(False):
             cic.emit(network.model, compiled, folder)
         right = _right([network.model(images) for images, _ in network.held_out], network.held_out)
-        cuts = tuple(_measured(folder, compiled, cut, network.held_out, right) for cut in compiled.cuts)
+        cuts = tuple(_measured(folder, cut, network.held_out, right) for cut in compiled.cuts)
     places = sum(labels.numel() for _, labels in network.held_out)
     gains = tuple(_gain(compiled, uplink, pictures[0].numel()) for uplink in UPLINKS_MBPS)
     return MeasuredNetwork(name, right / places, len(network.held_out), len(network.calibration), compile_s, cuts, gains)
@@ -121,7 +121,7 @@ def _gain(model: SplittingModel, uplink_mbps: float, pixels: int) -> Gain:
     return Gain(uplink_mbps, unsplit_s / decision.latency_s, " ".join((decision.cut.id, *codecs)))
 
 
-def _measured(folder: str, model: SplittingModel, cut: Cut, held_out: Sequence[trained.Batch], right: int) -> MeasuredCut:
+def _measured(folder: str, cut: Cut, held_out: Sequence[trained.Batch], right: int) -> MeasuredCut:
     """Head, encode, decode, tail, for each held-out picture."""
     halves, codecs = cic.load_cut(folder, cut.id), cut.codec_of
     answers, sent = [], 0

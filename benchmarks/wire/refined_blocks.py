@@ -213,7 +213,7 @@ def _block_ends(published: Network, graph: Graph) -> list[int | None]:
     if not matches:
         raise ValueError(f"{published.name}: the traced network does not end as the published one does")
     ends = list(matches[0][1])
-    _check(published, graph, ends)
+    _check(published, ends)
     return ends
 
 
@@ -231,7 +231,7 @@ def _keep(
         found[passed] = (penalty, ends)
 
 
-def _check(published: Network, graph: Graph, ends: Sequence[int | None]) -> None:
+def _check(published: Network, ends: Sequence[int | None]) -> None:
     """Only blocks of one layer that make their input a little larger may be missing from the trace."""
     before = published.pixels
     for block, end in zip(published.blocks, ends, strict=True):

@@ -117,7 +117,7 @@ def op_cells(network: RefinedNetwork, wire: Wire) -> list[Cell]:
                 min(unsplit, *blocks),
                 jalad.decide(layers, uplink),
                 auto_split.decide(positions, picture, unsplit, uplink),
-                minimum_cut_s(problem, ready, uplink),
+                minimum_cut_s(ready, uplink),
             )
         )
     return cells
@@ -129,7 +129,7 @@ def op_unsplit_s(network: RefinedNetwork, wire: Wire, uplink_mbps: float) -> flo
     return min(network.computing_s[-1], network.computing_s[0] + sending_s)
 
 
-def minimum_cut_s(problem: Problem, ready: Any, uplink_mbps: float) -> float:
+def minimum_cut_s(ready: Any, uplink_mbps: float) -> float:
     """Seconds of the best placement with the best codec for each tensor, by `mincut`."""
     ns_a_byte = BITS_PER_BYTE * NS_PER_S / (uplink_mbps * 1e6)
     placement = solve(ready, scaled_prices(ready, (1.0, 1.0, ns_a_byte, 0.0, 0.0)))
@@ -292,7 +292,7 @@ def gain_curves(
             problem = graph.problem(wire)
             ready = build(problem)
             curves.setdefault(graph.published.name, {})[precision] = [
-                op_unsplit_s(graph, wire, uplink) / minimum_cut_s(problem, ready, uplink) for uplink in uplinks_mbps()
+                op_unsplit_s(graph, wire, uplink) / minimum_cut_s(ready, uplink) for uplink in uplinks_mbps()
             ]
     return curves
 
@@ -324,7 +324,7 @@ def _brute_force(wires: Sequence[Wire], graphs: Sequence[RefinedNetwork]) -> Tar
             ready = build(problem)
             for uplink in UPLINKS_MBPS:
                 tried = min(unsplit_s(network, wire, uplink), best_block_cut(network, wire, uplink)[0])
-                worst, count = max(worst, abs(minimum_cut_s(problem, ready, uplink) / tried - 1)), count + 1
+                worst, count = max(worst, abs(minimum_cut_s(ready, uplink) / tried - 1)), count + 1
         for graph in graphs:
             if len(graph.chain) == len(graph.names) - 1:
                 for cell in op_cells(graph, wire):

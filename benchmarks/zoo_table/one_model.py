@@ -62,7 +62,7 @@ def take_the_whole_way(name: str, specimen: Specimen, verifier: Verifier, row_fi
         except (CicError, MismatchError) as error:
             row["status"] = "wrong" if MismatchError in (type(error), type(error.__cause__)) else "refused"
             row["error"] = _told(error)
-        except Exception as error:
+        except Exception as error:  # whatever a network of others raises is its row  # noqa: BLE001
             row["status"] = "failed"
             row["error"] = _told(error)
             row["traceback"] = _without_folders(traceback.format_exc())[-3000:]

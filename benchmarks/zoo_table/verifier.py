@@ -64,7 +64,7 @@ class Verifier:
 def main() -> None:
     """Serve until the input ends."""
     for module in ("torchscript", "exported_program", "onnx_program"):
-        import_module(f"codegen.{module}")
+        import_module(f"codegen.formats.{module}")
     from codegen.verification.verify_process import main as verify
 
     answers = os.fdopen(os.dup(1), "w")
@@ -77,7 +77,7 @@ def main() -> None:
                 verify(line.strip())
                 loaded = [name for name in sys.modules if name.split(".")[0] in ("torchvision", "transformers", "tests")]
                 error = f"the model's own code was imported: {loaded}" if loaded else None
-            except BaseException as problem:
+            except BaseException as problem:  # it is told, and the process ends  # noqa: BLE001
                 error = f"{type(problem).__name__}: {problem}; {traceback.format_exc(limit=-2)}"[:5000]
             os.write(writing, json.dumps(error).encode())
             os._exit(0)

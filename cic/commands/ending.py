@@ -19,7 +19,7 @@ def ending_tidily() -> Iterator[None]:
     A signal that is ignored, or that has a handler already, keeps that; outside of the main thread nothing changes.
     """
 
-    def end(number: int, frame: object) -> None:
+    def end(number: int, _frame: object) -> None:
         for each in _TELL_TO_END:  # a second one must not disturb the tidying
             signal.signal(each, signal.SIG_IGN)
         raise SystemExit(128 + number)

@@ -169,8 +169,8 @@ def _from_json(body: Any) -> Profile:
     if not isinstance(content["ops"], list):
         raise CostError(f"ops is a {type(content['ops']).__name__}, not a list")
     ops = []
-    for index, entry in enumerate(content["ops"]):
-        entry = _check_keys(f"ops[{index}]", entry, OpTime)
+    for index, each in enumerate(content["ops"]):
+        entry = _check_keys(f"ops[{index}]", each, OpTime)
         if not isinstance(entry["names"], list):
             raise CostError(f"ops[{index}].names is {entry['names']!r}, not a list")
         ops.append(OpTime(**{**entry, "names": tuple(entry["names"])}))

@@ -122,7 +122,7 @@ def shown(value: object) -> str:
     """A value as it goes into a message: an int of thousands of digits would fill it, or be refused by Python itself."""
     try:
         text = repr(value)
-    except Exception:
+    except Exception:  # a class may print itself in any way, and fail in any  # noqa: BLE001
         return f"a {type(value).__name__}"
     return text if len(text) <= 80 else f"{text[:77]}..."
 

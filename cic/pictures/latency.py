@@ -44,7 +44,7 @@ def latency_picture(model: SplittingModel, path: str | Path) -> None:
     axes = figure.add_subplot()
     uplinks = _uplinks(model)
     best = _draw_latencies(axes, model, uplinks)
-    _limit(axes, model, uplinks, best)
+    _limit(axes, uplinks, best)
     _draw_break_points(axes, model)
     _name_pieces(axes, model)
     _label(axes, model)
@@ -80,7 +80,7 @@ def _draw_latencies(axes: Axes, model: SplittingModel, uplinks: Sequence[float])
     return best
 
 
-def _limit(axes: Axes, model: SplittingModel, uplinks: Sequence[float], best: Sequence[float]) -> None:
+def _limit(axes: Axes, uplinks: Sequence[float], best: Sequence[float]) -> None:
     """Show what matters: a decade and a half above the worst of the best, and a margin below."""
     axes.set_xscale("log")
     axes.set_yscale("log")

@@ -120,7 +120,7 @@ def _runs_together(module: fx.GraphModule, samples: Sequence[Tensors]) -> bool:
         with torch.no_grad():
             alone = [_values(module, sample) for sample in pair]
             both = _values(module, _joined(pair))
-    except Exception:  # whatever a graph of fixed shapes makes of others
+    except Exception:  # whatever a graph of fixed shapes makes of others  # noqa: BLE001
         return False
     for name, (first, second) in ((name, (alone[0][name], alone[1][name])) for name in alone[0]):
         if not first.dim() or both[name].shape != (2 * first.shape[0], *first.shape[1:]):

@@ -159,7 +159,7 @@ def _answer(cut: LoadedCut, request: Message, began: float) -> list[Payload]:
         returned = cut.run_tail_flat(request.tensors)
         contiguous = tuple(tensor.detach().contiguous() for tensor in returned)
         return encode(Message("answer", request.number, contiguous, seconds=time.perf_counter() - began))
-    except Exception as error:  # torch and ONNX Runtime raise whatever the tail's operators raise
+    except Exception as error:  # torch and ONNX Runtime raise whatever the tail's operators raise  # noqa: BLE001
         return encode(Message("failure", request.number, text=f"{type(error).__name__}: {error}"))
 
 

@@ -38,13 +38,13 @@ def steps_of(name: str, bound: Mapping[str, Any]) -> Steps:
     return Steps(count * passes - 1, (count - 1) * sum(matrix.numel() * matrix.element_size() for matrix in state))
 
 
-def layer_flops(bound: Mapping[str, Any], out: torch.Tensor) -> int:
+def layer_flops(bound: Mapping[str, Any], _out: torch.Tensor) -> int:
     """Each step multiplies by every weight matrix once."""
     rows = math.prod(bound["data" if "batch_sizes" in bound and "data" in bound else "input"].shape[:-1])
     return 2 * rows * sum(matrix.numel() for matrix in _matrices(bound))
 
 
-def cell_flops(bound: Mapping[str, Any], out: torch.Tensor) -> int:
+def cell_flops(bound: Mapping[str, Any], _out: torch.Tensor) -> int:
     """One step of one layer."""
     rows = math.prod(bound["input"].shape[:-1])
     return 2 * rows * (bound["w_ih"].numel() + bound["w_hh"].numel())

@@ -192,7 +192,7 @@ def _construct(known: Any, named: dict[str, Any], path: str) -> Any:
     taken = {field.name for field in dataclasses.fields(known) if field.init}
     try:
         value = known(**{name: item for name, item in named.items() if name in taken})
-    except Exception:  # it takes something else, from which the fields were made
+    except Exception:  # it takes something else, from which the fields were made  # noqa: BLE001
         value = known.__new__(known)
     try:
         for name, item in named.items():

@@ -92,7 +92,7 @@ def _check_refusals(cut: LoadedCut, given: Sequence[torch.Tensor]) -> None:
         for changed in (longer, tensor.real.to(other)):
             try:
                 runner(*given[:position], changed, *given[position + 1 :])
-            except Exception:  # each runtime has its own
+            except Exception:  # each runtime has its own  # noqa: BLE001
                 continue
             raise CodegenError(
                 f"the half takes {tensor.dtype} of shape {tuple(tensor.shape)} as input {position}, and answers to"

@@ -51,7 +51,7 @@ def test_minimum_cuts_find_what_trying_all_blocks_finds() -> None:
         ready = build(problem)
         for uplink in UPLINKS_MBPS:
             expected = block_cell(network, wire, uplink).blocks_s
-            assert minimum_cut_s(problem, ready, uplink) == pytest.approx(expected, rel=LEAST_WIN)
+            assert minimum_cut_s(ready, uplink) == pytest.approx(expected, rel=LEAST_WIN)
 
 
 def test_a_refined_graph_holds_every_published_cut_at_its_cost(mobile: RefinedNetwork) -> None:

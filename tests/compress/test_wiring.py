@@ -45,6 +45,7 @@ def test_following_ends_where_a_walk_ends() -> None:
     for size in (0, 1, 2, 30, 1000):
         towards = np.array([min(op + rng.choice([0, 1, 1, 1, 5]), size - 1) for op in range(size)], dtype=np.int64)
         for op, end in enumerate(follow(towards).tolist()):
-            while towards[op] != op:
-                op = towards[op]
-            assert end == op
+            at = op
+            while towards[at] != at:
+                at = towards[at]
+            assert end == at

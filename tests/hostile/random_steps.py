@@ -49,7 +49,7 @@ _UNARY: list[Callable[[Tensor], Tensor]] = [
     lambda t: t.relu(),
     lambda t: t * 0.5 + 1,
     lambda t: t.abs().sqrt(),
-    lambda t: F.gelu(t),
+    F.gelu,
     lambda t: t.clamp(-1, 1),
     lambda t: F.dropout(t, 0.5, training=False),
     lambda t: t.double(),
@@ -75,7 +75,7 @@ _REDUCED: list[Callable[[Tensor], Any]] = [
 _BINARY: list[Callable[[Tensor, Tensor], Tensor]] = [
     lambda a, b: a + b,
     lambda a, b: a * b,
-    lambda a, b: torch.maximum(a, b),
+    torch.maximum,
     lambda a, b: torch.where(b > 0, a, a * 0.5),
     lambda a, b: a > b,
     lambda a, b: torch.addcmul(a, b, b, value=0.5),

@@ -114,7 +114,7 @@ def traced(network: Network) -> TracedModel | OnnxModel:
         return trace(model, call, name=network.name)
     from cic.trace.onnx.onnx_trace import trace_onnx
 
-    path = exported(network, model, call)
+    path = exported(model, call)
     if network.form == QUANTISED:
         path = quantised(path, call)
     return trace_onnx(path, call, name=network.name)
@@ -123,7 +123,7 @@ def traced(network: Network) -> TracedModel | OnnxModel:
 _FOLDERS: list[tempfile.TemporaryDirectory[str]] = []
 
 
-def exported(network: Network, model: nn.Module, call: tuple[Tensor, ...]) -> Path:
+def exported(model: nn.Module, call: tuple[Tensor, ...]) -> Path:
     """The model as `torch.onnx` writes it."""
     from codegen.formats.onnx_program import quiet_exporter
 

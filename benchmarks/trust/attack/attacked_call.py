@@ -88,7 +88,7 @@ def _ended(call: Callable[[], object]) -> Outcome:
         call()
     except CicError as error:
         ending, text = type(error).__name__, str(error)
-    except Exception as error:  # the very thing that is looked for
+    except Exception as error:  # the very thing that is looked for  # noqa: BLE001
         place = extract_tb(error.__traceback__)[-1]
         ending, foreign, text = type(error).__name__, True, f"{error} ({Path(place.filename).name}:{place.lineno})"
     return Outcome(ending, foreign, text[:500], time.perf_counter() - _waited_s() - began, 0)

@@ -126,7 +126,7 @@ class _Copying:
     def _inner_tensor(self, whole: fx.Node, name: str) -> fx.Node:
         """Return a tensor inside one of a class of its own, such as the integers of a quantised weight."""
         value = getattr(self.weights[str(whole.target)], name)
-        return self._reader((str(whole.target), name), lambda: value.detach())
+        return self._reader((str(whole.target), name), value.detach)
 
     def _reader(self, place: tuple[str, ...], make: Callable[[], Any]) -> fx.Node:
         if place not in self.readers:

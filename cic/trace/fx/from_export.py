@@ -41,7 +41,7 @@ def _from_source(flat: FlatModel, tensors: Sequence[torch.Tensor], error: Except
     args, kwargs = rebuild(flat.call, tensors)
     try:
         return from_program.capture(torch.export.export(flat.model, args, kwargs, strict=True), args, kwargs)
-    except Exception:
+    except Exception:  # the first failure says more, whatever this one is  # noqa: BLE001
         raise error from None
 
 

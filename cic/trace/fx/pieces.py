@@ -29,7 +29,7 @@ def extract_pieces(module: fx.GraphModule, pieces: Sequence[Piece]) -> None:
     graph = module.graph
     if not pieces:
         return
-    groups = _closed_groups(graph, [set(piece.nodes) for piece in pieces])
+    groups = _closed_groups([set(piece.nodes) for piece in pieces])
     group_of = {node: index for index, group in enumerate(groups) for node in group}
     order = {node: position for position, node in enumerate(graph.nodes)}
     made: dict[fx.Node, fx.Node] = {}
@@ -46,22 +46,18 @@ def extract_pieces(module: fx.GraphModule, pieces: Sequence[Piece]) -> None:
     module.graph = fresh
 
 
-def _closed_groups(graph: fx.Graph, groups: list[set[fx.Node]]) -> list[set[fx.Node]]:
+def _closed_groups(groups: list[set[fx.Node]]) -> list[set[fx.Node]]:
     """Unite groups that overlap and add every node on a path out of a group and back into it."""
-    nodes = list(graph.nodes)
     while True:
         groups = _disjoint(groups)
         group_of = {node: index for index, group in enumerate(groups) for node in group}
-        grown = False
         for index, group in enumerate(groups):
-            below = _reached(nodes, group_of, index, forward=True)
-            above = _reached(nodes, group_of, index, forward=False)
-            between = (below & above) - group
-            if between:
-                group |= between
-                grown = True
+            below = _reached(group_of, index, forward=True)
+            above = _reached(group_of, index, forward=False)
+            if between := (below & above) - group:
+                group.update(between)
                 break
-        if not grown:
+        else:
             return groups
 
 
@@ -74,7 +70,7 @@ def _disjoint(groups: list[set[fx.Node]]) -> list[set[fx.Node]]:
     return united
 
 
-def _reached(nodes: list[fx.Node], group_of: dict[fx.Node, int], start: int, forward: bool) -> set[fx.Node]:
+def _reached(group_of: dict[fx.Node, int], start: int, forward: bool) -> set[fx.Node]:
     """Return all nodes that can be reached from a group; entering another group reaches all of it."""
     members: dict[int, list[fx.Node]] = {}
     for node, index in group_of.items():

@@ -54,7 +54,7 @@ def _contraction(bound: dict[str, Any], out: torch.Tensor) -> int:
     return 2 * out.numel() * math.prod(bound["self"].shape[dim] for dim in bound["dims_self"])
 
 
-def _chain(bound: dict[str, Any], out: torch.Tensor) -> int:
+def _chain(bound: dict[str, Any], _out: torch.Tensor) -> int:
     """Products from left to right; the best order may need fewer."""
     factors = bound["tensors"] if "tensors" in bound else bound["matrices"]
     rows, total = factors[0].shape[0] if factors[0].dim() > 1 else 1, 0
@@ -63,13 +63,13 @@ def _chain(bound: dict[str, Any], out: torch.Tensor) -> int:
     return total
 
 
-def _attention(bound: dict[str, Any], out: torch.Tensor) -> int:
+def _attention(bound: dict[str, Any], _out: torch.Tensor) -> int:
     query, key, value = (list(bound[name].shape) for name in ("query", "key", "value"))
     scores = math.prod(query[:-1]) * key[-2]
     return 2 * scores * query[-1] + 7 * scores + 2 * scores * value[-1]
 
 
-def _einsum(bound: dict[str, Any], out: torch.Tensor) -> int:
+def _einsum(bound: dict[str, Any], _out: torch.Tensor) -> int:
     return einsum_flops(bound["equation"], [tuple(tensor.shape) for tensor in bound["tensors"]])
 
 
@@ -108,7 +108,7 @@ def _short_time_fourier(bound: dict[str, Any], out: torch.Tensor) -> int:
 def _decomposition(factor: float) -> Formula:
     """Return the formula for a decomposition of (m, n) matrices: `factor` times m n min(m, n), each of a batch."""
 
-    def count(bound: dict[str, Any], out: torch.Tensor) -> int:
+    def count(bound: dict[str, Any], _out: torch.Tensor) -> int:
         matrix = next(value for value in bound.values() if isinstance(value, torch.Tensor))
         rows, columns = matrix.shape[-2:]
         return math.ceil(factor * matrix.numel() * min(rows, columns))

@@ -26,7 +26,7 @@ def propagate(module: fx.GraphModule, tensors: Sequence[torch.Tensor]) -> None:
         mode = FakeTensorMode(allow_non_fake_inputs=True, shape_env=ShapeEnv())
         with mode, torch.no_grad():
             _Propagation(module, lambda tensor: mode.from_tensor(tensor, static_shapes=True)).run(*tensors)
-    except Exception:  # whatever a foreign operator raises without data, the run with data is the judge
+    except Exception:  # whatever a foreign operator raises without data, the run with data is the judge  # noqa: BLE001
         with torch.no_grad():
             _Propagation(module, torch.clone).run(*tensors)
 

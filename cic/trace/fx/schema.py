@@ -78,11 +78,12 @@ def written(node: fx.Node) -> list[fx.Node]:
     """Return the nodes whose values the node changes in place."""
     if node.op != "call_function" or not isinstance(node.target, _OVERLOAD) or reshapes_in_place(node):
         return []
-    bound, changed = arguments(node), []
+    bound = arguments(node)
+    changed: list[Any] = []
     for argument in node.target._schema.arguments:
         if argument.alias_info is not None and argument.alias_info.is_write and argument.name in bound:
             value = bound[argument.name]
-            changed += [item for item in (value if isinstance(value, list | tuple) else [value])]
+            changed += value if isinstance(value, list | tuple) else [value]
     return [value for value in changed if isinstance(value, fx.Node)]
 
 

@@ -223,7 +223,7 @@ def _runs_backward(flat: FlatModel, tensors: Sequence[torch.Tensor]) -> bool:
     try:
         with torch.autograd.graph.saved_tensors_hooks(lambda tensor: tensor, unpack):
             flat(*[tensor.clone() for tensor in tensors])
-    except Exception:  # under torch.func.grad, say, such hooks are refused
+    except Exception:  # under torch.func.grad, say, such hooks are refused  # noqa: BLE001
         return False
     return bool(read)
 

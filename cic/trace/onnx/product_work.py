@@ -36,7 +36,7 @@ def recurrent_steps(node: ir.Node) -> Steps:
     return Steps(steps * state[0] - 1, (steps - 1) * bytes_of(node.inputs[2]))
 
 
-def _recurrent(node: ir.Node, made: int) -> int:
+def _recurrent(node: ir.Node, _made: int) -> int:
     """Each step multiplies by both weight matrices once."""
     rows = math.prod(known_shape(node.inputs[0])[:-1])
     return 2 * rows * (math.prod(known_shape(node.inputs[1])) + math.prod(known_shape(node.inputs[2])))
@@ -70,11 +70,11 @@ def _product(node: ir.Node, made: int) -> int:
     return 2 * made * known_shape(node.inputs[0])[-1]
 
 
-def _einsum(node: ir.Node, made: int) -> int:
+def _einsum(node: ir.Node, _made: int) -> int:
     return einsum_flops(node.attributes["equation"].as_string(), [known_shape(value) for value in node.inputs])
 
 
-def _attention(node: ir.Node, made: int) -> int:
+def _attention(node: ir.Node, _made: int) -> int:
     """Heads stand in an axis of their own or share the last one: either way each score is a product over the width."""
     query, key, value = (known_shape(value) for value in node.inputs[:3])
     if len(query) == 4:
@@ -85,7 +85,7 @@ def _attention(node: ir.Node, made: int) -> int:
     return 2 * rows * (query[-1] + value[-1]) + 7 * heads * rows
 
 
-def _determinant(node: ir.Node, made: int) -> int:
+def _determinant(node: ir.Node, _made: int) -> int:
     shape = known_shape(node.inputs[0])
     return math.ceil(2 / 3 * math.prod(shape) * shape[-1])
 
@@ -100,14 +100,14 @@ def _fourier(node: ir.Node, made: int) -> int:
     return fourier_flops(made // 2, max(shape[chosen], known_shape(node.inputs[0])[chosen]))
 
 
-def _short_time_fourier(node: ir.Node, made: int) -> int:
+def _short_time_fourier(node: ir.Node, _made: int) -> int:
     frames, bins = known_shape(node.outputs[0])[1:3]
     one_sided = node.attributes.get("onesided")
     length = 2 * (bins - 1) if one_sided is None or one_sided.as_int() else bins
     return fourier_flops(known_shape(node.outputs[0])[0] * frames * length, length)
 
 
-def _non_maximum_suppression(node: ir.Node, made: int) -> int:
+def _non_maximum_suppression(node: ir.Node, _made: int) -> int:
     """Every box is compared with every better one, in each class: at worst, which random scores come near."""
     scores = known_shape(node.inputs[1])
     return 8 * math.prod(scores) * math.ceil(math.log2(max(scores[-1], 2)))

@@ -101,7 +101,7 @@ def _check_valid(message: onnx.ModelProto, content: Path | bytes, name: str) -> 
         raise TraceError(f"{name} is not a valid ONNX model: it holds no graph; export it again")
     try:
         onnx.checker.check_model(str(content) if isinstance(content, Path) else content)
-    except Exception as fault:
+    except Exception as fault:  # the checker has errors of several kinds; the judge is ONNX Runtime  # noqa: BLE001
         try:
             open_session(content, name, optimize=False)
         except CodegenError as error:

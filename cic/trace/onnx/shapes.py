@@ -88,11 +88,11 @@ def _infer(model: ir.Model) -> bool:
     consistent = True
     try:
         inferred = onnx.shape_inference.infer_shapes(proto, data_prop=True, strict_mode=True)
-    except Exception:  # a node cannot work on such shapes, says inference; it may be one that never runs
+    except Exception:  # a node cannot work on such shapes, says inference; it may be one that never runs  # noqa: BLE001
         consistent = False
         try:
             inferred = onnx.shape_inference.infer_shapes(proto, data_prop=True)
-        except Exception:  # the model may still run, and then shapes are measured
+        except Exception:  # the model may still run, and then shapes are measured  # noqa: BLE001
             return False
     for graph, found in zip(model.graphs(), ir.from_proto(inferred).graphs(), strict=True):
         by_name = {value.name: value for node in found for value in node.outputs}

@@ -108,7 +108,7 @@ class Preserved:
         for step in (*steps, *self.shapes, self.memory, self.outside):
             try:
                 step.put_back()
-            except Exception as error:  # an object of the user's may refuse anything
+            except Exception as error:  # an object of the user's may refuse anything  # noqa: BLE001
                 errors.append(error)
         if errors:
             raise TraceError(

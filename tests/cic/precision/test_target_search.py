@@ -50,8 +50,8 @@ def every_choice(problem: Problem, forms: list[list[WireForm]]) -> list[tuple[Bo
         side = np.array(bits)
         if problem.violation(side) is None:
             crossing = np.flatnonzero(problem.crossing(side)).tolist()
-            for chosen in product(*(range(len(forms[tensor])) for tensor in crossing)):
-                choices.append((side, dict(zip(crossing, chosen, strict=True))))
+            chosen = product(*(range(len(forms[tensor])) for tensor in crossing))
+            choices += [(side, dict(zip(crossing, each, strict=True))) for each in chosen]
     return choices
 
 

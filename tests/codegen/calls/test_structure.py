@@ -20,7 +20,7 @@ from codegen.calls.structure_check import check_structure
 from codegen.errors import CodegenError
 from tests.codegen.small_models import Answer, Pair
 
-leaves = st.builds(lambda size: torch.arange(size), st.integers(0, 4))
+leaves = st.builds(torch.arange, st.integers(0, 4))
 constants = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(max_size=3))
 values = st.recursive(
     leaves | constants,

@@ -55,7 +55,7 @@ class HiddenAliases(nn.Module):
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
         sums = [function(torch.zeros(6)) for function in (self.dropped, torch.atleast_2d, lambda zeros: zeros.sum_to_size(6))]
         for total in sums:
-            total += x.sum(0)
+            total.add_(x.sum(0))
         return *sums, torch.atleast_1d(x + 1), torch.atleast_1d(x + 1)
 
     def dropped(self, zeros: torch.Tensor) -> torch.Tensor:
@@ -190,7 +190,7 @@ def test_halves_are_loaded_from_several_threads_at_once(tmp_path: Path):
         try:
             for answer, other in zip(load_cut(tmp_path / format_name, "none").tail(x), expected, strict=True):
                 torch.testing.assert_close(answer, other, rtol=1e-4, atol=1e-5)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001
             failures.append(error)
 
     for format_name in FORMATS:

@@ -227,7 +227,7 @@ def test_a_manifest_whose_weights_do_not_fit_is_refused(copied: Path):
     bare = body["cuts"][0]["files"]["torchscript"]["tail"]["bare"]
     first = bare["weights"][0]["sha256"]
     edits = {
-        "overlap at byte": lambda: bare["weights"].reverse(),
+        "overlap at byte": bare["weights"].reverse,
         "end at byte": lambda: bare["weights"][-1].update(offset=2**40),
         "KeyError": lambda: body["weights"].pop(first),
         "expected a SHA-256": lambda: body["weights"].update({"../../elsewhere": 1}),

@@ -85,7 +85,7 @@ def fills_a_global_dictionary(m: Keeper, x: Tensor) -> Tensor:
 
 
 def sets_a_global(m: Keeper, x: Tensor) -> Tensor:
-    global LATEST
+    global LATEST  # noqa: PLW0603
     if LATEST is None:
         LATEST = torch.ones(4)
     return x + LATEST
