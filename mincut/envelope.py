@@ -35,7 +35,6 @@ from typing import NamedTuple
 import numpy as np
 
 from mincut.errors import MincutError
-from mincut.network import Network
 from mincut.placement import Placement
 from mincut.problem import ON_SERVER, BoolArray, Features, IntArray, Prices, Problem
 from mincut.rays import RayCone, Vector, rank
@@ -230,14 +229,6 @@ def downloads_are_constant(problem: Problem) -> bool:
     # A walk from reader to reader ends at an op without readers, and such an op reaches no other.
     ends = np.setdiff1d(np.arange(problem.op_count), problem.producer)
     return bool((ends == makers).all())
-
-
-def scaled_prices(network: Network, weights: Sequence[int | Fraction | float], known: Sequence[Features] = ()) -> Prices:
-    """Integer prices proportional to `weights` up to rounding, as fine as int64 minimum cuts allow.
-
-    known: features of allowed placements; a cheap one makes the prices finer.
-    """
-    return fit_prices(weights, [*simple_placements(network.problem, network.feasible), *known])
 
 
 def _first_placements(problem: Problem, feasible: BoolArray) -> list[Candidate]:

@@ -18,7 +18,7 @@ from mincut.errors import BadProblemError, MincutError
 from mincut.implied_arcs import without_implied_arcs
 from mincut.network import Network, build
 from mincut.problem import LARGEST_COST, ON_SERVER, BoolArray, IntArray, Prices, Problem
-from mincut.solver import DEFAULT_KERNEL, kernel_named
+from mincut.solver import flow_kernel
 
 # A price from here on makes anything it multiplies cost more than is allowed, just as every larger one does.
 ENDLESS_PRICE = 2 * LARGEST_COST
@@ -110,12 +110,11 @@ class PreparedProblem:
         return on_source_side[:ops], flow + constant
 
 
-def prepare(problem: Problem | Network, *, kernel: str = DEFAULT_KERNEL) -> PreparedProblem:
+def prepare(problem: Problem | Network) -> PreparedProblem:
     """Lay out everything that does not depend on costs. Loads numba.
 
     Raises:
         InfeasibleError: no placement is allowed.
-        MincutError: an unknown kernel.
     """
     from mincut.kernels import pricing
 
@@ -135,7 +134,7 @@ def prepare(problem: Problem | Network, *, kernel: str = DEFAULT_KERNEL) -> Prep
         feasible_crossing=problem.crossing(network.feasible),
         may_stay=not bool((problem.pinned == ON_SERVER).any()),
         fill=pricing.run,
-        run=kernel_named(kernel),
+        run=flow_kernel(),
     )
 
 

@@ -9,10 +9,10 @@ from mincut.errors import MincutError
 from mincut.placement import Placement
 from mincut.problem import LARGEST_COST, Prices
 from mincut.sections import Sections, class_costs, price_sections
-from mincut.solver import DEFAULT_KERNEL, kernel_named
+from mincut.solver import flow_kernel
 
 
-def solve_sections(sections: Sections, prices: Prices, known_cost: int, *, kernel: str = DEFAULT_KERNEL) -> Placement:
+def solve_sections(sections: Sections, prices: Prices, known_cost: int) -> Placement:
     """What `mincut.solver.solve` answers when offloading is free of charge, with a flow in `sections.network` as witness.
 
     Args:
@@ -20,7 +20,7 @@ def solve_sections(sections: Sections, prices: Prices, known_cost: int, *, kerne
         known_cost: what some allowed placement costs at these prices.
 
     Raises:
-        MincutError: prices that are negative, too large or have an offload price, or an unknown kernel.
+        MincutError: prices that are negative, too large or have an offload price.
     """
     if min(prices) < 0 or prices.offload:
         raise MincutError(f"prices must not be negative, and the offload price 0, got {prices}")
@@ -30,7 +30,8 @@ def solve_sections(sections: Sections, prices: Prices, known_cost: int, *, kerne
     priced = price_sections(sections, prices, known_cost + 1)
     capacity, terminal = priced.capacity.copy(), priced.terminal.copy()
     on_source_side = np.zeros(network.node_count, dtype=np.bool_)
-    kernel_named(kernel)(network.start, network.arc_head, network.reverse, capacity, terminal, on_source_side)
+    run = flow_kernel()
+    run(network.start, network.arc_head, network.reverse, capacity, terminal, on_source_side)
     terminal_flow = priced.terminal - terminal
     costs = class_costs(sections, priced, terminal_flow)
     cheapest = int(costs.argmin())
@@ -42,7 +43,7 @@ def solve_sections(sections: Sections, prices: Prices, known_cost: int, *, kerne
     cost = features.cost(prices)
     if cost != costs[cheapest]:
         raise MincutError(
-            f"Bug: kernel {kernel} found a flow worth {costs[cheapest]} in section {cheapest} but its cut costs {cost};"
+            f"Bug: the kernel found a flow worth {costs[cheapest]} in section {cheapest} but its cut costs {cost};"
             " please report this"
         )
     return Placement(on_device, codec, features, prices, cost, priced.capacity - capacity, terminal_flow)

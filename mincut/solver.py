@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from importlib import import_module
+from collections.abc import Callable
 
 import numpy as np
 
@@ -13,29 +12,20 @@ from mincut.network import Network, build, price
 from mincut.placement import Placement
 from mincut.problem import Prices, Problem
 
-KERNELS: Mapping[str, str] = {
-    "dinic": "mincut.kernels.dinic",
-    "boykov_kolmogorov": "mincut.kernels.boykov_kolmogorov",
-}
-DEFAULT_KERNEL = "dinic"
 
-
-def solve(
-    problem: Problem | Network, prices: Prices, *, kernel: str = DEFAULT_KERNEL, known_cost: int | None = None
-) -> Placement:
+def solve(problem: Problem | Network, prices: Prices, *, known_cost: int | None = None) -> Placement:
     """The cheapest placement under the given prices, with a maximum flow as witness.
 
     Args:
         problem: a `Problem`, or its `Network` when many prices are to be solved.
-        kernel: one of `KERNELS`.
         known_cost: what some allowed placement costs at these prices; it lets prices be finer, see `network.price`.
 
     Raises:
         InfeasibleError: no placement is allowed.
-        MincutError: prices that are negative or too large, or an unknown kernel.
+        MincutError: prices that are negative or too large.
     """
     network = build(problem) if isinstance(problem, Problem) else problem
-    run = kernel_named(kernel)
+    run = flow_kernel()
     priced = price(network, prices, known_cost)
     capacity, terminal = priced.capacity.copy(), priced.terminal.copy()
     on_source_side = np.zeros(network.node_count, dtype=np.bool_)
@@ -47,18 +37,14 @@ def solve(
     cost = features.cost(prices)
     if cost != flow + priced.constant:
         raise MincutError(
-            f"Bug: kernel {kernel} found a flow of {flow + priced.constant} but its cut costs {cost}; please report this"
+            f"Bug: the kernel found a flow of {flow + priced.constant} but its cut costs {cost}; please report this"
         )
     return Placement(on_device, codec, features, prices, cost, priced.capacity - capacity, priced.terminal - terminal)
 
 
-def kernel_named(name: str) -> Callable[..., int]:
-    """One of `KERNELS`, compiled at its first call.
+def flow_kernel() -> Callable[..., int]:
+    """The maximum flow that all solvers use, see `mincut.kernels.dinic.run`. Loads numba; compiled at its first call."""
+    from mincut.kernels import dinic
 
-    Raises:
-        MincutError: there is none of that name.
-    """
-    if name not in KERNELS:
-        raise MincutError(f"unknown kernel {name!r}; there are {', '.join(KERNELS)}")
-    run: Callable[..., int] = import_module(KERNELS[name]).run
+    run: Callable[..., int] = dinic.run
     return run

@@ -19,10 +19,10 @@ from rich.console import Console
 from rich.table import Table
 
 import cic
+from benchmarks.decision.quotient import quotient
 from cic.compilation.lowering import bounds, price_box
 from cic.decision.off_table.problem import stored_problem
 from cic.decision.splitting_model import SplittingModel
-from compress.quotient import quotient
 from compress.schedule import compress
 from examples.models.torchvision_beside_cpu_torch import import_torchvision
 from mincut.envelope import envelope

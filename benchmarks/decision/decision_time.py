@@ -35,7 +35,7 @@ from compress.reduction import Reduction
 from mincut.network import build, price
 from mincut.prepared import PreparedProblem, prepare
 from mincut.problem import IntArray, Prices
-from mincut.solver import DEFAULT_KERNEL, kernel_named
+from mincut.solver import flow_kernel
 
 QUICK = ("resnet18", "googlenet")
 LARGE = ("resnet152", "densenet201")
@@ -178,7 +178,7 @@ class Question:
     def kernel_times(self, conditions: list[Numbers]) -> dict[str, float]:
         """Seconds for the maximum flow alone: our arrays ready, PyMaxflow's graph ready."""
         network = build(self.problem)
-        run = kernel_named(DEFAULT_KERNEL)
+        run = flow_kernel()
         graph_for = solvers.pymaxflow_graph(self.formulation, self.infinite)
         side = np.zeros(network.node_count, dtype=np.bool_)
         ours, theirs = [], []

@@ -18,6 +18,7 @@ from typing import Any
 import torch
 
 from benchmarks.harness.report import RESULTS, Report, Section, Target
+from benchmarks.harness.scaled_prices import scaled_prices
 from benchmarks.harness.torchvision_zoo import load as load_torchvision
 from benchmarks.peers import auto_split, jalad
 from benchmarks.wire import wire_sizes
@@ -26,8 +27,8 @@ from benchmarks.wire.published_blocks import COLOURS, UPLINKS_MBPS, Network, bes
 from benchmarks.wire.refined_blocks import DEVICE, NS_PER_S, SERVER, TORCHVISION, RefinedNetwork, refine
 from benchmarks.wire.wire_picture import draw, uplinks_mbps
 from cic.cost.catalogue import machine
+from cic.cost.codec_time import core_slowdown
 from cic.cost.core_slowdown import core_slowdown
-from mincut.envelope import scaled_prices
 from mincut.network import build
 from mincut.problem import Problem, make_problem
 from mincut.solver import solve

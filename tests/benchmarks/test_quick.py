@@ -23,39 +23,40 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., dict]:
 def _run(monkeypatch: pytest.MonkeyPatch, folder: Path, benchmark: str, *arguments: str) -> dict:
     monkeypatch.setattr(sys, "argv", [benchmark, "--quick", "--results", str(folder), *arguments])
     runpy.run_module(f"benchmarks.{benchmark}", run_name="__main__", alter_sys=True)
-    written = (folder / f"{benchmark}.md").read_text(encoding="utf-8")
+    name = benchmark.rpartition(".")[2]
+    written = (folder / f"{name}.md").read_text(encoding="utf-8")
     assert f"python -m benchmarks.{benchmark} --quick" in written
     assert "| --- |" in written
-    return json.loads((folder / f"{benchmark}.json").read_text(encoding="utf-8"))
+    return json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
 
 
 def test_decision_time(run: Callable[..., dict]) -> None:
-    figures = run("decision_time", "resnet18")["models"]["resnet18"]
+    figures = run("decision.decision_time", "resnet18")["models"]["resnet18"]
     assert figures["seconds"]["decide(float)"] < figures["seconds"]["full graph"] < figures["seconds"]["networkx minimum_cut"]
     assert figures["largest_disagreement"] < 1e-7
 
 
 def test_a_million_decisions_are_checked(run: Callable[..., dict]) -> None:
-    figures = run("million_decisions", "--decisions", "500", "--processes", "1")
+    figures = run("decision.million_decisions", "--decisions", "500", "--processes", "1")
     assert sum(problem["decisions"] for problem in figures["problems"]) >= 500
     assert {problem["kind"] for problem in figures["problems"]} == {"network", "shaped DAG", "any DAG"}
     assert not any(problem["wrong"] for problem in figures["problems"])
 
 
 def test_compile_time(run: Callable[..., dict], tmp_path: Path) -> None:
-    figures = run("compile_time", "squeezenet1_1")
+    figures = run("decision.compile_time", "squeezenet1_1")
     assert set(figures["models"]) == {"squeezenet1_1"}
     assert all(len(rows) == 2 for rows in figures["growth"].values())
     assert (tmp_path / "compile_time.png").stat().st_size > 10_000
 
 
 def test_cold_start(run: Callable[..., dict]) -> None:
-    for programs in run("cold_start")["measured"].values():
+    for programs in run("decision.cold_start")["measured"].values():
         assert programs["import cic"]["peak_bytes"] >= programs["bare interpreter"]["peak_bytes"] > 0
 
 
 def test_codec_speed(run: Callable[..., dict]) -> None:
-    for rows in run("codec_speed")["speed"].values():
+    for rows in run("wire.codec_speed")["speed"].values():
         by_name = {row["method"]: row for row in rows}
         assert by_name["int4+zstd"]["bytes"] < by_name["int8+zstd"]["bytes"] < by_name["int8"]["bytes"] == 200_711
         assert by_name["int8+zstd"]["over_entropy"] < 1.25 and by_name["int4+zstd"]["over_entropy"] < 1.25

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 
 from benchmarks.harness.random_problems import network_shaped, price_box, small_chain, small_problem, to_problem, weights_inside
+from benchmarks.harness.scaled_prices import scaled_prices
 from compress.bounds import Bounds
 from compress.errors import NotExactError
-from compress.quotient import quotient
 from compress.reduction import contract
 from compress.schedule import RULES, Rule, compress
-from mincut.envelope import PriceBox, envelope, scaled_prices
+from mincut.envelope import PriceBox
 from mincut.errors import InfeasibleError, MincutError
 from mincut.network import build
 from mincut.problem import Problem
@@ -156,21 +156,6 @@ def test_wider_uncertainty_never_compresses_more() -> None:
             for percent in (0, 5, 20, 60)
         ]
         assert sizes == sorted(sizes)
-
-
-def test_the_quotient_keeps_every_placement_and_merges_all_else() -> None:
-    rng = random.Random(22)
-    for _ in range(60):
-        problem = to_problem(network_shaped(rng, rng.randint(5, 80)))
-        box = price_box(rng)
-        found = envelope(problem, box)
-        small = quotient(problem, found.placements)
-        patterns = {tuple(side[op] for side in found.placements) for op in range(problem.op_count)}
-        assert small.problem.op_count == len(patterns)
-        network = build(problem)
-        for _ in range(5):
-            prices = scaled_prices(network, weights_inside(rng, box))
-            assert solve(small.problem, prices).cost <= solve(network, prices).cost * (1 + 1e-7)
 
 
 def test_groups_that_depend_on_each_other_in_a_circle_are_refused() -> None:

@@ -11,8 +11,9 @@ import pytest
 
 from benchmarks.harness.plain_problem import PlainProblem
 from benchmarks.harness.random_problems import network_shaped, price_box, small_problem, to_problem, weights_inside
+from benchmarks.harness.scaled_prices import scaled_prices
 from mincut.certificate import certify
-from mincut.envelope import PriceBox, downloads_are_constant, envelope, scaled_prices
+from mincut.envelope import PriceBox, downloads_are_constant, envelope
 from mincut.errors import InfeasibleError, MincutError
 from mincut.network import build
 from mincut.solver import solve

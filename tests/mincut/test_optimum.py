@@ -6,7 +6,6 @@ import random
 
 import maxflow
 import numpy as np
-import pytest
 from hypothesis import given, settings
 
 from benchmarks.harness.plain_problem import PlainProblem
@@ -15,49 +14,44 @@ from mincut.certificate import certify
 from mincut.errors import InfeasibleError
 from mincut.network import build, price
 from mincut.problem import Prices
-from mincut.solver import KERNELS, solve
+from mincut.solver import solve
 from tests.oracles import networkx_flow
 from tests.oracles.brute_force import closed_sets
 
-every_kernel = pytest.mark.parametrize("kernel", KERNELS)
 
-
-def check_against_brute_force(plain: PlainProblem, at: Prices, kernel: str) -> None:
+def check_against_brute_force(plain: PlainProblem, at: Prices) -> None:
     expected = closed_sets(plain).cheapest(at)
     try:
         network = build(to_problem(plain))
     except InfeasibleError:
         assert expected is None
         return
-    placement = solve(network, at, kernel=kernel)
+    placement = solve(network, at)
     certify(network, placement)
     assert placement.cost == expected
 
 
-@every_kernel
-def test_ten_thousand_random_dags_equal_brute_force(kernel: str) -> None:
+def test_ten_thousand_random_dags_equal_brute_force() -> None:
     rng = random.Random(20220718)
     for _ in range(10_000):
         # Amounts up to 1e12 times prices up to 1e5 would leave int64; such prices are refused, see below.
         plain = small_problem(rng, amounts=[0, 0, 1, 2, 7, 100, 12_345, 10**6, 10**9])
-        check_against_brute_force(plain, random_prices(rng), kernel)
+        check_against_brute_force(plain, random_prices(rng))
 
 
-@every_kernel
 @settings(max_examples=300, deadline=None)
 @given(plain=problems(), at=prices())
-def test_any_dag_equals_brute_force(kernel: str, plain: PlainProblem, at: Prices) -> None:
-    check_against_brute_force(plain, at, kernel)
+def test_any_dag_equals_brute_force(plain: PlainProblem, at: Prices) -> None:
+    check_against_brute_force(plain, at)
 
 
-@every_kernel
-def test_three_hundred_larger_dags_equal_networkx(kernel: str) -> None:
+def test_three_hundred_larger_dags_equal_networkx() -> None:
     rng = random.Random(400)
     for index in range(300):
         plain = network_shaped(rng, 10 + index * 390 // 299)
         at = Prices(rng.randint(1, 20), rng.randint(1, 40), rng.randint(0, 3000), rng.randint(0, 3000), rng.randint(0, 10**8))
         network = build(to_problem(plain))
-        placement = solve(network, at, kernel=kernel)
+        placement = solve(network, at)
         certify(network, placement)
         assert placement.cost == networkx_flow.cheapest(plain, at)
 
@@ -83,8 +77,7 @@ def test_pymaxflow_finds_the_same_flow() -> None:
         assert graph.maxflow() + priced.constant == solve(network, at).cost
 
 
-@every_kernel
-def test_among_equally_cheap_placements_the_one_with_least_on_the_device_is_chosen(kernel: str) -> None:
+def test_among_equally_cheap_placements_the_one_with_least_on_the_device_is_chosen() -> None:
     rng = random.Random(3)
     for _ in range(500):
         plain = small_problem(rng, 8, amounts=[0, 1, 2])
@@ -93,13 +86,12 @@ def test_among_equally_cheap_placements_the_one_with_least_on_the_device_is_chos
         if sets.cheapest(at) is None:
             continue
         cheapest = sets.on_device[(sets.features * at).sum(axis=1) == sets.cheapest(at)]
-        chosen = solve(to_problem(plain), at, kernel=kernel).on_device
+        chosen = solve(to_problem(plain), at).on_device
         assert chosen.sum() == cheapest.sum(axis=1).min()
         assert (~chosen | cheapest).all(), "the smallest one lies inside every other"
 
 
-@every_kernel
-def test_amounts_near_the_limit_do_not_wrap(kernel: str) -> None:
+def test_amounts_near_the_limit_do_not_wrap() -> None:
     rng = random.Random(61)
     for _ in range(300):
         plain = small_problem(rng, 7, amounts=[0, 1, 2**47, 2**48 - 1])
@@ -107,5 +99,5 @@ def test_amounts_near_the_limit_do_not_wrap(kernel: str) -> None:
         expected = closed_sets(plain).cheapest(at)
         if expected is None or expected >= 2**59:
             continue
-        placement = solve(to_problem(plain), at, kernel=kernel)
+        placement = solve(to_problem(plain), at)
         assert placement.cost == expected

@@ -22,7 +22,7 @@ from mincut.network import smallest_device_side
 from mincut.problem import MODEL_INPUT, Prices, Problem
 from mincut.section_solver import solve_sections
 from mincut.sections import Sections, cut_at_joints, find_joints
-from mincut.solver import KERNELS, solve
+from mincut.solver import solve
 from tests.oracles.brute_force import closed_sets
 from tests.oracles.networkx_flow import cheapest
 
@@ -99,10 +99,10 @@ def known_cost(problem: Problem, sections: Sections, prices: Prices) -> int:
     return problem.features(sections.feasible).cost(prices)
 
 
-def assert_as_the_whole(problem: Problem, sections: Sections, prices: Prices, kernel: str = "dinic") -> None:
+def assert_as_the_whole(problem: Problem, sections: Sections, prices: Prices) -> None:
     known = known_cost(problem, sections, prices)
     whole = solve(problem, prices, known_cost=known)
-    found = solve_sections(sections, prices, known, kernel=kernel)
+    found = solve_sections(sections, prices, known)
     certify_sections(sections, found)
     assert found.cost == whole.cost
     assert found.features.cost(prices) == found.cost
@@ -118,7 +118,7 @@ def test_sections_answer_what_the_whole_answers() -> None:
         except InfeasibleError:
             continue
         solved += 1
-        assert_as_the_whole(problem, sections, prices, list(KERNELS)[solved % len(KERNELS)])
+        assert_as_the_whole(problem, sections, prices)
 
 
 def test_sections_answer_what_brute_force_answers() -> None:

@@ -1,4 +1,4 @@
-"""One problem under many prices: each minimum cut starts from the flow of the one before.
+"""One problem under many prices, where each minimum cut starts from the flow of the one before: what would that gain?
 
 If no price falls from one to the next, no capacity does, so a maximum flow stays a flow and only what is new has to be
 pushed (Gallo, Grigoriadis & Tarjan 1989 in spirit; here any of the five prices may rise). Prices are put in such an order
@@ -13,16 +13,16 @@ from operator import index, le
 
 import numpy as np
 
+from benchmarks.decision.rising_capacities import grow
 from mincut.codecs import crossing_costs
 from mincut.errors import MincutError
 from mincut.network import Network, build, source_costs
-from mincut.problem import LARGEST_COST, ON_SERVER, BoolArray, Features, Prices, Problem
-from mincut.solver import DEFAULT_KERNEL, kernel_named
+from mincut.problem import LARGEST_COST, BoolArray, Features, Prices, Problem
+from mincut.scaling import simple_placements
+from mincut.solver import flow_kernel
 
 
-def sweep(
-    problem: Problem | Network, conditions: Sequence[Prices], *, kernel: str = DEFAULT_KERNEL
-) -> list[tuple[BoolArray, int]]:
+def sweep(problem: Problem | Network, conditions: Sequence[Prices]) -> list[tuple[BoolArray, int]]:
     """The cheapest placement for each of many prices.
 
     Quick where the prices have one scale, so that, say, 100 bandwidths differ in the prices of the links alone: scale the
@@ -31,23 +31,22 @@ def sweep(
     Args:
         problem: a `Problem`, or its `Network` for several sweeps, quickest `without_implied_arcs` (mincut.implied_arcs).
         conditions: prices in any order.
-        kernel: one of `mincut.solver.KERNELS`.
 
     Returns:
         On_device (bool[n]) and cost for each, in the order given: exactly what `mincut.solver.solve` finds.
 
     Raises:
         InfeasibleError: no placement is allowed.
-        MincutError: prices that are negative or too large, or an unknown kernel.
+        MincutError: prices that are negative or too large.
     """
     network = build(problem) if isinstance(problem, Problem) else problem
     for prices in conditions:
         if min(prices) < 0:
             raise MincutError(f"prices must not be negative, got {prices}")
-    known = _known_features(network)
+    known = simple_placements(network.problem, network.feasible)
     found: list[tuple[BoolArray, int] | None] = [None] * len(conditions)
     for chain in _rising_chains(conditions):
-        answers = _along(network, known, [conditions[place] for place in chain], kernel)
+        answers = _along(network, known, [conditions[place] for place in chain])
         for place, answer in zip(chain, answers, strict=True):
             found[place] = answer
     return [answer for answer in found if answer is not None]
@@ -65,10 +64,8 @@ def _rising_chains(conditions: Sequence[Prices]) -> Iterator[list[int]]:
         yield chain
 
 
-def _along(network: Network, known: list[Features], chain: list[Prices], kernel: str) -> Iterator[tuple[BoolArray, int]]:
-    from mincut.kernels.pricing import grow
-
-    problem, run = network.problem, kernel_named(kernel)
+def _along(network: Network, known: list[Features], chain: list[Prices]) -> Iterator[tuple[BoolArray, int]]:
+    problem, run = network.problem, flow_kernel()
     dearest = min(features.cost(chain[-1]) for features in known)
     if dearest >= LARGEST_COST:
         raise MincutError(f"a placement costs {dearest}, which must stay below 2^60: scale the prices down")
@@ -106,12 +103,3 @@ def _along(network: Network, known: list[Features], chain: list[Prices], kernel:
         cost += run(network.start, network.arc_head, network.reverse, capacity, terminal, on_source_side)
         before, crossing_before, source_before = after, crossing_after, source_after
         yield on_source_side[: problem.op_count], cost
-
-
-def _known_features(network: Network) -> list[Features]:
-    """Features of placements that are allowed whatever the prices."""
-    problem = network.problem
-    known = [problem.features(network.feasible)]
-    if not (problem.pinned == ON_SERVER).any():
-        known.append(problem.features(np.ones(problem.op_count, dtype=np.bool_)))
-    return known
