@@ -27,7 +27,6 @@ from benchmarks.wire.published_blocks import COLOURS, UPLINKS_MBPS, Network, bes
 from benchmarks.wire.refined_blocks import DEVICE, NS_PER_S, SERVER, TORCHVISION, RefinedNetwork, refine
 from benchmarks.wire.wire_picture import draw, uplinks_mbps
 from cic.cost.catalogue import machine
-from cic.cost.codec_time import core_slowdown
 from cic.cost.core_slowdown import core_slowdown
 from mincut.network import build
 from mincut.problem import Problem, make_problem

@@ -84,7 +84,7 @@ def _run(files: list[int], told: dict) -> None:
     code = 1
     try:
         code = _program(told["arguments"], told["directory"], told["environment"])
-    except BaseException:
+    except BaseException:  # whatever it raised, its process has ended  # noqa: BLE001
         traceback.print_exc()
     with contextlib.suppress(BaseException):
         threading._shutdown()
