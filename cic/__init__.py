@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from cic.emission.emission import emit
     from cic.emission.emitted_halves import export_half, export_triton, load_cut
     from cic.precision.precision import Precision
+    from cic.progress import Progress
     from cic.trace.onnx.onnx_trace import trace_onnx
 
 __version__ = "0.1.0"
@@ -52,6 +53,7 @@ _LATER = {
     "Machine": "cic.cost.machine",
     "Precision": "cic.precision.precision",
     "Profile": "cic.cost.profile",
+    "Progress": "cic.progress",
     "load_profile": "cic.cost.profile",
     "trace_onnx": "cic.trace.onnx.onnx_trace",
 }
@@ -74,6 +76,7 @@ __all__ = [
     "Machine",
     "Precision",
     "Profile",
+    "Progress",
     "SplittingModel",
     "TraceError",
     "UnitError",

@@ -56,7 +56,7 @@ def row_of(network: Network) -> dict[str, Any]:
     started = perf_counter()
     model = traced(network)
     entry = machine(f"{NAME}-{network.runtime}")
-    profile = measure(model, seconds_per_op=SECONDS_PER_OP, cuts=CUTS, progress=False)
+    profile = measure(model, seconds_per_op=SECONDS_PER_OP, cuts=CUTS)
     predicted, measured = price(model.graph, entry), price(model.graph, profile)
     return {
         "name": network.name,

@@ -110,7 +110,7 @@ def _inside(job: dict[str, Any]) -> None:
         profile = (
             _profile_by_command(job["network"], threads)
             if case.by_command
-            else measure(traced, threads=threads, seconds_per_op=SECONDS_PER_OP, cuts=CUTS, progress=False)
+            else measure(traced, threads=threads, seconds_per_op=SECONDS_PER_OP, cuts=CUTS)
         )
         took_s = perf_counter() - started
         for name, run in runs.items():

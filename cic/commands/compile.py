@@ -6,6 +6,7 @@ import sys
 
 from cic.commands.arguments import add_model, model_name, number, read_box, read_model_and_call, read_pairs
 from cic.commands.output import check_not_read, check_output_file
+from cic.commands.progress_bar import shown_progress
 from cic.commands.show import machine_warnings, print_break_points, print_cuts
 from cic.decision.conditions import Conditions
 from cic.decision.units import seconds
@@ -79,21 +80,22 @@ def run(arguments: Namespace) -> int:
     device, server = resolve(arguments.device), resolve(arguments.server)
     _tell(f"building {arguments.model}")
     model, (args, kwargs) = read_model_and_call(arguments)
-    compiled = compile(
-        model,
-        args,
-        kwargs,
-        device=device,
-        server=server,
-        box=box,
-        defaults=defaults,
-        precision=precision,
-        pins=pins,
-        private=arguments.private,
-        uncertainty=uncertainty,
-        name=model_name(arguments.model),
-        report=_tell,
-    )
+    with shown_progress() as tell:
+        compiled = compile(
+            model,
+            args,
+            kwargs,
+            device=device,
+            server=server,
+            box=box,
+            defaults=defaults,
+            precision=precision,
+            pins=pins,
+            private=arguments.private,
+            uncertainty=uncertainty,
+            name=model_name(arguments.model),
+            progress=tell,
+        )
     compiled.save(arguments.output)
     for warning in machine_warnings(compiled):
         _tell(f"warning: {warning}")

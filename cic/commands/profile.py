@@ -6,6 +6,7 @@ import sys
 
 from cic.commands.arguments import add_model, model_name, number, read_model_and_call
 from cic.commands.output import check_not_read, check_output_file
+from cic.commands.progress_bar import shown_progress
 from cic.decision.units import show_seconds
 
 TYPE_CHECKING = False
@@ -31,7 +32,9 @@ def run(arguments: Namespace) -> int:
     print(f"tracing {arguments.model}", file=sys.stderr)
     model, (args, kwargs) = read_model_and_call(arguments)
     name = model_name(arguments.model)
-    measured = profile(model, args, kwargs, threads=arguments.threads, seconds_per_op=seconds_per_op, name=name)
+    options = {"threads": arguments.threads, "seconds_per_op": seconds_per_op, "name": name}
+    with shown_progress() as tell:
+        measured = profile(model, args, kwargs, **options, progress=tell)
     measured.save(arguments.output)
     how = measured.measured
     print(f"{measured.model} on {measured.name}: {show_seconds(measured.whole_s)} as a whole, {len(measured.ops)} distinct ops")

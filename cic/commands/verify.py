@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from time import perf_counter
 
+from cic.commands.progress_bar import shown_progress
 from cic.decision.cic_file import load
 from cic.errors import CicError
 
@@ -27,7 +28,8 @@ def run(arguments: Namespace) -> int:
     except ImportError as error:
         raise CicError(f"verify needs the solver ({error}); install cic-compiler[solve]") from error
     started = perf_counter()
-    found = verify(model)
+    with shown_progress() as tell:
+        found = verify(model, progress=tell)
     if arguments.json:
         print(json.dumps({"cuts": found.cuts, "minimum_cuts": found.minimum_cuts, "gap": found.gap}))
         return 0

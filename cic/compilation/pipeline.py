@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ from cic.inputs.former_names import formerly
 from cic.precision.examination import examine
 from cic.precision.precision import Precision, precision_of
 from cic.precision.target_search import within_target
+from cic.progress import Progress, Tell, teller
 from cic.trace.any_model import trace_model
 from cic.trace.fx.torch_trace import TracedModel
 from cic.trace.onnx.onnx_model import OnnxModel
@@ -35,8 +36,6 @@ from mincut.errors import InfeasibleError, MincutError
 if TYPE_CHECKING:
     import onnx
 
-Report = Callable[[str], None]
-
 
 @formerly(
     uplink="box=cic.Box(uplink=(low, high))",
@@ -45,6 +44,7 @@ Report = Callable[[str], None]
     calibration="precision=cic.Precision(calibration=…)",
     accuracy="precision=cic.Precision(accuracy=…)",
     input="precision=cic.Precision(input=…)",
+    report="progress=…",
 )
 def compile(
     model: nn.Module | torch.export.ExportedProgram | TracedModel | OnnxModel | onnx.ModelProto | str | Path,
@@ -62,7 +62,7 @@ def compile(
     most_minimum_cuts: int = 20_000,
     shapes: Mapping[str, Sequence[int]] | None = None,
     name: str | None = None,
-    report: Report | None = None,
+    progress: Tell | None = None,
 ) -> SplittingModel:
     """Work out every cut of a model that can be optimal between two machines.
 
@@ -82,30 +82,28 @@ def compile(
         most_minimum_cuts: budget for a box too rich to finish; if it runs out, `proof` in the result holds the proven gap
             and decisions say `optimal=False`.
         shapes: of an ONNX file's inputs, by name, where it leaves them open and there is no example.
-        report: told in a few words what is going on.
+        progress: told what is going on, see `cic.progress`; print will do.
 
     Raises:
         TraceError, CostError, CompileError.
     """
     _check_request(args, kwargs, name)
     _check_conditions(box, defaults)
-    if report is not None and not callable(report):
-        raise ArgumentError(f"report is {shown(report)}; give a function that takes a text")
+    tell = teller(progress)
     asked = precision_of(precision)
     check_number(most_minimum_cuts, "the most minimum cuts", 1, 10**9, whole=True)
-    tell = report or (lambda _: None)
     started = perf_counter()
     device_cost, server_cost = resolve(device), resolve(server)
     box = box or Box()
     assumed = _assumed(defaults, box)
-    tell("tracing")
+    tell(Progress("tracing"))
     traced = trace_model(model, args, kwargs, shapes=shapes, name=name)
     traced_s = perf_counter() - started
     prices = device_cost.op_seconds(traced.graph), server_cost.op_seconds(traced.graph)
     examined = examine(traced, asked, (device_cost, server_cost), tell)
     lowered = lower(traced.graph, *prices, pins=pins, private=private, forms=examined.forms)
     measured_s = perf_counter() - started - traced_s
-    tell(f"finding every optimal cut of {len(traced.graph.ops)} ops")
+    tell(Progress(f"finding every optimal cut of {len(traced.graph.ops)} ops"))
     try:
         compression = compress(lowered.problem, bounds(box, uncertainty))
         chosen = within_target(
@@ -173,7 +171,7 @@ def profile(
     threads: int = 1,
     seconds_per_op: float = 0.1,
     name: str | None = None,
-    progress: bool = True,
+    progress: Tell | None = None,
 ) -> Profile:
     """Measure a model's ops on this machine, an ONNX file's with ONNX Runtime; see `cic.cost.measure`.
 

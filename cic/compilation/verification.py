@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -14,6 +14,7 @@ from cic.decision.conditions import Conditions
 from cic.decision.off_table.problem import codecs_of, is_allowed, stored_alternatives, stored_problem
 from cic.decision.splitting_model import DEVICE_ONLY, NEGLIGIBLE_GAP, SERVER_ONLY, SplittingModel
 from cic.errors import ArtifactError
+from cic.progress import Progress, Tell, teller
 from mincut.envelope import DOWNLOAD, UPLOAD, all_prices, envelope_cone
 from mincut.errors import MincutError
 from mincut.problem import BoolArray, Features, Problem
@@ -33,15 +34,20 @@ class Verification:
     gap: float
 
 
-def verify(model: SplittingModel, *, progress: Callable[[int, int], None] | None = None) -> Verification:
+def verify(model: SplittingModel, *, progress: Tell | None = None) -> Verification:
     """Recount every cut from the ops and tensors, recompute the break points, and prove that no cut is missing.
 
     All that a decision uses is checked: cuts and their ids, break points, defaults, box, and the proof that stands in the file.
-    What is said for people of where the model comes from is believed.
+    What is said for people of where the model comes from is believed. progress: told of each minimum cut, see `cic.progress`.
 
     Raises:
         ArtifactError: naming what does not hold, with the two values that disagree.
     """
+    tell = teller(progress)
+
+    def at_ray(done: int, of: int) -> None:
+        tell(Progress("proving that no cut is missing", done, of))
+
     try:
         problem = stored_problem(model)
     except MincutError as error:
@@ -63,7 +69,7 @@ def verify(model: SplittingModel, *, progress: Callable[[int, int], None] | None
     _check_break_points(model)
     try:
         alternatives = stored_alternatives(model, problem)
-        proof = prove(problem, price_box(model.box), placements, codecs, alternatives=alternatives, progress=progress)
+        proof = prove(problem, price_box(model.box), placements, codecs, alternatives=alternatives, progress=at_ray)
     except MincutError as error:
         raise ArtifactError(f"{model.name}: the table is not optimal in its box: {error}") from error
     _check_proof(model, proof)

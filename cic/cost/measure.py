@@ -38,8 +38,7 @@ tells what networks and halves take under a processor quota.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import reduce
@@ -57,13 +56,15 @@ from cic.cost.timing import Pace, Run, Session, Timing, take_turns, total_pace
 from cic.cost.workbench import Workbench
 from cic.errors import CostError
 from cic.graph import Op
+from cic.progress import Tell, counted, teller
 from cic.trace.onnx.onnx_model import OnnxModel
 from codegen.errors import CodegenError
 
 if TYPE_CHECKING:
     from cic.trace.fx.torch_trace import TracedModel
 
-Advance = Callable[[], None]
+Advance = Callable[[str], None]
+"""Told the name of each finished step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +100,14 @@ def measure(
     threads: int = 1,
     seconds_per_op: float = 0.1,
     cuts: int = 12,
-    progress: bool = True,
+    progress: Tell | None = None,
 ) -> Profile:
     """Measure every distinct op of a traced model, real halves at some cuts, the whole, as emitted halves run, and the codecs.
 
     threads: torch's intra-op threads while measuring; restored afterwards.
     seconds_per_op: time budget of one distinct op; the whole model and each cut get ten times as much.
     cuts: at how many places head and tail are measured; 0 scales the ops' own times to the whole.
-    progress: show a bar with the time left; quiet in any case when the standard error is not a terminal.
+    progress: told after each step, see `cic.progress`; print will do.
     Raises CostError when an argument is out of range or an op cannot be run on its own.
     """
     _check_arguments(threads, seconds_per_op, cuts)
@@ -114,18 +115,19 @@ def measure(
     first_of = _distinct(ops)
     steps = len(first_of) + 3 + min(cuts, len(ops) - 1)
     bench = workbench_of(traced)
-    with torch_threads(threads), _progress_bar(steps, enabled=progress) as advance:
+    advance = counted(teller(progress), steps)
+    with torch_threads(threads):
         alone = _measure_alone(bench, first_of, seconds_per_op, advance)
         whole_run = bench.whole()
         first = take_turns([whole_run], 10 * seconds_per_op)
-        advance()
+        advance("measuring the whole model")
         by_signature = alone.seconds(alone.session.pace)
         halves: list[_CutInTwo] = []
         for position in _positions([by_signature[op.signature] for op in ops], cuts):
             halves.append(_measure_halves(bench, position, whole_run, 10 * seconds_per_op))
-            advance()
+            advance("measuring heads and tails")
         codecs = codecs_here()
-        advance()
+        advance("measuring codecs")
     return _profile(bench, threads, first_of, alone, first, halves, codecs)
 
 
@@ -153,9 +155,9 @@ def _measure_alone(bench: Workbench, first_of: dict[str, Op], budget_s: float, a
             runs[-1]()
         except (RuntimeError, TypeError, ValueError, CodegenError) as error:
             raise CostError(f"op {op.name!r} ({', '.join(op.kinds)}) cannot be run on its own: {error}") from error
-        advance()
+        advance("preparing ops")
     session = take_turns([*runs, bench.empty()], budget_s * len(runs))
-    advance()
+    advance("measuring ops")
     return _Alone(tuple(first_of), session)
 
 
@@ -252,15 +254,3 @@ def _check_arguments(threads: int, seconds_per_op: float, cuts: int) -> None:
         raise CostError(f"seconds_per_op is {seconds_per_op!r}; it must be more than 0 and at most 3600")
     if isinstance(cuts, bool) or not isinstance(cuts, int) or cuts < 0:
         raise CostError(f"cuts is {cuts!r}; it must be a whole number from 0")
-
-
-@contextmanager
-def _progress_bar(total: int, *, enabled: bool) -> Iterator[Advance]:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    columns = (TextColumn("measuring ops and halves"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not (enabled and console.is_terminal)) as bar:
-        task = bar.add_task("", total=total)
-        yield lambda: bar.advance(task)

@@ -21,6 +21,7 @@ from cic.precision.payloads import wire_forms
 from cic.precision.precision import Precision
 from cic.precision.target_search import WithinTarget
 from cic.precision.wire_form import WireForm, codecs_for, input_codecs, is_lossless
+from cic.progress import Progress, Tell
 from cic.trace.fx.torch_trace import TracedModel
 from cic.trace.onnx.onnx_model import OnnxModel
 from mincut.problem import BoolArray
@@ -102,7 +103,7 @@ class Examined:
         }
 
 
-def examine(traced: TracedModel | OnnxModel, asked: Precision, costs: Costs, tell: Callable[[str], None]) -> Examined:
+def examine(traced: TracedModel | OnnxModel, asked: Precision, costs: Costs, tell: Tell) -> Examined:
     """Measure the payloads of a model's tensors, and get ready to run its cuts.
 
     Raises:
@@ -118,15 +119,15 @@ def examine(traced: TracedModel | OnnxModel, asked: Precision, costs: Costs, tel
     names = codecs_for(usual if asked.codecs is None else asked.codecs)
     pictures = () if asked.input is None else input_codecs(asked.input)
     calibration = calibration_of(traced, asked.calibration)
-    tell(f"measuring payloads under {len(names)} codecs")
+    tell(Progress(f"measuring payloads under {len(names)} codecs"))
     forms = wire_forms(traced.module, traced.graph, calibration.samples, names, costs, pictures)
     if asked.calibration is None:
         return Examined(asked, forms, None)
-    tell(f"running the whole model on {len(calibration.samples)} calibration samples")
+    tell(Progress(f"running the whole model on {len(calibration.samples)} calibration samples"))
     crossable = frozenset(tensor.name for tensor in traced.graph.tensors if tensor.may_cross)
     examined = Examined(asked, forms, examiner(traced.module, crossable, calibration, target))
     if examined.whole_top1 is not None:
-        tell(f"the whole model gets {examined.whole_top1:.2%} of the labelled calibration samples right")
+        tell(Progress(f"the whole model gets {examined.whole_top1:.2%} of the labelled calibration samples right"))
     _warn_of_few_samples(examined)
     return examined
 

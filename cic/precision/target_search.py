@@ -23,6 +23,7 @@ import numpy as np
 
 from cic.precision.accuracy import EXACT, Reached
 from cic.precision.wire_form import WireForm, is_lossless
+from cic.progress import Progress, Tell
 from mincut.codecs import without
 from mincut.envelope import Envelope, PriceBox, envelope
 from mincut.problem import BoolArray, IntArray, Problem
@@ -56,7 +57,7 @@ def within_target(
     run: Callable[[BoolArray, dict[int, WireForm]], Reached] | None,
     *,
     most_solves: int,
-    tell: Callable[[str], None],
+    tell: Tell,
 ) -> WithinTarget:
     """See the module.
 
@@ -68,16 +69,26 @@ def within_target(
     measured: dict[tuple[bytes, frozenset[tuple[int, str]]], Reached] = {}
     exact = True
     while True:
-        found = envelope(problem, box, alternatives=alternative_problems(problem, alternatives), most_solves=most_solves)
+        found = envelope(
+            problem,
+            box,
+            alternatives=alternative_problems(problem, alternatives),
+            most_solves=most_solves,
+            progress=lambda done, of: tell(Progress("finding every optimal cut", done, of)),
+        )
         if run is None:
             return WithinTarget(found, (), alternatives, exact, 0)
         missed, reached = [], []
-        for side, codec in zip(found.placements, found.codecs, strict=True):
-            lossy = _lossy(problem, forms, side, codec)
-            key = side.tobytes(), frozenset((tensor, form.stage) for tensor, form in lossy.items())
+        used = [_lossy(problem, forms, side, codec) for side, codec in zip(found.placements, found.codecs, strict=True)]
+        keys = [
+            (side.tobytes(), frozenset((tensor, form.stage) for tensor, form in lossy.items()))
+            for side, lossy in zip(found.placements, used, strict=True)
+        ]
+        known_cuts = len({*measured, *keys})
+        for side, lossy, key in zip(found.placements, used, keys, strict=True):
             if key not in measured:
-                tell(f"measuring the accuracy of cuts, {len(measured) + 1} done")
                 measured[key] = run(side, lossy) if lossy else EXACT
+                tell(Progress("measuring the accuracy of cuts", len(measured), known_cuts))
             reached.append(measured[key])
             if not measured[key].met and lossy not in missed:
                 missed.append(lossy)

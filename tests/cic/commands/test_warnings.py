@@ -37,7 +37,7 @@ def test_cic_profile_says_what_it_measured_and_warns(
 
 def test_compile_and_show_repeat_the_warning(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     model = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 2)).eval()
-    profile = cic.profile(model, (torch.rand(1, 8),), seconds_per_op=0.001, progress=False)
+    profile = cic.profile(model, (torch.rand(1, 8),), seconds_per_op=0.001)
     noted = replace(profile, measured=replace(profile.measured, warning="a quota stopped this process"))
     quiet = replace(profile, measured=replace(profile.measured, warning=""))
     cic.compile(model, (torch.rand(1, 8),), device=noted, server=quiet).save(tmp_path / "warned.cic")

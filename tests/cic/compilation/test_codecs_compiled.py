@@ -280,8 +280,9 @@ def test_the_whole_model_s_own_accuracy_is_told_and_kept(network: nn.Module, ima
     with torch.no_grad():
         labels = network(images).argmax(1)
     labels[:6] = (labels[:6] + 1) % 10
-    told: list[str] = []
+    told: list[cic.Progress] = []
     precision = Precision("int8", [(images, labels)])
-    compiled = cic.compile(network, (images[:1],), device=WEAK, server=STRONG, precision=precision, report=told.append)
+    compiled = cic.compile(network, (images[:1],), device=WEAK, server=STRONG, precision=precision, progress=told.append)
     assert compiled.information["whole_top1"] == 0.75
-    assert any("75.00%" in line for line in told)
+    assert any("75.00%" in each.text for each in told)
+    assert any(each.done == each.of is not None and "accuracy" in each.text for each in told)

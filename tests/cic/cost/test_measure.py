@@ -1,6 +1,5 @@
 """Measured profiles: every op gets a time, the times add up to the network, and the network is left as it was."""
 
-import sys
 import time
 from unittest.mock import patch
 
@@ -44,7 +43,7 @@ def traced():
 
 @pytest.fixture(scope="module")
 def profile(traced):
-    return measure(traced, seconds_per_op=0.05, progress=False)
+    return measure(traced, seconds_per_op=0.05)
 
 
 def test_every_op_has_a_time_and_conv_costs_something(traced, profile):
@@ -78,19 +77,19 @@ def test_waiting_counts_as_time(traced):
             return lambda: (time.sleep(0.02), run())
 
     with patch("cic.cost.measure.workbench_of", Bench):
-        waited = measure(traced, seconds_per_op=0.01, cuts=0, progress=False)
+        waited = measure(traced, seconds_per_op=0.01, cuts=0)
     assert waited.whole_s > 0.02 and waited.sum_s > 0.02
     assert "times processor time" in waited.measured.warning
 
 
 def test_a_second_profile_agrees_loosely(traced, profile):
-    again = measure(traced, seconds_per_op=0.05, progress=False)
+    again = measure(traced, seconds_per_op=0.05)
     assert again.whole_s / profile.whole_s == pytest.approx(1, abs=0.75)
     assert set(again.seconds) == set(profile.seconds)
 
 
 def test_without_cuts_the_ops_are_scaled_to_the_whole(traced):
-    plain = measure(traced, seconds_per_op=0.02, cuts=0, progress=False)
+    plain = measure(traced, seconds_per_op=0.02, cuts=0)
     assert plain.sum_s == pytest.approx(plain.whole_s, rel=1e-3)
     assert plain.halves_error == 0
 
@@ -102,14 +101,14 @@ def test_a_profile_survives_its_file(profile, tmp_path):
 
 def test_threads_are_restored(traced):
     before = torch.get_num_threads()
-    assert measure(traced, threads=2, seconds_per_op=0.01, cuts=0, progress=False).threads == 2
+    assert measure(traced, threads=2, seconds_per_op=0.01, cuts=0).threads == 2
     assert torch.get_num_threads() == before
 
 
 def test_measuring_changes_no_weight_and_no_input(traced):
     state = {name: value.clone() for name, value in traced.module.state_dict().items()}
     inputs = [tensor.clone() for tensor in tensors_in(traced)]
-    measure(traced, seconds_per_op=0.01, cuts=2, progress=False)
+    measure(traced, seconds_per_op=0.01, cuts=2)
     assert all(torch.equal(value, state[name]) for name, value in traced.module.state_dict().items())
     assert all(torch.equal(one, two) for one, two in zip(tensors_in(traced), inputs, strict=True))
 
@@ -156,13 +155,15 @@ def test_a_member_that_is_not_in_the_module_is_named(traced):
         extract(traced, ["no_such_node"])
 
 
-def test_nothing_is_drawn_when_no_terminal_looks(traced, capsys):
-    assert not sys.stderr.isatty()
-    measure(traced, seconds_per_op=0.01, cuts=0, progress=True)
+def test_each_step_is_told_with_its_number(traced, capsys):
+    told = []
+    measure(traced, seconds_per_op=0.01, cuts=1, progress=told.append)
+    assert [each.done for each in told] == list(range(1, told[0].of + 1))
+    assert {each.of for each in told} == {len({op.signature for op in traced.graph.ops}) + 4}
     assert capsys.readouterr() == ("", "")
 
 
 def test_a_network_of_one_op_can_be_profiled():
     single = trace(nn.Sequential(nn.Linear(64, 64)).eval(), (torch.rand(8, 64),), name="single")
-    profile = measure(single, seconds_per_op=0.02, progress=False)
+    profile = measure(single, seconds_per_op=0.02)
     assert len(profile.ops) == 1 and profile.sum_s == pytest.approx(profile.whole_s, rel=1e-3)

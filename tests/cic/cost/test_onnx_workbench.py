@@ -63,7 +63,7 @@ def test_every_part_computes_what_it_does_in_the_network(name: str, tmp_path: Pa
 
 
 def test_the_times_add_up_and_price_the_file(network: Path, traced: OnnxModel, tmp_path: Path):
-    profile = measure(traced, seconds_per_op=0.02, progress=False)
+    profile = measure(traced, seconds_per_op=0.02)
     assert {name for op in profile.ops for name in op.names} == {op.name for op in traced.graph.ops}
     assert sum(price(traced.graph, profile)) == pytest.approx(profile.sum_s)
     assert profile.sum_s == pytest.approx(profile.whole_s, rel=0.35)
@@ -89,4 +89,4 @@ def test_a_model_the_runtime_cannot_run_is_refused_by_name(tmp_path: Path):
     node = helper.make_node("Conv", ["x", "w"], ["y"], name="conv")
     made: onnx.ModelProto = model([node], [value("x", [1, 1, 4, 4], bfloat16)], [value("y", [1, 1, 4, 4], bfloat16)], [weight])
     with pytest.raises(CostError, match="m cannot be run on its example inputs: "):
-        cic.profile(save(made, tmp_path / "m.onnx"), progress=False)
+        cic.profile(save(made, tmp_path / "m.onnx"))
