@@ -7,9 +7,9 @@ On the device: `cic.load(path).decide("20Mbps")`, standard library only. Everyth
 from __future__ import annotations
 
 from cic.decision.answer import Decision
-from cic.decision.cic_file import load
 from cic.decision.conditions import Box, Conditions
-from cic.decision.splitting_model import Cut, SplittingModel
+from cic.decision.cut import Cut
+from cic.decision.splitting_model import SplittingModel, load
 from cic.errors import (
     ArgumentError,
     ArtifactError,
@@ -24,6 +24,7 @@ from cic.errors import (
     TraceError,
     UnitError,
 )
+from cic.version import VERSION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from cic.progress import Progress
     from cic.trace.onnx.onnx_trace import trace_onnx
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 # Name → module, imported at first use so that the device half stays light.
 _LATER = {

@@ -19,7 +19,7 @@ from rich.table import Table
 from torch import Tensor, nn
 
 import cic
-from cic.decision.splitting_model import DEVICE_ONLY, SERVER_ONLY
+from cic.decision.cut import DEVICE_ONLY, SERVER_ONLY
 from cic.decision.units import show_bandwidth, show_bytes, show_seconds
 from cic.inputs.photo import read_photo
 from cic.pictures.latency import latency_picture

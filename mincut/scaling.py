@@ -36,6 +36,26 @@ def fitting_scale(weights: Sequence[int | Fraction | float], candidates: Iterabl
     return Fraction(SCALED_COST * common, cheapest) if cheapest > 0 else SCALE_OF_A_FREE_PLACEMENT / max(*exact, Fraction(1))
 
 
+def fine_prices(weights: Sequence[float], cheapest: float, negligible: float) -> Prices | None:
+    """Integer prices whose rounding hides less than is negligible, None if those that int64 has room for are too coarse.
+
+    If rounding changes each price by a share of at most e, it changes every cost by no more, so what is cheapest afterwards
+    is within 2 e / (1 - e) of the optimum.
+
+    Args:
+        weights: five non-negative numbers. cheapest: what the cheapest known placement costs by them.
+        negligible: the largest relative excess that does not matter, much smaller than 1.
+    """
+    if cheapest <= 0:
+        return None
+    scale = SCALED_COST / cheapest
+    prices = Prices(*(round(weight * scale) for weight in weights))
+    coarse = (
+        abs(price - weight * scale) > negligible / 4 * weight * scale for price, weight in zip(prices, weights, strict=True)
+    )
+    return None if any(coarse) else prices
+
+
 def simple_placements(problem: Problem, feasible: BoolArray) -> list[Features]:
     """Features of the placements that need no search: as little as possible on the device, and everything there."""
     candidates = [problem.features(feasible)]

@@ -57,10 +57,10 @@ def compiled(name: str) -> SplittingModel:
 
 def shrunk(model: SplittingModel) -> dict[str, object]:
     """Ops of a model at every stage."""
-    problem = stored_problem(model)
+    problem = stored_problem(model.graph())
     row: dict[str, object] = {
         "model": model.name,
-        "traced": model.information["traced_nodes"],
+        "traced": model.information.traced_nodes,
         "fused": problem.op_count,
     }
     for title, box in BOXES.items():

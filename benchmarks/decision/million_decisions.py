@@ -109,11 +109,11 @@ def check(task: tuple[str, str, int]) -> Verdict:
         model = load(name)
         problem, splitting = model.lowered.problem, model.splitting_model
         sides = [_side(problem, splitting, index) for index in range(len(splitting.cuts))]
-        verdict = Verdict(name, kind, problem.op_count, len(sides), splitting.proof["gap"])
+        verdict = Verdict(name, kind, problem.op_count, len(sides), splitting.proof.gap)
     else:
         problem, splitting, sides = random_dag(int(name))
         verdict = Verdict(
-            f"DAG {name}", "any DAG" if int(name) % 2 else "shaped DAG", problem.op_count, len(sides), splitting.proof["gap"]
+            f"DAG {name}", "any DAG" if int(name) % 2 else "shaped DAG", problem.op_count, len(sides), splitting.proof.gap
         )
     rng = random.Random(f"{kind} {name}")
     judge(verdict, problem, splitting, sides, [draw(rng) for _ in range(decisions)])
@@ -273,7 +273,7 @@ def _figures(verdict: Verdict) -> dict[str, object]:
 def _side(problem: Problem, model: SplittingModel, index: int) -> BoolArray:
     """The device side of a cut, from the list of its ops in the saved document."""
     side = np.zeros(problem.op_count, dtype=np.bool_)
-    side[model.graph()["cuts"][index]] = True
+    side[list(model.graph().cuts[index])] = True
     return side
 
 

@@ -30,8 +30,8 @@ from benchmarks.harness.scaled_prices import scaled_prices
 from benchmarks.harness.timing import interleaved_once
 from benchmarks.harness.torchvision_zoo import ZOO, load
 from benchmarks.peers import boykov_kolmogorov
-from cic.compilation.lowering import weights
 from cic.decision.conditions import Conditions
+from cic.decision.objective import weights
 from mincut.implied_arcs import without_implied_arcs
 from mincut.kernels import dinic
 from mincut.network import Network, PricedNetwork, arc_costs, build, price, source_costs

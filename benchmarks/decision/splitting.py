@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from benchmarks.harness.bare_tables import bare_model
 from cic.compilation.lowering import bounds, price_box
-from cic.decision.break_points import break_points, line
 from cic.decision.conditions import Box
-from cic.decision.splitting_model import DEVICE_ONLY, SERVER_ONLY, Cut, SplittingModel
+from cic.decision.cut import DEVICE_ONLY, SERVER_ONLY
+from cic.decision.proof import StoredProof
+from cic.decision.splitting_model import SplittingModel
 from compress.schedule import compress
 from mincut.envelope import envelope
 from mincut.network import build
@@ -28,20 +30,9 @@ def splitting_model(name: str, problem: Problem, box: Box) -> tuple[SplittingMod
     if problem.violation(everything) is None:
         sides.append(everything)
     distinct = sorted({side.tobytes(): side for side in sides}.values(), key=lambda side: int(side.sum()))
-    cuts = [Cut(_name(index, side), problem.features(side), lambda: ((), ())) for index, side in enumerate(distinct)]
-    points, best = break_points([line(cut.row, 0.0, 1.0, 1.0, 1.0) for cut in cuts], box.uplink_bps)
-    model = SplittingModel(
-        name=name,
-        cuts=cuts,
-        break_points=points,
-        best_between=best,
-        box=box,
-        default_rtt_s=0.0,
-        default_downlink_ratio=1.0,
-        information={},
-        proof={"complete": found.complete, "gap": found.gap},
-        graph=dict,
-    )
+    features = [(_name(index, side), problem.features(side)) for index, side in enumerate(distinct)]
+    proof = StoredProof(complete=found.complete, gap=found.gap, solves=found.solves, rays=())
+    model = bare_model(name, features, box, proof=proof)
     return model, distinct
 
 

@@ -24,7 +24,8 @@ from benchmarks.wire.published_blocks import UPLINKS_MBPS
 from cic.codec.registry import codec
 from cic.codec.tensors import tensor_of
 from cic.cost.pricing import resolve
-from cic.decision.splitting_model import Cut, SplittingModel
+from cic.decision.cut import Cut
+from cic.decision.splitting_model import SplittingModel
 from examples import trained
 
 TARGET = 0.99
@@ -110,8 +111,8 @@ def measure(name: str, *, calibration: int, held_out: int | None, target: float 
 
 
 def _gain(model: SplittingModel, uplink_mbps: float, pixels: int) -> Gain:
-    ops = model.graph()["ops"]
-    device_ns, server_ns = (sum(op[side] for op in ops) for side in ("device_ns", "server_ns"))
+    ops = model.graph().ops
+    device_ns, server_ns = sum(op.device_ns for op in ops), sum(op.server_ns for op in ops)
     answer_bytes = max(cut.download_bytes for cut in model.cuts)
     _, normalising_s = resolve(SERVER).codec_seconds("uint8", pixels, pixels)
     server_only_s = server_ns / 1e9 + normalising_s + seconds_on_wire(pixels + answer_bytes, uplink_mbps)

@@ -84,12 +84,11 @@ def _take(name: str, specimen: Specimen, scratch: Path, row: dict[str, Any], ent
     traced = timed("trace", lambda: _trace(built, name))
     row |= {"ops": len(traced.graph.ops), "tensors": len(traced.graph.tensors)}
     splitting_model: SplittingModel = timed("compile", lambda: cic.compile(traced, device=DEVICE, server=SERVER))
-    facts = splitting_model.information
     row |= {
-        "compressed_ops": facts["compressed_ops"],
+        "compressed_ops": splitting_model.information.compressed_ops,
         "cuts": len(splitting_model.cuts),
         "true_splits": sum(cut.id not in ("device-only", "server-only") for cut in splitting_model.cuts),
-        "complete": splitting_model.proof["complete"],
+        "complete": splitting_model.proof.complete,
     }
     saved = scratch / "model.cic"
     splitting_model.save(saved)

@@ -68,6 +68,11 @@ def _codec(name: str) -> Codec:
     return Codec(full_name, pixels, _ENTROPIES[entropy_name])
 
 
+def stage_of(name: str) -> str:
+    """The part of a codec's name that says what is lost: without the entropy stage, and without the declaration of an input."""
+    return name.partition(",")[0].partition("+")[0].strip()
+
+
 def largest_payload_bytes(shape: Sequence[int], dtype: str) -> int:
     """No payload of such a tensor is larger, whatever the codec: all but pictures send at most the values as they are."""
     chosen = [codec(name) for name in ("raw+zlib", "png")]

@@ -101,8 +101,8 @@ def run(arguments: Namespace) -> int:
         _tell(f"warning: {warning}")
     information = compiled.information
     _tell(
-        f"{information['ops']} ops compressed to {information['compressed_ops']}, {compiled.proof['solves']} minimum cuts, "
-        f"{information['trace_s']} s tracing, {information['solve_s']} s solving"
+        f"{information.ops} ops compressed to {information.compressed_ops}, {compiled.proof.solves} minimum cuts, "
+        f"{information.trace_s} s tracing, {information.solve_s} s solving"
     )
     print_cuts(compiled)
     print()

@@ -6,7 +6,7 @@ import json
 import sys
 
 from cic.commands.arguments import add_link, optional_number
-from cic.decision.cic_file import load
+from cic.decision.splitting_model import load
 from cic.decision.units import show_bytes, show_seconds
 
 TYPE_CHECKING = False

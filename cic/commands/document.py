@@ -4,10 +4,10 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from typing import Any
 
     from cic.decision.splitting_model import SplittingModel
+    from cic.decision.stored_graph import StoredGraph
 
 INPUT, OUTPUT = "@input", "@output"
 SIDES = (None, "device", "server")
@@ -36,35 +36,40 @@ def solver_document(model: SplittingModel) -> dict[str, Any]:
     Times are seconds, the stored whole nanoseconds divided by 10⁹.
     """
     graph = model.graph()
-    names = [op["name"] for op in graph["ops"]]
+    names = [op.name for op in graph.ops]
     return {
         "name": model.name,
         "cost": COST,
         "ops": [
             {
-                "name": op["name"],
-                "kinds": list(op["kinds"]),
-                "device_s": op["device_ns"] / NS_PER_S,
-                "server_s": op["server_ns"] / NS_PER_S,
-                "pinned": SIDES[op["pinned"]],
+                "name": op.name,
+                "kinds": list(op.kinds),
+                "device_s": op.device_ns / NS_PER_S,
+                "server_s": op.server_ns / NS_PER_S,
+                "pinned": SIDES[op.pinned],
             }
-            for op in graph["ops"]
+            for op in graph.ops
         ],
         "tensors": [
             {
-                "name": tensor["name"],
-                "producer": INPUT if tensor["producer"] < 0 else names[tensor["producer"]],
-                "consumers": [names[op] for op in tensor["consumers"]] + [OUTPUT] * tensor["is_output"],
-                "wire_bytes": tensor["wire_bytes"],
+                "name": tensor.name,
+                "producer": INPUT if tensor.producer < 0 else names[tensor.producer],
+                "consumers": [names[op] for op in tensor.consumers] + [OUTPUT] * tensor.is_output,
+                "wire_bytes": tensor.wire_bytes,
                 "codecs": [
-                    {"codec": codec, "wire_bytes": size, "encode_s": encode / NS_PER_S, "decode_s": decode / NS_PER_S}
-                    for codec, size, encode, decode, _ in tensor.get("forms", ())
+                    {
+                        "codec": form.codec,
+                        "wire_bytes": form.wire_bytes,
+                        "encode_s": form.encode_ns / NS_PER_S,
+                        "decode_s": form.decode_ns / NS_PER_S,
+                    }
+                    for form in tensor.forms
                 ],
-                "may_cross": tensor["may_cross"],
-                "dtype": tensor["dtype"],
-                "shape": list(tensor["shape"]),
+                "may_cross": tensor.may_cross,
+                "dtype": tensor.dtype,
+                "shape": list(tensor.shape),
             }
-            for tensor in graph["tensors"]
+            for tensor in graph.tensors
         ],
         "cuts": [
             {
@@ -90,15 +95,12 @@ def solver_document(model: SplittingModel) -> dict[str, Any]:
         ],
         "defaults": {"rtt_s": model.default_rtt_s, "downlink_ratio": model.default_downlink_ratio},
         "box": {name: list(getattr(model.box, name)) for name in BOX},
-        "information": dict(model.information),
-        "proof": dict(model.proof),
+        "information": model.information.plain(),
+        "proof": model.proof.plain(),
     }
 
 
-def _forbidden(graph: Mapping[str, Any]) -> list[list[list[str]]]:
-    """The alternatives of `cic.precision.target_search` by name; the file counts only tensors that are read."""
-    read = [tensor for tensor in graph["tensors"] if tensor["consumers"]]
-    return [
-        [[read[tensor]["name"], read[tensor]["forms"][form][0]] for tensor, form in forbidden]
-        for forbidden in graph.get("alternatives", ())
-    ]
+def _forbidden(graph: StoredGraph) -> list[list[list[str]]]:
+    """The alternatives of `cic.precision.target_search` by name."""
+    read = graph.read
+    return [[[read[tensor].name, read[tensor].codecs[form]] for tensor, form in forbidden] for forbidden in graph.alternatives]

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from cic.commands.arguments import add_model, number, read_model
 from cic.commands.output import check_output_directory
 from cic.commands.table import print_table
-from cic.decision.cic_file import load
+from cic.decision.splitting_model import load
 from cic.decision.units import show_bytes
 from cic.errors import EmitError
 

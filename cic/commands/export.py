@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from cic.commands.output import check_not_read, check_output_directory, check_output_file
-from cic.decision.cic_file import load
+from cic.decision.splitting_model import load
 from cic.errors import EmitError
 
 TYPE_CHECKING = False

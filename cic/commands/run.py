@@ -8,8 +8,8 @@ import sys
 from cic.commands.arguments import add_inputs, add_link, read_inputs
 from cic.commands.decide import CONDITIONS
 from cic.commands.table import print_table
-from cic.decision.cic_file import load
 from cic.decision.conditions import Conditions
+from cic.decision.splitting_model import load
 from cic.decision.units import bits_per_second, seconds, show_bandwidth, show_bytes, show_seconds
 from cic.errors import CicError, DecisionError
 
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from cic.decision.splitting_model import Cut, SplittingModel
+    from cic.decision.cut import Cut
+    from cic.decision.splitting_model import SplittingModel
     from cic.runtime.rehearsal import Timing
 
 PICTURES = (".jpg", ".jpeg", ".png")
@@ -104,15 +105,13 @@ def _chosen_cut(model: SplittingModel, arguments: Namespace, conditions: Conditi
 def _read_call(model: SplittingModel, texts: Sequence[str]) -> tuple[tuple[Any, ...], dict[str, Any]]:
     from cic.inputs.example_inputs import make_inputs
 
-    described = model.graph()["inputs"]
+    described = model.graph().inputs
     if not texts:
         return make_inputs(described)
     if len(texts) == 1 and (texts[0] == "photo" or texts[0].lower().endswith(PICTURES)):
         from cic.inputs.photo import read_photo
 
-        return (
-            read_photo(None if texts[0] == "photo" else texts[0], [tensor["shape"] for tensor in described["tensors"]]),
-        ), {}
+        return (read_photo(None if texts[0] == "photo" else texts[0], [tensor.shape for tensor in described.tensors]),), {}
     return read_inputs(texts)
 
 
@@ -153,7 +152,7 @@ def _report(
         f"median of {len(timings)}"
     )
     print_table(("", "predicted", "measured"), rows, title=title, left=("",))
-    device, server = (model.information[side]["name"] for side in ("device", "server"))
+    device, server = model.information.device.name, model.information.server.name
     print(f"predicted for {device} and {server}, measured on this machine")
     if error is not None:
         print(f"the answer equals tail(head(x)) in one process; relative error {error:.1e}")

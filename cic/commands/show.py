@@ -6,16 +6,16 @@ import json
 
 from cic.commands.document import SIDES, solver_document
 from cic.commands.table import print_table
-from cic.decision.cic_file import load
+from cic.decision.splitting_model import load
 from cic.decision.units import show_bandwidth, show_bytes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
-    from collections.abc import Mapping
-    from typing import Any
 
-    from cic.decision.splitting_model import Cut, SplittingModel
+    from cic.decision.cut import Cut
+    from cic.decision.provenance import CodecProvenance
+    from cic.decision.splitting_model import SplittingModel
 
 SUMMARY = "print a splitting model's cuts and break points, or draw them; needs nothing but Python"
 
@@ -59,7 +59,7 @@ def run(arguments: Namespace) -> int:
 def print_cuts(model: SplittingModel, emitted: set[str] | None = None) -> None:
     """One line a cut: what it costs and where it is best under the default conditions."""
     columns = ["cut", "ops on device", "device", "server", "up", "down", "best at"]
-    total = len(model.graph()["ops"])
+    total = len(model.graph().ops)
     rows = [
         [
             cut.id,
@@ -103,9 +103,9 @@ def print_break_points(model: SplittingModel) -> None:
 
 def machine_warnings(model: SplittingModel) -> list[str]:
     """What the profiles that a model was compiled from warn of, and what the figures of machines say little about, by side."""
-    sides = (("device", model.information["device"]), ("server", model.information["server"]))
-    measured = [f"{side} profile: {machine['warning']}" for side, machine in sides if machine.get("warning")]
-    return measured + [f"{side}: {doubt}" for side, machine in sides for doubt in machine.get("doubts", ())]
+    sides = (("device", model.information.device), ("server", model.information.server))
+    measured = [f"{side} profile: {machine.warning}" for side, machine in sides if machine.warning]
+    return measured + [f"{side}: {doubt}" for side, machine in sides for doubt in machine.doubts]
 
 
 def _accuracy(cut: Cut) -> tuple[str, str]:
@@ -127,16 +127,14 @@ def _where_best(model: SplittingModel, index: int) -> str:
 
 def _print_provenance(model: SplittingModel) -> None:
     information, proof, box = model.information, model.proof, model.box
-    print(f"Compiled {information['date']} by CIC {information['cic']} with torch {information['torch']}")
-    for side in ("device", "server"):
-        machine = information[side]
-        origin = machine.get("source") or machine.get("date") or "own figures"
-        print(f"{side.capitalize()}: {machine['name']} ({machine['kind']}; {origin})")
+    print(f"Compiled {information.date} by CIC {information.cic} with torch {information.torch}")
+    for side, machine in (("Device", information.device), ("Server", information.server)):
+        print(f"{side}: {machine.name} ({machine.kind}; {machine.source or machine.date or 'own figures'})")
     for warning in machine_warnings(model):
         print(f"Warning: {warning}")
     print(
-        f"Graph {information['graph_digest'][:12]}: {information['traced_nodes']} nodes in {information['ops']} ops, "
-        f"compressed to {information['compressed_ops']} (exact for op times within {information['uncertainty']:.0%})"
+        f"Graph {information.graph_digest[:12]}: {information.traced_nodes} nodes in {information.ops} ops, "
+        f"compressed to {information.compressed_ops} (exact for op times within {information.uncertainty:.0%})"
     )
     print(
         f"Box: uplink {' to '.join(map(show_bandwidth, box.uplink_bps))}, "
@@ -145,43 +143,39 @@ def _print_provenance(model: SplittingModel) -> None:
         f"device x {box.device_slowdown[0]:g} to {box.device_slowdown[1]:g}, "
         f"server x {box.server_slowdown[0]:g} to {box.server_slowdown[1]:g}"
     )
-    if "precision" in information:
-        print(_codecs_described(model))
-    if proof["complete"]:
+    if information.codecs is not None:
+        print(_codecs_described(information.codecs))
+    if proof.complete:
         print(
-            f"Proof: at each of the {len(proof['rays'])} corners of the lower envelope a minimum cut was compared with it "
-            f"({proof['solves']} solved, largest gap {proof['gap']:g}): no other cut is faster anywhere in the box"
+            f"Proof: at each of the {len(proof.rays)} corners of the lower envelope a minimum cut was compared with it "
+            f"({proof.solves} solved, largest gap {proof.gap:g}): no other cut is faster anywhere in the box"
         )
     else:
-        print(f"Proof: not complete; {proof['solves']} minimum cuts were solved before the search was stopped")
+        print(f"Proof: not complete; {proof.solves} minimum cuts were solved before the search was stopped")
 
 
-def _codecs_described(model: SplittingModel) -> str:
-    information = model.information
-    allowed = information["precision"] or ("int4" if information["accuracy_target"] else "fp32")
+def _codecs_described(asked: CodecProvenance) -> str:
+    allowed = asked.precision or ("int4" if asked.accuracy_target else "fp32")
     names = allowed if isinstance(allowed, str) else ", ".join(allowed)
-    if information["input"]:
-        names += f" (inputs are {information['input']})"
-    if not information["calibration_samples"]:
+    if asked.input:
+        names += f" (inputs are {asked.input})"
+    if not asked.calibration_samples:
         return f"Codecs down to {names}; payloads measured on the example inputs, accuracy not measured"
-    samples = f"{information['calibration_samples']} calibration samples"
-    if information["whole_top1"] is not None:
-        samples += f", of which the whole model gets {information['whole_top1']:.2%} right"
+    samples = f"{asked.calibration_samples} calibration samples"
+    if asked.whole_top1 is not None:
+        samples += f", of which the whole model gets {asked.whole_top1:.2%} right"
     # See `cic.precision.target_search` for what is forbidden, and why nothing else has to be.
-    beyond = "" if information["accuracy_exact"] else ", some combinations that might have met it were left out"
-    return (
-        f"Codecs down to {names}; {_accuracy_asked(information)}; measured on {samples} ({information['cuts_run']} cuts "
-        f"run{beyond})"
-    )
+    beyond = "" if asked.accuracy_exact else ", some combinations that might have met it were left out"
+    return f"Codecs down to {names}; {_accuracy_asked(asked)}; measured on {samples} ({asked.cuts_run} cuts run{beyond})"
 
 
-def _accuracy_asked(information: Mapping[str, Any]) -> str:
-    target, needed = information["accuracy_target"], information["samples_needed"]
+def _accuracy_asked(asked: CodecProvenance) -> str:
+    target, needed = asked.accuracy_target, asked.samples_needed
     if target is None:
         return "no accuracy was asked for"
-    if information["enough_samples"] is None:
+    if asked.enough_samples is None:
         return f"every cut kept {target} on the samples, which says nothing certain about others"
-    if not information["enough_samples"]:
+    if not asked.enough_samples:
         wanted = "no number of samples does" if needed is None else f"at least {needed} do"
         return f"too few samples to show {target} of a lossy codec ({wanted}), so no cut has one"
     return f"every cut keeps {target} beyond the samples, too, with 95 % confidence for all cuts together"
@@ -190,13 +184,13 @@ def _accuracy_asked(information: Mapping[str, Any]) -> str:
 def _print_ops(model: SplittingModel) -> None:
     rows = [
         [
-            op["name"],
-            "+".join(op["kinds"]),
-            _milliseconds(op["device_ns"]),
-            _milliseconds(op["server_ns"]),
-            SIDES[op["pinned"]] or "",
+            op.name,
+            "+".join(op.kinds),
+            _milliseconds(op.device_ns),
+            _milliseconds(op.server_ns),
+            SIDES[op.pinned] or "",
         ]
-        for op in model.graph()["ops"]
+        for op in model.graph().ops
     ]
     print_table(("op", "kinds", "device", "server", "pinned"), rows, title="Ops", left=("op", "kinds", "pinned"))
 
@@ -205,13 +199,13 @@ def _print_tensors(model: SplittingModel) -> None:
     graph = model.graph()
     rows = [
         [
-            tensor["name"],
-            "model input" if tensor["producer"] < 0 else graph["ops"][tensor["producer"]]["name"],
-            f"{tensor['dtype']} {'x'.join(map(str, tensor['shape']))}",
-            show_bytes(tensor["wire_bytes"]),
-            "" if tensor["may_cross"] else "stays on the device",
+            tensor.name,
+            "model input" if tensor.producer < 0 else graph.ops[tensor.producer].name,
+            f"{tensor.dtype} {'x'.join(map(str, tensor.shape))}",
+            show_bytes(tensor.wire_bytes),
+            "" if tensor.may_cross else "stays on the device",
         ]
-        for tensor in graph["tensors"]
+        for tensor in graph.tensors
     ]
     print_table(("tensor", "made by", "type", "on the wire", ""), rows, title="Tensors", left=("tensor", "made by", "type", ""))
 

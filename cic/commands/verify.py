@@ -6,7 +6,7 @@ import json
 from time import perf_counter
 
 from cic.commands.progress_bar import shown_progress
-from cic.decision.cic_file import load
+from cic.decision.splitting_model import load
 from cic.errors import CicError
 
 TYPE_CHECKING = False

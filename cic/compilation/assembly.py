@@ -1,92 +1,79 @@
-"""What the compiler found, as a `SplittingModel`: cuts get ids, numbers get names, provenance is written down."""
+"""What the compiler found, as a `SplittingModel`: cuts get ids, numbers get names."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
 from math import isfinite
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import torch
 
-import cic
 from cic.compilation.lowering import Lowered
-from cic.cost.cost_source import CostSource
 from cic.decision.break_points import break_points, line
-from cic.decision.cic_file import details_of
 from cic.decision.conditions import Box, Conditions
-from cic.decision.splitting_model import DEVICE_ONLY, SERVER_ONLY, Cut, SplittingModel
-from cic.inputs.example_inputs import describe_inputs
+from cic.decision.cut import DEVICE_ONLY, SERVER_ONLY, Cut, details_of
+from cic.decision.cut_table import CutTable
+from cic.decision.proof import StoredProof
+from cic.decision.provenance import Provenance
+from cic.decision.splitting_model import SplittingModel
+from cic.decision.stored_graph import StoredCall, StoredForm, StoredGraph, StoredOp, StoredTensor
+from cic.graph import Tensor
 from cic.precision.accuracy import EXACT, Reached
-from cic.precision.target_search import Forbidden, WithinTarget
-from cic.trace.fx.torch_trace import TracedModel
-from cic.trace.onnx.onnx_model import OnnxModel
+from cic.precision.target_search import WithinTarget
+from cic.precision.wire_form import WireForm
 from compress.schedule import Compression
+from mincut.envelope import Envelope
 from mincut.network import build
-from mincut.problem import BoolArray, IntArray
+from mincut.problem import MODEL_INPUT, BoolArray, IntArray
 
 
 def assemble(
-    traced: TracedModel | OnnxModel,
     lowered: Lowered,
     compression: Compression,
     chosen: WithinTarget,
     box: Box,
     defaults: Conditions,
-    costs: tuple[CostSource, CostSource],
-    uncertainty: float,
-    accuracy: dict[str, Any],
-    seconds_spent: dict[str, float],
+    inputs: StoredCall,
+    information: Provenance,
 ) -> SplittingModel:
-    """Put the pieces together; see `cic.compilation.pipeline.compile` for what they are."""
-    found = chosen.found
+    """Put the pieces together; see `cic.compilation.pipeline.compile` for what they are.
+
+    defaults: what `decide` assumes of rtt and downlink; of the bandwidths only their ratio counts.
+    """
     placements = _ordered_placements(lowered, compression, chosen)
-    document = _graph_document(traced, lowered, compression, placements, chosen.alternatives)
-    cuts = [
+    graph = _stored_graph(lowered, placements, chosen, inputs)
+    cuts = tuple(
         Cut(
             cut_id,
             lowered.problem.features(each.on_device, each.codec),
-            details_of(lambda: document, index),
+            details_of(lambda: graph, index),
             _codec_names(lowered, each),
             None if each.reached is None else {"top1": each.reached.top1, "error": each.reached.error},
         )
         for index, (cut_id, each) in enumerate(zip(_cut_ids(placements), placements, strict=True))
-    ]
+    )
     ratio = defaults.downlink_bps / defaults.uplink_bps
-    runtime = "onnxruntime" if isinstance(traced, OnnxModel) else "torch"
     points, best = break_points([line(cut.row, defaults.rtt_s, ratio, 1.0, 1.0) for cut in cuts], box.uplink_bps)
-    return SplittingModel(
-        name=traced.graph.name,
+    table = CutTable(
+        name=lowered.graph.name,
         cuts=cuts,
-        break_points=points,
-        best_between=best,
+        break_points=tuple(points),
+        best_between=tuple(best),
         box=box,
         default_rtt_s=defaults.rtt_s,
         default_downlink_ratio=ratio,
-        information={
-            "cic": cic.__version__,
-            "torch": torch.__version__,
-            "date": datetime.now(UTC).isoformat(timespec="seconds"),
-            "graph_digest": traced.graph.digest,
-            "weights_digest": traced.weights_digest,
-            "device": costs[0].provenance(traced.graph, runtime),
-            "server": costs[1].provenance(traced.graph, runtime),
-            "ops": len(traced.graph.ops),
-            "traced_nodes": sum(len(op.members) for op in traced.graph.ops),
-            "compressed_ops": compression.reduction.problem.op_count,
-            "merged_by_rule": dict(compression.merged),
-            "uncertainty": uncertainty,
-            **accuracy,
-            **seconds_spent,
-        },
-        proof={
-            "complete": found.complete,
-            "gap": found.gap if isfinite(found.gap) else None,
-            "solves": found.solves,
-            "rays": [list(prices) for prices in found.rays],
-        },
-        graph=lambda: document,
+        information=information,
+        proof=_stored_proof(chosen.found),
+    )
+    return SplittingModel(table, lambda: graph)
+
+
+def _stored_proof(found: Envelope) -> StoredProof:
+    return StoredProof(
+        complete=found.complete,
+        gap=found.gap if isfinite(found.gap) else None,
+        solves=found.solves,
+        rays=tuple((*prices,) for prices in found.rays),
     )
 
 
@@ -140,47 +127,48 @@ def _cut_ids(placements: list[_Placed]) -> list[str]:
     return ids
 
 
-def _graph_document(
-    traced: TracedModel | OnnxModel,
-    lowered: Lowered,
-    compression: Compression,
-    placements: list[_Placed],
-    alternatives: Sequence[Forbidden],
-) -> dict[str, Any]:
-    """Ops, tensors and cuts in full, as plain JSON values; ids are positions in these lists, producer -1 is the caller.
-
-    A tensor's forms are (codec, wire bytes, ns to encode, ns to decode, error). Alternatives count only tensors that are read.
-    """
+def _stored_graph(lowered: Lowered, placements: list[_Placed], chosen: WithinTarget, inputs: StoredCall) -> StoredGraph:
+    """Ops, tensors and cuts in full."""
     problem, graph = lowered.problem, lowered.graph
     op_id = {op.name: index for index, op in enumerate(graph.ops)}
-    forms = {
-        name: {"forms": [[form.codec, *form.features, form.error] for form in each]}
-        for name, each in zip(lowered.tensors, lowered.forms, strict=bool(lowered.forms))
-    }
+    forms = dict(zip(lowered.tensors, lowered.forms, strict=True)) if lowered.forms else {}
     may_cross = dict(zip(lowered.tensors, problem.may_cross.tolist(), strict=True))
-    return {
-        "ops": [
-            {"name": op.name, "kinds": op.kinds, "device_ns": device_ns, "server_ns": server_ns, "pinned": pinned}
-            for op, device_ns, server_ns, pinned in zip(
-                graph.ops, problem.device_ns.tolist(), problem.server_ns.tolist(), problem.pinned.tolist(), strict=True
-            )
-        ],
-        "tensors": [
-            {
-                "name": tensor.name,
-                "producer": -1 if tensor.producer is None else op_id[tensor.producer],
-                "consumers": [op_id[name] for name in tensor.consumers],
-                "wire_bytes": tensor.bytes,
-                "shape": tensor.shape,
-                "dtype": tensor.dtype,
-                "may_cross": bool(may_cross.get(tensor.name, tensor.may_cross)),
-                "is_output": tensor.is_output,
-                **forms.get(tensor.name, {}),
-            }
+    times = zip(graph.ops, problem.device_ns.tolist(), problem.server_ns.tolist(), problem.pinned.tolist(), strict=True)
+    alternatives = chosen.alternatives if any(chosen.alternatives) else ()
+    return StoredGraph(
+        ops=tuple(
+            StoredOp(name=op.name, kinds=tuple(op.kinds), device_ns=device_ns, server_ns=server_ns, pinned=pinned)
+            for op, device_ns, server_ns, pinned in times
+        ),
+        tensors=tuple(
+            _stored_tensor(tensor, op_id, bool(may_cross.get(tensor.name, tensor.may_cross)), forms.get(tensor.name, ()))
             for tensor in graph.tensors
-        ],
-        "cuts": [np.flatnonzero(placed.on_device).tolist() for placed in placements],
-        "alternatives": [sorted(forbidden) for forbidden in alternatives] if any(alternatives) else [],
-        "member_of": compression.reduction.member_of.tolist(),
-        "inputs": describe_inputs(traced.args, traced.kwargs),
-    }
+        ),
+        cuts=tuple(tuple(np.flatnonzero(placed.on_device).tolist()) for placed in placements),
+        alternatives=tuple(tuple(sorted(forbidden)) for forbidden in alternatives),
+        inputs=inputs,
+    )
+
+
+def _stored_tensor(tensor: Tensor, op_id: Mapping[str, int], may_cross: bool, forms: Sequence[WireForm]) -> StoredTensor:
+    stored = (
+        StoredForm(
+            codec=form.codec,
+            wire_bytes=form.features[0],
+            encode_ns=form.features[1],
+            decode_ns=form.features[2],
+            error=form.error,
+        )
+        for form in forms
+    )
+    return StoredTensor(
+        name=tensor.name,
+        producer=MODEL_INPUT if tensor.producer is None else op_id[tensor.producer],
+        consumers=tuple(op_id[name] for name in tensor.consumers),
+        wire_bytes=tensor.bytes,
+        shape=tuple(tensor.shape),
+        dtype=tensor.dtype,
+        may_cross=may_cross,
+        is_output=tensor.is_output,
+        forms=tuple(stored),
+    )

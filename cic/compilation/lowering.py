@@ -8,7 +8,8 @@ from fractions import Fraction
 from typing import Any
 
 from cic.compilation.pins import checked_pins
-from cic.decision.conditions import Box, Conditions
+from cic.decision.conditions import Box
+from cic.decision.objective import BITS_PER_BYTE, NS_PER_S
 from cic.decision.units import shown
 from cic.errors import CompileError
 from cic.graph import Graph
@@ -19,8 +20,6 @@ from mincut.errors import MincutError
 from mincut.problem import FREE, MODEL_INPUT, ON_DEVICE, ON_SERVER, BoolArray, Problem, make_problem
 
 SIDES = {"device": ON_DEVICE, "server": ON_SERVER}
-NS_PER_S = 10**9
-BITS_PER_BYTE = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,17 +116,6 @@ def bounds(box: Box, uncertainty: float) -> Bounds:
     if not isinstance(uncertainty, int | float) or not 0 <= uncertainty < 1:
         raise CompileError(f"uncertainty is {shown(uncertainty)}, it must be at least 0 and less than 1")
     return Bounds(price_box(box), Fraction(uncertainty))
-
-
-def weights(conditions: Conditions) -> tuple[float, float, float, float, float]:
-    """What one unit of each feature costs in one state of the world, in ns."""
-    return (
-        conditions.device_slowdown,
-        conditions.server_slowdown,
-        BITS_PER_BYTE * NS_PER_S / conditions.uplink_bps,
-        BITS_PER_BYTE * NS_PER_S / conditions.downlink_bps,
-        NS_PER_S * conditions.rtt_s,
-    )
 
 
 def _exact(bounds: tuple[float, float]) -> Range:

@@ -12,6 +12,7 @@ from torch import nn
 
 from cic.compilation.assembly import assemble
 from cic.compilation.lowering import bounds, lower, price_box
+from cic.compilation.provenance import provenance_of
 from cic.cost.measure import measure
 from cic.cost.pricing import Source, resolve
 from cic.cost.profile import Profile
@@ -20,6 +21,7 @@ from cic.decision.conditions import Box, Conditions
 from cic.decision.splitting_model import SplittingModel
 from cic.decision.units import shown
 from cic.errors import ArgumentError, CompileError, TraceError
+from cic.inputs.example_inputs import describe_inputs
 from cic.inputs.former_names import formerly
 from cic.precision.examination import examine
 from cic.precision.precision import Precision, precision_of
@@ -119,18 +121,16 @@ def compile(
     except (MincutError, CompressError) as error:
         raise CompileError(f"the cuts of {traced.graph.name} cannot be computed: {error}") from error
     solved_s = perf_counter() - started - traced_s - measured_s
-    return assemble(
+    information = provenance_of(
         traced,
-        lowered,
-        compression,
-        chosen,
-        box,
-        assumed,
         (device_cost, server_cost),
-        uncertainty,
         examined.described(chosen),
-        {"trace_s": round(traced_s, 3), "measure_s": round(measured_s, 3), "solve_s": round(solved_s, 3)},
+        compressed_ops=compression.reduction.problem.op_count,
+        uncertainty=uncertainty,
+        spent_s=(traced_s, measured_s, solved_s),
     )
+    inputs = describe_inputs(traced.args, traced.kwargs)
+    return assemble(lowered, compression, chosen, box, assumed, inputs, information)
 
 
 def _assumed(defaults: Conditions | None, box: Box) -> Conditions:

@@ -6,18 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-import numpy as np
-
 from cic.compilation.lowering import price_box
 from cic.decision.break_points import break_points, line
 from cic.decision.conditions import Conditions
-from cic.decision.off_table.problem import codecs_of, is_allowed, stored_alternatives, stored_problem
-from cic.decision.splitting_model import DEVICE_ONLY, NEGLIGIBLE_GAP, SERVER_ONLY, SplittingModel
+from cic.decision.cut import DEVICE_ONLY, SERVER_ONLY
+from cic.decision.off_table.problem import codecs_of, is_allowed, side_of, stored_alternatives, stored_problem
+from cic.decision.proof import NEGLIGIBLE_GAP
+from cic.decision.splitting_model import SplittingModel
 from cic.errors import ArtifactError
 from cic.progress import Progress, Tell, teller
 from mincut.envelope import DOWNLOAD, UPLOAD, all_prices, envelope_cone
 from mincut.errors import MincutError
-from mincut.problem import BoolArray, Features, Problem
+from mincut.problem import BoolArray, Features
 from mincut.proof import Proof, prove
 
 
@@ -48,16 +48,20 @@ def verify(model: SplittingModel, *, progress: Tell | None = None) -> Verificati
     def at_ray(done: int, of: int) -> None:
         tell(Progress("proving that no cut is missing", done, of))
 
+    graph = model.graph()
     try:
-        problem = stored_problem(model)
+        problem = stored_problem(graph)
     except MincutError as error:
         raise ArtifactError(f"{model.name}: its ops and tensors make no problem: {error}") from error
-    placements = [_placement(model, problem, index) for index in range(len(model.cuts))]
+    placements = [side_of(problem, ops) for ops in graph.cuts]
     _check_ids(model, placements)
-    _check_groups(model, placements)
-    codecs = [codecs_of(model, problem, cut, side) for cut, side in zip(model.cuts, placements, strict=True)]
+    try:
+        codecs = [codecs_of(graph, problem, cut, side) for cut, side in zip(model.cuts, placements, strict=True)]
+        alternatives = stored_alternatives(graph, problem)
+    except ArtifactError as error:
+        raise ArtifactError(f"{model.name}: {error}") from error
     for cut, placement, codec in zip(model.cuts, placements, codecs, strict=True):
-        if not is_allowed(model, problem, placement, codec):
+        if not is_allowed(graph, problem, placement, codec):
             raise ArtifactError(
                 f"{model.name}: cut {cut.label} uses codecs that miss the accuracy target together; compile again"
             )
@@ -68,21 +72,11 @@ def verify(model: SplittingModel, *, progress: Tell | None = None) -> Verificati
             )
     _check_break_points(model)
     try:
-        alternatives = stored_alternatives(model, problem)
         proof = prove(problem, price_box(model.box), placements, codecs, alternatives=alternatives, progress=at_ray)
     except MincutError as error:
         raise ArtifactError(f"{model.name}: the table is not optimal in its box: {error}") from error
     _check_proof(model, proof)
     return Verification(len(placements), len(proof.rays), proof.gap)
-
-
-def _placement(model: SplittingModel, problem: Problem, index: int) -> BoolArray:
-    on_device = np.zeros(problem.op_count, dtype=np.bool_)
-    ops = model.graph()["cuts"][index]
-    if any(not 0 <= op < problem.op_count for op in ops):
-        raise ArtifactError(f"{model.name}: cut {model.cuts[index].id} names ops {ops} of {problem.op_count}")
-    on_device[ops] = True
-    return on_device
 
 
 def _check_ids(model: SplittingModel, placements: list[BoolArray]) -> None:
@@ -97,34 +91,25 @@ def _check_ids(model: SplittingModel, placements: list[BoolArray]) -> None:
             raise ArtifactError(f"{model.name}: {cut.id} and another cut share their id or their ops, but not both")
 
 
-def _check_groups(model: SplittingModel, placements: list[BoolArray]) -> None:
-    """Ops that were compressed into one are on one side in every cut."""
-    member_of = np.asarray(model.graph()["member_of"], dtype=np.int64)
-    for cut, side in zip(model.cuts, placements, strict=True):
-        there, here = np.unique(member_of[side]), np.unique(member_of[~side])
-        if len(np.intersect1d(there, here)):
-            raise ArtifactError(f"{model.name}: cut {cut.id} splits ops that member_of puts together")
-
-
 def _check_proof(model: SplittingModel, found: Proof) -> None:
     """The proof in the file promises no more than was found, at the very prices that it names."""
     proof = model.proof
-    if not proof["complete"]:
+    if not proof.complete:
         return
-    if proof["gap"] is None or found.gap > max(proof["gap"], NEGLIGIBLE_GAP):
-        raise ArtifactError(f"{model.name}: its proof allows a gap of {proof['gap']}, found is {found.gap:g}; compile again")
-    stored, corners = [tuple(ray) for ray in proof["rays"]], _corners(model)
-    unmatched = [ray for ray in stored if not any(_same_direction(ray, corner) for corner in corners)]
-    if len(stored) != len(corners) or unmatched or proof["solves"] < len(stored):
+    if proof.gap is None or found.gap > max(proof.gap, NEGLIGIBLE_GAP):
+        raise ArtifactError(f"{model.name}: its proof allows a gap of {proof.gap}, found is {found.gap:g}; compile again")
+    corners = _corners(model)
+    unmatched = [ray for ray in proof.rays if not any(_same_direction(ray, corner) for corner in corners)]
+    if len(proof.rays) != len(corners) or unmatched or proof.solves < len(proof.rays):
         raise ArtifactError(
-            f"{model.name}: its proof names {len(stored)} prices and {proof['solves']} minimum cuts, {len(unmatched)} of them "
+            f"{model.name}: its proof names {len(proof.rays)} prices and {proof.solves} minimum cuts, {len(unmatched)} of them "
             f"at no corner of the envelope, which has {len(corners)}; compile again"
         )
 
 
 def _corners(model: SplittingModel) -> list[tuple[int, ...]]:
     """The prices that a proof of this table needs; without that of downloads where the compressed problem had no use for it."""
-    axes = (0, 1, UPLOAD, DOWNLOAD) if any(ray[DOWNLOAD] for ray in model.proof["rays"]) else (0, 1, UPLOAD)
+    axes = (0, 1, UPLOAD, DOWNLOAD) if any(ray[DOWNLOAD] for ray in model.proof.rays) else (0, 1, UPLOAD)
     cone, _ = envelope_cone(price_box(model.box), axes, [Features(*cut.features) for cut in model.cuts])
     return [all_prices(ray[:-1], axes) for ray in cone.rays if any(ray[:-1])]
 

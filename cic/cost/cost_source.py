@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
+from cic.decision.provenance import MachineProvenance
 from cic.graph import Graph
 
 
@@ -29,8 +30,8 @@ class CostSource(Protocol):
         Raises CostError when nothing is known of that codec.
         """
 
-    def provenance(self, graph: Graph, runtime: str) -> dict[str, Any]:
-        """Where the costs of `graph` come from, and reasons to doubt them, as JSON values for the file: kind, name and more.
+    def provenance(self, graph: Graph, runtime: str) -> MachineProvenance:
+        """Where the costs of `graph` come from, and reasons to doubt them.
 
         runtime: what will run the model, "torch" or "onnxruntime".
         """

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from cic.cost.codec_time import seconds_of_codec
 from cic.cost.core_slowdown import CATALOGUE_FILE, catalogue_codec_times, core_slowdown
 from cic.cost.doubts import doubts
 from cic.cost.machine import Machine
 from cic.cost.roofline import predict
+from cic.decision.provenance import MachineProvenance
 from cic.graph import Graph
 
 
@@ -35,6 +35,13 @@ class PredictedCosts:
         slowdown = core_slowdown(self.machine)
         return slowdown * encode_s, slowdown * decode_s
 
-    def provenance(self, graph: Graph, runtime: str) -> dict[str, Any]:
-        found = list(doubts(graph, self.machine, runtime))
-        return {"kind": "machine", "name": self.machine.name, "source": self.machine.source, "doubts": found}
+    def provenance(self, graph: Graph, runtime: str) -> MachineProvenance:
+        return MachineProvenance(
+            kind="machine",
+            name=self.machine.name,
+            source=self.machine.source or None,
+            digest=None,
+            date=None,
+            warning=None,
+            doubts=tuple(doubts(graph, self.machine, runtime)),
+        )

@@ -21,6 +21,7 @@ from cic.cost.host import Host
 from cic.cost.measurement import ELAPSED, Measurement
 from cic.cost.timing import STATISTICS
 from cic.decision.arguments import check_path
+from cic.decision.provenance import MachineProvenance
 from cic.decision.units import shown
 from cic.errors import CostError
 from cic.graph import Graph, Op
@@ -121,9 +122,16 @@ class Profile:
         where = f"the profile of {self.model!r} made on {self.name}"
         return seconds_of_codec(self.codecs, where, codec, elements, wire_bytes)
 
-    def provenance(self, graph: Graph, runtime: str) -> dict[str, Any]:
-        warning = {"warning": self.measured.warning} if self.measured.warning else {}
-        return {"kind": "profile", "name": self.host.processor, "digest": self.digest, "date": self.date, **warning}
+    def provenance(self, graph: Graph, runtime: str) -> MachineProvenance:
+        return MachineProvenance(
+            kind="profile",
+            name=self.host.processor,
+            source=None,
+            digest=self.digest,
+            date=self.date,
+            warning=self.measured.warning or None,
+            doubts=(),
+        )
 
     def save(self, path: str | Path) -> None:
         """Write the JSON file, under a temporary name first so that a reader never sees half of it."""

@@ -9,7 +9,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from cic.decision.splitting_model import Cut, SplittingModel
+    from cic.decision.cut import Cut
+    from cic.decision.cut_table import CutTable
 
 
 class Decision:
@@ -23,14 +24,14 @@ class Decision:
     """
 
     # Three slots and class attributes for the rest: a look-up makes one of these and little else.
-    __slots__ = ("_given", "_model", "cut")
+    __slots__ = ("_given", "_table", "cut")
     source = "table"
     _in_box = True
 
-    def __init__(self, cut: Cut, given: float | tuple[float, float, float, float, float], model: SplittingModel) -> None:
+    def __init__(self, cut: Cut, given: float | tuple[float, float, float, float, float], table: CutTable) -> None:
         self.cut = cut
         self._given = given
-        self._model = model
+        self._table = table
 
     @property
     def cut_id(self) -> str:
@@ -39,12 +40,12 @@ class Decision:
     @property
     def optimal(self) -> bool:
         """No allowed cut is faster under these conditions: proved (of a look-up, when the file was compiled)."""
-        return self._in_box and (self.source == "solver" or self._model.proved)
+        return self._in_box and (self.source == "solver" or self._table.proved)
 
     @property
     def conditions(self) -> Conditions:
         given = self._given
-        return Conditions(*given) if isinstance(given, tuple) else self._model.default_conditions(given)
+        return Conditions(*given) if isinstance(given, tuple) else self._table.default_conditions(given)
 
     @property
     def terms(self) -> dict[str, float]:
@@ -86,7 +87,7 @@ class Decision:
         conditions = self.conditions
         parts = []
         for cut_id in ("device-only", "server-only"):
-            others = [cut for cut in self._model.cuts if cut.id == cut_id]
+            others = [cut for cut in self._table.cuts if cut.id == cut_id]
             if not others or self.cut.id == cut_id:
                 continue
             ratio = min(cut.latency_s(conditions) for cut in others) / self.latency_s if self.latency_s > 0 else 1.0
@@ -96,10 +97,10 @@ class Decision:
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickled with its splitting model; a cut of the table stays that model's own."""
-        cuts = self._model.cuts
+        """Pickled with its table; a cut of the table stays that table's own."""
+        cuts = self._table.cuts
         place = next((index for index, cut in enumerate(cuts) if cut is self.cut), None)
-        return _decision_again, (type(self), self._model, self.cut if place is None else place, self._given)
+        return _decision_again, (type(self), self._table, self.cut if place is None else place, self._given)
 
     def __repr__(self) -> str:
         terms = ", ".join(f"{name[:-2]} {show_seconds(value)}" for name, value in self.terms.items() if value)
@@ -131,7 +132,7 @@ class BestKnownDecision(Decision):
 
 
 def _decision_again(
-    kind: type[Decision], model: SplittingModel, cut: Cut | int, given: float | tuple[float, float, float, float, float]
+    kind: type[Decision], table: CutTable, cut: Cut | int, given: float | tuple[float, float, float, float, float]
 ) -> Decision:
     """A decision that was pickled."""
-    return kind(model.cuts[cut] if isinstance(cut, int) else cut, given, model)
+    return kind(table.cuts[cut] if isinstance(cut, int) else cut, given, table)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from os import PathLike
 from typing import Any
 
+from cic.decision.paths import names_file
 from cic.decision.splitting_model import SplittingModel
 from cic.decision.units import shown
 from cic.errors import ArgumentError
@@ -14,16 +13,8 @@ from cic.errors import ArgumentError
 
 def check_path(value: Any, what: str) -> None:
     """Raise ArgumentError unless `value` is a text or a pathlib.Path that can name a file."""
-    if not isinstance(value, str | PathLike) or not str(value) or not _is_writable(str(value)):
+    if not names_file(value):
         raise ArgumentError(f"{what} is {shown(value)}; give a path, as a text or a pathlib.Path")
-
-
-def _is_writable(path: str) -> bool:
-    """Can the system take it? A zero ends a path there; a lone surrogate stands for no byte."""
-    try:
-        return b"\0" not in os.fsencode(path)
-    except ValueError:
-        return False
 
 
 def check_text(value: Any, what: str, *, or_none: bool = False) -> None:

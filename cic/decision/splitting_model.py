@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from itertools import pairwise
 from math import inf, nextafter
 
-from cic.decision.answer import BestKnownDecision, Decision
-from cic.decision.conditions import Box, Conditions
-from cic.decision.units import bits_per_second, factor, positive, seconds, shown
-from cic.errors import ArtifactError, DecisionError
+from cic.decision.answer import BestKnownDecision, Decision, RoundedDecision, SolvedDecision
+from cic.decision.cic_file import check_writable, pack, parsed, read, unpack, write
+from cic.decision.conditions import Conditions
+from cic.decision.cut import Cut
+from cic.decision.cut_table import CutTable
+from cic.decision.table_document import read_table, table_document
+from cic.decision.units import bits_per_second, factor, seconds, shown
+from cic.errors import ArtifactError, CicError, DecisionError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,176 +20,44 @@ if TYPE_CHECKING:
     from os import PathLike
     from typing import Any
 
-    from cic.decision.break_points import Row
-
-DEVICE_ONLY, SERVER_ONLY = "device-only", "server-only"
-# Relative; op times are never known nearly as well. What rounding of prices hides is about 1e-9 for real networks.
-NEGLIGIBLE_GAP = 1e-6
-# Sums of ns or bytes below this are exact in int64, and far from overflowing a float.
-LARGEST_FEATURE = 2**62
-
-
-class Cut:
-    """One way to split the model.
-
-    id: short and fit for a file name; "device-only" and "server-only" where those are allowed. Cuts that differ only in their
-        codecs share it, as they share head and tail; `label` tells them apart.
-    codecs: by name, one for each crossing tensor in the order of `crossing`; empty if all cross as they are.
-    accuracy: what the answer kept on the calibration inputs (`top1`, `error`), or None if that was not measured.
-    device_ns, server_ns: profiled op times on either side, summed. upload_bytes, download_bytes: sent up and down.
-    offloads: 1 if anything runs on the server.
-    row: the same in seconds and bits.
-
-    Raises:
-        ArtifactError: the id is no text, or the features are not five whole numbers.
-    """
-
-    __slots__ = (
-        "_details",
-        "accuracy",
-        "codecs",
-        "device_ns",
-        "download_bytes",
-        "id",
-        "offloads",
-        "row",
-        "server_ns",
-        "upload_bytes",
-    )
-
-    def __init__(
-        self,
-        cut_id: str,
-        features: Sequence[int],
-        details: Callable[[], tuple[tuple[str, ...], tuple[str, ...]]],
-        codecs: Sequence[str] = (),
-        accuracy: Mapping[str, float | None] | None = None,
-    ) -> None:
-        amounts: tuple[int, ...] = tuple(features) if isinstance(features, list | tuple) else ()
-        if len(amounts) != 5 or any(type(amount) is not int or not 0 <= amount < LARGEST_FEATURE for amount in amounts):
-            raise ArtifactError(
-                f"the features of cut {shown(cut_id)} are {shown(features)}; five whole numbers from 0 to 2^62 are expected"
-            )
-        if type(cut_id) is not str or not cut_id:
-            raise ArtifactError(f"the id of a cut is {shown(cut_id)}; a text that is not empty is expected")
-        self.id = cut_id
-        self.codecs = tuple(codecs) if isinstance(codecs, list | tuple) else (None,)
-        if any(type(codec) is not str for codec in self.codecs):
-            raise ArtifactError(f"the codecs of cut {cut_id} are {shown(codecs)}; a list of names is expected")
-        self.accuracy = accuracy
-        self.device_ns, self.server_ns, self.upload_bytes, self.download_bytes, self.offloads = amounts
-        self.row: Row = (
-            self.device_ns * 1e-9,
-            self.server_ns * 1e-9,
-            self.upload_bytes * 8.0,
-            self.download_bytes * 8.0,
-            float(self.offloads),
-        )
-        self._details = details
-
-    @property
-    def features(self) -> tuple[int, int, int, int, int]:
-        """(device_ns, server_ns, upload_bytes, download_bytes, offloads); latency is linear in them."""
-        return self.device_ns, self.server_ns, self.upload_bytes, self.download_bytes, self.offloads
-
-    @property
-    def device_ops(self) -> tuple[str, ...]:
-        """Names of the ops on the device, in order."""
-        return self._details()[0]
-
-    @property
-    def crossing(self) -> tuple[str, ...]:
-        """Names of the tensors sent to the server."""
-        return self._details()[1]
-
-    @property
-    def label(self) -> str:
-        """The id, and which codecs are used where tensors do not cross as they are; unique in a splitting model."""
-        # Without the normalisation of a declared input, which stands behind a comma.
-        names = [name.partition(",")[0] for name in self.codecs]
-        return f"{self.id} {','.join(names)}" if names else self.id
-
-    @property
-    def codec_of(self) -> dict[str, str]:
-        """The codec of each crossing tensor by name."""
-        return dict(zip(self.crossing, self.codecs or ["raw"] * len(self.crossing), strict=True))
-
-    def terms(self, conditions: Conditions) -> tuple[float, float, float, float, float]:
-        """Predicted seconds: device, uplink, server, downlink, rtt."""
-        device_s, server_s, upload_bits, download_bits, offloads = self.row
-        return (
-            conditions.device_slowdown * device_s,
-            upload_bits / conditions.uplink_bps,
-            conditions.server_slowdown * server_s,
-            download_bits / conditions.downlink_bps,
-            offloads * conditions.rtt_s,
-        )
-
-    def latency_s(self, conditions: Conditions) -> float:
-        """Predicted end-to-end seconds."""
-        return sum(self.terms(conditions))
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Pickled with its names in full, so that it can do without the splitting model it came from."""
-        return _cut_again, (self.id, self.features, self._details(), self.codecs, self.accuracy)
-
-    def __repr__(self) -> str:
-        return f"Cut({self.label!r}, features={self.features})"
+    from cic.decision.cic_file import Lines
+    from cic.decision.off_table.solving import OffTable, Solved
+    from cic.decision.stored_graph import StoredGraph
 
 
 class SplittingModel:
     """What `compile` makes and a device loads.
 
-    name: of the model. cuts: every cut that is optimal somewhere in `box`, from all-server to all-device.
-    break_points: ascending uplink bit/s; between two of them one cut is best under the default conditions.
-    best_between: indices into `cuts`, one more than break points.
-    box: conditions for which decisions are proved optimal.
-    default_rtt_s, default_downlink_ratio: what `decide` assumes when not told.
-    information: provenance for people (digests, machines, versions, counts); proof: prices at which minimum cuts were checked.
+    Everything in its table is an attribute, too: name, cuts, break_points, best_between, box, default_rtt_s,
+    default_downlink_ratio, information and proof; `CutTable` says what they are.
+
+    table: all that `decide` needs.
     graph: a function that gives the ops, tensors and cuts in full; called only when they are asked for.
 
     Raises:
-        ArtifactError: the cuts, break points and their order do not make a table.
+        ArtifactError: `table` is no table.
     """
 
-    def __init__(
-        self,
-        *,
-        name: str,
-        cuts: Sequence[Cut],
-        break_points: Sequence[float],
-        best_between: Sequence[int],
-        box: Box,
-        default_rtt_s: float,
-        default_downlink_ratio: float,
-        information: Mapping[str, Any],
-        proof: Mapping[str, Any],
-        graph: Callable[[], Mapping[str, Any]],
-    ) -> None:
-        if not all(isinstance(each, list | tuple) for each in (cuts, break_points, best_between)) or not hasattr(proof, "get"):
-            raise ArtifactError(
-                f"cuts, break_points and best_between are lists and proof a dict, not {shown((cuts, best_between, proof))}"
-            )
-        self.name = name
-        self.cuts = tuple(cuts)
-        self.break_points = tuple(break_points)
-        self.best_between = tuple(best_between)
-        _check_table(self.cuts, self.break_points, self.best_between, box)
-        self.box = box
-        self.default_rtt_s = positive(default_rtt_s, "the default rtt", or_zero=True)
-        self.default_downlink_ratio = positive(default_downlink_ratio, "the default downlink ratio")
-        self.information = information
-        self.proof = proof
+    def __init__(self, table: CutTable, graph: Callable[[], StoredGraph]) -> None:
+        if not isinstance(table, CutTable):
+            raise ArtifactError(f"the table is {shown(table)}; a CutTable is expected")
+        self.table = table
         self.graph = graph
+        # Plain attributes, since a property would take a tenth of a look-up.
+        self.name, self.cuts, self.box = table.name, table.cuts, table.box
+        self.break_points, self.best_between = table.break_points, table.best_between
+        self.default_rtt_s, self.default_downlink_ratio = table.default_rtt_s, table.default_downlink_ratio
+        self.information, self.proof = table.information, table.proof
         # Of cuts that differ only in their codecs the first: head and tail are the same.
         self.cut_by_id: dict[str, Cut] = {}
         for cut in self.cuts:
             self.cut_by_id.setdefault(cut.id, cut)
         # The edges of the range are break points too, with no cut beyond them; NaN ends up beyond the last one.
-        slowest, fastest = box.uplink_bps
+        slowest, fastest = table.box.uplink_bps
         self._best = [None, *(self.cuts[index] for index in self.best_between), None]
         self._points = [slowest, *self.break_points, nextafter(fastest, inf)]
         self._rows = _rows(self.cuts)
+        self._off_table: OffTable | None = None
 
     def decide(
         self,
@@ -214,28 +85,27 @@ class SplittingModel:
             if type(bandwidth) is float:
                 cut = self._best[bisect_right(self._points, bandwidth)]
                 if cut is not None:
-                    return Decision(cut, bandwidth, self)
+                    return Decision(cut, bandwidth, self.table)
         elif op_times is None and (
             type(bandwidth) is type(rtt) is type(downlink) is type(device_slowdown) is type(server_slowdown) is float
         ):
             # Plain numbers need no parsing; NaN fails every comparison of `covers`.
             numbers = (bandwidth, downlink, rtt, device_slowdown, server_slowdown)
             if self.box.covers(*numbers):
-                return Decision(self.best_of_table(*numbers), numbers, self)
+                return Decision(self.best_of_table(*numbers), numbers, self.table)
         conditions = self._conditions(bandwidth, rtt, downlink, device_slowdown, server_slowdown)
         if op_times is None and self.box.contains(conditions):
-            return Decision(self.best_of_table(*conditions.numbers), conditions.numbers, self)
+            return Decision(self.best_of_table(*conditions.numbers), conditions.numbers, self.table)
         return self._decide_off_table(conditions, op_times)
 
     @property
     def proved(self) -> bool:
         """Is every look-up inside the box optimal, up to `NEGLIGIBLE_GAP`? Not if the search for cuts was left unfinished."""
-        gap = self.proof.get("gap")
-        return bool(self.proof.get("complete")) and gap is not None and gap <= NEGLIGIBLE_GAP
+        return self.table.proved
 
     def default_conditions(self, uplink_bps: float) -> Conditions:
         """The conditions assumed when only the uplink is known."""
-        return Conditions(uplink_bps, uplink_bps * self.default_downlink_ratio, self.default_rtt_s)
+        return self.table.default_conditions(uplink_bps)
 
     def best_of_table(
         self, uplink_bps: float, downlink_bps: float, rtt_s: float, device_slowdown: float, server_slowdown: float
@@ -265,19 +135,21 @@ class SplittingModel:
         return best
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write a `.cic` file, all or nothing.
+        """Write a `.cic` file, all or nothing: a temporary file beside it, then a rename.
 
         Raises:
-            ArtifactError: the file cannot be written.
+            ArtifactError: the file cannot be written, or could not be loaded again.
         """
-        from cic.decision.cic_file import save
-
-        save(self, path)
+        check_writable(path)
+        content = dumps(self)
+        try:
+            loads(content, "it")
+        except ArtifactError as error:
+            raise ArtifactError(f"{self.name!a} is not saved, since it could not be loaded again: {error}") from error
+        write(path, content)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled as the content of its `.cic` file, which is checked again when it comes back."""
-        from cic.decision.cic_file import dumps, loads
-
         return loads, (dumps(self), f"the pickled splitting model {self.name}")
 
     def _conditions(
@@ -299,46 +171,72 @@ class SplittingModel:
 
     def _decide_off_table(self, conditions: Conditions, op_times: Mapping[str, tuple[float, float]] | None) -> Decision:
         try:
-            from cic.decision.off_table.solving import decide_off_table
+            from cic.decision.off_table.solving import OffTable
         except ImportError:
             # A device without numpy and numba still gets the best known cut, and is told that it is only that.
             if op_times is not None:
                 raise DecisionError(
                     "op_times needs the solver: install cic-compiler[solve] on this device, or use device_slowdown"
                 ) from None
-            return BestKnownDecision(self.best_of_table(*conditions.numbers), conditions.numbers, self)
-        return decide_off_table(self, conditions, op_times)
+            return BestKnownDecision(self.best_of_table(*conditions.numbers), conditions.numbers, self.table)
+        if self._off_table is None:
+            self._off_table = OffTable(self.table, self.graph())
+        solved = self._off_table.solve(conditions, op_times)
+        kind = SolvedDecision if solved.exact else RoundedDecision
+        return kind(solved.cut or self._cut_of(solved), conditions.numbers, self.table)
+
+    def _cut_of(self, solved: Solved) -> Cut:
+        """A cut that is not in the table."""
+        return Cut(solved.cut_id, solved.features, lambda: self.graph().names(solved.device_ops), solved.codecs)
 
     def __repr__(self) -> str:
         return f"SplittingModel({self.name!r}, {len(self.cuts)} cuts, {len(self.break_points)} break points)"
 
 
-def _cut_again(
-    cut_id: str,
-    features: Sequence[int],
-    names: tuple[tuple[str, ...], tuple[str, ...]],
-    codecs: Sequence[str],
-    accuracy: Mapping[str, float | None] | None,
-) -> Cut:
-    """A cut that was pickled."""
-    return Cut(cut_id, features, lambda: names, codecs, accuracy)
+def load(path: str | PathLike[str]) -> SplittingModel:
+    """Read a `.cic` file.
+
+    Raises:
+        ArtifactError: missing, damaged, foreign or of another version; says which.
+    """
+    return _made_of(read(path))
 
 
-def _check_table(cuts: Sequence[Any], points: Sequence[Any], best: Sequence[Any], box: Any) -> None:
-    """Raise ArtifactError unless a look-up in this table always finds a cut."""
-    if not cuts or any(not isinstance(cut, Cut) for cut in cuts):
-        raise ArtifactError(f"cuts are {shown(cuts)}; one at least is expected")
-    if not isinstance(box, Box):
-        raise ArtifactError(f"the box is {shown(box)}; a cic.Box is expected")
-    low, high = box.uplink_bps
-    if any(type(point) is not float or not low <= point <= high for point in points):
-        raise ArtifactError(f"break points are {shown(points)}; bandwidths from {low:g} to {high:g} bit/s are expected")
-    if any(not before < after for before, after in pairwise(points)):
-        raise ArtifactError(f"break points are {shown(points)}; they must ascend")
-    if len(best) != len(points) + 1 or any(type(index) is not int or not 0 <= index < len(cuts) for index in best):
-        raise ArtifactError(
-            f"best_between is {shown(best)}; for {len(points)} break points one more is expected, each below {len(cuts)}"
-        )
+def loads(content: bytes, where: str = "splitting model") -> SplittingModel:
+    """A splitting model from the bytes of a `.cic` file; `where` names it in errors.
+
+    Raises:
+        ArtifactError: as in `load`.
+    """
+    return _made_of(unpack(content, where))
+
+
+def dumps(model: SplittingModel) -> bytes:
+    """A splitting model as the bytes of a `.cic` file."""
+    return pack(model.name, table_document(model.table), model.graph().plain())
+
+
+def _made_of(lines: Lines) -> SplittingModel:
+    """The graph is parsed and checked when it is asked for, which deciding does not."""
+    parsed_graph: list[StoredGraph] = []
+
+    def graph() -> StoredGraph:
+        if not parsed_graph:
+            from cic.decision.graph_document import read_graph
+
+            document = parsed(lines.graph, lines.where, "graph")
+            codecs = [cut.codecs for cut in table.cuts]
+            parsed_graph.append(read_graph(document, table.information.ops, codecs, lines.where))
+        return parsed_graph[0]
+
+    document = parsed(lines.table, lines.where, "table")
+    try:
+        table = read_table(document, graph)
+    except CicError as error:
+        raise ArtifactError(f"{lines.where}: {error}") from error
+    except ValueError as error:
+        raise ArtifactError(f"{lines.where}: the table is not as CIC writes it: {error}; compile again") from error
+    return SplittingModel(table, graph)
 
 
 def _rows(cuts: Sequence[Cut]) -> tuple[list[tuple[Any, ...]], Cut | None, float]:

@@ -42,7 +42,7 @@ def emitted_cuts(model: SplittingModel, directory: str | Path) -> set[str]:
 def _manifest_of(model: SplittingModel, directory: str | Path) -> Manifest:
     with codegen_error_as(ArtifactError), as_codegen_error(f"cannot read {directory}"):
         manifest = read_manifest(Path(directory))
-    compiled = model.information["graph_digest"]
+    compiled = model.information.graph_digest
     if manifest.model_digest != compiled:
         raise ArtifactError(
             f"{directory} was emitted from another model: its graph has digest {manifest.model_digest[:12]}, that of the "

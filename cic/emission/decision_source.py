@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from cic.decision.arguments import check_model, check_path, check_text
 from cic.decision.splitting_model import SplittingModel
@@ -80,11 +79,11 @@ def _facts(model: SplittingModel) -> tuple[tuple[str, str], ...]:
     ratios = (f"{name} {_span(getattr(box, name))}" for name in ("downlink_ratio", "device_slowdown", "server_slowdown"))
     return (
         ("model", model.name),
-        ("digest of its graph", str(information.get("graph_digest", "unknown"))),
-        ("digest of its weights", str(information.get("weights_digest", "unknown"))),
-        ("device", _machine(information.get("device"))),
-        ("server", _machine(information.get("server"))),
-        ("compiled by", f"cic {information.get('cic', 'unknown')}"),
+        ("digest of its graph", information.graph_digest),
+        ("digest of its weights", information.weights_digest),
+        ("device", information.device.name),
+        ("server", information.server.name),
+        ("compiled by", f"cic {information.cic}"),
         ("box", ", ".join((f"uplink {' to '.join(uplinks)}", f"rtt {' to '.join(rtts)}", *ratios))),
         ("proof", _proof(model)),
     )
@@ -93,15 +92,11 @@ def _facts(model: SplittingModel) -> tuple[tuple[str, str], ...]:
 def _proof(model: SplittingModel) -> str:
     if not model.proved:
         return "unfinished: the cuts are the best that were found, not proved optimal"
-    count, gap = len(model.proof.get("rays", ())), model.proof.get("gap")
+    count, gap = len(model.proof.rays), model.proof.gap
     return (
         f"minimum cuts at {count} prices, one at each corner of the envelope; by them no allowed cut is faster anywhere in "
         f"the box by more than {'nothing' if not gap else f'{gap:.1e}'}, relative"
     )
-
-
-def _machine(provenance: Any) -> str:
-    return str(provenance.get("name", "unknown")) if isinstance(provenance, dict) else "unknown"
 
 
 def _span(bounds: Range) -> str:

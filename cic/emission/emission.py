@@ -113,7 +113,7 @@ def emit(
             example_inputs=example_inputs,
             input_structure=input_structure,
             output_structure=describe(traced.output_example)[0],
-            model_digest=splitting_model.information["graph_digest"],
+            model_digest=splitting_model.information.graph_digest,
             further_inputs=[flatten_like(input_structure, {"args": tuple(a), "kwargs": dict(k)}) for a, k in verify_on],
         )
         with left_as_it_was(given) if isinstance(given, nn.Module) else nullcontext() as before:
@@ -178,7 +178,7 @@ def _traced(
 ) -> TracedModel:
     if args is not None or kwargs is not None:
         return trace(model, tuple(args or ()), dict(kwargs or {}), name=splitting_model.name)
-    args, kwargs = make_inputs(splitting_model.graph()["inputs"])
+    args, kwargs = make_inputs(splitting_model.graph().inputs)
     try:
         return trace(model, args, kwargs, name=splitting_model.name)
     except TraceError as error:
@@ -195,11 +195,11 @@ def _same_model(
     kwargs: Mapping[str, Any] | None,
 ) -> TracedModel:
     traced = model if isinstance(model, TracedModel) else _traced(model, splitting_model, args, kwargs)
-    expected = splitting_model.information["graph_digest"]
+    expected = splitting_model.information.graph_digest
     if traced.graph.digest != expected:
         raise EmitError(
             f"this model is not the one that was compiled as {splitting_model.name}: its graph has digest "
-            f"{traced.graph.digest[:12]}, compiled was {expected[:12]} with torch {splitting_model.information['torch']} "
+            f"{traced.graph.digest[:12]}, compiled was {expected[:12]} with torch {splitting_model.information.torch} "
             f"(here {torch.__version__}); compile it again"
         )
     if refusal := other_weights(splitting_model, traced.weights_digest):

@@ -49,7 +49,7 @@ def emit_onnx(
             path=traced.content,
             tensors=frozenset(tensor.name for tensor in traced.graph.tensors if tensor.may_cross),
             example_inputs=traced.kwargs,
-            model_digest=splitting_model.information["graph_digest"],
+            model_digest=splitting_model.information.graph_digest,
             further_inputs=[flatten_call(structure, a, k) for a, k in verify_on],
         )
         return write_onnx_bundle(
@@ -67,9 +67,9 @@ def _same_model(
         traced = model
     else:
         if args is None and kwargs is None:
-            args, kwargs = make_inputs(splitting_model.graph()["inputs"])
+            args, kwargs = make_inputs(splitting_model.graph().inputs)
         traced = trace_onnx(model, tuple(args or ()), kwargs, name=splitting_model.name)
-    expected = splitting_model.information["graph_digest"]
+    expected = splitting_model.information.graph_digest
     if traced.graph.digest != expected:
         raise EmitError(
             f"{traced.path} is not the model that was compiled as {splitting_model.name}: its graph has digest"

@@ -11,7 +11,7 @@ from cic.decision.splitting_model import SplittingModel
 
 def other_weights(model: SplittingModel, digest: str) -> str | None:
     """What to say if halves with weights of this digest must not be used with `model`; None if they may."""
-    compiled = model.information["weights_digest"]
+    compiled = model.information.weights_digest
     if digest == compiled or not any(cut.codecs for cut in model.cuts):
         return None
     return (

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from cic.decision.stored_graph import StoredCall, StoredInput
 from cic.errors import ArtifactError, TraceError
 from codegen.calls.structure import describe, leaf_names, rebuild
 from codegen.errors import CodegenError, codegen_error_as
@@ -14,8 +15,8 @@ from codegen.errors import CodegenError, codegen_error_as
 SEED = 0
 
 
-def describe_inputs(args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """JSON values: the nesting of args and kwargs, and per tensor its shape, dtype and range of values.
+def describe_inputs(args: Sequence[Any], kwargs: Mapping[str, Any]) -> StoredCall:
+    """The nesting of args and kwargs, and of each tensor its shape, dtype and range of values.
 
     A tensor in another order than its dimensions', such as channels last, has that order, too: a graph is traced for it.
 
@@ -24,22 +25,20 @@ def describe_inputs(args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str,
     """
     with codegen_error_as(TraceError, "the inputs cannot be described"):
         structure, leaves = describe({"args": tuple(args), "kwargs": dict(kwargs)})
-    return {
-        "structure": structure,
-        "tensors": [
-            {
-                "name": name,
-                "shape": list(leaf.shape),
-                "dtype": str(leaf.dtype).removeprefix("torch."),
-                "values": _values(leaf),
-                **({} if (order := _order(leaf)) is None else {"order": order}),
-            }
-            for name, leaf in zip(leaf_names(structure), leaves, strict=True)
-        ],
-    }
+    tensors = tuple(
+        StoredInput(
+            name=name,
+            shape=tuple(leaf.shape),
+            dtype=str(leaf.dtype).removeprefix("torch."),
+            values=_values(leaf),
+            order=_order(leaf),
+        )
+        for name, leaf in zip(leaf_names(structure), leaves, strict=True)
+    )
+    return StoredCall(structure=structure, tensors=tensors)
 
 
-def make_inputs(description: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def make_inputs(call: StoredCall) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Inputs like those described: same nesting, shapes and dtypes, values drawn from the same range, seed fixed.
 
     Raises:
@@ -47,14 +46,14 @@ def make_inputs(description: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[s
     """
     generator = torch.Generator().manual_seed(SEED)
     try:
-        leaves = [_laid_out(_draw(tensor, generator), tensor.get("order")) for tensor in description["tensors"]]
-        call = rebuild(description["structure"], leaves)
-        return tuple(call["args"]), dict(call["kwargs"])
+        leaves = [_laid_out(_draw(tensor, generator), tensor.order) for tensor in call.tensors]
+        made = rebuild(call.structure, leaves)
+        return tuple(made["args"]), dict(made["kwargs"])
     except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, CodegenError) as error:
         raise ArtifactError(f"the description of the inputs is damaged ({error!r}); compile again") from error
 
 
-def _values(leaf: torch.Tensor) -> dict[str, float | int]:
+def _values(leaf: torch.Tensor) -> dict[str, float]:
     if leaf.numel() == 0 or leaf.is_complex():
         return {}
     if leaf.is_floating_point():
@@ -65,12 +64,12 @@ def _values(leaf: torch.Tensor) -> dict[str, float | int]:
     return {"low": int(whole.min()), "high": int(whole.max())}
 
 
-def _order(leaf: torch.Tensor) -> list[int] | None:
+def _order(leaf: torch.Tensor) -> tuple[int, ...] | None:
     """Dimensions from the slowest to the fastest in memory, if that is not the usual order and there are no gaps."""
     if leaf.is_contiguous():
         return None
     strides: tuple[int, ...] = tuple(leaf.stride())
-    order = sorted(range(leaf.dim()), key=lambda dimension: (-strides[dimension], dimension))
+    order = tuple(sorted(range(leaf.dim()), key=lambda dimension: (-strides[dimension], dimension)))
     return order if leaf.permute(order).is_contiguous() else None
 
 
@@ -82,11 +81,11 @@ def _laid_out(leaf: torch.Tensor, order: Sequence[int] | None) -> torch.Tensor:
     return leaf.permute(*order).contiguous().permute(*back)
 
 
-def _draw(tensor: Mapping[str, Any], generator: torch.Generator) -> torch.Tensor:
-    dtype, shape, values = getattr(torch, tensor["dtype"]), tuple(tensor["shape"]), tensor["values"]
+def _draw(tensor: StoredInput, generator: torch.Generator) -> torch.Tensor:
+    dtype, shape, values = getattr(torch, tensor.dtype), tensor.shape, tensor.values
     if dtype.is_floating_point:
         normal = torch.randn(shape, generator=generator, dtype=torch.float32)
         return (normal * values.get("deviation", 1.0) + values.get("mean", 0.0)).to(dtype)
     if dtype.is_complex:
         return torch.randn(shape, generator=generator, dtype=torch.complex64).to(dtype)
-    return torch.randint(values.get("low", 0), values.get("high", 1) + 1, shape, generator=generator).to(dtype)
+    return torch.randint(int(values.get("low", 0)), int(values.get("high", 1)) + 1, shape, generator=generator).to(dtype)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from cic.decision.splitting_model import DEVICE_ONLY, SERVER_ONLY, Cut, SplittingModel
+from cic.decision.cut import DEVICE_ONLY, SERVER_ONLY, Cut
+from cic.decision.splitting_model import SplittingModel
 from cic.decision.units import show_bandwidth, show_seconds
 from cic.errors import CicError
 from codegen.files.atomic import replacing
@@ -153,7 +154,7 @@ def _label(axes: Axes, model: SplittingModel) -> None:
     from matplotlib.ticker import FuncFormatter, NullFormatter
 
     information = model.information
-    title = f"{model.name}: device {information['device']['name']}, server {information['server']['name']}"
+    title = f"{model.name}: device {information.device.name}, server {information.server.name}"
     axes.set_title(title, fontsize=11, loc="left", pad=48 if model.break_points else 8)
     axes.set_xlabel(
         f"uplink bandwidth (round trip {model.default_rtt_s * 1e3:g} ms, downlink {model.default_downlink_ratio:g} × uplink)"

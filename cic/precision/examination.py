@@ -6,12 +6,12 @@ import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from cic.compilation.lowering import Lowered
 from cic.cost.cost_source import CostSource
+from cic.decision.provenance import CodecProvenance
 from cic.errors import CicWarning, CompileError
 from cic.precision.accuracy import Reached, are_scores, shares_right
 from cic.precision.calibration import calibration_of
@@ -85,22 +85,22 @@ class Examined:
             return None
         return float(shares_right(self.examiner.whole, self.examiner.whole, self.examiner.calibration.labels).mean())
 
-    def described(self, chosen: WithinTarget) -> dict[str, Any]:
-        """For the file, as JSON values: what was asked, and on what it was measured. Empty where tensors cross as they are."""
+    def described(self, chosen: WithinTarget) -> CodecProvenance | None:
+        """For the file: what was asked, and on what it was measured. None where tensors cross as they are."""
         if self.forms is None:
-            return {}
-        target, codecs = self.asked.target, self.asked.codecs
-        return {
-            "precision": codecs if isinstance(codecs, str | None) else list(codecs),
-            "input": self.asked.input,
-            "accuracy_target": None if target is None else target.text,
-            "calibration_samples": self.samples,
-            "samples_needed": self.samples_needed,
-            "enough_samples": self.enough_samples,
-            "whole_top1": self.whole_top1,
-            "cuts_run": chosen.runs,
-            "accuracy_exact": chosen.exact,
-        }
+            return None
+        asked = self.asked
+        return CodecProvenance(
+            precision=asked.codecs if isinstance(asked.codecs, str | None) else tuple(asked.codecs),
+            input=asked.input,
+            accuracy_target=None if asked.target is None else asked.target.text,
+            calibration_samples=self.samples,
+            samples_needed=self.samples_needed,
+            enough_samples=self.enough_samples,
+            whole_top1=self.whole_top1,
+            cuts_run=chosen.runs,
+            accuracy_exact=chosen.exact,
+        )
 
 
 def examine(traced: TracedModel | OnnxModel, asked: Precision, costs: Costs, tell: Tell) -> Examined:

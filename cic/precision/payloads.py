@@ -11,11 +11,11 @@ import torch
 from torch import fx
 
 from cic.codec.codec import Codec
-from cic.codec.registry import codec
+from cic.codec.registry import codec, stage_of
 from cic.cost.cost_source import CostSource
 from cic.graph import Graph, Tensor
 from cic.precision.calibration import Tensors
-from cic.precision.wire_form import WireForm, as_it_is, stage_of
+from cic.precision.wire_form import WireForm, as_it_is
 
 # Payload sizes differ little from input to input: a few tell the mean.
 MOST_SAMPLES = 4

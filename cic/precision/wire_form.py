@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cic.codec.registry import codec, entropy_here
+from cic.codec.registry import codec, entropy_here, stage_of
 from cic.codec.registry import input_codecs as pixel_codecs
 from cic.errors import CompileError
 
@@ -41,7 +41,7 @@ class WireForm:
 
     @property
     def stage(self) -> str:
-        """See `stage_of`."""
+        """What is lost, see `cic.codec.registry.stage_of`."""
         return stage_of(self.codec)
 
 
@@ -69,11 +69,6 @@ def codecs_for(precision: str | Sequence[str]) -> tuple[str, ...]:
     else:
         names = [codec(name).name for name in precision]
     return ("raw", *dict.fromkeys(name for name in names if name != "raw"))
-
-
-def stage_of(codec_name: str) -> str:
-    """What is lost does not depend on the entropy stage: the codec's name without it, and without a declared input."""
-    return codec_name.partition(",")[0].partition("+")[0].strip()
 
 
 def input_codecs(declared: str) -> tuple[str, ...]:

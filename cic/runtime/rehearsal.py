@@ -16,7 +16,7 @@ from cic.codec.codec import Payload
 from cic.codec.crossing import cross
 from cic.codec.registry import codec
 from cic.decision.conditions import Conditions
-from cic.decision.splitting_model import Cut
+from cic.decision.cut import Cut
 from cic.errors import ArtifactError, CodecError, LinkError
 from cic.runtime.paced_link import Link
 from cic.runtime.server_process import ServerProcess

@@ -8,8 +8,8 @@ import pytest
 
 from benchmarks.harness.random_problems import network_shaped
 from benchmarks.trust.attack.splitting_model import PARTS, attack
-from cic.decision.cic_file import dumps
 from cic.decision.conditions import Box
+from cic.decision.splitting_model import dumps
 from tests.cic.hand_made import splitting_model
 
 

@@ -1,26 +1,19 @@
-"""Splitting models made from random graphs, without torch: lower → compress → envelope → table, as the compiler does."""
+"""Splitting models made from random graphs: lower → compress → envelope → assemble, as the compiler does."""
 
 from __future__ import annotations
 
 import random
 
-import numpy as np
-
+from benchmarks.harness.bare_tables import NO_CALL, provenance
 from benchmarks.harness.plain_problem import PlainProblem
+from cic.compilation.assembly import assemble
 from cic.compilation.lowering import Lowered, bounds, lower, price_box
-from cic.decision.break_points import break_points, line
-from cic.decision.cic_file import details_of
-from cic.decision.conditions import Box
-from cic.decision.splitting_model import Cut, SplittingModel
+from cic.decision.conditions import Box, Conditions
+from cic.decision.splitting_model import SplittingModel
 from cic.graph import Graph, Op, Tensor
+from cic.precision.target_search import WithinTarget
 from compress.schedule import compress
 from mincut.envelope import envelope
-
-NO_CALL = {
-    "kind": "dict",
-    "keys": ["args", "kwargs"],
-    "items": [{"kind": "tuple", "items": []}, {"kind": "dict", "keys": [], "items": []}],
-}
 
 
 def graph_of(plain: PlainProblem, name: str = "hand-made") -> Graph:
@@ -70,79 +63,26 @@ def splitting_model(plain: PlainProblem, box: Box, rtt_s: float = 0.0, downlink_
     low = lowered(plain)
     compression = compress(low.problem, bounds(box, 0.0))
     found = envelope(compression.reduction.problem, price_box(box))
-    placements = [compression.reduction.lift(side) for side in found.placements]
-    placements.sort(key=lambda side: int(side.sum()))
-    document = {
-        "ops": [
-            {"name": op.name, "kinds": list(op.kinds), "device_ns": device, "server_ns": server, "pinned": pinned}
-            for op, device, server, pinned in zip(
-                low.graph.ops,
-                low.problem.device_ns.tolist(),
-                low.problem.server_ns.tolist(),
-                low.problem.pinned.tolist(),
-                strict=True,
-            )
-        ],
-        "tensors": [
-            {
-                "name": tensor.name,
-                "producer": -1 if tensor.producer is None else int(tensor.producer[2:]),
-                "consumers": [int(name[2:]) for name in tensor.consumers],
-                "wire_bytes": tensor.bytes,
-                "shape": list(tensor.shape),
-                "dtype": tensor.dtype,
-                "may_cross": tensor.may_cross,
-                "is_output": tensor.is_output,
-            }
-            for tensor in low.graph.tensors
-        ],
-        "cuts": [np.flatnonzero(side).tolist() for side in placements],
-        "member_of": compression.reduction.member_of.tolist(),
-        "inputs": {"structure": NO_CALL, "tensors": []},
-    }
-    cuts = [
-        Cut(
-            "device-only" if side.all() else "server-only" if not side.any() else f"cut-{index:02d}",
-            low.problem.features(side),
-            details_of(lambda: document, index),
-        )
-        for index, side in enumerate(placements)
-    ]
-    points, best = break_points([line(cut.row, rtt_s, downlink_ratio, 1.0, 1.0) for cut in cuts], box.uplink_bps)
-    return SplittingModel(
-        name="hand-made",
-        cuts=cuts,
-        break_points=points,
-        best_between=best,
-        box=box,
-        default_rtt_s=rtt_s,
-        default_downlink_ratio=downlink_ratio,
-        information=information(len(low.graph.ops), compression.reduction.problem.op_count),
-        proof={
-            "complete": found.complete,
-            "gap": found.gap,
-            "solves": found.solves,
-            "rays": [list(prices) for prices in found.rays],
-        },
-        graph=lambda: document,
+    uplink_bps = box.uplink_bps[0]
+    return assemble(
+        low,
+        compression,
+        WithinTarget(found, (), (frozenset(),), exact=True, runs=0),
+        box,
+        Conditions(uplink_bps, uplink_bps * downlink_ratio, rtt_s),
+        NO_CALL,
+        provenance(len(low.graph.ops), compression.reduction.problem.op_count),
     )
 
 
-def information(ops: int, compressed_ops: int) -> dict[str, object]:
-    """What a file says of where it comes from, made up."""
-    machine = {"kind": "machine", "name": "made up", "source": "nowhere"}
-    return {
-        **dict.fromkeys(("cic", "torch"), "0"),
-        "date": "2026-01-31",
-        **dict.fromkeys(("graph_digest", "weights_digest"), "0" * 64),
-        "device": machine,
-        "server": machine,
-        "ops": ops,
-        "traced_nodes": ops,
-        "compressed_ops": compressed_ops,
-        "merged_by_rule": {},
-        "uncertainty": 0.0,
-    }
+def changed(model: SplittingModel, **changes: object) -> SplittingModel:
+    """The same model with some fields of its table changed."""
+    return SplittingModel(model.table.replaced(**changes), model.graph)
+
+
+def unfinished(model: SplittingModel) -> SplittingModel:
+    """The same model, but for a proof that says nothing."""
+    return changed(model, proof=model.proof.replaced(complete=False))
 
 
 def random_conditions(rng: random.Random, box: Box) -> tuple[float, float, float, float, float]:

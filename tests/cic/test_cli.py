@@ -45,9 +45,9 @@ def test_profile_writes_what_compile_takes(capsys: pytest.CaptureFixture[str], t
     assert str(profile) in said
     answer(capsys, "compile", *SMALL, "--device", "raspberry-pi-4", "--server", profile, "-o", file)
     compiled = cic.load(file)
-    assert compiled.information["server"]["kind"] == "profile"
+    assert compiled.information.server.kind == "profile"
     expected_ns = [round(cic.load_profile(profile).sum_s * 1e9)]
-    assert compiled.cut_by_id["server-only"].server_ns == pytest.approx(expected_ns[0], abs=len(compiled.graph()["ops"]))
+    assert compiled.cut_by_id["server-only"].server_ns == pytest.approx(expected_ns[0], abs=len(compiled.graph().ops))
 
 
 def test_compile_tells_cuts_and_break_points_and_keeps_stdout_for_them(project: Project, tmp_path: Path) -> None:
@@ -70,11 +70,11 @@ def test_compile_obeys_pins_private_tensors_and_box(capsys: pytest.CaptureFixtur
     assert model.box.rtt_s == (0, 0.02)
     assert model.box.server_slowdown == (1, 2)
     assert model.default_downlink_ratio == pytest.approx(2)
-    first, last = model.graph()["ops"][0]["name"], model.graph()["ops"][-1]["name"]
+    first, last = model.graph().ops[0].name, model.graph().ops[-1].name
     answer(capsys, "compile", *SMALL, *MACHINES, "--pin", f"{first}=device", "--pin", f"{last}=server", "-o", bound)
     for cut in cic.load(bound).cuts:
         assert first in cut.device_ops and last not in cut.device_ops
-    image = next(tensor["name"] for tensor in model.graph()["tensors"] if tensor["producer"] < 0)
+    image = next(tensor.name for tensor in model.graph().tensors if tensor.producer < 0)
     answer(capsys, "compile", *SMALL, *MACHINES, "--private", image, "-o", private)
     for cut in cic.load(private).cuts:
         assert image not in cut.crossing
@@ -138,10 +138,10 @@ def test_an_exported_program_brings_its_own_inputs(
 def test_show_prints_provenance_ops_and_tensors(capsys: pytest.CaptureFixture[str], project: Project) -> None:
     model = cic.load(project.file)
     text = answer(capsys, "show", project.file, "--ops")
-    assert all(op["name"] in text for op in model.graph()["ops"])
-    assert all(tensor["name"] in text for tensor in model.graph()["tensors"])
-    assert model.information["graph_digest"][:12] in text
-    assert all(model.information[side]["name"] in text for side in ("device", "server"))
+    assert all(op.name in text for op in model.graph().ops)
+    assert all(tensor.name in text for tensor in model.graph().tensors)
+    assert model.information.graph_digest[:12] in text
+    assert all(side.name in text for side in (model.information.device, model.information.server))
 
 
 def test_show_draws(capsys: pytest.CaptureFixture[str], project: Project, tmp_path: Path) -> None:
@@ -168,9 +168,9 @@ def test_features_in_the_document_follow_from_ops_and_tensors(capsys: pytest.Cap
     for cut in document["cuts"]:
         found = features(document, set(cut["device_ops"]))
         assert found == pytest.approx(cut["features"])
-    for op, stored in zip(document["ops"], cic.load(project.file).graph()["ops"], strict=True):
-        assert round(op["device_s"] * 1e9) == stored["device_ns"]
-        assert op["device_s"] == stored["device_ns"] / 1e9
+    for op, stored in zip(document["ops"], cic.load(project.file).graph().ops, strict=True):
+        assert round(op["device_s"] * 1e9) == stored.device_ns
+        assert op["device_s"] == stored.device_ns / 1e9
 
 
 def test_break_points_in_the_document_are_where_two_cuts_are_equal(

@@ -29,12 +29,12 @@ from benchmarks.trust.attack.mutations import mutated_bytes, mutated_json
 from benchmarks.trust.attack.tally import Tally, publish
 from cic.commands.document import solver_document
 from cic.commands.show import print_break_points, print_cuts
-from cic.compilation.lowering import weights
 from cic.compilation.verification import verify
-from cic.decision.cic_file import dumps, loads
+from cic.decision.cic_file import VERSION
 from cic.decision.conditions import Conditions
+from cic.decision.objective import weights
 from cic.decision.off_table.problem import stored_alternatives, stored_problem
-from cic.decision.splitting_model import SplittingModel
+from cic.decision.splitting_model import SplittingModel, dumps, loads
 from cic.inputs.example_inputs import make_inputs
 from mincut.network import smallest_device_side
 from mincut.weighted import solve_weighted
@@ -67,7 +67,7 @@ def changed(content: bytes, part: str, draw: random.Random) -> tuple[bytes, str]
         index = PARTS.index(part)
         document, how = mutated_json(json.loads(lines[index]), draw, draw.choice((1, 1, 1, 2, 5)))
         lines[index] = json.dumps(document, separators=(",", ":")).encode()
-    header = {"format": "cic splitting model", "version": 2}
+    header = {"format": "cic splitting model", "version": VERSION}
     header |= {"bytes": [len(line) for line in lines], "crc32": [crc32(line) for line in lines]}
     return b"\n".join([json.dumps(header).encode(), *lines, b""]), how
 
@@ -83,7 +83,7 @@ def use(content: bytes, draw: random.Random) -> SplittingModel:
         print_cuts(model)
         print_break_points(model)
         print(json.dumps(solver_document(model)))
-    make_inputs(model.graph()["inputs"])
+    make_inputs(model.graph().inputs)
     verify(model)
     return model
 
@@ -105,8 +105,8 @@ def mistake(model: SplittingModel, draw: random.Random) -> str | None:
 
 def optimum_s(model: SplittingModel, conditions: Conditions) -> float:
     """Seconds of the fastest placement of the problem in the file, by a minimum cut that knows nothing of its table."""
-    problem, costs = stored_problem(model), weights(conditions)
-    parts = stored_alternatives(model, problem) or [problem]
+    problem, costs = stored_problem(model.graph()), weights(conditions)
+    parts = stored_alternatives(model.graph(), problem) or [problem]
     feasible = smallest_device_side(problem)
     known = float(problem.features(feasible).cost(costs))  # type: ignore[arg-type]
     if known == 0:

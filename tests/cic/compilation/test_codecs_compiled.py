@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 import cic
-from cic.codec.registry import codec
+from cic.codec.registry import codec, stage_of
 from cic.codec.tensors import tensor_of
 from cic.compilation.verification import verify
 from cic.cost.machine import Machine
@@ -18,7 +18,6 @@ from cic.decision.splitting_model import SplittingModel
 from cic.errors import ArtifactError, CompileError
 from cic.precision.accuracy import parse_target
 from cic.precision.precision import Precision
-from cic.precision.wire_form import stage_of
 
 WEAK, STRONG = Machine("weak", 2e9, 1e9, 1e-5), Machine("strong", 2e11, 2e10, 1e-6)
 
@@ -102,7 +101,7 @@ def test_the_file_keeps_codecs_and_accuracy_and_the_solver_knows_them(compiled: 
         decision = loaded.decide(bandwidth)
         assert list(decision.codecs) == list(decision.crossing)
         solved = loaded.decide(
-            bandwidth, op_times={op["name"]: (op["device_ns"] / 1e9, op["server_ns"] / 1e9) for op in loaded.graph()["ops"]}
+            bandwidth, op_times={op.name: (op.device_ns / 1e9, op.server_ns / 1e9) for op in loaded.graph().ops}
         )
         assert solved.source == "solver"
         assert solved.latency_s == pytest.approx(decision.latency_s, rel=1e-6)
@@ -283,6 +282,6 @@ def test_the_whole_model_s_own_accuracy_is_told_and_kept(network: nn.Module, ima
     told: list[cic.Progress] = []
     precision = Precision("int8", [(images, labels)])
     compiled = cic.compile(network, (images[:1],), device=WEAK, server=STRONG, precision=precision, progress=told.append)
-    assert compiled.information["whole_top1"] == 0.75
+    assert compiled.information.codecs is not None and compiled.information.codecs.whole_top1 == 0.75
     assert any("75.00%" in each.text for each in told)
     assert any(each.done == each.of is not None and "accuracy" in each.text for each in told)

@@ -71,7 +71,7 @@ def test_the_times_add_up_and_price_the_file(network: Path, traced: OnnxModel, t
     profile.save(tmp_path / "here.profile.json")
     assert cic.load_profile(tmp_path / "here.profile.json") == profile
     compiled = cic.compile(network, device=tmp_path / "here.profile.json", server="epyc-7742")
-    assert compiled.proof["complete"]
+    assert compiled.proof.complete
 
 
 def test_the_command(network: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):

@@ -1,7 +1,6 @@
 """Prices come in graph order from whichever source, and every way of naming a source is understood or refused."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import pytest
 
@@ -12,6 +11,7 @@ from cic.cost.predicted_costs import PredictedCosts
 from cic.cost.pricing import price, resolve
 from cic.cost.profile import OpTime
 from cic.cost.roofline import predict
+from cic.decision.provenance import MachineProvenance
 from cic.errors import CostError
 from cic.graph import Graph, Op
 from tests.cic.cost.test_profile import make_profile
@@ -59,8 +59,8 @@ class _Guess:
     def codec_seconds(self, codec: str, elements: int, wire_bytes: int) -> tuple[float, float]:
         return 0.0, 0.0
 
-    def provenance(self, graph: Graph, runtime: str) -> dict[str, Any]:
-        return {"kind": "guess", "name": self.name}
+    def provenance(self, graph: Graph, runtime: str) -> MachineProvenance:
+        return MachineProvenance(kind="guess", name=self.name, source=None, digest=None, date=None, warning=None, doubts=())
 
 
 def test_any_source_of_costs_will_do():

@@ -53,10 +53,6 @@ ODD = [
     *(np.zeros(3), np.float32(2), torch.zeros(2), torch.tensor(3.0), iter([1]), Path("/dev/null")),
 ]
 MODEL = splitting_model(network_shaped(random.Random(3), 12), cic.Box(), 0.01, 2.0)
-TABLE = {
-    **{name: getattr(MODEL, name) for name in ("name", "cuts", "break_points", "best_between", "box", "information", "proof")},
-    **{name: getattr(MODEL, name) for name in ("default_rtt_s", "default_downlink_ratio", "graph")},
-}
 NOWHERE = "/nowhere/at/all"
 COMPILE: dict[str, Any] = {"args": (torch.ones(2),), "device": "raspberry-pi-4b", "server": "i7-13700k"}
 # What is refused before anything is traced.
@@ -68,7 +64,7 @@ def _no_model(**changed: Any) -> object:
 
 
 def _table(**changed: Any) -> object:
-    return cic.SplittingModel(**{**TABLE, **changed}).decide(2e6)
+    return cic.SplittingModel(MODEL.table.replaced(**changed), MODEL.graph).decide(2e6)
 
 
 CALLS: dict[str, Callable[[Any], object]] = {
@@ -90,10 +86,9 @@ CALLS: dict[str, Callable[[Any], object]] = {
     "Cut id": lambda odd: cic.Cut(odd, (1, 1, 1, 1, 1), lambda: ((), ())).label,
     "Cut features": lambda odd: cic.Cut("a", odd, lambda: ((), ())).label,
     "Cut codecs": lambda odd: cic.Cut("a", (1, 1, 1, 1, 1), lambda: ((), ()), odd).label,
-    **{
-        f"SplittingModel {name}": lambda odd, name=name: cic.SplittingModel(**{**TABLE, name: odd}).decide(2e6)
-        for name in TABLE
-    },
+    **{f"table {name}": lambda odd, name=name: _table(**{name: odd}) for name in MODEL.table.__slots__},
+    "SplittingModel table": lambda odd: cic.SplittingModel(odd, MODEL.graph).decide(2e6),
+    "SplittingModel graph": lambda odd: cic.SplittingModel(MODEL.table, odd).decide(2e6),
     "export_decision": lambda odd: cic.export_decision(odd, NOWHERE, "c"),
     "export_decision path": lambda odd: cic.export_decision(MODEL, odd, "moon"),
     "export_decision format": lambda odd: cic.export_decision(MODEL, NOWHERE, odd),

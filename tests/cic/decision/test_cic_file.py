@@ -17,11 +17,11 @@ import pytest
 import cic
 from benchmarks.harness.random_problems import network_shaped
 from cic.compilation.verification import verify
-from cic.decision.cic_file import dumps, loads
+from cic.decision.cic_file import VERSION
 from cic.decision.conditions import Box
-from cic.decision.splitting_model import SplittingModel
+from cic.decision.splitting_model import SplittingModel, dumps, loads
 from cic.errors import ArtifactError
-from tests.cic.hand_made import random_conditions, splitting_model
+from tests.cic.hand_made import changed, random_conditions, splitting_model
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,7 @@ def with_table(content: bytes, change: dict[str, object], part: int = 0) -> byte
     document = json.loads(lines[part])
     document.update(change)
     lines[part] = json.dumps(document, separators=(",", ":")).encode()
-    header = {"format": "cic splitting model", "version": 1}
+    header = {"format": "cic splitting model", "version": VERSION}
     header |= {"bytes": [len(line) for line in lines], "crc32": [crc32(line) for line in lines]}
     return b"\n".join([json.dumps(header).encode(), *lines, b""])
 
@@ -106,7 +106,7 @@ def test_tables_that_make_no_sense_are_refused(content: bytes, change: dict[str,
 
 def test_other_files_and_versions_are_refused(content: bytes, tmp_path: Path) -> None:
     header, *rest = content.splitlines()
-    for version in (0, 3, "1", None, True):
+    for version in (0, VERSION + 1, "1", None, True):
         newer = json.dumps({**json.loads(header), "version": version}).encode()
         with pytest.raises(ArtifactError, match=r"version|format"):
             loads(b"\n".join([newer, *rest, b""]))
@@ -127,6 +127,14 @@ def test_other_files_and_versions_are_refused(content: bytes, tmp_path: Path) ->
         cic.load(tmp_path / "none.cic")
     with pytest.raises(ArtifactError):
         cic.load(tmp_path)
+
+
+@pytest.mark.parametrize("version", range(1, VERSION))
+def test_a_file_of_an_older_version_is_to_be_compiled_again(version: int, content: bytes) -> None:
+    header, *rest = content.splitlines()
+    older = json.dumps({**json.loads(header), "version": version}).encode()
+    with pytest.raises(ArtifactError, match=rf"^old\.cic has format version {version}, .* reads {VERSION}, so compile"):
+        loads(b"\n".join([older, *rest, b""]), "old.cic")
 
 
 def test_saving_is_all_or_nothing(
@@ -265,8 +273,16 @@ def test_ids_of_cuts_that_are_no_file_names_are_refused(content: bytes, cut_id: 
         loads(with_table(content, {"cuts": cuts}), "the file")
 
 
-@pytest.mark.parametrize("field", ["ops", "tensors", "cuts", "member_of", "inputs"])
-@pytest.mark.parametrize("value", [None, [], {}, 10**400, [[]], [{}], "text", [-1], [1e999]])
+ODD = [None, {}, 10**400, [{}], "text", [-1], [1e999]]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *((field, value) for field in ("ops", "tensors", "cuts", "inputs") for value in (*ODD, [], [[]])),
+        *(("alternatives", value) for value in (*ODD, [[[0, 0]]], [[[0, 1]]], [[[-1, 1]]], [[[0]]])),
+    ],
+)
 def test_graphs_that_make_no_sense_are_refused_when_they_are_asked_for(content: bytes, field: str, value: object) -> None:
     damaged = loads(with_table(content, {field: value}, part=1), "the file")
     with pytest.raises(ArtifactError, match="the file"):
@@ -281,7 +297,7 @@ def test_models_and_decisions_can_be_pickled(model: SplittingModel) -> None:
         assert repr(copied) == repr(decision) and copied.why == decision.why and type(copied) is type(decision)
         assert (copied.device_ops, copied.crossing) == (decision.device_ops, decision.crossing)
     copied = copy.deepcopy(model.decide(2e7))
-    assert copied.cut in copied._model.cuts
+    assert copied.cut in copied._table.cuts
 
 
 @pytest.mark.parametrize("bad", ["\udcff", ""])
@@ -289,7 +305,7 @@ def test_what_could_not_be_loaded_again_is_not_saved(bad: str, content: bytes, t
     model = loads(content)
     model.save(tmp_path / "m.cic")
     before = (tmp_path / "m.cic").read_bytes()
-    model.information = {**model.information, "device": {"kind": "machine", "name": bad}}
+    model = changed(model, information=model.information.replaced(device=model.information.device.replaced(name=bad)))
     with pytest.raises(ArtifactError, match=r"not saved.*device\.name"):
         model.save(tmp_path / "m.cic")
     assert (tmp_path / "m.cic").read_bytes() == before

@@ -13,7 +13,7 @@ from benchmarks.harness.random_problems import network_shaped, small_problem
 from cic.decision.conditions import Box, Conditions
 from cic.decision.splitting_model import SplittingModel
 from cic.errors import CicError, CompileError, DecisionError, UnitError
-from tests.cic.hand_made import lowered, random_conditions, splitting_model
+from tests.cic.hand_made import lowered, random_conditions, splitting_model, unfinished
 from tests.oracles.brute_force import closed_sets
 
 AMOUNTS = [0, 1, 100, 12_345, 10**6, 10**8]
@@ -200,15 +200,14 @@ def test_terms_add_up_and_everything_can_be_shown(model: SplittingModel) -> None
         assert decision.cut_id in decision.why
         assert decision.cut_id in repr(decision)
         assert decision.upload_bytes == decision.cut.features[2]
-        assert set(decision.device_ops) <= {op["name"] for op in model.graph()["ops"]}
+        assert set(decision.device_ops) <= {op.name for op in model.graph().ops}
         assert decision.conditions.uplink_bps == bandwidth
         assert decision.conditions.downlink_bps == 2 * bandwidth
         assert decision.terms["rtt_s"] in (0.0, 0.01)
 
 
 def test_an_unfinished_proof_is_not_called_optimal() -> None:
-    model = splitting_model(network_shaped(random.Random(1), 40), Box())
-    model.proof = {"complete": False}
+    model = unfinished(splitting_model(network_shaped(random.Random(1), 40), Box()))
     assert not model.decide(1e7).optimal
     assert not model.decide(1e7, rtt="20ms").optimal
 

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
 import cic
+from benchmarks.harness.bare_tables import bare_model
+from cic.decision.conditions import Box
+from cic.decision.cut import Cut
 from cic.decision.splitting_model import SplittingModel
 from cic.emission.weights import other_weights
 
 
 def table(codecs: dict[str, str]) -> SplittingModel:
-    cuts = [SimpleNamespace(codecs={}), SimpleNamespace(codecs=codecs)]
-    return cast("SplittingModel", SimpleNamespace(name="small", information={"weights_digest": "a" * 64}, cuts=cuts))
+    cuts = tuple(Cut("cut-01", (1, 1, 1, 1, 1), lambda: ((), ()), tuple(used.values())) for used in ({}, codecs))
+    model = bare_model("small", [("cut-01", (1, 1, 1, 1, 1))], Box())
+    information = model.information.replaced(weights_digest="a" * 64)
+    return SplittingModel(model.table.replaced(cuts=cuts, information=information), model.graph)
 
 
 @pytest.mark.parametrize(

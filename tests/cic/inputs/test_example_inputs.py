@@ -10,6 +10,8 @@ import torch
 from torch import nn
 
 import cic
+from cic.decision.checked_json import Fields
+from cic.decision.graph_document import read_call
 from cic.inputs.example_inputs import describe_inputs, make_inputs
 
 
@@ -25,8 +27,8 @@ from cic.inputs.example_inputs import describe_inputs, make_inputs
 )
 def test_the_order_in_memory_is_kept(make) -> None:  # type: ignore[no-untyped-def]
     example = make()
-    description = json.loads(json.dumps(describe_inputs((example,), {"mask": example})))
-    (made,), kwargs = make_inputs(description)
+    document = json.loads(json.dumps(describe_inputs((example,), {"mask": example}).plain()))
+    (made,), kwargs = make_inputs(read_call(Fields(document)))
     assert made.shape == example.shape and made.dtype == example.dtype
     assert made.stride() == example.stride() == kwargs["mask"].stride()
 

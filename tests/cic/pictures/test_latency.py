@@ -28,7 +28,7 @@ def test_picture_names_break_points_baselines_and_machines(project: Project, tmp
     for point in model.break_points:
         assert show_bandwidth(point) in words
     assert {"best cut", "all on the device", "all on the server"} <= set(words)
-    machines = [model.information[side]["name"] for side in ("device", "server")]
+    machines = [model.information.device.name, model.information.server.name]
     assert any(all(machine in text for machine in machines) for text in words)
     assert any("uplink bandwidth" in text for text in words) and any("latency" in text for text in words)
     assert any(text.endswith("bit/s") for text in words) and any(text.endswith("ms") for text in words)

@@ -23,7 +23,7 @@ from cic.codec.codec import Codec
 from cic.codec.crossing import cross
 from cic.codec.registry import codec
 from cic.decision.conditions import Conditions
-from cic.decision.splitting_model import Cut
+from cic.decision.cut import Cut
 from cic.emission.bundle_check import check_bundle, emitted_cuts
 from cic.errors import ArtifactError, CodecError, LinkError
 from cic.inputs.photo import read_photo, sample_photo

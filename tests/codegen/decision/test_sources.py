@@ -22,18 +22,19 @@ import torch
 from torch import nn
 
 import cic
+from benchmarks.harness.bare_tables import bare_model, provenance
 from benchmarks.harness.plain_problem import PlainProblem
 from benchmarks.harness.random_problems import network_shaped, small_problem
 from cic.cli import main
-from cic.decision.break_points import break_points, line
 from cic.decision.conditions import Box
-from cic.decision.splitting_model import Cut, SplittingModel
+from cic.decision.cut import Cut
+from cic.decision.splitting_model import SplittingModel
 from cic.decision.units import FACTORS, factor
 from cic.emission.decision_source import decision_table
 from cic.errors import CicError, EmitError, UnitError
 from codegen.decision.source_text import LONGEST_IDENTIFIER, check_identifier, identifier
 from codegen.errors import CodegenError
-from tests.cic.hand_made import random_conditions, splitting_model
+from tests.cic.hand_made import changed, random_conditions, splitting_model, unfinished
 from tests.contracts.test_device_half import run as run_on_a_device
 
 COUNT = 10_000
@@ -143,22 +144,8 @@ def decided(model: SplittingModel, arguments: tuple[float, ...]) -> tuple[int, f
     return OUTSIDE, -1.0 if len(arguments) == 1 else latency, decision.cut
 
 
-def model_of_features(features: Sequence[Sequence[int]], box: Box, rtt_s: float = 0.0, ratio: float = 1.0) -> SplittingModel:
-    """A table made by hand, from any features."""
-    cuts = [Cut(f"cut-{index:02d}", row, lambda: ((), ())) for index, row in enumerate(features)]
-    points, best = break_points([line(cut.row, rtt_s, ratio, 1.0, 1.0) for cut in cuts], box.uplink_bps)
-    return SplittingModel(
-        name="by hand",
-        cuts=cuts,
-        break_points=points,
-        best_between=best,
-        box=box,
-        default_rtt_s=rtt_s,
-        default_downlink_ratio=ratio,
-        information={},
-        proof={"complete": True, "gap": 0.0},
-        graph=dict,
-    )
+def model_of_features(features: Sequence[Sequence[int]], **conditions: float) -> SplittingModel:
+    return bare_model("by hand", [(f"cut-{index:02d}", row) for index, row in enumerate(features)], Box(), **conditions)
 
 
 def equal_cuts(step_ns: int, step_bytes: int, *, device_only: bool) -> SplittingModel:
@@ -167,7 +154,7 @@ def equal_cuts(step_ns: int, step_bytes: int, *, device_only: bool) -> Splitting
     features = [
         (device * step_ns, server * step_ns, upload * step_bytes, 4000 * (upload % 2), 1) for device, server, upload in shares
     ]
-    return model_of_features([*features, *[(12 * step_ns, 0, 0, 0, 0)] * device_only], Box(), 0.0, 2.0)
+    return model_of_features([*features, *[(12 * step_ns, 0, 0, 0, 0)] * device_only], downlink_ratio=2.0)
 
 
 def pinned_to_server(plain: PlainProblem) -> PlainProblem:
@@ -192,9 +179,9 @@ def make_model(kind: str) -> SplittingModel:
     if kind == "nearly equal cuts":
         return equal_cuts(33_333_333, 4369, device_only=False)
     if kind == "device only":
-        return model_of_features([(5_000, 0, 0, 0, 0)], Box())
+        return model_of_features([(5_000, 0, 0, 0, 0)])
     if kind == "server only":
-        return model_of_features([(0, 5_000, 10**6, 10**3, 1)], Box())
+        return model_of_features([(0, 5_000, 10**6, 10**3, 1)])
     raise ValueError(kind)
 
 
@@ -341,14 +328,13 @@ def test_a_compiled_model_exports_and_the_file_says_where_it_comes_from(tmp_path
     assert differences(answers_of_c(tmp_path, "c99", model, conditions), expected, conditions) == []
     for file in ("cut.h", "cut.py"):
         text = (tmp_path / file).read_text()
-        for fact in (model.name, model.information["graph_digest"], "raspberry-pi-4", "epyc-7742", f"{model.proof['gap']:.1e}"):
+        for fact in (model.name, model.information.graph_digest, "raspberry-pi-4", "epyc-7742", f"{model.proof.gap:.1e}"):
             assert fact in text
-        assert model.information["date"][:10] not in text
+        assert model.information.date[:10] not in text
 
 
 def test_no_longer_proved_is_said(tmp_path: Path) -> None:
-    model = make_model("network")
-    model.proof = {"complete": False}
+    model = unfinished(make_model("network"))
     assert not exported_module(tmp_path, model).PROVED
     cic.export_decision(model, tmp_path / "cut.h", "c")
     assert "_PROVED = 0," in (tmp_path / "cut.h").read_text()
@@ -393,10 +379,7 @@ HOSTILE = (
 
 def hostile_model(text: str) -> SplittingModel:
     """A model whose every free text is this one, but for the ids of its cuts."""
-    model = make_model("server only")
-    model.name = text
-    model.information = {"graph_digest": text, "cic": text, "device": {"name": text}, "server": {"name": text}}
-    return model
+    return changed(make_model("server only"), name=text, information=provenance(0, 0, text))
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=ascii)
@@ -432,7 +415,7 @@ def test_names_cannot_break_out_of_the_python_file(text: str, tmp_path: Path) ->
 
 def test_ids_of_cuts_arrive_as_they_are(tmp_path: Path) -> None:
     ids = [text for text in HOSTILE if "\0" not in text and "\ud800" not in text] + ["é1", "a.b-c_d+e", "??'", "?" * 9]
-    model = model_of_features([(0, 1, 1, 1, 1)] * len(ids), Box())
+    model = model_of_features([(0, 1, 1, 1, 1)] * len(ids))
     for cut, cut_id in zip(model.cuts, ids, strict=True):
         cut.id = cut_id
     assert list(exported_module(tmp_path, model).CUT_IDS) == ids
@@ -468,7 +451,7 @@ def test_ids_that_c_cannot_hold_are_refused(cut_id: str, tmp_path: Path) -> None
 def test_cuts_of_one_id_say_what_they_send(tmp_path: Path) -> None:
     codecs = [("raw",), ("int8+zstd",), ("uint8, mean=0.485 0.456 0.406, std=0.229 0.224 0.225",), (), ("fp16", "int4-channel")]
     tensors = [("relu",), ("relu",), ("input_1",), (), ("left", 'a "quoted" name')]
-    model = model_of_features([(0, 1, 1, 1, 1)] * len(codecs), Box())
+    model = model_of_features([(0, 1, 1, 1, 1)] * len(codecs))
     for cut, used, crossing in zip(model.cuts, codecs, tensors, strict=True):
         cut.id = "cut-01" if crossing == ("relu",) else f"cut-{len(crossing)}{crossing[:1] == ('left',)}"
         cut.codecs, cut._details = used, lambda crossing=crossing: ((), crossing)
@@ -536,9 +519,9 @@ def test_numbers_that_do_not_fit_together_are_refused(field: str, bad: object) -
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -1.0, 1, 1e31])
 def test_amounts_that_are_none_are_refused(bad: float) -> None:
     table = decision_table(make_model("server only"))
-    for changed in ({"rows": ((0.0, bad, 0.0, 0.0, 1.0),)}, {"break_points": (bad,)}, {"default_rtt_s": bad}):
+    for fields in ({"rows": ((0.0, bad, 0.0, 0.0, 1.0),)}, {"break_points": (bad,)}, {"default_rtt_s": bad}):
         with pytest.raises(CodegenError, match="got"):
-            type(table)(**{**vars(table), "best_between": (0,) * (1 + ("break_points" in changed)), **changed})
+            type(table)(**{**vars(table), "best_between": (0,) * (1 + ("break_points" in fields)), **fields})
 
 
 def test_the_same_model_gives_the_same_file_and_the_command_writes_it(

@@ -44,7 +44,7 @@ def test_exported_networks_compile_and_their_cuts_are_verified(exported: tuple[t
     network, path = exported
     assert path.with_name("resnet18.onnx.data").exists() == (path.stem == "resnet18")
     compiled = cic.compile(path, **MACHINES)
-    assert compiled.name == path.stem and compiled.proof["complete"]
+    assert compiled.name == path.stem and compiled.proof.complete
     cuts = [compiled.cuts[0].id, compiled.cuts[len(compiled.cuts) // 2].id, compiled.cuts[-1].id]
     manifest = cic.emit(path, compiled, tmp_path / "split", cuts=list(dict.fromkeys(cuts)))
     x = torch.randn(1, 3, 64, 64)

@@ -56,7 +56,7 @@ def test_a_path_and_a_message_are_the_same_model(tmp_path: Path):
         from_path, from_message = trace_onnx(save(made, tmp_path / "odd.onnx"), (X,)), trace_onnx(made, (X,))
         assert from_path.graph.digest == from_message.graph.digest and from_path.weights_digest == from_message.weights_digest
     compiled = cic.compile(made, (X,), **MACHINES)
-    assert compiled.name == "odd" and compiled.proof["complete"]
+    assert compiled.name == "odd" and compiled.proof.complete
 
 
 def test_text_among_the_weights_has_a_digest():
@@ -120,7 +120,7 @@ def test_any_negative_size_is_open():
     assert trace_onnx(made, shapes={"x": (2, 4)}).graph.tensor_by_name["y"].shape == (2, 4)
     with pytest.raises(TraceError, match=r"open shape \(-1, 4\); .*--input 1x4\), or shapes=\{'x': \(1, 4\)\}"):
         trace_onnx(made)
-    assert cic.compile(made, shapes={"x": (2, 4)}, **MACHINES).proof["complete"]
+    assert cic.compile(made, shapes={"x": (2, 4)}, **MACHINES).proof.complete
     with pytest.raises(TraceError, match="shapes gives the open shapes of an ONNX file, and this model is a Linear"):
         cic.compile(torch.nn.Linear(4, 4), (X,), shapes={"x": (2, 4)}, **MACHINES)
 

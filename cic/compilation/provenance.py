@@ -1,0 +1,44 @@
+"""Where a splitting model comes from, collected while it is compiled: versions, digests, machines, counts."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import torch
+
+from cic.cost.cost_source import CostSource
+from cic.decision.provenance import CodecProvenance, Provenance
+from cic.trace.fx.torch_trace import TracedModel
+from cic.trace.onnx.onnx_model import OnnxModel
+from cic.version import VERSION
+
+
+def provenance_of(
+    traced: TracedModel | OnnxModel,
+    costs: tuple[CostSource, CostSource],
+    codecs: CodecProvenance | None,
+    *,
+    compressed_ops: int,
+    uncertainty: float,
+    spent_s: tuple[float, float, float],
+) -> Provenance:
+    """costs: of device and server. spent_s: seconds of tracing, measuring and solving."""
+    runtime = "onnxruntime" if isinstance(traced, OnnxModel) else "torch"
+    trace_s, measure_s, solve_s = (round(seconds, 3) for seconds in spent_s)
+    return Provenance(
+        cic=VERSION,
+        torch=torch.__version__,
+        date=datetime.now(UTC).isoformat(timespec="seconds"),
+        graph_digest=traced.graph.digest,
+        weights_digest=traced.weights_digest,
+        device=costs[0].provenance(traced.graph, runtime),
+        server=costs[1].provenance(traced.graph, runtime),
+        ops=len(traced.graph.ops),
+        traced_nodes=sum(len(op.members) for op in traced.graph.ops),
+        compressed_ops=compressed_ops,
+        uncertainty=float(uncertainty),
+        codecs=codecs,
+        trace_s=trace_s,
+        measure_s=measure_s,
+        solve_s=solve_s,
+    )

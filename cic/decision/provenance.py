@@ -1,0 +1,155 @@
+"""Where a splitting model comes from, said for people: versions, digests, machines, counts, and how codecs were chosen."""
+
+from __future__ import annotations
+
+from cic.decision.frozen import Frozen
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from cic.decision.checked_json import Fields
+
+
+class MachineProvenance(Frozen):
+    """Whose times one side has.
+
+    kind: "machine" of the catalogue, or "profile" that was measured. name: of the machine, or of the profile's processor.
+    source: where a machine's figures come from. doubts: what they say little about.
+    digest, date: of a profile. warning: what a reader of its times should know.
+    """
+
+    __slots__ = ("date", "digest", "doubts", "kind", "name", "source", "warning")
+    kind: str
+    name: str
+    source: str | None
+    digest: str | None
+    date: str | None
+    warning: str | None
+    doubts: tuple[str, ...]
+
+
+class CodecProvenance(Frozen):
+    """What was asked about codecs, and on what it was measured; see `cic.compilation.pipeline.compile`.
+
+    precision: the coarsest form allowed, or the codecs by name. input: the form of the pictures. accuracy_target: as asked.
+    calibration_samples: on how many inputs it was measured.
+    samples_needed: how many could show that a top-1 target is kept; None if no number can, or none was asked for.
+    enough_samples: were there as many? None if no top-1 was asked for.
+    whole_top1: the share of labelled samples that the whole model gets right; None without labels.
+    cuts_run: how many cuts were run. accuracy_exact: was nothing forbidden beyond what was seen to miss the target?
+    """
+
+    __slots__ = (
+        "accuracy_exact",
+        "accuracy_target",
+        "calibration_samples",
+        "cuts_run",
+        "enough_samples",
+        "input",
+        "precision",
+        "samples_needed",
+        "whole_top1",
+    )
+    precision: str | tuple[str, ...] | None
+    input: str | None
+    accuracy_target: str | None
+    calibration_samples: int
+    samples_needed: int | None
+    enough_samples: bool | None
+    whole_top1: float | None
+    cuts_run: int
+    accuracy_exact: bool
+
+
+class Provenance(Frozen):
+    """Where a splitting model comes from.
+
+    cic, torch: versions that compiled it. date: when, in ISO 8601.
+    graph_digest, weights_digest: SHA-256 of the traced graph and of its weights.
+    ops: of the graph, made of so many `traced_nodes` and compressed to so many `compressed_ops`.
+    uncertainty: relative error of op times that the compression stays exact for.
+    codecs: None where tensors cross as they are. trace_s, measure_s, solve_s: seconds that compiling took.
+    """
+
+    __slots__ = (
+        "cic",
+        "codecs",
+        "compressed_ops",
+        "date",
+        "device",
+        "graph_digest",
+        "measure_s",
+        "ops",
+        "server",
+        "solve_s",
+        "torch",
+        "trace_s",
+        "traced_nodes",
+        "uncertainty",
+        "weights_digest",
+    )
+    cic: str
+    torch: str
+    date: str
+    graph_digest: str
+    weights_digest: str
+    device: MachineProvenance
+    server: MachineProvenance
+    ops: int
+    traced_nodes: int
+    compressed_ops: int
+    uncertainty: float
+    codecs: CodecProvenance | None
+    trace_s: float
+    measure_s: float
+    solve_s: float
+
+
+def read_provenance(fields: Fields) -> Provenance:
+    """The provenance in a `.cic` file. Raises ValueError, naming the field."""
+    uncertainty = fields.number("uncertainty", 0)
+    if not uncertainty < 1:
+        raise fields.unfit("uncertainty", uncertainty, "less than 1")
+    return Provenance(
+        cic=fields.text("cic"),
+        torch=fields.text("torch"),
+        date=fields.text("date"),
+        graph_digest=fields.text("graph_digest"),
+        weights_digest=fields.text("weights_digest"),
+        device=_machine(fields.object("device")),
+        server=_machine(fields.object("server")),
+        ops=fields.count("ops"),
+        traced_nodes=fields.count("traced_nodes"),
+        compressed_ops=fields.count("compressed_ops"),
+        uncertainty=uncertainty,
+        codecs=fields.maybe(lambda name: _codecs(fields.object(name)), "codecs"),
+        trace_s=fields.number("trace_s", 0),
+        measure_s=fields.number("measure_s", 0),
+        solve_s=fields.number("solve_s", 0),
+    )
+
+
+def _machine(fields: Fields) -> MachineProvenance:
+    return MachineProvenance(
+        kind=fields.text("kind"),
+        name=fields.text("name"),
+        source=fields.maybe(fields.text, "source"),
+        digest=fields.maybe(fields.text, "digest"),
+        date=fields.maybe(fields.text, "date"),
+        warning=fields.maybe(fields.text, "warning"),
+        doubts=fields.texts("doubts"),
+    )
+
+
+def _codecs(fields: Fields) -> CodecProvenance:
+    listed = isinstance(fields["precision"], list)
+    return CodecProvenance(
+        precision=fields.texts("precision") if listed else fields.maybe(fields.text, "precision"),
+        input=fields.maybe(fields.text, "input"),
+        accuracy_target=fields.maybe(fields.text, "accuracy_target"),
+        calibration_samples=fields.count("calibration_samples"),
+        samples_needed=fields.maybe(fields.count, "samples_needed"),
+        enough_samples=fields.maybe(fields.truth, "enough_samples"),
+        whole_top1=fields.maybe(lambda name: fields.number(name, 0), "whole_top1"),
+        cuts_run=fields.count("cuts_run"),
+        accuracy_exact=fields.truth("accuracy_exact"),
+    )
