@@ -85,8 +85,9 @@ zoo: $(STAMP)  ## every real model that is tried, from trace to verified halves,
 	@PIP_CONSTRAINT=constraints.txt $(BIN)/pip install --quiet -c constraints.txt -e '.[dev,zoo]'
 	@$(BIN)/python -m benchmarks.zoo_table $(ZOO_ARGS)
 
-map:  ## write the map of all files, docs/map.md
+map:  ## write the map of all files, docs/map.md, and the list of all errors, docs/errors.md
 	@$(PYTHON) docs/file_map.py
+	@$(PYTHON) docs/error_catalogue.py
 
 clean:  ## delete .venv, caches and the demo's output
 	rm -rf $(VENV) .venv-torch-* demo-output examples/trained/weights build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

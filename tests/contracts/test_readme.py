@@ -1,4 +1,4 @@
-"""What the README says is so: its quick start runs, its map is the tree, its commands exist."""
+"""README and the pages of docs are right: their code runs, links lead somewhere, commands exist, the map is the tree."""
 
 from __future__ import annotations
 
@@ -17,7 +17,22 @@ from tests.contracts.source_files import ROOT
 README = ROOT.joinpath("README.md").read_text(encoding="utf-8")
 
 
-BLOCKS: list[str] = re.findall(r"^```python\n(.*?)^```", README, flags=re.M | re.S)
+PAGES = {
+    path.relative_to(ROOT).as_posix(): path
+    for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("benchmarks/*.md"))
+}
+
+
+def blocks(text: str) -> list[str]:
+    """The python of a page."""
+    return re.findall(r"^```python\n(.*?)^```", text, flags=re.M | re.S)
+
+
+BLOCKS = blocks(README)
+# Of other pages those that stand by themselves.
+WHOLE_BLOCKS = [
+    block for path in PAGES.values() for block in blocks(path.read_text(encoding="utf-8")) if block.startswith("import cic")
+]
 
 
 def quick_start() -> str:
@@ -38,13 +53,32 @@ def test_the_quick_start_runs(tmp_path: Path) -> None:
     assert run_block(quick_start(), tmp_path)[-1] == "True"
 
 
-@pytest.mark.parametrize("block", BLOCKS[1:])
+@pytest.mark.parametrize("block", [block for block in WHOLE_BLOCKS if block not in BLOCKS[:1]])
 def test_other_blocks_run(block: str, tmp_path: Path) -> None:
-    assert run_block(block, tmp_path)
+    printed = run_block(block, tmp_path)
+    assert printed and printed[-1] != "{}", "an example that chooses no codec explains nothing"
 
 
 def test_the_quick_start_is_quick() -> None:
     assert len([line for line in quick_start().splitlines() if line.strip()]) <= 15
+
+
+def test_the_readme_is_short() -> None:
+    assert len(README.split()) <= 1200, "README.md is for newcomers: let a page of docs say more"
+
+
+@pytest.mark.parametrize("page_name", PAGES)
+def test_links_lead_somewhere(page_name: str) -> None:
+    path = PAGES[page_name]
+    targets = re.findall(r"\]\(([^)\s]+)\)", path.read_text(encoding="utf-8"))
+    local = [target.partition("#")[0] for target in targets if not re.match(r"[a-z]+://|#", target)]
+    missing = [target for target in local if not path.parent.joinpath(target).exists()]
+    assert not missing, f"{page_name} links to {missing}, which are not there"
+
+
+def test_pages_are_listed_in_the_readme() -> None:
+    listed = re.findall(r"\]\((docs/[^)]+\.md)\)", README)
+    assert {name for name in PAGES if name.startswith("docs/")} == set(listed)
 
 
 def test_the_file_map_is_the_tree() -> None:
