@@ -17,6 +17,7 @@ from codegen.bundle.directory import check_outside
 from codegen.bundle.reading import from_one_bundle
 from codegen.calls.call import flatten_call
 from codegen.calls.structure import is_tensor, leaf_names, rebuild
+from codegen.dtypes import type_name
 from codegen.errors import CodegenError, as_codegen_error
 from codegen.files.atomic import check_writable, write_whole
 from codegen.formats.emitter import Runner, WeightSharing, emitter_of, is_too_large
@@ -254,7 +255,7 @@ def _check_tensors(tensors: Sequence[Any], wires: Sequence[WireTensor], names: S
     for tensor, wire, name in zip(tensors, wires, names, strict=True):
         if not is_tensor(tensor):
             raise CodegenError(f"{name}: {compiled} for a tensor, called with a {type(tensor).__qualname__}")
-        shape, dtype = tuple(tensor.shape), str(tensor.dtype).removeprefix("torch.")
+        shape, dtype = tuple(tensor.shape), type_name(tensor.dtype)
         if shape != wire.shape or dtype != wire.dtype:
             raise CodegenError(
                 f"{name}: {compiled} for {wire.dtype} of shape {wire.shape}, called with {dtype} of shape {shape}; "

@@ -6,19 +6,13 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any, Literal
 
+from codegen.dtypes import BYTES_OF
 from codegen.errors import CodegenError
 from codegen.plain_fields import check_count, check_text
 
 Half = Literal["head", "tail"]
 LARGEST_TENSOR = 2**48
 MOST_DIMENSIONS = 64
-_BYTES_OF = {
-    **dict.fromkeys(("bool", "uint8", "int8", "float8_e4m3fn", "float8_e5m2"), 1),
-    **dict.fromkeys(("uint16", "int16", "float16", "bfloat16"), 2),
-    **dict.fromkeys(("uint32", "int32", "float32"), 4),
-    **dict.fromkeys(("uint64", "int64", "float64", "complex64"), 8),
-    "complex128": 16,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +37,10 @@ class WireTensor:
             check_count(size, f"a dimension of {self.name}", LARGEST_TENSOR)
         check_count(self.bytes, f"the size of {self.name}", LARGEST_TENSOR)
         elements = prod(self.shape)
-        if self.dtype in _BYTES_OF and self.bytes != elements * _BYTES_OF[self.dtype]:
+        if self.dtype in BYTES_OF and self.bytes != elements * BYTES_OF[self.dtype]:
             raise CodegenError(
                 f"{self.name} has {self.bytes} bytes, {self.dtype} of shape {self.shape} takes"
-                f" {elements * _BYTES_OF[self.dtype]}"
+                f" {elements * BYTES_OF[self.dtype]}"
             )
 
 

@@ -6,6 +6,7 @@ import torch
 
 from cic.codec.registry import codec
 from cic.codec.tensors import tensor_of
+from codegen.dtypes import type_name
 
 
 def cross(tensor: torch.Tensor, codec_name: str, name: str = "the tensor") -> tuple[torch.Tensor, int]:
@@ -15,5 +16,5 @@ def cross(tensor: torch.Tensor, codec_name: str, name: str = "the tensor") -> tu
     """
     chosen = codec(codec_name)
     payload = chosen.encode(tensor, name)
-    dtype = str(tensor.dtype).removeprefix("torch.")
+    dtype = type_name(tensor.dtype)
     return tensor_of(chosen.decode(payload, tuple(tensor.shape), dtype, name), dtype), memoryview(payload).nbytes

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cic.errors import CodecError
+from codegen.dtypes import type_name
 
 if TYPE_CHECKING:
     import torch
@@ -61,7 +62,7 @@ def array_of(tensor: torch.Tensor | Array, name: str = "the tensor") -> tuple[Ar
         held = carrier(dtype, name)
         array = np.asarray(tensor, order="C")
         return array.view(held) if dtype in _BITS else array.astype(held, copy=False), dtype
-    dtype = str(getattr(tensor, "dtype", type(tensor).__name__)).removeprefix("torch.")
+    dtype = type_name(getattr(tensor, "dtype", type(tensor).__name__))
     held = carrier(dtype, name)
     try:
         plain = tensor.detach().cpu().resolve_conj().resolve_neg().contiguous()

@@ -15,6 +15,7 @@ from torch import fx
 from torch.utils import _pytree as pytree
 
 from cic.errors import CostError
+from cic.trace.fx.observation import observe
 
 if TYPE_CHECKING:
     from cic.trace.fx.torch_trace import TracedModel
@@ -55,29 +56,20 @@ def extract(traced: TracedModel, members: Iterable[str]) -> OpModule:
 
 def capture(traced: TracedModel, names: Collection[str]) -> Mapping[str, Any]:
     """The values of the nodes `names` in one run of the whole traced module on its example call, by node name."""
-    recorder = _Recorder(traced.module, frozenset(names))
-    with torch.no_grad():
-        recorder.run(*tensors_in(traced), enable_io_processing=False)
-    return recorder.values
+    values: dict[str, Any] = {}
+
+    def see(node: fx.Node, value: Any) -> None:
+        if node.name in names:
+            values[node.name] = value
+
+    observe(traced.module, tensors_in(traced), see)
+    return values
 
 
 def tensors_in(traced: TracedModel) -> list[torch.Tensor]:
     """The example call as the traced module takes it: its tensors, depth first."""
     leaves = pytree.tree_leaves((tuple(traced.args), dict(traced.kwargs)))
     return [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
-
-
-class _Recorder(fx.Interpreter):
-    def __init__(self, module: fx.GraphModule, names: frozenset[str]) -> None:
-        super().__init__(module)
-        self.names = names
-        self.values: dict[str, Any] = {}
-
-    def run_node(self, n: fx.Node) -> Any:
-        value = super().run_node(n)
-        if n.name in self.names:
-            self.values[n.name] = value
-        return value
 
 
 def _closure(members: list[fx.Node], owned: set[str]) -> tuple[set[fx.Node], list[fx.Node]]:

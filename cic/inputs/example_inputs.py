@@ -10,6 +10,7 @@ import torch
 from cic.decision.stored_graph import StoredCall, StoredInput
 from cic.errors import ArtifactError, TraceError
 from codegen.calls.structure import describe, leaf_names, rebuild
+from codegen.dtypes import type_name
 from codegen.errors import CodegenError, codegen_error_as
 
 SEED = 0
@@ -29,7 +30,7 @@ def describe_inputs(args: Sequence[Any], kwargs: Mapping[str, Any]) -> StoredCal
         StoredInput(
             name=name,
             shape=tuple(leaf.shape),
-            dtype=str(leaf.dtype).removeprefix("torch."),
+            dtype=type_name(leaf.dtype),
             values=_values(leaf),
             order=_order(leaf),
         )

@@ -14,6 +14,7 @@ from cic.errors import CompileError
 from cic.precision.accuracy import Answer, Reached, Target, judge
 from cic.precision.calibration import Calibration, Tensors
 from cic.precision.labels import check_labels
+from cic.trace.fx.observation import observe
 from codegen.split import Split, WireTensor
 from codegen.splitters.fx import split
 from codegen.verification.equivalence import relative_error
@@ -117,9 +118,8 @@ def _runs_together(module: fx.GraphModule, samples: Sequence[Tensors]) -> bool:
         return False
     pair = samples[:2]
     try:
-        with torch.no_grad():
-            alone = [_values(module, sample) for sample in pair]
-            both = _values(module, _joined(pair))
+        alone = [_values(module, sample) for sample in pair]
+        both = _values(module, _joined(pair))
     except Exception:  # whatever a graph of fixed shapes makes of others  # noqa: BLE001
         return False
     for name, (first, second) in ((name, (alone[0][name], alone[1][name])) for name in alone[0]):
@@ -130,23 +130,16 @@ def _runs_together(module: fx.GraphModule, samples: Sequence[Tensors]) -> bool:
     return True
 
 
-class _Recording(fx.Interpreter):
-    def __init__(self, module: fx.GraphModule) -> None:
-        super().__init__(module)
-        self.values: dict[str, torch.Tensor] = {}
-        self._constants: set[fx.Node] = set()
-
-    def run_node(self, n: fx.Node) -> object:
-        value = super().run_node(n)
-        if n.op not in ("placeholder", "output") and self._constants.issuperset(n.all_input_nodes):
-            self._constants.add(n)
-        elif isinstance(value, torch.Tensor):
-            self.values[n.name] = value
-        return value
-
-
 def _values(module: fx.GraphModule, inputs: Tensors) -> dict[str, torch.Tensor]:
     """Every tensor that depends on the inputs, by node."""
-    recording = _Recording(module)
-    recording.run(*inputs)
-    return recording.values
+    values: dict[str, torch.Tensor] = {}
+    constants: set[fx.Node] = set()
+
+    def see(node: fx.Node, value: object) -> None:
+        if node.op not in ("placeholder", "output") and constants.issuperset(node.all_input_nodes):
+            constants.add(node)
+        elif isinstance(value, torch.Tensor):
+            values[node.name] = value
+
+    observe(module, inputs, see)
+    return values

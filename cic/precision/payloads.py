@@ -16,6 +16,8 @@ from cic.cost.cost_source import CostSource
 from cic.graph import Graph, Tensor
 from cic.precision.calibration import Tensors
 from cic.precision.wire_form import WireForm, as_it_is
+from cic.trace.fx.observation import observe
+from codegen.dtypes import type_name
 
 # Payload sizes differ little from input to input: a few tell the mean.
 MOST_SAMPLES = 4
@@ -39,44 +41,30 @@ def wire_forms(
     Raises:
         CodecError: an input is not what its declared form says.
     """
-    sizes = _Weighing(module, [tensor for tensor in graph.tensors if tensor.may_cross and tensor.consumers], names, input_names)
+    wanted = {tensor.name: tensor for tensor in graph.tensors if tensor.may_cross and tensor.consumers}
+    chosen = {name: _fitting(tensor, names, input_names) for name, tensor in wanted.items()}
+    seen: dict[str, dict[Codec, list[tuple[int, float]]]] = {name: {each: [] for each in chosen[name]} for name in wanted}
+
+    def weigh(node: fx.Node, value: Any) -> None:
+        errors: dict[str, float] = {}
+        for each in chosen.get(node.name, ()):
+            payload = each.encode(value, node.name)
+            stage = stage_of(each.name)
+            if stage not in errors:
+                errors[stage] = 0.0 if each.lossless else _error(each, payload, value, node.name)
+            seen[node.name][each].append((memoryview(payload).nbytes, errors[stage]))
+
     for sample in samples[:MOST_SAMPLES]:
-        with torch.no_grad():
-            sizes.run(*sample)
+        observe(module, sample, weigh)
     # What the device has need not be made again: a user would not turn pixels to floats and back to send them.
     held = input_names[0] if input_names else None
-    return {name: _forms(tensor, sizes.seen[name], costs, held) for name, tensor in sizes.wanted.items()}
+    return {name: _forms(tensor, seen[name], costs, held) for name, tensor in wanted.items()}
 
 
-class _Weighing(fx.Interpreter):
-    """Runs a module and encodes every wanted value on its way; `seen` collects (payload bytes, error) by tensor and codec."""
-
-    def __init__(
-        self, module: fx.GraphModule, wanted: Sequence[Tensor], names: Sequence[str], input_names: Sequence[str]
-    ) -> None:
-        super().__init__(module)
-        self.wanted = {tensor.name: tensor for tensor in wanted}
-        self.codecs = {
-            tensor.name: [
-                codec(each)
-                for each in (*names, *(input_names if _is_picture(tensor) else ()))
-                if codec(each).accepts(tensor.dtype)
-            ]
-            for tensor in wanted
-        }
-        self.seen: dict[str, dict[Codec, list[tuple[int, float]]]] = {name: {} for name in self.wanted}
-
-    def run_node(self, n: fx.Node) -> Any:
-        value = super().run_node(n)
-        if n.name in self.wanted:
-            errors: dict[str, float] = {}
-            for each in self.codecs[n.name]:
-                payload = each.encode(value, n.name)
-                stage = stage_of(each.name)
-                if stage not in errors:
-                    errors[stage] = 0.0 if each.lossless else _error(each, payload, value, n.name)
-                self.seen[n.name].setdefault(each, []).append((memoryview(payload).nbytes, errors[stage]))
-        return value
+def _fitting(tensor: Tensor, names: Sequence[str], input_names: Sequence[str]) -> list[Codec]:
+    """The codecs that take a tensor, of those for all and, if it is a picture, of those for model inputs."""
+    offered = map(codec, (*names, *(input_names if _is_picture(tensor) else ())))
+    return [each for each in offered if each.accepts(tensor.dtype)]
 
 
 def _is_picture(tensor: Tensor) -> bool:
@@ -85,7 +73,7 @@ def _is_picture(tensor: Tensor) -> bool:
 
 
 def _error(used: Codec, payload: Any, value: torch.Tensor, name: str) -> float:
-    dtype = str(value.dtype).removeprefix("torch.")
+    dtype = type_name(value.dtype)
     decoded = used.decode(payload, value.shape, dtype, name)
     wide = value.detach().double().numpy()
     if dtype not in ("float32", "float64", "float16"):

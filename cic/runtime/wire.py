@@ -23,6 +23,7 @@ from cic.codec.codec import Payload
 from cic.codec.registry import LONGEST_NAME, codec, largest_payload_bytes
 from cic.codec.tensors import tensor_of
 from cic.errors import CodecError, LinkError
+from codegen.dtypes import type_name
 from codegen.manifest import Manifest
 from codegen.split import WireTensor
 
@@ -82,7 +83,7 @@ def encode(message: Message) -> list[Payload]:
         "number": message.number,
         "seconds": message.seconds,
         "text": message.text[:_LONGEST_TEXT],
-        "tensors": [[_dtype_name(tensor), list(tensor.shape)] for tensor in message.tensors],
+        "tensors": [[type_name(tensor.dtype), list(tensor.shape)] for tensor in message.tensors],
         "codecs": [[each, len(payload)] for each, payload in zip(codecs, payloads, strict=True)] if message.codecs else [],
     }
     # Defaults are left out: on a slow link every byte counts.
@@ -190,10 +191,6 @@ def _check_tensors(described: Any, expected: Sequence[WireTensor]) -> None:
             raise LinkError(
                 f"{wire.name}: the other side sent {_shown(found)}, the manifest says {known!r}; are its files the same?"
             )
-
-
-def _dtype_name(tensor: torch.Tensor) -> str:
-    return str(tensor.dtype).removeprefix("torch.")
 
 
 def _tensor_of(payload: memoryview, wire: WireTensor, name: str) -> torch.Tensor:

@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from codegen.dtypes import type_name
 from codegen.errors import CodegenError, needing
 from codegen.formats.emitter import LARGEST_FILE_BYTES, Runner, is_too_large
 from codegen.formats.onnx_session import CAN_SHARE, RETURNS_NOTHING, open_session, open_sharing, runner_of
@@ -106,7 +107,7 @@ def export(half: fx.GraphModule, example: Sequence[torch.Tensor], what: str) -> 
     results = list(next(node for node in half.graph.nodes if node.op == "output").args[0])
     for tensor in (*example, *(node.meta.get("val") for node in results)):
         if isinstance(tensor, torch.Tensor):
-            check_type(str(tensor.dtype).removeprefix("torch."))
+            check_type(type_name(tensor.dtype))
     source: torch.nn.Module = half if results else _without_results()
     try:
         with quiet_exporter(), torch.no_grad():

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
+from codegen.dtypes import type_name
 from codegen.errors import CodegenError
 
 # torch's dtypes that numpy lacks, each with an integer type as wide and ONNX's number of the type.
@@ -41,7 +42,7 @@ def to_ort(value: Any) -> onnxruntime.OrtValue:
         tensor = value.detach().resolve_neg().cpu().contiguous()
     except (RuntimeError, NotImplementedError) as error:  # a sparse one, or one of the meta device
         raise CodegenError(f"ONNX Runtime cannot take a {value.layout} tensor on {value.device}; give a plain one") from error
-    name = str(tensor.dtype).removeprefix("torch.")
+    name = type_name(tensor.dtype)
     if name not in _WITHOUT_NUMPY:
         check_type(name)
         return _borrowing(tensor.numpy(), name)

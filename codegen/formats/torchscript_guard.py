@@ -11,6 +11,8 @@ from typing import Any
 
 import torch
 
+from codegen.dtypes import type_name
+
 # The compiler of TorchScript finds the names of a source in the module that calls it: torch.float32, torch.strided.
 _CHECK = """    if not ({name}.{shape} and {name}.dtype == {dtype} and {name}.layout == {layout} and not {name}.is_meta):
         raise ValueError("{told}, called with shape " + str({name}.size()) + ", dtype number " + str({name}.dtype))
@@ -34,7 +36,7 @@ def add_guard(program: Any, example: Sequence[torch.Tensor]) -> None:
 
 def _check(name: str, index: int, tensor: torch.Tensor) -> str:
     sizes = list(tensor.shape)
-    dtype = str(tensor.dtype).removeprefix("torch.")
+    dtype = type_name(tensor.dtype)
     return _CHECK.format(
         name=name,
         shape=f"size() == {sizes}" if sizes else "dim() == 0",

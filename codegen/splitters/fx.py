@@ -20,6 +20,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 import torch
 from torch import fx
 
+from codegen.dtypes import type_name
 from codegen.errors import CodegenError, UnsplittableError
 from codegen.split import OutputSource, Split, WireTensor
 
@@ -68,7 +69,7 @@ def wire_tensor(node: fx.Node) -> WireTensor:
     return WireTensor(
         name=node.name,
         shape=shape,
-        dtype=str(value.dtype).removeprefix("torch."),
+        dtype=type_name(value.dtype),
         bytes=torch.Size(shape).numel() * value.dtype.itemsize,
     )
 

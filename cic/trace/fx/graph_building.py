@@ -23,6 +23,7 @@ from cic.trace.fx.schema import is_getitem, kind_of
 from cic.trace.fx.signature import signature_of
 from cic.trace.fx.views import base_of, is_free_view
 from cic.trace.fx.work import bytes_of, traffic_of
+from codegen.dtypes import type_name
 
 
 def build_graph(module: fx.GraphModule, name: str) -> Graph:
@@ -123,7 +124,7 @@ def _tensor(value: fx.Node, names: dict[fx.Node, str], consumers: list[fx.Node],
         producer=names.get(producer),
         consumers=tuple(names[consumer] for consumer in consumers),
         shape=shape if fixed else (),
-        dtype=str(held.dtype).removeprefix("torch.") if isinstance(held, torch.Tensor) else type(held).__name__,
+        dtype=type_name(held.dtype) if isinstance(held, torch.Tensor) else type(held).__name__,
         bytes=bytes_of(held),
         is_output=is_output,
         may_cross=isinstance(held, torch.Tensor) and fixed and order_free and _is_sendable(value, held),

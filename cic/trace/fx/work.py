@@ -17,6 +17,7 @@ from cic.trace.fx.product_work import PRODUCTS
 from cic.trace.fx.schema import arguments, base_name
 from cic.trace.fx.views import dequantised
 from cic.trace.recurrent_work import Steps, steps_of
+from codegen.dtypes import type_name
 
 _POOLS_NAMES = "max_pool1d max_pool2d max_pool3d avg_pool1d avg_pool2d avg_pool3d max_pool2d_with_indices lp_pool2d"
 _POOLS = frozenset(_POOLS_NAMES.split())
@@ -27,7 +28,7 @@ def flops_of(node: fx.Node) -> int:
     name, value = base_name(node), first_tensor(node.meta.get("val"))
     if value is None or moves_only(name):
         return 0
-    return _flops(node, name, value) * operations_per_flop(_name(_first_read(node, value).dtype))
+    return _flops(node, name, value) * operations_per_flop(type_name(_first_read(node, value).dtype))
 
 
 def _flops(node: fx.Node, name: str, value: torch.Tensor) -> int:
@@ -65,8 +66,8 @@ def arithmetic_type(node: fx.Node) -> str:
     types = [value.dtype, _first_read(node, value).dtype]
     floating = [dtype for dtype in types if dtype.is_floating_point or dtype.is_complex]
     if base_name(node) in PRODUCTS and all(dtype.is_floating_point for dtype in types):
-        return _name(types[0])  # autocast reads what it has, and answers in the type in which it multiplied
-    return arithmetic_of(_name((floating or types)[-1]))
+        return type_name(types[0])  # autocast reads what it has, and answers in the type in which it multiplied
+    return arithmetic_of(type_name((floating or types)[-1]))
 
 
 def steps_in(node: fx.Node) -> Steps:
@@ -115,7 +116,3 @@ def first_tensor(value: Any) -> torch.Tensor | None:
 def with_values(bound: dict[str, Any]) -> dict[str, Any]:
     """Return arguments by name with the traced values of nodes in place of nodes."""
     return fx.node.map_arg(bound, lambda node: node.meta.get("val"))  # type: ignore[return-value]
-
-
-def _name(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")

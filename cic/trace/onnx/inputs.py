@@ -11,6 +11,7 @@ import torch
 
 from cic.errors import TraceError
 from cic.trace.onnx.graph_building import TYPES, dtype_name
+from codegen.dtypes import type_name
 
 Shape = Sequence[int]
 
@@ -34,7 +35,7 @@ def given_by_name(model: ir.Model, path: str, args: Sequence[Any], kwargs: Mappi
                 f"{path}: the example for input {key!r} is a {value.layout} tensor on {value.device}; give a plain one on a"
                 " processor"
             )
-        dtype = str(value.dtype).removeprefix("torch.")
+        dtype = type_name(value.dtype)
         if dtype != dtype_name(inputs[key]):
             raise TraceError(f"{path}: input {key!r} is of type {dtype_name(inputs[key])}, the example of type {dtype}")
     return given
