@@ -24,7 +24,6 @@ from cic.errors import (
     TraceError,
     UnitError,
 )
-from cic.version import VERSION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,8 +38,6 @@ if TYPE_CHECKING:
     from cic.precision.precision import Precision
     from cic.progress import Progress
     from cic.trace.onnx.onnx_trace import trace_onnx
-
-__version__ = VERSION
 
 # Name → module, imported at first use so that the device half stays light.
 _LATER = {
@@ -95,6 +92,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from cic.version import VERSION
+
+        return VERSION
     if name not in _LATER:
         raise AttributeError(f"module 'cic' has no attribute {name!r}")
     from importlib import import_module

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cic.decision.paths import names_file
+from cic.decision.cic_file import names_file
 from cic.decision.splitting_model import SplittingModel
 from cic.decision.units import shown
 from cic.errors import ArgumentError

@@ -2,14 +2,13 @@
 
 Three lines of JSON: a header (format, version, length and CRC-32 of the other two), the table (all that `decide` needs) and
 the graph (ops, tensors, cuts in full; parsed only when asked for). Text, no code, nothing is ever unpickled. The checksum
-finds damage, not malice. What the two documents mean is for `cic.decision.table_document` and `cic.decision.graph_document`.
+finds damage, not malice. What the two documents mean is for `cic.decision.cut_table` and `cic.decision.graph_document`.
 """
 
 from __future__ import annotations
 
 from binascii import crc32
 
-from cic.decision.paths import names_file
 from cic.decision.quick_json import parse
 from cic.decision.units import shown
 from cic.errors import ArtifactError
@@ -24,6 +23,19 @@ VERSION = 3
 # A network of 100,000 ops takes about 40 MB.
 LARGEST_FILE_BYTES = 256 * 2**20
 LARGEST_HEADER_BYTES = 4096
+
+
+def names_file(value: object) -> bool:
+    """Is it a text or a path that the system can take? A zero ends a path there; a lone surrogate stands for no byte."""
+    if not isinstance(value, str) and not hasattr(value, "__fspath__"):
+        return False
+    import os
+
+    try:
+        name = str(value)
+        return bool(name) and b"\0" not in os.fsencode(name)
+    except ValueError:
+        return False
 
 
 class Lines:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
+from cic.decision.checked_json import Fields, as_text
 from cic.decision.conditions import Box, Conditions
-from cic.decision.cut import Cut
+from cic.decision.cut import DEVICE_ONLY, Cut, details_of
 from cic.decision.frozen import Frozen
-from cic.decision.proof import StoredProof
-from cic.decision.provenance import Provenance
+from cic.decision.proof import StoredProof, read_proof
+from cic.decision.provenance import Provenance, read_provenance
 from cic.decision.units import positive, shown
 from cic.errors import ArtifactError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from typing import Any
+
+    from cic.decision.stored_graph import Names, StoredGraph
+
+
+LARGEST_ID = 100
 
 
 class CutTable(Frozen):
@@ -84,10 +89,102 @@ def _check_break_points(points: Any, best: Any, uplink_bps: tuple[float, float],
     low, high = uplink_bps
     if not isinstance(points, tuple) or any(type(point) is not float or not low <= point <= high for point in points):
         raise ArtifactError(f"break points are {shown(points)}; bandwidths from {low:g} to {high:g} bit/s are expected")
-    if any(not before < after for before, after in pairwise(points)):
+    if points != tuple(sorted(set(points))):
         raise ArtifactError(f"break points are {shown(points)}; they must ascend")
     fits = isinstance(best, tuple) and len(best) == len(points) + 1
     if not fits or any(type(index) is not int or not 0 <= index < cuts for index in best):
         raise ArtifactError(
             f"best_between is {shown(best)}; for {len(points)} break points one more is expected, each below {cuts}"
         )
+
+
+def table_document(table: CutTable) -> dict[str, Any]:
+    """A table as JSON values."""
+    return {
+        "name": table.name,
+        "cuts": [[cut.id, *cut.features] for cut in table.cuts],
+        "codecs": [cut.codecs for cut in table.cuts],
+        "accuracy": [cut.accuracy for cut in table.cuts],
+        "break_points": table.break_points,
+        "best_between": table.best_between,
+        "box": {field: getattr(table.box, field) for field in Box.FIELDS},
+        "default_rtt_s": table.default_rtt_s,
+        "default_downlink_ratio": table.default_downlink_ratio,
+        "information": table.information.plain(),
+        "proof": table.proof.plain(),
+    }
+
+
+def read_table(document: Any, graph: Callable[[], StoredGraph]) -> CutTable:
+    """The table of such a document.
+
+    Args:
+        graph: gives the graph that stands beside it; called when the names of a cut are asked for.
+
+    Raises:
+        ValueError, CicError: names the field that is not as it is written.
+    """
+    fields = Fields(document)
+    rows = fields.items("cuts")
+    accuracy = [_kept(each, fields) for each in fields.items("accuracy", len(rows))]
+    codecs = [_names(each, fields) for each in fields.items("codecs", len(rows))]
+    cuts = [_cut(row, details_of(graph, at), codecs[at], accuracy[at], fields) for at, row in enumerate(rows)]
+    _check_ids(cuts)
+    table = CutTable(
+        name=fields.text("name"),
+        cuts=tuple(cuts),
+        break_points=fields.numbers("break_points"),
+        best_between=fields.counts("best_between"),
+        box=_box(fields.object("box")),
+        default_rtt_s=fields.number("default_rtt_s"),
+        default_downlink_ratio=fields.number("default_downlink_ratio"),
+        information=read_provenance(fields.object("information")),
+        proof=read_proof(fields.object("proof")),
+    )
+    # A look-up by the bandwidth alone assumes them, and says that it is proved.
+    if not all(table.box.contains(table.default_conditions(uplink_bps)) for uplink_bps in table.box.uplink_bps):
+        raise ValueError(
+            f"the default rtt {table.default_rtt_s} and downlink ratio {table.default_downlink_ratio} lie outside {table.box!r}"
+        )
+    return table
+
+
+def _box(fields: Fields) -> Box:
+    uplink, ratio, rtt, device, server = (fields.numbers(name, 2) for name in Box.FIELDS)
+    return Box(uplink, ratio, rtt, device, server)
+
+
+def _cut(row: Any, details: Callable[[], Names], codecs: Sequence[str], accuracy: Any, fields: Fields) -> Cut:
+    if not isinstance(row, list) or not row:
+        raise fields.unfit("cuts", row, "an id and five whole numbers")
+    cut_id, *features = row
+    _check_id(cut_id)
+    return Cut(cut_id, features, details, codecs, accuracy)
+
+
+def _check_id(cut_id: Any) -> None:
+    """The id of a cut names a directory."""
+    fit = type(cut_id) is str and 0 < len(cut_id) <= LARGEST_ID and cut_id.isascii() and cut_id[0] != "."
+    if not fit or not all(letter.isalnum() or letter in "-_." for letter in cut_id):
+        raise ValueError(f"the id of a cut is {shown(cut_id)}: letters, digits, '.', '_' and '-' are expected")
+
+
+def _check_ids(cuts: Sequence[Cut]) -> None:
+    if len({(cut.id, cut.codecs) for cut in cuts}) != len(cuts):
+        raise ValueError("a cut is there twice")
+    for cut in cuts:
+        if cut.offloads != (cut.id != DEVICE_ONLY):
+            raise ValueError(f"cut {cut.id} has {cut.offloads} where 1 says that it uses the server, 0 that it does not")
+
+
+def _names(value: Any, fields: Fields) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise fields.unfit("codecs", value, "a list of names for each cut")
+    return tuple(as_text(name, fields, "codecs") for name in value)
+
+
+def _kept(value: Any, fields: Fields) -> dict[str, float | None] | None:
+    if value is None:
+        return None
+    kept = Fields(value, fields.path("accuracy"))
+    return {name: kept.maybe(lambda name: kept.number(name, 0), name) for name in kept.names(("top1", "error"))}

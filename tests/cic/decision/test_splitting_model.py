@@ -11,7 +11,7 @@ import pytest
 from benchmarks.harness.plain_problem import PlainProblem
 from benchmarks.harness.random_problems import network_shaped, small_problem
 from cic.decision.conditions import Box, Conditions
-from cic.decision.splitting_model import SplittingModel
+from cic.decision.splitting_model import SplittingModel, just_above
 from cic.errors import CicError, CompileError, DecisionError, UnitError
 from tests.cic.hand_made import lowered, random_conditions, splitting_model, unfinished
 from tests.oracles.brute_force import closed_sets
@@ -210,6 +210,13 @@ def test_an_unfinished_proof_is_not_called_optimal() -> None:
     model = unfinished(splitting_model(network_shaped(random.Random(1), 40), Box()))
     assert not model.decide(1e7).optimal
     assert not model.decide(1e7, rtt="20ms").optimal
+
+
+def test_just_above_is_the_next_float() -> None:
+    rng = random.Random(6)
+    edges = [2.0**power for power in range(-26, 47)]
+    for number in [*edges, *(math.nextafter(edge, 0) for edge in edges), *(rng.uniform(1, 2) * edge for edge in edges * 99)]:
+        assert just_above(number) == math.nextafter(number, math.inf)
 
 
 def test_boxes_upside_down_or_unreadable_are_refused() -> None:
