@@ -86,6 +86,11 @@ class Graph:
         return {tensor.name: tensor for tensor in self.tensors}
 
     @cached_property
+    def crossable(self) -> frozenset[str]:
+        """Names of the tensors that may be sent."""
+        return frozenset(tensor.name for tensor in self.tensors if tensor.may_cross)
+
+    @cached_property
     def digest(self) -> str:
         """SHA-256 over the ops and tensors: equal digests, same graph (weights are not part of it)."""
         body = {

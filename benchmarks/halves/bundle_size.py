@@ -42,8 +42,8 @@ import torch
 from benchmarks.halves.emitted_speed import build, single_tensor_cuts
 from cic.graph import Graph
 from cic.trace.fx.torch_trace import trace
-from codegen.bundle.torch_bundle import CutPlan, Source, Weights, write_bundle
-from codegen.calls.structure import describe
+from codegen.bundle.bundle import write_bundle
+from codegen.bundle.directory import CutPlan, Weights
 from codegen.loading import load_cut
 from codegen.manifest import read_manifest
 
@@ -95,29 +95,19 @@ def torch_subject(name: str, options: argparse.Namespace) -> Subject:
     """The model as torch has it."""
     model, example = build(name, options.size)
     traced = trace(model, (example,))
-    input_structure, inputs = describe({"args": traced.args, "kwargs": traced.kwargs})
-    source = Source(
-        module=traced.module,
-        tensors=[tensor.name for tensor in traced.graph.tensors if tensor.may_cross],
-        example_inputs=inputs,
-        input_structure=input_structure,
-        output_structure=describe(traced.output_example)[0],
-        model_digest=traced.graph.digest,
-    )
     model_bytes = sum(value.nbytes for value in model.state_dict().values())
     formats = ("exported_program",) if options.pt2 else ("torchscript",)
     return Subject(
         traced.graph,
         model_bytes,
         (example,),
-        lambda place, plans, weights: write_bundle(place, source, plans, formats=formats, weights=weights),
+        lambda place, plans, weights: write_bundle(place, traced.source, plans, formats=formats, weights=weights),
     )
 
 
 def onnx_subject(name: str, options: argparse.Namespace, scratch: Path) -> Subject:
     """The model as an ONNX file."""
     from cic.trace.onnx.onnx_trace import trace_onnx
-    from codegen.bundle.onnx_bundle import OnnxSource, write_onnx_bundle
     from codegen.formats.onnx_program import quiet_exporter
 
     model, example = build(name, options.size)
@@ -125,18 +115,11 @@ def onnx_subject(name: str, options: argparse.Namespace, scratch: Path) -> Subje
     with quiet_exporter():
         torch.onnx.export(model, (example,), path, dynamo=True, verbose=False, external_data=False)
     traced = trace_onnx(path, (example,))
-    source = OnnxSource(
-        model=traced.model,
-        path=path,
-        tensors=[tensor.name for tensor in traced.graph.tensors if tensor.may_cross],
-        example_inputs=traced.kwargs,
-        model_digest=traced.graph.digest,
-    )
     return Subject(
         traced.graph,
         path.stat().st_size,
         traced.kwargs,
-        lambda place, plans, weights: write_onnx_bundle(place, source, plans, weights=weights),
+        lambda place, plans, weights: write_bundle(place, traced.source, plans, weights=weights),
     )
 
 

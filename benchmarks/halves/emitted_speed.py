@@ -24,8 +24,8 @@ import torch
 
 from cic.graph import Graph
 from cic.trace.fx.torch_trace import TracedModel, trace
-from codegen.bundle.torch_bundle import CutPlan, Source, write_bundle
-from codegen.calls.structure import describe
+from codegen.bundle.bundle import write_bundle
+from codegen.bundle.directory import CutPlan
 from codegen.formats.torchscript import quiet_torchscript
 from codegen.loading import load_cut
 from codegen.manifest import read_manifest
@@ -73,15 +73,7 @@ def emit(traced: TracedModel, directory: Path, count: int) -> Path:
         ops = graph.ops[:end]
         nodes = frozenset(node for op in ops for node in op.members)
         plans.append(CutPlan(f"{end}-ops-on-device", nodes, tuple(op.name for op in ops)))
-    source = Source(
-        module=traced.module,
-        tensors=[tensor.name for tensor in graph.tensors if tensor.may_cross],
-        example_inputs=describe({"args": traced.args, "kwargs": traced.kwargs})[1],
-        input_structure=describe({"args": traced.args, "kwargs": traced.kwargs})[0],
-        output_structure=describe(traced.output_example)[0],
-        model_digest=graph.digest,
-    )
-    write_bundle(directory, source, plans)
+    write_bundle(directory, traced.source, plans)
     return directory
 
 

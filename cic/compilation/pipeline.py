@@ -28,8 +28,7 @@ from cic.precision.precision import Precision, precision_of
 from cic.precision.target_search import within_target
 from cic.progress import Progress, Tell, teller
 from cic.trace.any_model import trace_model
-from cic.trace.fx.torch_trace import TracedModel
-from cic.trace.onnx.onnx_model import OnnxModel
+from cic.trace.traced import Traced
 from codegen.calls.structure import is_tensor
 from compress.errors import CompressError
 from compress.schedule import compress
@@ -49,7 +48,7 @@ if TYPE_CHECKING:
     report="progress=…",
 )
 def compile(
-    model: nn.Module | torch.export.ExportedProgram | TracedModel | OnnxModel | onnx.ModelProto | str | Path,
+    model: nn.Module | torch.export.ExportedProgram | Traced | onnx.ModelProto | str | Path,
     args: Sequence[Any] = (),
     kwargs: Mapping[str, Any] | None = None,
     *,
@@ -163,7 +162,7 @@ def _check_conditions(box: Any, defaults: Any) -> None:
 
 
 def profile(
-    model: nn.Module | torch.export.ExportedProgram | TracedModel | OnnxModel | onnx.ModelProto | str | Path,
+    model: nn.Module | torch.export.ExportedProgram | Traced | onnx.ModelProto | str | Path,
     args: Sequence[Any] = (),
     kwargs: Mapping[str, Any] | None = None,
     *,

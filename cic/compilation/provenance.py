@@ -8,13 +8,12 @@ import torch
 
 from cic.cost.cost_source import CostSource
 from cic.decision.provenance import CodecProvenance, Provenance
-from cic.trace.fx.torch_trace import TracedModel
-from cic.trace.onnx.onnx_model import OnnxModel
+from cic.trace.traced import Traced
 from cic.version import VERSION
 
 
 def provenance_of(
-    traced: TracedModel | OnnxModel,
+    traced: Traced,
     costs: tuple[CostSource, CostSource],
     codecs: CodecProvenance | None,
     *,
@@ -23,7 +22,6 @@ def provenance_of(
     spent_s: tuple[float, float, float],
 ) -> Provenance:
     """costs: of device and server. spent_s: seconds of tracing, measuring and solving."""
-    runtime = "onnxruntime" if isinstance(traced, OnnxModel) else "torch"
     trace_s, measure_s, solve_s = (round(seconds, 3) for seconds in spent_s)
     return Provenance(
         cic=VERSION,
@@ -31,8 +29,8 @@ def provenance_of(
         date=datetime.now(UTC).isoformat(timespec="seconds"),
         graph_digest=traced.graph.digest,
         weights_digest=traced.weights_digest,
-        device=costs[0].provenance(traced.graph, runtime),
-        server=costs[1].provenance(traced.graph, runtime),
+        device=costs[0].provenance(traced.graph, traced.runtime),
+        server=costs[1].provenance(traced.graph, traced.runtime),
         ops=len(traced.graph.ops),
         traced_nodes=sum(len(op.members) for op in traced.graph.ops),
         compressed_ops=compressed_ops,

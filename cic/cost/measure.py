@@ -42,7 +42,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import reduce
-from typing import TYPE_CHECKING
+from importlib import import_module
 
 from cic.cost.attribution import Half, attribute, halves_error
 from cic.cost.codec_measure import codecs_here
@@ -57,11 +57,8 @@ from cic.cost.workbench import Workbench
 from cic.errors import CostError
 from cic.graph import Op
 from cic.progress import Tell, counted, teller
-from cic.trace.onnx.onnx_model import OnnxModel
+from cic.trace.traced import Runtime, Traced
 from codegen.errors import CodegenError
-
-if TYPE_CHECKING:
-    from cic.trace.fx.torch_trace import TracedModel
 
 Advance = Callable[[str], None]
 """Told the name of each finished step."""
@@ -95,7 +92,7 @@ class _CutInTwo:
 
 
 def measure(
-    traced: TracedModel | OnnxModel,
+    traced: Traced,
     *,
     threads: int = 1,
     seconds_per_op: float = 0.1,
@@ -131,15 +128,18 @@ def measure(
     return _profile(bench, threads, first_of, alone, first, halves, codecs)
 
 
-def workbench_of(traced: TracedModel | OnnxModel) -> Workbench:
-    """The workbench of a traced model: torch for a torch model, ONNX Runtime for an ONNX file."""
-    if isinstance(traced, OnnxModel):
-        from cic.cost.onnx_workbench import OnnxWorkbench  # onnx and its friends are needed for ONNX files only
+# The packages of a runtime are imported when a model is for it: onnx and its friends are needed for ONNX files only.
+_WORKBENCHES: dict[Runtime, tuple[str, str]] = {
+    "torch": ("cic.cost.torch_workbench", "TorchWorkbench"),
+    "onnxruntime": ("cic.cost.onnx_workbench", "OnnxWorkbench"),
+}
 
-        return OnnxWorkbench(traced)
-    from cic.cost.torch_workbench import TorchWorkbench
 
-    return TorchWorkbench(traced)
+def workbench_of(traced: Traced) -> Workbench:
+    """The workbench of the runtime that runs a traced model."""
+    module, name = _WORKBENCHES[traced.runtime]
+    workbench: Workbench = getattr(import_module(module), name)(traced)
+    return workbench
 
 
 def _measure_alone(bench: Workbench, first_of: dict[str, Op], budget_s: float, advance: Advance) -> _Alone:

@@ -18,7 +18,7 @@ from cic.errors import CostError
 from cic.trace.fx.observation import observe
 
 if TYPE_CHECKING:
-    from cic.trace.fx.torch_trace import TracedModel
+    from cic.trace.fx.traced_model import TracedModel
 
 
 @dataclass(frozen=True, slots=True)

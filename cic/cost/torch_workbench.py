@@ -15,7 +15,7 @@ from cic.cost.timing import Run
 from cic.graph import Graph, Op
 
 if TYPE_CHECKING:
-    from cic.trace.fx.torch_trace import TracedModel
+    from cic.trace.fx.traced_model import TracedModel
 
 
 class TorchWorkbench:

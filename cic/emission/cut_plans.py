@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from cic.decision.splitting_model import SplittingModel
 from cic.errors import EmitError
 from cic.graph import Graph
-from codegen.bundle.torch_bundle import CutPlan
+from codegen.bundle.directory import CutPlan
 
 
 def cut_plans(graph: Graph, splitting_model: SplittingModel, cuts: Sequence[str] | None) -> list[CutPlan]:

@@ -26,15 +26,15 @@ from cic.emission.cut_plans import cut_plans
 from cic.emission.weights import other_weights
 from cic.errors import EmitError, TraceError
 from cic.inputs.example_inputs import make_inputs
-from cic.trace.any_model import is_onnx, read_program_file
+from cic.trace.any_model import is_onnx, is_traced, read_program_file, trace_model
 from cic.trace.fx.flat_model import evaluating
-from cic.trace.fx.torch_trace import TracedModel, trace
-from cic.trace.onnx.onnx_model import OnnxModel
 from cic.trace.preservation.preservation import Preserved, preserved
-from codegen.bundle.torch_bundle import Source, Weights, write_bundle
-from codegen.calls.structure import Structure, describe, flatten_like, is_tensor, rebuild
-from codegen.errors import codegen_error_as, needing
-from codegen.formats.plain_operators import is_composite, is_foreign
+from cic.trace.traced import Traced
+from codegen.bundle.bundle import write_bundle
+from codegen.bundle.directory import Weights
+from codegen.calls.call import flatten_call
+from codegen.calls.structure import Structure, describe, is_tensor, rebuild
+from codegen.errors import codegen_error_as
 from codegen.manifest import Manifest
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 
 def emit(
-    model: nn.Module | torch.export.ExportedProgram | TracedModel | OnnxModel | onnx.ModelProto | str | Path,
+    model: nn.Module | torch.export.ExportedProgram | Traced | onnx.ModelProto | str | Path,
     splitting_model: SplittingModel,
     directory: str | Path,
     *,
@@ -95,35 +95,20 @@ def emit(
     check_text(weights, "weights")
     _check_tolerance(tolerance)
     given = read_program_file(model)
-    if isinstance(given, OnnxModel) or is_onnx(given):
-        with needing("an ONNX file", "onnx", EmitError):
-            from cic.emission.onnx_emission import emit_onnx
-
-        more: dict[str, Any] = {"cuts": cuts, "formats": formats or ("onnx",), "weights": weights, "tolerance": tolerance}
-        more["replace"] = replace
-        return emit_onnx(given, splitting_model, directory, args=args, kwargs=kwargs, verify_on=verify_on, **more)
     traced = _same_model(given, splitting_model, args, kwargs)
-    _refuse_foreign_operators(traced, splitting_model.name)
+    source = traced.source
     plans = cut_plans(traced.graph, splitting_model, cuts)
-    input_structure, example_inputs = describe({"args": tuple(traced.args), "kwargs": dict(traced.kwargs)})
     with codegen_error_as(EmitError, splitting_model.name):
-        source = Source(
-            module=traced.module,
-            tensors=frozenset(tensor.name for tensor in traced.graph.tensors if tensor.may_cross),
-            example_inputs=example_inputs,
-            input_structure=input_structure,
-            output_structure=describe(traced.output_example)[0],
-            model_digest=splitting_model.information.graph_digest,
-            further_inputs=[flatten_like(input_structure, {"args": tuple(a), "kwargs": dict(k)}) for a, k in verify_on],
-        )
+        further_inputs = [flatten_call(source.input_structure, *call) for call in verify_on]
         with left_as_it_was(given) if isinstance(given, nn.Module) else nullcontext() as before:
             return write_bundle(
                 directory,
                 source,
                 plans,
-                formats=formats or ("torchscript",),
+                formats=formats,
                 weights=weights,
-                whole=None if before is None else _whole(given, input_structure, before),
+                whole=None if before is None else _whole(given, source.input_structure, before),
+                further_inputs=further_inputs,
                 tolerance=tolerance,
                 progress=progress,
                 replace=replace,
@@ -158,50 +143,36 @@ def _whole(model: nn.Module, input_structure: Structure, before: Preserved) -> C
     return whole
 
 
-def _refuse_foreign_operators(traced: TracedModel, name: str) -> None:
-    """Raise EmitError for an operator that some library has registered: files name it, and nothing else knows what it does."""
-    for node in traced.module.graph.nodes:
-        if is_foreign(node.target) and not is_composite(node.target):
-            operator = node.target.name().partition(".")[0]
-            raise EmitError(
-                f"{name} calls {operator} (node {node.name}), an operator that is not torch's own: where halves run without the"
-                " model's code there is none of that name. Configure the model to do without it (the mixtures of experts of"
-                " transformers: experts_implementation='batched_mm'), or write the step with torch's operators"
-            )
-
-
-def _traced(
-    model: nn.Module | torch.export.ExportedProgram,
-    splitting_model: SplittingModel,
-    args: Sequence[Any] | None,
-    kwargs: Mapping[str, Any] | None,
-) -> TracedModel:
-    if args is not None or kwargs is not None:
-        return trace(model, tuple(args or ()), dict(kwargs or {}), name=splitting_model.name)
-    args, kwargs = make_inputs(splitting_model.graph().inputs)
-    try:
-        return trace(model, args, kwargs, name=splitting_model.name)
-    except TraceError as error:
-        raise EmitError(
-            f"{splitting_model.name} cannot be traced on inputs that emit draws like those it was compiled with: {error}. Where"
-            " inputs mean something, as sorted offsets do, pass some that the model accepts: args=(...), kwargs={...}"
-        ) from error
-
-
 def _same_model(
-    model: nn.Module | torch.export.ExportedProgram | TracedModel,
-    splitting_model: SplittingModel,
-    args: Sequence[Any] | None,
-    kwargs: Mapping[str, Any] | None,
-) -> TracedModel:
-    traced = model if isinstance(model, TracedModel) else _traced(model, splitting_model, args, kwargs)
+    given: Any, splitting_model: SplittingModel, args: Sequence[Any] | None, kwargs: Mapping[str, Any] | None
+) -> Traced:
+    """Trace what was given; EmitError unless it is what was compiled."""
+    traced = _traced(given, splitting_model, args, kwargs)
     expected = splitting_model.information.graph_digest
     if traced.graph.digest != expected:
         raise EmitError(
-            f"this model is not the one that was compiled as {splitting_model.name}: its graph has digest "
+            f"{traced.source.called} is not the one that was compiled as {splitting_model.name}: its graph has digest "
             f"{traced.graph.digest[:12]}, compiled was {expected[:12]} with torch {splitting_model.information.torch} "
             f"(here {torch.__version__}); compile it again"
         )
     if refusal := other_weights(splitting_model, traced.weights_digest):
         raise EmitError(refusal)
     return traced
+
+
+def _traced(
+    given: Any, splitting_model: SplittingModel, args: Sequence[Any] | None, kwargs: Mapping[str, Any] | None
+) -> Traced:
+    name = splitting_model.name
+    if is_traced(given) or args is not None or kwargs is not None:
+        return trace_model(given, args or (), kwargs, name=name)
+    args, kwargs = make_inputs(splitting_model.graph().inputs)
+    try:
+        return trace_model(given, args, kwargs, name=name)
+    except TraceError as error:
+        if is_onnx(given):
+            raise
+        raise EmitError(
+            f"{name} cannot be traced on inputs that emit draws like those it was compiled with: {error}. Where"
+            " inputs mean something, as sorted offsets do, pass some that the model accepts: args=(...), kwargs={...}"
+        ) from error

@@ -11,8 +11,8 @@ import torch
 
 from cic.decision.units import shown
 from cic.errors import CompileError
-from cic.trace.fx.torch_trace import TracedModel
-from codegen.calls.structure import describe, flatten_like
+from cic.trace.fx.traced_model import TracedModel
+from codegen.calls.structure import flatten_like
 from codegen.errors import codegen_error_as
 
 Tensors = tuple[torch.Tensor, ...]
@@ -45,7 +45,7 @@ def calibration_of(traced: TracedModel, batches: Sequence[Any] | None) -> Calibr
     Raises:
         CompileError: a batch does not fit the model's inputs, or holds what is not finite; says which, and the shapes.
     """
-    structure, example = describe({"args": traced.args, "kwargs": traced.kwargs})
+    structure, example = traced.source.input_structure, traced.source.example_inputs
     if batches is None:
         return Calibration((tuple(example),), None)
     if not isinstance(batches, Iterable):

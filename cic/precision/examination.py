@@ -22,8 +22,8 @@ from cic.precision.precision import Precision
 from cic.precision.target_search import WithinTarget
 from cic.precision.wire_form import WireForm, codecs_for, input_codecs, is_lossless
 from cic.progress import Progress, Tell
-from cic.trace.fx.torch_trace import TracedModel
-from cic.trace.onnx.onnx_model import OnnxModel
+from cic.trace.fx.traced_model import TracedModel
+from cic.trace.traced import Traced
 from mincut.problem import BoolArray
 
 Costs = tuple[CostSource, CostSource]
@@ -103,7 +103,7 @@ class Examined:
         )
 
 
-def examine(traced: TracedModel | OnnxModel, asked: Precision, costs: Costs, tell: Tell) -> Examined:
+def examine(traced: Traced, asked: Precision, costs: Costs, tell: Tell) -> Examined:
     """Measure the payloads of a model's tensors, and get ready to run its cuts.
 
     Raises:
@@ -112,8 +112,8 @@ def examine(traced: TracedModel | OnnxModel, asked: Precision, costs: Costs, tel
     """
     if not asked.allows_codecs:
         return Examined(asked, None, None)
-    if isinstance(traced, OnnxModel):
-        raise CompileError(f"{traced.path}: codecs are chosen for torch models only, as yet; leave precision out")
+    if not isinstance(traced, TracedModel):
+        raise CompileError(f"{traced.source.called}: codecs are chosen for torch models only, as yet; leave precision out")
     target = asked.target
     usual = ["raw"] if target is None else "int4"
     names = codecs_for(usual if asked.codecs is None else asked.codecs)
@@ -124,8 +124,7 @@ def examine(traced: TracedModel | OnnxModel, asked: Precision, costs: Costs, tel
     if asked.calibration is None:
         return Examined(asked, forms, None)
     tell(Progress(f"running the whole model on {len(calibration.samples)} calibration samples"))
-    crossable = frozenset(tensor.name for tensor in traced.graph.tensors if tensor.may_cross)
-    examined = Examined(asked, forms, examiner(traced.module, crossable, calibration, target))
+    examined = Examined(asked, forms, examiner(traced.module, traced.graph.crossable, calibration, target))
     if examined.whole_top1 is not None:
         tell(Progress(f"the whole model gets {examined.whole_top1:.2%} of the labelled calibration samples right"))
     _warn_of_few_samples(examined)

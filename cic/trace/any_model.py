@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 from cic.decision.arguments import check_mapping
 from cic.errors import TraceError
 from cic.inputs.model_source import load_program
-from cic.trace.fx.torch_trace import TracedModel, trace
+from cic.trace.fx.torch_trace import trace
+from cic.trace.fx.traced_model import TracedModel
 from cic.trace.onnx.onnx_model import OnnxModel
+from cic.trace.traced import Traced
 from codegen.errors import needing
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ def trace_model(
     *,
     shapes: Mapping[str, Sequence[int]] | None = None,
     name: str | None = None,
-) -> TracedModel | OnnxModel:
+) -> Traced:
     """Trace a module, an exported program, a file or a model of ONNX; what is traced already is returned as it is.
 
     shapes: input name → shape, for ONNX only.
@@ -38,7 +40,7 @@ def trace_model(
             f"shapes gives the open shapes of an ONNX file, and this model is a {type(model).__name__}; example inputs (args,"
             " kwargs) fix its shapes"
         )
-    if isinstance(model, TracedModel | OnnxModel):
+    if is_traced(model):
         return model
     if is_onnx(model):
         with needing("an ONNX file", "onnx", TraceError):
@@ -46,6 +48,11 @@ def trace_model(
 
         return trace_onnx(model, tuple(args), kwargs, shapes=shapes, name=name)
     return trace(model, tuple(args), dict(kwargs or {}), name=name)
+
+
+def is_traced(model: Any) -> TypeGuard[Traced]:
+    """Tell whether this is what `trace_model` has made of a model."""
+    return isinstance(model, TracedModel | OnnxModel)
 
 
 def is_onnx(model: Any) -> TypeGuard[str | Path | onnx.ModelProto]:

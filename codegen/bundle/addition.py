@@ -27,7 +27,7 @@ _TRIES = 5
 def put_bundle(building: Path, manifest: Manifest, directory: Path, *, weights: Weights, replace: bool) -> Manifest:
     """Put the finished bundle in `building` at `directory`, and return the manifest it has there.
 
-    weights: how those of the result are stored, see `codegen.bundle.torch_bundle.write_bundle`. replace: an older bundle goes
+    weights: how those of the result are stored, see `codegen.bundle.bundle.write_bundle`. replace: an older bundle goes
     as a whole. Raises CodegenError if something would be lost, if a file to be kept is damaged, or OSError; then what was there
     stays.
     """

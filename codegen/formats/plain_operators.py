@@ -49,19 +49,27 @@ def steps_of(module: fx.GraphModule) -> list[Step]:
 def in_torch_operators(half: fx.GraphModule, keep: Collection[str] = ()) -> fx.GraphModule:
     """Return a module that computes the same with torch's operators only, and those of the namespaces `keep`.
 
-    Raises CodegenError naming a node whose operator decides on data.
+    Raises CodegenError naming a node whose operator decides on data, or is known to its own library alone.
     """
     inner = {str(node.target): half.get_submodule(str(node.target)) for node in half.graph.nodes if node.op == "call_module"}
     changed = {name: in_torch_operators(part, keep) for name, part in inner.items() if isinstance(part, fx.GraphModule)}
     foreign = [node for node in half.graph.nodes if is_foreign(node.target) and node.target.namespace not in keep]
+    for node in foreign:
+        if not is_composite(node.target):
+            name = node.target.name().partition(".")[0]
+            raise CodegenError(
+                f"node {node.name} calls {name}, an operator that is not torch's own: where halves run without the model's code"
+                " there is none of that name. Configure the model to do without it (the mixtures of experts of transformers:"
+                " experts_implementation='batched_mm'), or write the step with torch's operators"
+            )
     if not foreign and all(changed[name] is inner[name] for name in changed):
         return half
     graph = fx.Graph()
     held: dict[str, Any] = {**inner, **changed}
     copies: dict[fx.Node, Any] = {}
     for node in half.graph.nodes:
-        if node in foreign and (kernel := _kernel_of(node.target)) is not None:
-            copies[node] = _inlined(graph, node, kernel, copies, held)
+        if node in foreign:
+            copies[node] = _inlined(graph, node, _kernel_of(node.target), copies, held)
             continue
         if node.op == "get_attr":
             held[str(node.target)] = _attribute(half, str(node.target))

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import nn
 
 from cic.graph import Graph
 from cic.trace.fx.torch_trace import trace
-from codegen.bundle.torch_bundle import Source
-from codegen.calls.structure import describe
+from codegen.bundle.torch_source import TorchSource
 
 
 @dataclass(frozen=True)
 class FlatModule:
     """`ops` are the node names of all ops in graph order, `predecessors` the nodes of the ops that must run before."""
 
-    source: Source
+    source: TorchSource
     ops: tuple[str, ...]
     predecessors: Mapping[str, frozenset[str]]
 
@@ -51,15 +50,7 @@ def flat_module(
     """Trace a model on its arguments; `fused` keeps the nodes of a fused op together."""
     traced = trace(model, args, kwargs)
     graph = traced.graph if fused else traced.unfused
-    input_structure, inputs = describe({"args": traced.args, "kwargs": traced.kwargs})
-    source = Source(
-        module=traced.module,
-        tensors=[tensor.name for tensor in graph.tensors if tensor.may_cross],
-        example_inputs=inputs,
-        input_structure=input_structure,
-        output_structure=describe(traced.output_example)[0],
-        model_digest=graph.digest,
-    )
+    source = replace(traced.source, tensors=graph.crossable, model_digest=graph.digest)
     ops = tuple(node for op in graph.ops for node in op.members)
     return FlatModule(source, ops, _predecessors(graph))
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from codegen.bundle.torch_bundle import CutPlan, write_bundle
+from codegen.bundle.bundle import write_bundle
+from codegen.bundle.directory import CutPlan
 from tests.codegen.flat_module import flat_module
 
 

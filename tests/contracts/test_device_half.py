@@ -13,8 +13,8 @@ from torch import nn
 
 import cic
 from cic.trace.onnx.onnx_trace import trace_onnx
+from codegen.bundle.bundle import write_bundle
 from codegen.bundle.directory import CutPlan
-from codegen.bundle.onnx_bundle import OnnxSource, write_onnx_bundle
 from codegen.formats.onnx_session import open_session
 from tests.codegen.onnx_models import plumbing, save
 from tests.codegen.unverified import unverified_bundles
@@ -144,12 +144,10 @@ cic.export_half(f"{sys.argv[1]}/shared", "cut-1", "tail", f"{sys.argv[1]}/tail.o
 """
     file = save(plumbing(), tmp_path / "m.onnx")
     traced = trace_onnx(file)
-    tensors = frozenset(tensor.name for tensor in traced.graph.tensors if tensor.may_cross)
-    source = OnnxSource(traced.model, file, tensors, traced.kwargs, traced.graph.digest)
     nodes = frozenset({"first", "relu_of_view"})
     with unverified_bundles():
         for weights in ("shared", "inline"):
-            write_onnx_bundle(tmp_path / weights, source, [CutPlan("cut-1", nodes, ())], weights=weights)
+            write_bundle(tmp_path / weights, traced.source, [CutPlan("cut-1", nodes, ())], weights=weights)
     given = {name: tensor.numpy() for name, tensor in traced.kwargs.items()}
     numpy.savez(tmp_path / "given.npz", **given)
     result = run(code, tmp_path, tmp_path / "given.npz")

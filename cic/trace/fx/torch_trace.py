@@ -15,7 +15,6 @@ import torch
 from torch import fx, nn
 
 from cic.errors import TraceError
-from cic.graph import Graph
 from cic.trace.fusion import fuse
 from cic.trace.fx import from_export, from_fx, from_program
 from cic.trace.fx.agreement import first_difference
@@ -26,41 +25,11 @@ from cic.trace.fx.functional import make_functional, refuse_outside_effects, ref
 from cic.trace.fx.graph_building import build_graph
 from cic.trace.fx.propagation import propagate, run_checked
 from cic.trace.fx.schema import kind_of
+from cic.trace.fx.traced_model import TracedModel
 from cic.trace.fx.unfit import refuse_array, refuse_layout, refuse_unfit
 from cic.trace.preservation.preservation import Preserved, preserved
 from codegen.calls.structure import Structure, rebuild
 from codegen.verification.equivalence import redraw
-from codegen.weights.weights_digest import torch_weights_digest
-
-
-@dataclass(frozen=True)
-class TracedModel:
-    """A model as a graph, and the module that computes it.
-
-    graph: fused; Op.members and Tensor.name are node names of `module.graph`.
-    module: flat and functional: its placeholders are the tensors of (args, kwargs) depth first, its output the flat tuple
-    of the tensors of the model's output, depth first (see `codegen.calls.structure`). Nodes are get_attr, call_function and,
-    for a run of in-place ops that cannot be taken apart, call_module. Weights share their storage with the model's.
-    args, kwargs: the example call.
-    output_example: what the model itself returned for it.
-    unfused: the graph before fusion.
-    """
-
-    graph: Graph
-    module: fx.GraphModule
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-    output_example: Any
-    unfused: Graph
-
-    @property
-    def input_example(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        return self.args, self.kwargs
-
-    @property
-    def weights_digest(self) -> str:
-        """SHA-256 over all weights as they are now, so that two files can be told to come from the same network."""
-        return torch_weights_digest(self.module)
 
 
 def trace(

@@ -8,15 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cic.graph import Graph
-from codegen.weights.weights_digest import onnx_weights_digest
+from cic.trace.traced import Runtime
 
 if TYPE_CHECKING:
     import onnx_ir
 
+    from codegen.bundle.onnx_source import OnnxSource
+
 
 @dataclass(frozen=True)
 class OnnxModel:
-    """What `trace_onnx` makes of a file.
+    """What `trace_onnx` makes of a file, see `cic.trace.traced.Traced`.
 
     graph: fused; Op.members are names of nodes and Tensor.name names of values in `model`.
     model: the file with fixed shapes, functions inlined and every node named; weights stored outside the file are not read
@@ -38,7 +40,16 @@ class OnnxModel:
     def args(self) -> tuple[Any, ...]:
         return ()
 
-    @cached_property
+    @property
+    def runtime(self) -> Runtime:
+        return "onnxruntime"
+
+    @property
     def weights_digest(self) -> str:
-        """SHA-256 over all weights, so that two files can be told to come from the same network."""
-        return onnx_weights_digest(self.model)
+        return self.source.weights_digest
+
+    @cached_property
+    def source(self) -> OnnxSource:
+        from codegen.bundle.onnx_source import OnnxSource  # which needs onnx, as torch models do not
+
+        return OnnxSource(self.model, self.content, self.path, self.graph.crossable, self.kwargs, self.graph.digest)

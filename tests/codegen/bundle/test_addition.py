@@ -13,7 +13,9 @@ import pytest
 import torch
 from torch import nn
 
-from codegen.bundle.torch_bundle import CutPlan, Source, write_bundle
+from codegen.bundle.bundle import write_bundle
+from codegen.bundle.directory import CutPlan
+from codegen.bundle.source import Source
 from codegen.errors import CodegenError
 from codegen.loading import load_cut
 from codegen.manifest import FILE_NAME, read_manifest
@@ -132,7 +134,11 @@ def claim_file(place: Path, outside: Path) -> None:
 )
 @pytest.mark.parametrize("through_link", [False, True])
 def test_what_is_not_its_own_is_never_replaced(
-    traced: tuple[Source, list[CutPlan]], place: Path, tmp_path: Path, add: Callable[[Path, Path], None], through_link: bool
+    traced: tuple[Source, list[CutPlan]],
+    place: Path,
+    tmp_path: Path,
+    add: Callable[[Path, Path], None],
+    through_link: bool,
 ) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()

@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import nn
 
-from codegen.bundle.torch_bundle import CutPlan, write_bundle
+from codegen.bundle.bundle import write_bundle
+from codegen.bundle.directory import CutPlan
 from codegen.errors import CodegenError
 from codegen.files.whole_directory import built_beside, put_in_place
 from codegen.loading import export_half, load_cut

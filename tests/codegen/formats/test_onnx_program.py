@@ -11,7 +11,8 @@ import pytest
 import torch
 from torch import nn
 
-from codegen.bundle.torch_bundle import CutPlan, write_bundle
+from codegen.bundle.bundle import write_bundle
+from codegen.bundle.directory import CutPlan
 from codegen.errors import CodegenError
 from codegen.formats.onnx_program import OnnxEmitter, export
 from codegen.loading import load_cut

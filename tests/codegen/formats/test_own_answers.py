@@ -12,7 +12,8 @@ import pytest
 import torch
 from torch import nn
 
-from codegen.bundle.torch_bundle import CutPlan, write_bundle
+from codegen.bundle.bundle import write_bundle
+from codegen.bundle.directory import CutPlan
 from codegen.errors import CodegenError, MismatchError
 from codegen.formats.torchscript import quiet_torchscript
 from codegen.loading import LoadedCut, load_cut
@@ -71,7 +72,7 @@ def small_constants(monkeypatch) -> None:
 @pytest.fixture
 def unverified(monkeypatch) -> None:
     """What emit would check in fresh processes is checked here."""
-    monkeypatch.setattr("codegen.bundle.torch_bundle._verified", lambda building, manifest, *_: manifest)
+    monkeypatch.setattr("codegen.bundle.bundle._verified", lambda building, manifest, *_: manifest)
 
 
 def cuts_of(model: nn.Module, example: tuple[torch.Tensor, ...], folder: Path, format_name: str, **options) -> list[LoadedCut]:

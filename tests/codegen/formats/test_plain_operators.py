@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from cic.trace.fx.torch_trace import trace
+from codegen.errors import CodegenError
 from codegen.formats.plain_operators import in_torch_operators, is_composite, is_foreign, steps_of
 
 
@@ -42,10 +43,11 @@ def test_a_composite_becomes_what_it_is_made_of(library) -> None:  # type: ignor
     assert not steps_of(traced.module)
 
 
-def test_what_is_no_composite_stays(library) -> None:  # type: ignore[no-untyped-def]
+def test_what_is_no_composite_is_refused_by_name(library) -> None:  # type: ignore[no-untyped-def]
     traced = trace(Calls(torch.ops.cic_test_plain.opaque).eval(), (torch.randn(3, 4),))
     assert [is_composite(target) for target in foreign_of(traced.module)] == [False]
-    assert foreign_of(in_torch_operators(traced.module))
+    with pytest.raises(CodegenError, match=r"node opaque calls cic_test_plain::opaque, an operator that is not torch's own"):
+        in_torch_operators(traced.module)
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from codegen.bundle.torch_bundle import CutPlan, write_bundle
+from codegen.bundle.bundle import write_bundle
+from codegen.bundle.directory import CutPlan
 from codegen.errors import CodegenError, MismatchError
 from codegen.formats.emitter import emitter_of
 from codegen.manifest import FileRecord, HalfFiles, Manifest, write_manifest

@@ -6,7 +6,6 @@ import contextlib
 import random
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +16,8 @@ import torch
 from onnx import numpy_helper
 
 import cic
-from cic.graph import Op
-from codegen.bundle.directory import Weights
-from codegen.bundle.onnx_bundle import OnnxSource, write_onnx_bundle
-from codegen.bundle.torch_bundle import CutPlan, write_bundle
+from codegen.bundle.bundle import write_bundle
+from codegen.bundle.directory import CutPlan, Weights
 from codegen.errors import CodegenError
 from codegen.formats.onnx_program import quiet_exporter
 from codegen.loading import export_half, load_cut
@@ -50,28 +47,15 @@ def file(network: torch.nn.Module, tmp_path_factory: pytest.TempPathFactory) -> 
 @pytest.fixture(scope="module")
 def bundles(file: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[Weights, Path]:
     """One bundle with shared weights and one of plain files, each with a cut before every second op."""
-    source, ops_of = source_of(file)
+    traced = cic.trace_onnx(file)
     plans = []
-    for end in range(0, len(ops_of) + 1, 2):
-        ops = ops_of[:end]
+    for end in range(0, len(traced.graph.ops) + 1, 2):
+        ops = traced.graph.ops[:end]
         plans.append(CutPlan(f"cut-{end}", frozenset(node for op in ops for node in op.members), tuple(op.name for op in ops)))
     directory = tmp_path_factory.mktemp("bundles")
     for weights in ("auto", "inline"):
-        write_onnx_bundle(directory / weights, source, plans, weights=weights)
+        write_bundle(directory / weights, traced.source, plans, weights=weights)
     return {"auto": directory / "auto", "inline": directory / "inline"}
-
-
-def source_of(file: Path) -> tuple[OnnxSource, Sequence[Op]]:
-    """What bundles are made from, and the ops of its graph."""
-    traced = cic.trace_onnx(file)
-    source = OnnxSource(
-        model=traced.model,
-        path=file,
-        tensors=[tensor.name for tensor in traced.graph.tensors if tensor.may_cross],
-        example_inputs=traced.kwargs,
-        model_digest=traced.graph.digest,
-    )
-    return source, traced.graph.ops
 
 
 def example() -> torch.Tensor:
@@ -152,10 +136,10 @@ def test_halves_made_from_torch_share_theirs(network: torch.nn.Module, tmp_path:
 
 
 def test_cut_ids_are_checked_as_for_torch(file: Path, tmp_path: Path):
-    source, _ = source_of(file)
+    source = cic.trace_onnx(file).source
     for ids, message in ((["a", "a"], "cut ids must differ: a, a"), (["weights"], "the cut id 'weights' names a directory")):
         with pytest.raises(CodegenError, match=message):
-            write_onnx_bundle(tmp_path / "split", source, [CutPlan(name, frozenset(), ()) for name in ids])
+            write_bundle(tmp_path / "split", source, [CutPlan(name, frozenset(), ()) for name in ids])
     assert not list(tmp_path.iterdir())
 
 

@@ -15,7 +15,8 @@ import pytest
 import torch
 from torch import nn
 
-from codegen.bundle.torch_bundle import CutPlan, write_bundle
+from codegen.bundle.bundle import write_bundle
+from codegen.bundle.directory import CutPlan
 from codegen.errors import CodegenError
 from codegen.formats.torchscript import WEIGHT_RECORDS, quiet_torchscript
 from codegen.loading import export_half, files_of, load_cut
@@ -98,7 +99,7 @@ class Repeated(nn.Module):
 
 @pytest.mark.parametrize("format_name", FORMATS)
 def test_much_program_weighs_little(tmp_path: Path, monkeypatch, format_name: str):
-    monkeypatch.setattr("codegen.bundle.torch_bundle._verified", lambda building, manifest, *_: manifest)
+    monkeypatch.setattr("codegen.bundle.bundle._verified", lambda building, manifest, *_: manifest)
     model, ids = Repeated().eval(), torch.tensor([[0, 7]])
     traced = flat_module(model, (ids,))
     plans = plans_of(traced)[:4]

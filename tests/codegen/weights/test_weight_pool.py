@@ -15,7 +15,8 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
-from codegen.bundle.torch_bundle import CutPlan, write_bundle
+from codegen.bundle.bundle import write_bundle
+from codegen.bundle.directory import CutPlan
 from codegen.errors import CodegenError
 from codegen.formats.emitter import Runner, emitter_of
 from codegen.formats.onnx_session import open_session, open_sharing, runner_of

@@ -46,7 +46,9 @@ def test_exported_networks_compile_and_their_cuts_are_verified(exported: tuple[t
     compiled = cic.compile(path, **MACHINES)
     assert compiled.name == path.stem and compiled.proof.complete
     cuts = [compiled.cuts[0].id, compiled.cuts[len(compiled.cuts) // 2].id, compiled.cuts[-1].id]
-    manifest = cic.emit(path, compiled, tmp_path / "split", cuts=list(dict.fromkeys(cuts)))
+    told: list[str] = []
+    manifest = cic.emit(path, compiled, tmp_path / "split", cuts=list(dict.fromkeys(cuts)), progress=told.append)
+    assert len(told) == 3 * len(manifest.cuts)
     x = torch.randn(1, 3, 64, 64)
     with torch.no_grad():
         expected = network(x)
@@ -177,7 +179,7 @@ def test_models_that_draw_are_refused(tmp_path: Path):
 def test_another_model_or_format_is_refused(tmp_path: Path):
     compiled = cic.compile(save(onnx_models.looping(), tmp_path / "a.onnx"), **MACHINES)
     other = save(dynamic(), tmp_path / "b.onnx")
-    with pytest.raises(EmitError, match=r"b\.onnx is not the model that was compiled as a"):
+    with pytest.raises(EmitError, match=r"b\.onnx is not the one that was compiled as a"):
         cic.emit(other, compiled, tmp_path / "split", args=(torch.randn(1, 2, 3),))
     with pytest.raises(EmitError, match="in the format 'onnx' only, not as torchscript"):
         cic.emit(tmp_path / "a.onnx", compiled, tmp_path / "split", formats=("torchscript",))

@@ -15,8 +15,8 @@ import pytest
 import torch
 from torch import nn
 
-from codegen.bundle.directory import check_own
-from codegen.bundle.torch_bundle import CutPlan, write_bundle
+from codegen.bundle.bundle import write_bundle
+from codegen.bundle.directory import CutPlan, check_own
 from codegen.errors import CodegenError, MismatchError, UnsplittableError
 from codegen.formats.emitter import formats
 from codegen.loading import load_cut
@@ -279,16 +279,16 @@ def test_a_failure_leaves_the_older_bundle_and_no_rubbish(residual, copied: Path
 
 
 def test_halves_are_compared_on_further_inputs_too(residual, tmp_path: Path):
-    source = replace(residual[1].source, further_inputs=[[torch.full((1, 3, 8, 8), 9.0)]])
+    source, nines = residual[1].source, [[torch.full((1, 3, 8, 8), 9.0)]]
     plans = plans_of(residual[1])[:1]
-    manifest = write_bundle(tmp_path / "b", source, plans)
+    manifest = write_bundle(tmp_path / "b", source, plans, further_inputs=nines)
     assert manifest.cuts[0].verification[0].input_sets == 3
 
     def wrong_for_nines_only(x: torch.Tensor) -> tuple[torch.Tensor, ...]:
         return tuple(output * (2 if bool((x == 9).all()) else 1) for output in source.module(x))
 
     with pytest.raises(MismatchError, match="input set 2"):
-        write_bundle(tmp_path / "b", source, plans, whole=wrong_for_nines_only)
+        write_bundle(tmp_path / "b", source, plans, whole=wrong_for_nines_only, further_inputs=nines)
 
 
 def test_plans_that_cannot_be_written_are_refused(residual, tmp_path: Path):
@@ -306,7 +306,7 @@ def test_plans_that_cannot_be_written_are_refused(residual, tmp_path: Path):
     with pytest.raises(CodegenError, match=r"has 1 inputs \(x\), but there are 0 example inputs"):
         write_bundle(tmp_path / "b", replace(source, example_inputs=[]), [plan])
     with pytest.raises(CodegenError, match=r"input x to verify on is torch.float32 of shape \(2, 3, 8, 8\), the example's is"):
-        write_bundle(tmp_path / "b", replace(source, further_inputs=[[torch.zeros(2, 3, 8, 8)]]), [plan])
+        write_bundle(tmp_path / "b", source, [plan], further_inputs=[[torch.zeros(2, 3, 8, 8)]])
     assert list(tmp_path.iterdir()) == []
 
 

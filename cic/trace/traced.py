@@ -1,0 +1,40 @@
+"""`Traced`: a model as both front ends give it, a graph to decide on and a source to cut the halves from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from cic.graph import Graph
+
+if TYPE_CHECKING:
+    from codegen.bundle.source import Source
+
+Runtime = Literal["torch", "onnxruntime"]
+
+
+class Traced(Protocol):
+    """`cic.trace.fx.traced_model` and `cic.trace.onnx.onnx_model` are the two there are."""
+
+    @property
+    def graph(self) -> Graph:
+        """The graph, fused. Its names of members and tensors are those that `source` knows."""
+
+    @property
+    def args(self) -> tuple[Any, ...]:
+        """The arguments by position of the example call, to which all shapes are fixed."""
+
+    @property
+    def kwargs(self) -> dict[str, Any]:
+        """The arguments by name of the example call."""
+
+    @property
+    def runtime(self) -> Runtime:
+        """The runtime that runs the whole model, and parts of it to measure them."""
+
+    @property
+    def weights_digest(self) -> str:
+        """A SHA-256 over all weights, so that two models can be told to come from the same training."""
+
+    @property
+    def source(self) -> Source:
+        """The model to run whole (`source.whole()`) and to cut in two (`source.split(nodes)`)."""

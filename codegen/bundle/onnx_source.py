@@ -1,0 +1,92 @@
+"""An ONNX model as the source of a bundle: its halves are ONNX, and are compared with the file that the model was read from."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import onnx_ir
+import torch
+
+from codegen.bundle.source import Program, Whole
+from codegen.calls.call import describe_named
+from codegen.calls.structure import Structure, describe
+from codegen.errors import CodegenError
+from codegen.formats.onnx_kernels import explained
+from codegen.formats.onnx_session import open_session, runner_of
+from codegen.split import Half, Split, WireTensor
+from codegen.splitters.onnx import split_onnx, wire_tensor
+from codegen.verification.quantisation import steps_of
+from codegen.verification.rounding import Step
+from codegen.weights.weights_digest import onnx_weights_digest
+
+
+@dataclass(frozen=True)
+class OnnxSource:
+    """See `codegen.bundle.source.Source`. Halves are called with inputs by name or in their order; answers are by output name.
+
+    model: with fixed shapes and named nodes, see `codegen.splitters.onnx`.
+    content: the path of the file it was read from, or the bytes of a model that came as a message.
+    tensors: names of the values that may cross.
+    named_inputs: a torch tensor for each of the model's inputs, in their order.
+    """
+
+    model: onnx_ir.Model
+    content: Path | bytes
+    called: str
+    tensors: Collection[str]
+    named_inputs: Mapping[str, torch.Tensor]
+    model_digest: str
+
+    @property
+    def formats(self) -> tuple[str, ...]:
+        return ("onnx",)
+
+    @cached_property
+    def weights_digest(self) -> str:
+        return onnx_weights_digest(self.model)
+
+    @property
+    def inputs(self) -> tuple[WireTensor, ...]:
+        return tuple(map(wire_tensor, self.model.graph.inputs))
+
+    @property
+    def example_inputs(self) -> Sequence[torch.Tensor]:
+        return list(self.named_inputs.values())
+
+    @property
+    def input_structure(self) -> Structure:
+        return describe_named(self.named_inputs)
+
+    @property
+    def output_structure(self) -> Structure:
+        placeholder = torch.empty(0)
+        return describe({str(value.name): placeholder for value in self.model.graph.outputs})[0]
+
+    def whole(self) -> Whole:
+        try:
+            session = open_session(self.content, self.called)
+        except CodegenError as error:
+            raise explained(error, self.model, self.called, "convert that part of the model to float32") from error
+        run = runner_of(session, self.called)
+        names = list(self.named_inputs)
+        order = [names.index(value.name) for value in session.get_inputs()]
+        answered = [value.name for value in session.get_outputs()]
+        wanted = [answered.index(str(value.name)) for value in self.model.graph.outputs]  # a file may name an output twice
+
+        def whole(*tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            results = run(*(tensors[position] for position in order))
+            return tuple(results[position] for position in wanted)
+
+        return whole
+
+    def steps(self) -> Sequence[Step]:
+        return steps_of(self.model)
+
+    def split(self, device_nodes: Collection[str]) -> Split:
+        return split_onnx(self.model, device_nodes, self.tensors)
+
+    def programs(self, split: Split, format_name: str) -> Mapping[Half, Program]:
+        return {"head": Program(split.head, ()), "tail": Program(split.tail, ())}
