@@ -1,8 +1,9 @@
 """The entropy stage: bytes made smaller without loss by zstandard or zlib, and made larger again up to a known size only.
 
-Two things are done to help a fast compressor, both undone exactly. The bytes of equal rank of wide values stand together.
-And where most bytes are zero, as after ReLU, a bit for each byte says whether it is, and only the others follow: no
-prefix code spends less than one bit on a zero, which for nine zeros in ten is half as much again as their entropy.
+Two steps help a fast compressor, and both are undone exactly. First, the bytes of equal rank of wide values stand together.
+Second, where most bytes are zero, as after ReLU, one bit for each byte says whether it is zero, and only the others follow.
+The reason is that a prefix code spends at least one bit on each zero. If nine bytes in ten are zero, this is half as much
+again as the entropy of the zeros.
 """
 
 from __future__ import annotations

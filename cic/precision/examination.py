@@ -1,4 +1,4 @@
-"""Everything about codecs that needs the model itself: what its tensors weigh under each, and what its cuts keep under them."""
+"""A model under codecs: it runs on calibration inputs to find the sizes of its tensors and the accuracy that its cuts keep."""
 
 from __future__ import annotations
 

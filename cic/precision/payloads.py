@@ -56,7 +56,7 @@ def wire_forms(
 
     for sample in samples[:MOST_SAMPLES]:
         observe(module, sample, weigh)
-    # What the device has need not be made again: a user would not turn pixels to floats and back to send them.
+    # The device has this form already: a user would not turn pixels to floats and back to send them.
     held = input_names[0] if input_names else None
     return {name: _forms(tensor, seen[name], costs, held) for name, tensor in wanted.items()}
 

@@ -5,13 +5,13 @@ calibration inputs; what misses the target is forbidden, and the envelope comput
 target. The sets of (tensor, codec) pairs that were seen to miss it are handled exactly:
 
 * A cut with one lossy tensor that misses it: that tensor may not cross under that codec.
-* A cut with several lossy tensors: it may not be that all of them cross under theirs. The placements that obey are the
-  union of those that obey one of several problems, each of which forbids one of the pairs; a minimum over such alternatives
-  is what `mincut.envelope` computes. Nothing else is forbidden.
+* A cut with several lossy tensors that misses it: at least one of these pairs must not be used. So the search looks at
+  several problems, the *alternatives*, and each of them forbids one of the pairs. A placement is allowed if one alternative
+  allows it, and `mincut.envelope` computes the minimum over the alternatives. Nothing else is forbidden.
 
-So if losing more never gains accuracy (a placement that uses all of a set of pairs that was seen to miss the target, misses
-it too), the table is optimal among all placements that meet the target. Alternatives may double with each further set;
-beyond `MOST_ALTERNATIVES` the pair with the largest error of its set is forbidden outright, and the result says so.
+The table is optimal among all placements that meet the target if losing more never gains accuracy. That is: if a set of
+pairs was seen to miss the target, a placement that uses all of these pairs misses it, too. Alternatives may double with each
+further set. Beyond `MOST_ALTERNATIVES`, the pair with the largest error of its set is forbidden outright, as the result says.
 """
 
 from __future__ import annotations

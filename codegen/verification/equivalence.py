@@ -2,11 +2,11 @@
 
 The answer comes from files alone, as a user would run them: one fresh process loads every head and stores its results,
 a second loads every tail and runs it on the stored crossing tensors, and only then are outputs compared with the whole
-model's. Every half runs on every input set, after a first run that does not count, since a runtime may rewrite a program
-after it; what it returned is overwritten before the next, and the first set is run once more at the end, so that a half whose
-answers are its own constants is found. A half must also refuse another shape or dtype by itself, and two outputs may share
-memory only where those of the whole model do. What crosses arrives contiguous; inputs in another memory order, such as
-channels last, reach the heads both in that order, as from a caller, and contiguous, as from a file.
+model's. Every half runs on every input set. A first run does not count, since a runtime may rewrite a program after it. The
+answer of each run is overwritten before the next, and the first set is run once more at the end: this finds a half that answers
+with its own constants. A half must also refuse another shape or dtype by itself, and two outputs may share memory only where
+those of the whole model do. Crossing tensors arrive contiguous. A head gets inputs of another memory order, such as channels
+last, twice: in that order, as from a caller, and contiguous, as from a file.
 
 The error of an output is max|split - whole| / max|whole|. A network with random weights can return all but zero
 whatever its input, and then agreement shows nothing: such outputs are reported as not informative.
