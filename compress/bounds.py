@@ -8,7 +8,7 @@ from math import lcm
 
 import numpy as np
 
-from mincut.envelope import PriceBox
+from mincut.lower_envelope import PriceBox
 from mincut.problem import BoolArray, IntArray
 
 Term = tuple[IntArray, Fraction]

@@ -3,7 +3,7 @@
 A codec turns a tensor into fewer bytes and takes device time to encode and server time to decode. A crossing tensor uses
 the codec that is cheapest at the prices, so what its arc costs is a minimum of a few linear functions of the prices. The
 cost of the best placement is then the minimum, over closed sets with a codec for each crossing tensor, of linear functions:
-it stays concave and homogeneous in the prices, and everything that `mincut.envelope` proves holds as it stands. At fixed
+it stays concave and homogeneous in the prices, and everything that `mincut.lower_envelope` proves holds as it stands. At fixed
 prices tensors choose independently of each other (a cost is a sum over them), so one minimum cut with the cheapest codec on
 every arc finds the best pair of closed set and codecs.
 """

@@ -113,33 +113,14 @@ def lay_out(problem: Problem, feasible: BoolArray) -> Network:
     back = read_shared & (producer_of_reader != MODEL_INPUT)
     ends = np.setdiff1d(np.arange(op_count), problem.producer[from_op])
 
-    def filled(length: int, value: int) -> IntArray:
-        return np.full(length, value, dtype=np.int64)
-
-    # Each row: tails, heads, and the tensor whose crossing the arc forwards and the one backwards stand for.
-    rows: list[tuple[IntArray, IntArray, IntArray, IntArray]] = [
-        (problem.producer[single], first_reader[single], wire[single], filled(int(single.sum()), INFINITE)),
-        (problem.producer[to_gadget], gadget[to_gadget], wire[to_gadget], filled(int(to_gadget.sum()), NOTHING)),
-        (
-            gadget[tensor_of_reader[read_shared]],
-            problem.consumers[read_shared],
-            filled(int(read_shared.sum()), INFINITE),
-            filled(int(read_shared.sum()), NOTHING),
-        ),
-        (
-            problem.consumers[back],
-            producer_of_reader[back],
-            filled(int(back.sum()), INFINITE),
-            filled(int(back.sum()), NOTHING),
-        ),
-        (
-            filled(len(ends), offload_node),
-            ends.astype(np.int64),
-            filled(len(ends), INFINITE),
-            filled(len(ends), NOTHING),
-        ),
+    arcs = [
+        _arcs(problem.producer[single], first_reader[single], wire[single], INFINITE),
+        _arcs(problem.producer[to_gadget], gadget[to_gadget], wire[to_gadget]),
+        _arcs(gadget[tensor_of_reader[read_shared]], problem.consumers[read_shared], INFINITE),
+        _arcs(problem.consumers[back], producer_of_reader[back], INFINITE),
+        _arcs(offload_node, ends, INFINITE),
     ]
-    tails, heads, forwards, backwards = (np.concatenate(column) for column in zip(*rows, strict=True))
+    tails, heads, forwards, backwards = np.concatenate(arcs, axis=1)
     start, reverse, arc_head, arc_tensor = _group_by_tail(node_count, tails, heads, forwards, backwards)
 
     fed = np.flatnonzero(~from_op)
@@ -155,6 +136,13 @@ def lay_out(problem: Problem, feasible: BoolArray) -> Network:
         offload_node,
         feasible,
     )
+
+
+def _arcs(tails: IntArray | int, heads: IntArray, forwards: IntArray | int, backwards: int = NOTHING) -> IntArray:
+    """int64[4, k]: tails, heads, and what an arc stands for forwards and backwards: a tensor, INFINITE or NOTHING."""
+    rows = np.empty((4, len(heads)), dtype=np.int64)
+    rows[0], rows[1], rows[2], rows[3] = tails, heads, forwards, backwards
+    return rows
 
 
 def _group_by_tail(

@@ -13,11 +13,10 @@ from operator import index
 import numpy as np
 import numpy.typing as npt
 
-from mincut.codecs import Codecs
 from mincut.errors import BadProblemError, MincutError
 from mincut.implied_arcs import without_implied_arcs
 from mincut.network import Network, build
-from mincut.problem import LARGEST_COST, ON_SERVER, BoolArray, IntArray, Prices, Problem
+from mincut.problem import LARGEST_COST, BoolArray, IntArray, Prices, Problem
 from mincut.solver import flow_kernel
 
 # A price from here on makes anything it multiplies cost more than is allowed, just as every larger one does.
@@ -31,23 +30,23 @@ class PreparedProblem:
 
     problem: what it was made from; pins, download bytes and which tensors may cross stay as they are there.
     node_count, start, reverse, arc_head: as in `mincut.network.Network`, without implied arcs.
-    forms: of the tensors, see `mincut.problem.Problem`.
-    arc_tensor, fed_node, fed_tensor, feasible, feasible_crossing, may_stay, fill: see `mincut.kernels.pricing.run`.
+    feasible: bool[n], a placement that is allowed whatever the costs.
+    wire_bytes: int64[K], of the codecs of the problem's tensors.
+    ops, codecs, arc_tensor, fed, fill: see `mincut.kernels.pricing.run`.
     run: a kernel, see `mincut.kernels.dinic.run`.
     """
 
     problem: Problem
-    forms: Codecs
     node_count: int
     start: IntArray
     reverse: IntArray
     arc_head: IntArray
-    arc_tensor: IntArray
-    fed_node: IntArray
-    fed_tensor: IntArray
     feasible: BoolArray
-    feasible_crossing: BoolArray
-    may_stay: bool
+    wire_bytes: IntArray
+    ops: IntArray
+    codecs: IntArray
+    arc_tensor: IntArray
+    fed: IntArray
     fill: Callable[..., tuple[int, int]]
     run: Callable[..., int]
 
@@ -68,9 +67,8 @@ class PreparedProblem:
             MincutError: prices that are negative or too large.
         """
         problem = self.problem
-        forms = self.forms
         if wire_bytes is None:
-            wire_bytes = forms.wire_bytes
+            wire_bytes = self.wire_bytes
         elif problem.codecs is not None:
             raise BadProblemError("wire_bytes cannot be given where tensors have codecs: make a problem with other codecs")
         else:
@@ -88,17 +86,10 @@ class PreparedProblem:
             device_ns,
             server_ns,
             wire_bytes,
-            forms.start,
-            forms.device_ns,
-            forms.server_ns,
-            problem.download_bytes,
-            problem.pinned,
+            self.ops,
+            self.codecs,
             self.arc_tensor,
-            self.fed_node,
-            self.fed_tensor,
-            self.feasible,
-            self.feasible_crossing,
-            self.may_stay,
+            self.fed,
             tuple(map(index, prices)),
             capacity,
             terminal,
@@ -120,19 +111,23 @@ def prepare(problem: Problem | Network) -> PreparedProblem:
 
     problem = problem.problem if isinstance(problem, Network) else problem
     network = without_implied_arcs(build(problem))
+    forms = problem.forms
+    # Under the first codec of its tensor, as `Problem.features` counts without a choice.
+    crosses = np.zeros(len(forms.wire_bytes), INT64)
+    crosses[forms.start[:-1][problem.crossing(network.feasible)]] = 1
+    tensor = np.repeat(np.arange(problem.tensor_count), forms.counts)
     return PreparedProblem(
         problem=problem,
-        forms=problem.forms,
         node_count=network.node_count,
         start=network.start,
         reverse=network.reverse,
         arc_head=network.arc_head,
-        arc_tensor=network.arc_tensor,
-        fed_node=network.fed_node,
-        fed_tensor=network.fed_tensor,
         feasible=network.feasible,
-        feasible_crossing=problem.crossing(network.feasible),
-        may_stay=not bool((problem.pinned == ON_SERVER).any()),
+        wire_bytes=forms.wire_bytes,
+        ops=np.array((problem.download_bytes, problem.pinned, network.feasible), INT64),
+        codecs=np.array((forms.device_ns, forms.server_ns, tensor, crosses), INT64),
+        arc_tensor=network.arc_tensor,
+        fed=np.array((network.fed_node, network.fed_tensor), INT64),
         fill=pricing.run,
         run=flow_kernel(),
     )

@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from mincut.certificate import certify_sections
-from mincut.envelope import Candidate, PriceBox, all_prices, envelope_cone, make_parts, price_axes
 from mincut.errors import CertificateError
+from mincut.lower_envelope import Candidate, PriceBox, all_prices, envelope_cone, make_parts, price_axes
 from mincut.problem import BoolArray, IntArray, Prices, Problem
 
 
@@ -36,12 +36,12 @@ def prove(
     alternatives: Sequence[Problem] = (),
     progress: Callable[[int, int], None] | None = None,
 ) -> Proof:
-    """Replay the theorem in `mincut.envelope`: one certified minimum cut per ray.
+    """Replay the theorem in `mincut.lower_envelope`: one certified minimum cut per ray.
 
     Args:
         placements: bool[n] each, at least one; "everything on the device" among them where it is allowed.
         codecs: for each placement which codec each tensor crosses under, int64[m]; None: the first.
-        alternatives: as in `mincut.envelope.envelope`; which codecs the placements use is then for the caller to check.
+        alternatives: as in `mincut.lower_envelope.envelope`; which codecs the placements use is then for the caller to check.
         progress: called with (rays done, rays in all).
 
     Raises:

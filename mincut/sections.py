@@ -180,7 +180,7 @@ def price_sections(sections: Sections, prices: Prices, limit: int) -> PricedSect
     """Fill in the capacities.
 
     Args:
-        prices: the offload price is not looked at, see (a) in `mincut.envelope`.
+        prices: the offload price is not looked at, see (a) in `mincut.lower_envelope`.
         limit: 1 + the cost of some allowed placement of the whole, at most 2^60.
     """
     problem, network, leaving = sections.problem, sections.network, sections.leaving

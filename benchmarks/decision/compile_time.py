@@ -25,7 +25,7 @@ from benchmarks.harness.torchvision_zoo import DEVICE, SERVER, classification_mo
 from cic.compilation.lowering import bounds, price_box
 from cic.decision.conditions import Box
 from compress.schedule import compress
-from mincut.envelope import envelope
+from mincut.lower_envelope import envelope
 from mincut.problem import Problem
 
 SIZES, QUICK_SIZES = (100, 300, 1_000, 3_000, 10_000, 30_000, 100_000), (100, 300)

@@ -25,7 +25,7 @@ from cic.decision.off_table.problem import stored_problem
 from cic.decision.splitting_model import SplittingModel
 from compress.schedule import compress
 from examples.models.torchvision_beside_cpu_torch import import_torchvision
-from mincut.envelope import envelope
+from mincut.lower_envelope import envelope
 
 MODELS = (
     "alexnet", "vgg16", "squeezenet1_1", "resnet18", "resnet50", "resnet152", "resnext50_32x4d", "googlenet", "inception_v3",

@@ -11,7 +11,7 @@ from cic.decision.cut import DEVICE_ONLY, SERVER_ONLY
 from cic.decision.proof import StoredProof
 from cic.decision.splitting_model import SplittingModel
 from compress.schedule import compress
-from mincut.envelope import envelope
+from mincut.lower_envelope import envelope
 from mincut.network import build
 from mincut.problem import BoolArray, Problem
 

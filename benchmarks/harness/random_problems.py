@@ -8,7 +8,7 @@ from fractions import Fraction
 from hypothesis import strategies as st
 
 from benchmarks.harness.plain_problem import PlainProblem
-from mincut.envelope import PriceBox
+from mincut.lower_envelope import PriceBox
 from mincut.problem import Prices, Problem, make_problem
 
 AMOUNTS = [0, 0, 1, 2, 7, 100, 12_345, 10**6, 10**9, 10**12]

@@ -41,7 +41,7 @@ from cic.precision.wire_form import WireForm
 from cic.trace.fx.torch_trace import trace
 from compress.schedule import compress
 from examples.trained.shapes import classification
-from mincut.envelope import Envelope, PriceBox, envelope
+from mincut.lower_envelope import Envelope, PriceBox, envelope
 from mincut.problem import BoolArray, Problem
 
 DEVICE, SERVER = resolve(Machine("weak", 2e9, 1e9, 1e-5)), resolve(Machine("strong", 2e11, 2e10, 1e-6))

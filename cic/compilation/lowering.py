@@ -15,8 +15,8 @@ from cic.errors import CompileError
 from cic.graph import Graph
 from cic.precision.wire_form import WireForm, as_it_is
 from compress.bounds import Bounds
-from mincut.envelope import PriceBox, Range
 from mincut.errors import MincutError
+from mincut.lower_envelope import PriceBox, Range
 from mincut.problem import FREE, MODEL_INPUT, ON_DEVICE, ON_SERVER, BoolArray, Problem, make_problem
 
 SIDES = {"device": ON_DEVICE, "server": ON_SERVER}

@@ -15,8 +15,8 @@ from cic.decision.proof import NEGLIGIBLE_GAP
 from cic.decision.splitting_model import SplittingModel
 from cic.errors import ArtifactError
 from cic.progress import Progress, Tell, teller
-from mincut.envelope import DOWNLOAD, UPLOAD, all_prices, envelope_cone
 from mincut.errors import MincutError
+from mincut.lower_envelope import DOWNLOAD, UPLOAD, all_prices, envelope_cone
 from mincut.problem import BoolArray, Features
 from mincut.proof import Proof, prove
 

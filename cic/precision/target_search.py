@@ -7,7 +7,7 @@ target. The sets of (tensor, codec) pairs that were seen to miss it are handled 
 * A cut with one lossy tensor that misses it: that tensor may not cross under that codec.
 * A cut with several lossy tensors that misses it: at least one of these pairs must not be used. So the search looks at
   several problems, the *alternatives*, and each of them forbids one of the pairs. A placement is allowed if one alternative
-  allows it, and `mincut.envelope` computes the minimum over the alternatives. Nothing else is forbidden.
+  allows it, and `mincut.lower_envelope` computes the minimum over the alternatives. Nothing else is forbidden.
 
 The table is optimal among all placements that meet the target if losing more never gains accuracy. That is: if a set of
 pairs was seen to miss the target, a placement that uses all of these pairs misses it, too. Alternatives may double with each
@@ -25,7 +25,7 @@ from cic.precision.accuracy import EXACT, Reached
 from cic.precision.wire_form import WireForm, is_lossless
 from cic.progress import Progress, Tell
 from mincut.codecs import without
-from mincut.envelope import Envelope, PriceBox, envelope
+from mincut.lower_envelope import Envelope, PriceBox, envelope
 from mincut.problem import BoolArray, IntArray, Problem
 
 MOST_ALTERNATIVES = 16

@@ -14,6 +14,10 @@ ON_DEVICE, ON_SERVER = 1, 2
 INFINITE, NOTHING = -1, -2
 FITS, BAD_DEVICE, BAD_SERVER, BAD_WIRE, TOO_DEAR = 0, 1, 2, 3, 4
 LARGEST_SUM = 2**62
+# Rows of the arrays that `mincut.prepared` lays out once: an array costs as much to pass as some ten ops to price.
+DOWNLOAD_BYTES, PINNED, FEASIBLE = 0, 1, 2
+DEVICE_NS, SERVER_NS, TENSOR, CROSSES = 0, 1, 2, 3
+NODE, BY = 0, 1
 
 
 @njit(cache=True)
@@ -56,65 +60,46 @@ def _known_cost(device, server, upload, download, offloads, prices):  # type: ig
 
 
 @njit(cache=True)
-def run(  # type: ignore[no-untyped-def]
-    device_ns,
-    server_ns,
-    wire_bytes,
-    codec_start,
-    codec_device_ns,
-    codec_server_ns,
-    download_bytes,
-    pinned,
-    arc_tensor,
-    fed_node,
-    fed_tensor,
-    feasible,
-    feasible_crossing,
-    may_stay,
-    prices,
-    capacity,
-    terminal,
-):
+def run(device_ns, server_ns, wire_bytes, ops, codecs, arc_tensor, fed, prices, capacity, terminal):  # type: ignore[no-untyped-def]
     """Fill in `capacity` and `terminal`.
 
     Args:
-        device_ns, server_ns, download_bytes: int64[n]; pinned: int8[n].
-        wire_bytes, codec_device_ns, codec_server_ns: int64[K], codec_start: int64[m + 1]; see `mincut.codecs.Codecs`.
+        device_ns, server_ns: int64[n]. wire_bytes: int64[K], of each codec of each tensor; see `mincut.codecs.Codecs`.
+        ops: int64[3, n], for each op DOWNLOAD_BYTES, PINNED, and FEASIBLE: is it on the device in a placement that is allowed?
+        codecs: int64[4, K], for each codec DEVICE_NS, SERVER_NS, its TENSOR (ascending, each at least once), and CROSSES: does
+            its tensor cross in that placement, under this codec?
         arc_tensor: int64[A]; the tensor whose crossing an arc costs, INFINITE or NOTHING.
-        fed_node, fed_tensor: int64[*]; nodes fed by the source, and by which tensor (or INFINITE).
-        feasible: bool[n], an allowed placement; feasible_crossing: bool[m], the tensors that cross in it.
-        may_stay: is "everything on the device" allowed?
+        fed: int64[2, *]; the NODE that the source feeds, and BY which tensor (or INFINITE).
         prices: five int64 (device, server, upload, download, offload), each in 0..2^61.
         capacity: int64[A], terminal: int64[N]; overwritten. The last node is the offload node.
 
     Returns:
         (FITS or what is wrong, the constant paid in every cut).
     """
-    ops = len(device_ns)
-    device_inside, device_all = _split_sum(device_ns, feasible)
+    device_inside, device_all = _split_sum(device_ns, ops[FEASIBLE])
     if device_all < 0:
         return BAD_DEVICE, 0
-    server_inside, server_all = _split_sum(server_ns, feasible)
+    server_inside, server_all = _split_sum(server_ns, ops[FEASIBLE])
     if server_all < 0:
         return BAD_SERVER, 0
-    if _split_sum(wire_bytes, wire_bytes)[1] < 0:
+    upload, wire_all = _split_sum(wire_bytes, codecs[CROSSES])
+    if wire_all < 0:
         return BAD_WIRE, 0
-    tensors = len(codec_start) - 1
-    upload = 0
     encoding = 0
     decoding = 0
-    for tensor in range(tensors):
-        if feasible_crossing[tensor]:
-            first = codec_start[tensor]
-            upload += wire_bytes[first]
-            encoding += codec_device_ns[first]
-            decoding += codec_server_ns[first]
+    for codec in range(len(wire_bytes)):
+        if codecs[CROSSES, codec]:
+            encoding += codecs[DEVICE_NS, codec]
+            decoding += codecs[SERVER_NS, codec]
     download = 0
     offloads = 0
-    for op in range(ops):
-        if not feasible[op]:
-            download += download_bytes[op]
+    may_stay = True
+    for op in range(len(device_ns)):
+        if not ops[FEASIBLE, op]:
+            download += ops[DOWNLOAD_BYTES, op]
             offloads = 1
+        if ops[PINNED, op] == ON_SERVER:
+            may_stay = False
     known = _known_cost(device_inside + encoding, server_all - server_inside + decoding, upload, download, offloads, prices)
     if may_stay:
         known = min(known, _known_cost(device_all, 0, 0, 0, 0, prices))
@@ -126,16 +111,14 @@ def run(  # type: ignore[no-untyped-def]
     most_upload = _most(prices[2], limit)
     most_download = _most(prices[3], limit)
 
-    crossing = np.empty(tensors, np.int64)
-    for tensor in range(tensors):
-        cheapest = limit
-        for codec in range(codec_start[tensor], codec_start[tensor + 1]):
-            # Each term is at most limit <= 2^60, so the sum fits.
-            cost = _capped(wire_bytes[codec], prices[2], most_upload, limit)
-            cost += _capped(codec_device_ns[codec], prices[0], most_device, limit)
-            cost += _capped(codec_server_ns[codec], prices[1], most_server, limit)
-            cheapest = min(cheapest, cost)
-        crossing[tensor] = cheapest
+    crossing = np.full(codecs[TENSOR, -1] + 1 if len(wire_bytes) else 0, limit, np.int64)
+    for codec in range(len(wire_bytes)):
+        # Each term is at most limit <= 2^60, so the sum fits.
+        cost = _capped(wire_bytes[codec], prices[2], most_upload, limit)
+        cost += _capped(codecs[DEVICE_NS, codec], prices[0], most_device, limit)
+        cost += _capped(codecs[SERVER_NS, codec], prices[1], most_server, limit)
+        tensor = codecs[TENSOR, codec]
+        crossing[tensor] = min(crossing[tensor], cost)
     for arc in range(len(arc_tensor)):
         tensor = arc_tensor[arc]
         if tensor >= 0:
@@ -144,25 +127,27 @@ def run(  # type: ignore[no-untyped-def]
             capacity[arc] = limit if tensor == INFINITE else 0
     for node in range(len(terminal)):
         terminal[node] = 0
-    for index in range(len(fed_node)):
-        tensor = fed_tensor[index]
+    for index in range(fed.shape[1]):
+        node = fed[NODE, index]
+        tensor = fed[BY, index]
         amount = limit
         if tensor >= 0:
             amount = crossing[tensor]
-        terminal[fed_node[index]] = min(terminal[fed_node[index]] + amount, limit)
+        terminal[node] = min(terminal[node] + amount, limit)
     constant = 0
-    for op in range(ops):
+    for op in range(len(device_ns)):
         # Each term is at most limit <= 2^60, so the sum fits.
         from_source = terminal[op] + _capped(server_ns[op], prices[1], most_server, limit)
-        from_source += _capped(download_bytes[op], prices[3], most_download, limit)
+        from_source += _capped(ops[DOWNLOAD_BYTES, op], prices[3], most_download, limit)
         to_sink = _capped(device_ns[op], prices[0], most_device, limit)
-        if pinned[op] == ON_DEVICE or from_source > limit:
+        pinned = ops[PINNED, op]
+        if pinned == ON_DEVICE or from_source > limit:
             from_source = limit
-        if pinned[op] == ON_SERVER:
+        if pinned == ON_SERVER:
             to_sink = limit
         # Paid in every cut, so its sum stays below `limit`.
         constant += min(from_source, to_sink)
         terminal[op] = from_source - to_sink
-    if ops:
-        terminal[len(terminal) - 1] = min(prices[4], limit)
+    if len(device_ns):
+        terminal[-1] = min(prices[4], limit)
     return FITS, constant

@@ -7,7 +7,7 @@ import random
 from benchmarks.decision.quotient import quotient
 from benchmarks.harness.random_problems import network_shaped, price_box, to_problem, weights_inside
 from benchmarks.harness.scaled_prices import scaled_prices
-from mincut.envelope import envelope
+from mincut.lower_envelope import envelope
 from mincut.network import build
 from mincut.solver import solve
 

@@ -13,7 +13,7 @@ from cic.decision.splitting_model import SplittingModel
 from cic.graph import Graph, Op, Tensor
 from cic.precision.target_search import WithinTarget
 from compress.schedule import compress
-from mincut.envelope import envelope
+from mincut.lower_envelope import envelope
 
 
 def graph_of(plain: PlainProblem, name: str = "hand-made") -> Graph:

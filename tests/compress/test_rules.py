@@ -18,8 +18,8 @@ from compress.bounds import Bounds
 from compress.errors import NotExactError
 from compress.reduction import contract
 from compress.schedule import RULES, Rule, compress
-from mincut.envelope import PriceBox
 from mincut.errors import InfeasibleError, MincutError
+from mincut.lower_envelope import PriceBox
 from mincut.network import build
 from mincut.problem import Problem
 from mincut.solver import solve

@@ -13,8 +13,8 @@ from benchmarks.harness.plain_problem import PlainProblem
 from benchmarks.harness.random_problems import AMOUNTS, price_box, random_prices, small_problem, weights_inside
 from mincut.certificate import certify
 from mincut.codecs import make_codecs, without
-from mincut.envelope import envelope
 from mincut.errors import BadProblemError, CertificateError, InfeasibleError
+from mincut.lower_envelope import envelope
 from mincut.network import build
 from mincut.prepared import prepare
 from mincut.problem import Problem, make_problem

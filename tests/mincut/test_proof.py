@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from benchmarks.harness.random_problems import network_shaped, price_box, to_problem
-from mincut.envelope import envelope
 from mincut.errors import CertificateError
+from mincut.lower_envelope import envelope
 from mincut.problem import Problem
 from mincut.proof import prove
 from mincut.sections import cut_at_joints

@@ -112,7 +112,7 @@ class OffTable:
             solved = [(prepared, *prepared.solve(device_ns, server_ns, prices)) for prepared in self._prepared]
             prepared, on_device, _ = min(solved, key=lambda each: each[2])
             has_codecs = self._problem.codecs is not None
-            return on_device, cheapest_codecs(prepared.forms, prices, LARGEST_COST) if has_codecs else None, True
+            return on_device, cheapest_codecs(prepared.problem.forms, prices, LARGEST_COST) if has_codecs else None, True
         if cheapest == 0:
             # Nothing is cheaper than what costs nothing.
             return self._simple[simple_costs.index(0)][0], self._plain, True

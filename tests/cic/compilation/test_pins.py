@@ -12,8 +12,8 @@ from cic.compilation.pins import checked_pins
 from cic.errors import CompileError
 from compress.bounds import Bounds
 from compress.schedule import compress
-from mincut.envelope import PriceBox
 from mincut.errors import InfeasibleError
+from mincut.lower_envelope import PriceBox
 from mincut.network import smallest_device_side
 from tests.cic.hand_made import graph_of
 

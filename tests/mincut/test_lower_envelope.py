@@ -13,8 +13,8 @@ from benchmarks.harness.plain_problem import PlainProblem
 from benchmarks.harness.random_problems import network_shaped, price_box, small_problem, to_problem, weights_inside
 from benchmarks.harness.scaled_prices import scaled_prices
 from mincut.certificate import certify
-from mincut.envelope import PriceBox, downloads_are_constant, envelope
 from mincut.errors import InfeasibleError, MincutError
+from mincut.lower_envelope import PriceBox, downloads_are_constant, envelope
 from mincut.network import build
 from mincut.solver import solve
 from tests.oracles.brute_force import closed_sets
