@@ -7,7 +7,6 @@ from math import isfinite
 from typing import NamedTuple
 
 import numpy as np
-from mincut.envelope import Envelope
 
 from cic.compilation.lowering import Lowered
 from cic.decision.break_points import break_points, line
@@ -23,6 +22,7 @@ from cic.precision.accuracy import EXACT, Reached
 from cic.precision.target_search import WithinTarget
 from cic.precision.wire_form import WireForm
 from compress.schedule import Compression
+from mincut.lower_envelope import Envelope
 from mincut.network import build
 from mincut.problem import MODEL_INPUT, BoolArray, IntArray
 
