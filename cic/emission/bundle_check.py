@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cic.decision.splitting_model import SplittingModel
-from cic.emission.weights import other_weights
+from cic.emission.matching_weights import other_weights
 from cic.errors import ArtifactError
 from codegen.errors import as_codegen_error, codegen_error_as
 from codegen.manifest import Manifest, read_manifest

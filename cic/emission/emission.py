@@ -23,7 +23,7 @@ from cic.decision.arguments import (
 from cic.decision.splitting_model import SplittingModel
 from cic.decision.units import shown
 from cic.emission.cut_plans import cut_plans
-from cic.emission.weights import other_weights
+from cic.emission.matching_weights import other_weights
 from cic.errors import EmitError, TraceError
 from cic.inputs.example_inputs import make_inputs
 from cic.trace.any_model import is_onnx, is_traced, read_program_file, trace_model

@@ -11,6 +11,7 @@ import torch
 
 from cic.errors import CompileError
 from cic.precision.evidence import is_shown
+from cic.precision.mean_error import root_mean_square_error
 
 Answer = tuple[torch.Tensor, ...]
 """What a model answers for one sample: its output tensors, depth first."""
@@ -94,7 +95,7 @@ def judge(
         CompileError: a top-1 target is asked of answers that are not scores of classes along dimension 1.
     """
     outputs = zip(zip(*answers, strict=True), zip(*whole, strict=True), strict=True)
-    error = max(_relative_error(mine, theirs) for mine, theirs in outputs)
+    error = max(root_mean_square_error(mine, theirs) for mine, theirs in outputs)
     scored = are_scores(whole)
     if target is not None and target.least_top1 is not None and not scored:
         raise CompileError(
@@ -147,16 +148,3 @@ def _classes(scores: torch.Tensor) -> torch.Tensor:
     """The class of the highest score; -1, which is no class, where a score is not a number."""
     best: torch.Tensor = scores.argmax(1)
     return best.masked_fill(scores.isnan().any(1), -1)
-
-
-def _relative_error(answers: Sequence[torch.Tensor], whole: Sequence[torch.Tensor]) -> float:
-    pairs = [(_wide(mine), _wide(theirs)) for mine, theirs in zip(answers, whole, strict=True)]
-    difference = sum(float((mine - theirs).square().sum()) for mine, theirs in pairs)
-    scale = sum(float(theirs.square().sum()) for _, theirs in pairs)
-    if not difference:
-        return 0.0
-    return math.sqrt(difference / scale) if scale and math.isfinite(difference) else math.inf
-
-
-def _wide(tensor: torch.Tensor) -> torch.Tensor:
-    return (torch.view_as_real(tensor) if tensor.is_complex() else tensor).double()

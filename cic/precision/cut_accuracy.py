@@ -17,7 +17,7 @@ from cic.precision.labels import check_labels
 from cic.trace.fx.observation import observe
 from codegen.split import Split, WireTensor
 from codegen.splitters.fx import split
-from codegen.verification.equivalence import relative_error
+from codegen.verification.agreement import relative_error
 
 # So many samples are run at once, if the model does not mind.
 TOGETHER = 16

@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import fx
 
@@ -15,6 +14,7 @@ from cic.codec.registry import codec, stage_of
 from cic.cost.cost_source import CostSource
 from cic.graph import Graph, Tensor
 from cic.precision.calibration import Tensors
+from cic.precision.mean_error import root_mean_square_error
 from cic.precision.wire_form import WireForm, as_it_is
 from cic.trace.fx.observation import observe
 from codegen.dtypes import type_name
@@ -75,11 +75,9 @@ def _is_picture(tensor: Tensor) -> bool:
 def _error(used: Codec, payload: Any, value: torch.Tensor, name: str) -> float:
     dtype = type_name(value.dtype)
     decoded = used.decode(payload, value.shape, dtype, name)
-    wide = value.detach().double().numpy()
-    if dtype not in ("float32", "float64", "float16"):
+    if dtype not in ("float32", "float64", "float16") or not value.any():
         return 0.0  # other float types are carried as bits; their answers are judged whole
-    scale = float(np.square(wide).sum())
-    return math.sqrt(float(np.square(decoded.astype(np.float64) - wide).sum()) / scale) if scale else 0.0
+    return root_mean_square_error([torch.tensor(decoded)], [value.detach()])
 
 
 def _forms(

@@ -24,7 +24,7 @@ from cic.runtime.wire import Message, decode, encode, identity, largest_message_
 from codegen.calls.structure import flatten_like
 from codegen.errors import codegen_error_as
 from codegen.loading import LoadedCut, load_cut
-from codegen.verification.equivalence import relative_error
+from codegen.verification.agreement import relative_error
 
 # TorchScript rewrites a program in its first runs.
 _REHEARSALS = 3

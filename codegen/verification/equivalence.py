@@ -15,7 +15,6 @@ whatever its input, and then agreement shows nothing: such outputs are reported 
 from __future__ import annotations
 
 import json
-import math
 import os
 import subprocess
 import sys
@@ -31,19 +30,10 @@ from codegen.calls.structure import leaf_names
 from codegen.errors import CodegenError, MismatchError
 from codegen.manifest import CutRecord, Manifest, OutputCheck, Verification
 from codegen.split import Half
+from codegen.verification.agreement import TOLERANCES, ZERO, largest, relative_error, wide
 from codegen.verification.rounding import Step
 from codegen.verification.tensor_file import read_tensors, write_tensors
 from codegen.verification.tensor_memory import overlapping
-
-TOLERANCES = {"float64": 1e-4, "float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1}
-"""Greatest relative error allowed, by the least precise dtype among inputs, crossing tensors and outputs.
-
-Halves round at the cut as the whole does, but kernels are fused and packed differently, which reorders sums: each of
-some hundred layers then differs in the last bit, 2^-11 in float16 and 2^-8 in bfloat16.
-"""
-
-ZERO = 1e-12
-"""Outputs with no greater magnitude than this are called zero."""
 
 Tensors = Sequence[torch.Tensor]
 Progress = Callable[[str], None]
@@ -65,7 +55,7 @@ def verify(
     steps: for each output of a quantised model what one rounding step is to it, which is allowed besides unless a tolerance is
     given; none: no output is quantised.
     Returns the verification of each cut id. Raises MismatchError, naming cut, output and error, if one exceeds the
-    tolerance (None: `TOLERANCES`); CodegenError if a process fails.
+    tolerance (None: `codegen.verification.agreement.TOLERANCES`); CodegenError if a process fails.
     """
     names = leaf_names(manifest.output_structure, "output")
     informative = [_is_informative([outputs[index] for outputs in expected]) for index in range(len(names))]
@@ -102,21 +92,6 @@ def check_alike(names: Sequence[str], example: Tensors, further: Sequence[Tensor
                     f"the input {name} to verify on is {tensor.dtype} of shape {tuple(tensor.shape)}, the example's is"
                     f" {like.dtype} of shape {tuple(like.shape)}; shapes are fixed when compiling"
                 )
-
-
-def relative_error(split: torch.Tensor, whole: torch.Tensor) -> float:
-    """Return max|split - whole| / max|whole|; infinite if shapes, dtypes or the places of NaN and infinity differ."""
-    if split.shape != whole.shape or split.dtype != whole.dtype:
-        return math.inf
-    if whole.numel() == 0:
-        return 0.0
-    # A model may turn gradients on itself.
-    split, whole = _wide(split.detach()), _wide(whole.detach())
-    equal = (split == whole) | (split.isnan() & whole.isnan())
-    if bool((~equal & ~(split.isfinite() & whole.isfinite())).any()):
-        return math.inf
-    difference = torch.where(equal, 0.0, (split - whole).abs())
-    return float(difference.max()) / max(_largest(whole), ZERO)
 
 
 _SIGNED = {torch.uint16: torch.int16, torch.uint32: torch.int32, torch.uint64: torch.int64}
@@ -156,24 +131,16 @@ def _is_informative(draws: Tensors) -> bool:
     """Tell whether an output is neither zero nor the same for all input sets."""
     if draws[0].numel() == 0:
         return False
-    if max(float(_wide(draw).nan_to_num(0, 0, 0).abs().max()) for draw in draws) <= ZERO:
+    if max(float(wide(draw).nan_to_num(0, 0, 0).abs().max()) for draw in draws) <= ZERO:
         return False
-    return len(draws) == 1 or any(relative_error(draw, draws[0]) > TOLERANCES["float32"] for draw in draws[1:])
-
-
-def _largest(tensor: torch.Tensor) -> float:
-    values = _wide(tensor.detach())
-    finite = values[values.isfinite()].abs()
-    return float(finite.max()) if finite.numel() else 0.0
-
-
-def _wide(tensor: torch.Tensor) -> torch.Tensor:
-    return torch.view_as_real(tensor.resolve_conj()).double() if tensor.is_complex() else tensor.double()
+    return len(draws) == 1 or any(relative_error(draw, draws[0]) > TOLERANCES["float32"].emitted for draw in draws[1:])
 
 
 def _tolerance(cut: CutRecord, manifest: Manifest) -> float:
+    """Return that of the least precise dtype among inputs, crossing tensors and outputs, float32's where all are exact."""
     wires = (*manifest.inputs, *cut.crossing, *cut.kept, *cut.returned)
-    return max((TOLERANCES.get(wire.dtype, 0.0) for wire in wires), default=0.0) or TOLERANCES["float32"]
+    allowed = [TOLERANCES[wire.dtype].emitted for wire in wires if wire.dtype in TOLERANCES]
+    return max(allowed, default=TOLERANCES["float32"].emitted)
 
 
 def _compare_cut(
@@ -196,7 +163,7 @@ def _compare_cut(
         for position, source in enumerate(cut.outputs):
             error = relative_error(halves[source.half][source.position], whole[position].detach().cpu())
             errors[position] = max(errors[position], error)
-            allowed = max(usual, steps[position].allowance(_largest(whole[position]))) if steps and tolerance is None else usual
+            allowed = max(usual, steps[position].allowance(largest(whole[position]))) if steps and tolerance is None else usual
             greatest = max(greatest, allowed)
             if not error <= allowed:
                 raise MismatchError(

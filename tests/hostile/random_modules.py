@@ -26,7 +26,8 @@ from codegen.errors import UnsplittableError
 from codegen.formats.torchscript import freeze_to, quiet_torchscript
 from codegen.split import Split
 from codegen.splitters.fx import split
-from codegen.verification.equivalence import redraw, relative_error
+from codegen.verification.agreement import relative_error
+from codegen.verification.equivalence import redraw
 from tests.hostile.random_steps import STEPS
 
 SETS_A_GRAPH = 4

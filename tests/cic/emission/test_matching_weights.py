@@ -13,7 +13,7 @@ from benchmarks.harness.bare_tables import bare_model
 from cic.decision.conditions import Box
 from cic.decision.cut import Cut
 from cic.decision.splitting_model import SplittingModel
-from cic.emission.weights import other_weights
+from cic.emission.matching_weights import other_weights
 
 
 def table(codecs: dict[str, str]) -> SplittingModel:
