@@ -24,7 +24,8 @@ from cic.decision.units import show_bandwidth, show_bytes, show_seconds
 from cic.inputs.photo import read_photo
 from cic.pictures.latency import latency_picture
 from cic.runtime.rehearsal import Session
-from cic.trace.fx.torch_trace import TracedModel, trace
+from cic.trace.fx.torch_trace import trace
+from cic.trace.fx.traced_model import TracedModel
 from examples.models.meaningful import make_meaningful
 from examples.models.torchvision_beside_cpu_torch import import_torchvision
 

@@ -26,7 +26,8 @@ from torchvision_beside_cpu_torch import import_torchvision  # noqa: E402
 
 from cic.cost.measure import measure, workbench_of  # noqa: E402
 from cic.cost.stopwatch import relative_to  # noqa: E402
-from cic.trace.fx.torch_trace import TracedModel, trace  # noqa: E402
+from cic.trace.fx.torch_trace import trace  # noqa: E402
+from cic.trace.fx.traced_model import TracedModel  # noqa: E402
 from cic.trace.onnx.onnx_model import OnnxModel  # noqa: E402
 
 CUTS = 12

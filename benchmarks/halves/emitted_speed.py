@@ -23,7 +23,8 @@ from typing import Any
 import torch
 
 from cic.graph import Graph
-from cic.trace.fx.torch_trace import TracedModel, trace
+from cic.trace.fx.torch_trace import trace
+from cic.trace.fx.traced_model import TracedModel
 from codegen.bundle.bundle import write_bundle
 from codegen.bundle.directory import CutPlan
 from codegen.formats.torchscript import quiet_torchscript

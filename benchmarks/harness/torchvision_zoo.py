@@ -13,7 +13,8 @@ from cic.compilation.lowering import Lowered, bounds, lower
 from cic.cost.pricing import price, resolve
 from cic.decision.conditions import Box
 from cic.decision.splitting_model import SplittingModel
-from cic.trace.fx.torch_trace import TracedModel, trace
+from cic.trace.fx.torch_trace import trace
+from cic.trace.fx.traced_model import TracedModel
 from compress.reduction import Reduction
 from compress.schedule import compress
 from examples.models.torchvision_beside_cpu_torch import import_torchvision

@@ -22,7 +22,8 @@ from cic.codec.registry import codec
 from cic.cost.catalogue import machine
 from cic.cost.machine import Machine
 from cic.cost.predicted_costs import PredictedCosts
-from cic.trace.fx.torch_trace import TracedModel, trace
+from cic.trace.fx.torch_trace import trace
+from cic.trace.fx.traced_model import TracedModel
 from examples import trained
 
 # Smaller tensors say more about headers than about values.

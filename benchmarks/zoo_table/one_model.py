@@ -25,7 +25,8 @@ from benchmarks.zoo_table.verifier import Verifier
 from cic.decision.splitting_model import SplittingModel
 from cic.errors import CicError
 from cic.trace.fx.flat_model import evaluating
-from cic.trace.fx.torch_trace import TracedModel, trace
+from cic.trace.fx.torch_trace import trace
+from cic.trace.fx.traced_model import TracedModel
 from cic.trace.onnx.onnx_model import OnnxModel
 from codegen.calls.structure import describe
 from codegen.errors import MismatchError

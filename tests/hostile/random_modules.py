@@ -21,7 +21,8 @@ from torch import Tensor, nn
 from cic.errors import TraceError
 from cic.graph import Graph
 from cic.trace.fx.flat_model import flat_tensors
-from cic.trace.fx.torch_trace import TracedModel, trace
+from cic.trace.fx.torch_trace import trace
+from cic.trace.fx.traced_model import TracedModel
 from codegen.errors import UnsplittableError
 from codegen.formats.torchscript import freeze_to, quiet_torchscript
 from codegen.split import Split

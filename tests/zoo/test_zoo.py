@@ -13,7 +13,8 @@ from torch import nn
 from torch.utils import _pytree as pytree
 
 import cic
-from cic.trace.fx.torch_trace import TracedModel, trace
+from cic.trace.fx.torch_trace import trace
+from cic.trace.fx.traced_model import TracedModel
 from examples.models.encoder import Encoder, example_call
 from examples.models.meaningful import make_meaningful
 from examples.models.torchvision_beside_cpu_torch import import_torchvision

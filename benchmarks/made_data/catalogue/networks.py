@@ -18,7 +18,8 @@ sys.path[:0] = [str(ROOT / "tests")]
 from torchvision_beside_cpu_torch import import_torchvision  # noqa: E402
 
 from benchmarks.made_data.catalogue.architectures import Detector, Speech, TextReader, UNet, encoder  # noqa: E402
-from cic.trace.fx.torch_trace import TracedModel, trace  # noqa: E402
+from cic.trace.fx.torch_trace import trace  # noqa: E402
+from cic.trace.fx.traced_model import TracedModel  # noqa: E402
 from cic.trace.onnx.onnx_model import OnnxModel  # noqa: E402
 
 Built = tuple[nn.Module, tuple[Tensor, ...]]

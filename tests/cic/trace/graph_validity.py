@@ -11,7 +11,7 @@ from cic.graph import Graph
 from cic.trace.fx.agreement import first_difference
 from cic.trace.fx.constants import dependent_nodes
 from cic.trace.fx.flat_model import flat_tensors
-from cic.trace.fx.torch_trace import TracedModel
+from cic.trace.fx.traced_model import TracedModel
 from cic.trace.fx.views import is_free_view
 from codegen.splitters.fx import split
 

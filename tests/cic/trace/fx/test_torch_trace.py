@@ -16,7 +16,8 @@ from cic.errors import TraceError
 from cic.trace.fx import from_export, from_fx
 from cic.trace.fx.agreement import first_difference
 from cic.trace.fx.flat_model import FlatModel, evaluating, flat_tensors, input_names
-from cic.trace.fx.torch_trace import TracedModel, trace
+from cic.trace.fx.torch_trace import trace
+from cic.trace.fx.traced_model import TracedModel
 from examples.models.encoder import Encoder, example_call
 from examples.models.torchvision_beside_cpu_torch import import_torchvision
 from tests.cic.trace.graph_validity import (
