@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from cic.emission.emitted_halves import export_half, export_triton, load_cut
     from cic.precision.precision import Precision
     from cic.progress import Progress
-    from cic.trace.onnx.onnx_trace import trace_onnx
+    from cic.trace.any_model import trace_model
 
 # Name → module, imported at first use so that the device half stays light.
 _LATER = {
@@ -53,7 +53,7 @@ _LATER = {
     "Profile": "cic.cost.profile",
     "Progress": "cic.progress",
     "load_profile": "cic.cost.profile",
-    "trace_onnx": "cic.trace.onnx.onnx_trace",
+    "trace_model": "cic.trace.any_model",
 }
 
 __all__ = [
@@ -87,7 +87,7 @@ __all__ = [
     "load_cut",
     "load_profile",
     "profile",
-    "trace_onnx",
+    "trace_model",
 ]
 
 
@@ -96,6 +96,8 @@ def __getattr__(name: str) -> Any:
         from cic.version import VERSION
 
         return VERSION
+    if name == "trace_onnx":
+        raise AttributeError("cic.trace_onnx is cic.trace_model now, which takes torch models and ONNX files alike")
     if name not in _LATER:
         raise AttributeError(f"module 'cic' has no attribute {name!r}")
     from importlib import import_module

@@ -16,7 +16,7 @@ model, image = make_network_and_image()
 
 # Either machine is a name of the catalogue (`cic machines`), a profile file (example 03), or a few figures:
 server = cic.Machine("workstation", flops_per_s=5e11, memory_bytes_per_s=3e10, op_overhead_s=5e-6)
-compiled = cic.compile(model, (image,), device="raspberry-pi-4", server=server, name="small")
+compiled = cic.compile(model, (image,), device="raspberry-pi-4", server=server)
 
 with tempfile.TemporaryDirectory() as directory:
     path = Path(directory) / "small.cic"

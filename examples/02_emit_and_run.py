@@ -13,7 +13,7 @@ from models.small_network import make_network_and_image
 import cic
 
 model, image = make_network_and_image()
-splitting_model = cic.compile(model, (image,), device="raspberry-pi-4", server="epyc-7742", name="small")
+splitting_model = cic.compile(model, (image,), device="raspberry-pi-4", server="epyc-7742")
 
 with tempfile.TemporaryDirectory() as directory, torch.no_grad():
     bundle = f"{directory}/small.split"

@@ -14,16 +14,18 @@ from models.small_network import make_network_and_image
 import cic
 
 model, image = make_network_and_image()
+# Traced once, and named, for both the measurement and the compilation.
+traced = cic.trace_model(model, (image,), name="small")
 
 with tempfile.TemporaryDirectory() as directory:
     path = Path(directory) / "small.profile.json"
     # The default of 0.1 s an op is steadier; this is an example, and short.
-    cic.profile(model, (image,), threads=1, seconds_per_op=0.01, name="small").save(path)
+    cic.profile(traced, threads=1, seconds_per_op=0.01).save(path)
     profile = cic.load_profile(path)
     print(f"{profile.name}, torch {profile.torch_version}: the whole model takes {profile.whole_s * 1e3:.2f} ms")
     for op in sorted(profile.ops, key=lambda op: -op.seconds)[:3]:
         print(f"  {op.seconds * 1e3:6.2f} ms  {', '.join(op.names)}")
-    splitting_model = cic.compile(model, (image,), device="raspberry-pi-4", server=path, name="small")
+    splitting_model = cic.compile(traced, device="raspberry-pi-4", server=path)
 
 for bandwidth in ("1Mbps", "10Mbps", "100Mbps"):
     print(splitting_model.decide(bandwidth).why)

@@ -34,10 +34,10 @@ with torch.no_grad():
 
 # A camera's microcontroller-like core, and a server.
 camera, server = cic.Machine("camera", 5e8, 4e8, 2e-5), cic.Machine("server", 2e11, 2e10, 2e-6)
-compile_for = {"args": (images[:1],), "device": camera, "server": server, "name": "digits"}
-plain = cic.compile(model, **compile_for)
+digits = cic.trace_model(model, (images[:1],), name="digits")
+plain = cic.compile(digits, device=camera, server=server)
 kept = cic.Precision(calibration=[(images[calibration], labels[calibration])], accuracy="top1>=0.98")
-small = cic.compile(model, **compile_for, precision=kept)
+small = cic.compile(digits, device=camera, server=server, precision=kept)
 
 for bandwidth in ("200kbps", "1Mbps", "5Mbps", "20Mbps"):
     before, after = plain.decide(bandwidth), small.decide(bandwidth)

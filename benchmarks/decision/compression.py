@@ -52,7 +52,8 @@ def compiled(name: str) -> SplittingModel:
         options["weights_backbone"] = None
     side = 299 if name == "inception_v3" else 224
     model = torchvision.models.get_model(name, weights=None, **options).eval()
-    return cic.compile(model, (torch.randn(1, 3, side, side),), device=DEVICE, server=SERVER, name=name)
+    traced = cic.trace_model(model, (torch.randn(1, 3, side, side),), name=name)
+    return cic.compile(traced, device=DEVICE, server=SERVER)
 
 
 def shrunk(model: SplittingModel) -> dict[str, object]:

@@ -90,13 +90,11 @@ def measure(name: str, *, calibration: int, held_out: int | None, target: float 
     pictures, labels = (torch.cat([batch[part] for batch in network.calibration]) for part in (0, 1))
     started = perf_counter()
     compiled = cic.compile(
-        network.model,
-        (pictures[:1],),
+        cic.trace_model(network.model, (pictures[:1],), name=name),
         device=DEVICE,
         server=SERVER,
         box=cic.Box(uplink=UPLINK),
         precision=cic.Precision(calibration=[(pictures, labels)], accuracy=f"top1>={target}", input=network.input),
-        name=name,
     )
     compile_s = perf_counter() - started
     print(f"{name}: {len(compiled.cuts)} cuts, {compile_s:.0f} s", file=sys.stderr)

@@ -25,9 +25,9 @@ from benchmarks.zoo_table.verifier import Verifier
 from cic.decision.splitting_model import SplittingModel
 from cic.errors import CicError
 from cic.trace.fx.flat_model import evaluating
-from cic.trace.fx.torch_trace import trace
 from cic.trace.fx.traced_model import TracedModel
 from cic.trace.onnx.onnx_model import OnnxModel
+from cic.trace.traced import Traced
 from codegen.calls.structure import describe
 from codegen.errors import MismatchError
 from codegen.manifest import Manifest
@@ -115,11 +115,9 @@ def _take(name: str, specimen: Specimen, scratch: Path, row: dict[str, Any], ent
             row["formats"][format_name] = _checked(manifest, row.get("trace_error", 0.0))
 
 
-def _trace(built: Built, name: str) -> TracedModel | OnnxModel:
+def _trace(built: Built, name: str) -> Traced:
     args, kwargs = built.random
-    if isinstance(built.model, nn.Module):
-        return trace(built.model, args, kwargs, name=name)
-    return cic.trace_onnx(built.model, args, kwargs, name=name)
+    return cic.trace_model(built.model, args, kwargs, name=name)
 
 
 def _trace_error(built: Built, traced: TracedModel) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from time import perf_counter
 
 from cic.commands.arguments import add_model, model_name, number, read_box, read_model_and_call, read_pairs
 from cic.commands.output import check_not_read, check_output_file
@@ -63,9 +64,10 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> int:
-    from cic.compilation.pipeline import compile
+    from cic.compilation.pipeline import assumed, compile
     from cic.cost.pricing import resolve
     from cic.precision.precision import Precision
+    from cic.trace.any_model import trace_model
 
     # Whatever can be wrong on the command line is found before the model is built, which may take long.
     check_output_file(arguments.output)
@@ -75,16 +77,19 @@ def run(arguments: Namespace) -> int:
     pins = read_pairs(arguments.pin, "--pin")
     uncertainty = number(arguments.uncertainty, "--uncertainty")
     defaults = Conditions(1.0, number(arguments.downlink_ratio, "--downlink-ratio"), seconds(arguments.rtt, "--rtt"))
+    assumed(defaults, box)
     codecs, calibration = _codecs(arguments.precision), _read_calibration(arguments.calibration)
     precision = Precision(codecs, calibration, arguments.accuracy, arguments.input_form)
     device, server = resolve(arguments.device), resolve(arguments.server)
     _tell(f"building {arguments.model}")
     model, (args, kwargs) = read_model_and_call(arguments)
     with shown_progress() as tell:
+        _tell("tracing")
+        started = perf_counter()
+        traced = trace_model(model, args, kwargs, name=model_name(arguments.model))
+        traced_s = perf_counter() - started
         compiled = compile(
-            model,
-            args,
-            kwargs,
+            traced,
             device=device,
             server=server,
             box=box,
@@ -93,7 +98,6 @@ def run(arguments: Namespace) -> int:
             pins=pins,
             private=arguments.private,
             uncertainty=uncertainty,
-            name=model_name(arguments.model),
             progress=tell,
         )
     compiled.save(arguments.output)
@@ -102,7 +106,7 @@ def run(arguments: Namespace) -> int:
     information = compiled.information
     _tell(
         f"{information.ops} ops compressed to {information.compressed_ops}, {compiled.proof.solves} minimum cuts, "
-        f"{information.trace_s} s tracing, {information.solve_s} s solving"
+        f"{traced_s:.3g} s tracing, {information.solve_s} s solving"
     )
     print_cuts(compiled)
     print()

@@ -25,16 +25,16 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     from cic.compilation.pipeline import profile
+    from cic.trace.any_model import trace_model
 
     check_output_file(arguments.output)
     check_not_read(arguments.output, arguments.model, *arguments.inputs)
     seconds_per_op = number(arguments.seconds_per_op, "--seconds-per-op")
     print(f"tracing {arguments.model}", file=sys.stderr)
     model, (args, kwargs) = read_model_and_call(arguments)
-    name = model_name(arguments.model)
-    options = {"threads": arguments.threads, "seconds_per_op": seconds_per_op, "name": name}
+    traced = trace_model(model, args, kwargs, name=model_name(arguments.model))
     with shown_progress() as tell:
-        measured = profile(model, args, kwargs, **options, progress=tell)
+        measured = profile(traced, threads=arguments.threads, seconds_per_op=seconds_per_op, progress=tell)
     measured.save(arguments.output)
     how = measured.measured
     print(f"{measured.model} on {measured.name}: {show_seconds(measured.whole_s)} as a whole, {len(measured.ops)} distinct ops")

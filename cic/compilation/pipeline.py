@@ -16,26 +16,28 @@ from cic.compilation.provenance import provenance_of
 from cic.cost.measure import measure
 from cic.cost.pricing import Source, resolve
 from cic.cost.profile import Profile
-from cic.decision.arguments import check_mapping, check_number, check_sequence, check_text
+from cic.decision.arguments import check_number
 from cic.decision.conditions import Box, Conditions
 from cic.decision.splitting_model import SplittingModel
 from cic.decision.units import shown
-from cic.errors import ArgumentError, CompileError, TraceError
+from cic.errors import ArgumentError, CompileError
 from cic.inputs.example_inputs import describe_inputs
 from cic.inputs.former_names import formerly
 from cic.precision.examination import examine
 from cic.precision.precision import Precision, precision_of
 from cic.precision.target_search import within_target
 from cic.progress import Progress, Tell, teller
-from cic.trace.any_model import trace_model
+from cic.trace.any_model import is_traced, trace_model
 from cic.trace.traced import Traced
-from codegen.calls.structure import is_tensor
 from compress.errors import CompressError
 from compress.schedule import compress
 from mincut.errors import InfeasibleError, MincutError
 
 if TYPE_CHECKING:
     import onnx
+
+
+_TRACING = {name: f"cic.trace_model(model, …, {name}=…) for the model" for name in ("shapes", "name")}
 
 
 @formerly(
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     accuracy="precision=cic.Precision(accuracy=…)",
     input="precision=cic.Precision(input=…)",
     report="progress=…",
+    **_TRACING,
 )
 def compile(
     model: nn.Module | torch.export.ExportedProgram | Traced | onnx.ModelProto | str | Path,
@@ -61,15 +64,13 @@ def compile(
     private: Sequence[str] = (),
     uncertainty: float = 0.0,
     most_minimum_cuts: int = 20_000,
-    shapes: Mapping[str, Sequence[int]] | None = None,
-    name: str | None = None,
     progress: Tell | None = None,
 ) -> SplittingModel:
     """Work out every cut of a model that can be optimal between two machines.
 
     Args:
-        model: a module, an exported program, the path of an ONNX or .pt2 file, an `onnx.ModelProto`, or what `trace` or
-            `trace_onnx` made of one.
+        model: a module, an exported program, the path of an ONNX or .pt2 file, an `onnx.ModelProto`, or what `cic.trace_model`
+            made of one, which also gives it a name, and shapes that an ONNX file leaves open.
         args, kwargs: example inputs; they fix the shapes. For an exported program or a traced model its own are used. An ONNX
             file needs them only where it leaves shapes open.
         device, server: a profile file, the name of a machine in the catalogue, a `Machine`, a `Profile` or any `CostSource`.
@@ -82,13 +83,11 @@ def compile(
         uncertainty: relative error of op times that the compressed graph must stay exact for.
         most_minimum_cuts: budget for a box too rich to finish; if it runs out, `proof` in the result holds the proven gap
             and decisions say `optimal=False`.
-        shapes: of an ONNX file's inputs, by name, where it leaves them open and there is no example.
         progress: told what is going on, see `cic.progress`; print will do.
 
     Raises:
         TraceError, CostError, CompileError.
     """
-    _check_request(args, kwargs, name)
     _check_conditions(box, defaults)
     tell = teller(progress)
     asked = precision_of(precision)
@@ -96,9 +95,10 @@ def compile(
     started = perf_counter()
     device_cost, server_cost = resolve(device), resolve(server)
     box = box or Box()
-    assumed = _assumed(defaults, box)
-    tell(Progress("tracing"))
-    traced = trace_model(model, args, kwargs, shapes=shapes, name=name)
+    usual = assumed(defaults, box)
+    if not is_traced(model):
+        tell(Progress("tracing"))
+    traced = trace_model(model, args, kwargs)
     traced_s = perf_counter() - started
     prices = device_cost.op_seconds(traced.graph), server_cost.op_seconds(traced.graph)
     examined = examine(traced, asked, (device_cost, server_cost), tell)
@@ -129,29 +129,20 @@ def compile(
         spent_s=(traced_s, measured_s, solved_s),
     )
     inputs = describe_inputs(traced.args, traced.kwargs)
-    return assemble(lowered, compression, chosen, box, assumed, inputs, information)
+    return assemble(lowered, compression, chosen, box, usual, inputs, information)
 
 
-def _assumed(defaults: Conditions | None, box: Box) -> Conditions:
+def assumed(defaults: Conditions | None, box: Box) -> Conditions:
     """What `decide` assumes, at the slowest uplink of the box. Raises CompileError if no decision under it is proved."""
     slowest, _ = box.uplink_bps
     told = defaults or Conditions(slowest)
     if (told.device_slowdown, told.server_slowdown) != (1.0, 1.0):
         raise CompileError(f"the defaults are {told!r}; decide assumes slowdowns of 1, so scale the profiled times instead")
     ratio = told.downlink_bps / told.uplink_bps
-    assumed = Conditions(slowest, slowest * ratio, told.rtt_s)
-    if not box.contains(assumed):
+    usual = Conditions(slowest, slowest * ratio, told.rtt_s)
+    if not box.contains(usual):
         raise CompileError(f"the default rtt {told.rtt_s:g} s and downlink ratio {ratio:g} must lie inside the box, {box!r}")
-    return assumed
-
-
-def _check_request(args: Any, kwargs: Any, name: Any) -> None:
-    """Raise ArgumentError for what is of another kind than `compile` and `profile` take."""
-    check_text(name, "the name", or_none=True)
-    if is_tensor(args):
-        raise TraceError("args is a tensor; pass a tuple of arguments, (tensor,)")
-    check_sequence(args, "args", or_none=False)
-    check_mapping(kwargs, "kwargs")
+    return usual
 
 
 def _check_conditions(box: Any, defaults: Any) -> None:
@@ -161,15 +152,14 @@ def _check_conditions(box: Any, defaults: Any) -> None:
         raise ArgumentError(f"the defaults are {shown(defaults)}; give cic.Conditions, such as Conditions('9Mbps', rtt='10ms')")
 
 
+@formerly(**_TRACING)
 def profile(
     model: nn.Module | torch.export.ExportedProgram | Traced | onnx.ModelProto | str | Path,
     args: Sequence[Any] = (),
     kwargs: Mapping[str, Any] | None = None,
     *,
-    shapes: Mapping[str, Sequence[int]] | None = None,
     threads: int = 1,
     seconds_per_op: float = 0.1,
-    name: str | None = None,
     progress: Tell | None = None,
 ) -> Profile:
     """Measure a model's ops on this machine, an ONNX file's with ONNX Runtime; see `cic.cost.measure`.
@@ -177,8 +167,7 @@ def profile(
     Raises:
         TraceError, CostError.
     """
-    _check_request(args, kwargs, name)
     check_number(threads, "threads", 1, 4096, whole=True)
     check_number(seconds_per_op, "seconds_per_op", 1e-6, 3600)
-    traced = trace_model(model, args, kwargs, shapes=shapes, name=name)
+    traced = trace_model(model, args, kwargs)
     return measure(traced, threads=threads, seconds_per_op=seconds_per_op, progress=progress)

@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-from cic.decision.arguments import check_mapping
+from cic.decision.arguments import check_mapping, check_sequence, check_text
 from cic.errors import TraceError
 from cic.inputs.model_source import load_program
 from cic.trace.fx.torch_trace import trace
 from cic.trace.fx.traced_model import TracedModel
 from cic.trace.onnx.onnx_model import OnnxModel
 from cic.trace.traced import Traced
+from codegen.calls.structure import is_tensor
 from codegen.errors import needing
 
 if TYPE_CHECKING:
@@ -21,18 +22,30 @@ if TYPE_CHECKING:
 
 def trace_model(
     model: Any,
-    args: Sequence[Any],
-    kwargs: Mapping[str, Any] | None,
+    args: Sequence[Any] = (),
+    kwargs: Mapping[str, Any] | None = None,
     *,
     shapes: Mapping[str, Sequence[int]] | None = None,
     name: str | None = None,
 ) -> Traced:
-    """Trace a module, an exported program, a file or a model of ONNX; what is traced already is returned as it is.
+    """Read a model as a graph, once for all that is done with it: `compile`, `profile` and `emit` take what this returns.
 
-    shapes: input name → shape, for ONNX only.
+    Args:
+        model: a module, an exported program, the path of an ONNX or .pt2 file, or an `onnx.ModelProto`. What is traced already
+            is returned as it is.
+        args, kwargs: example inputs, to which all shapes are fixed. An exported program brings its own. An ONNX file needs them
+            only where it leaves shapes open, and others are drawn.
+        shapes: input name → shape, for an ONNX file that leaves them open and has no example.
+        name: what the model is called in files and messages; default: its class, or its file.
 
-    Raises TraceError.
+    Raises:
+        TraceError: the model cannot be read or traced.
     """
+    check_text(name, "the name", or_none=True)
+    if is_tensor(args):
+        raise TraceError("args is a tensor; pass a tuple of arguments, (tensor,)")
+    check_sequence(args, "args", or_none=False)
+    check_mapping(kwargs, "kwargs")
     model = read_program_file(model)
     check_mapping(shapes, "shapes")
     if shapes and not is_onnx(model):

@@ -65,7 +65,7 @@ def bind(model: ir.Model, path: str, examples: Mapping[str, tuple[int, ...]], sh
         if wanted is None or None in wanted:
             raise TraceError(
                 f"{path}: input {name!r} has the open shape {_shown(value.shape)}; give an example input (on the command line:"
-                f" --input {_text(wanted)}), or shapes={{{name!r}: {_filled(wanted)}}}"
+                f" --input {_text(wanted)}), or cic.trace_model(…, shapes={{{name!r}: {_filled(wanted)}}})"
             )
         fits = declared is None or (
             len(declared) == len(wanted) and all(size in (None, given) for size, given in zip(declared, wanted, strict=True))

@@ -56,7 +56,7 @@ MODEL = splitting_model(network_shaped(random.Random(3), 12), cic.Box(), 0.01, 2
 NOWHERE = "/nowhere/at/all"
 COMPILE: dict[str, Any] = {"args": (torch.ones(2),), "device": "raspberry-pi-4b", "server": "i7-13700k"}
 # What is refused before anything is traced.
-EARLY = ("device", "server", "box", "defaults", "precision", "most_minimum_cuts", "args")
+EARLY = ("device", "server", "box", "defaults", "precision", "most_minimum_cuts")
 
 
 def _no_model(**changed: Any) -> object:
@@ -104,10 +104,12 @@ CALLS: dict[str, Callable[[Any], object]] = {
         f"emit {name}": lambda odd, name=name: cic.emit(f"{NOWHERE}.onnx", MODEL, NOWHERE, **{name: odd})
         for name in ("args", "kwargs", "verify_on", "cuts", "formats", "weights", "tolerance")
     },
-    "trace_onnx": cic.trace_onnx,
+    "trace_model": lambda odd: cic.trace_model(f"{NOWHERE}/{odd}.onnx" if isinstance(odd, str) else odd),
     **{
-        f"compile {name}": lambda odd, name=name: _no_model(**{name: odd}) for name in EARLY if name not in ("kwargs", "report")
+        f"trace_model {name}": lambda odd, name=name: cic.trace_model(f"{NOWHERE}.onnx", **{name: odd})
+        for name in ("args", "kwargs", "shapes", "name")
     },
+    **{f"compile {name}": lambda odd, name=name: _no_model(**{name: odd}) for name in EARLY},
 }
 
 

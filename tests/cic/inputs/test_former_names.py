@@ -30,6 +30,7 @@ def test_a_function_keeps_its_answers_and_its_signature() -> None:
         ({"uplink": ("1Mbps", "1Gbps")}, "cic.Box(uplink="),
         ({"rtt": "5ms"}, "cic.Conditions("),
         ({"calibration": []}, "cic.Precision("),
+        ({"name": "net"}, "cic.trace_model("),
     ],
 )
 def test_compile_tells_where_its_parameters_went(former: dict[str, object], today: str) -> None:

@@ -47,7 +47,7 @@ def file(network: torch.nn.Module, tmp_path_factory: pytest.TempPathFactory) -> 
 @pytest.fixture(scope="module")
 def bundles(file: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[Weights, Path]:
     """One bundle with shared weights and one of plain files, each with a cut before every second op."""
-    traced = cic.trace_onnx(file)
+    traced = cic.trace_model(file)
     plans = []
     for end in range(0, len(traced.graph.ops) + 1, 2):
         ops = traced.graph.ops[:end]
@@ -136,7 +136,7 @@ def test_halves_made_from_torch_share_theirs(network: torch.nn.Module, tmp_path:
 
 
 def test_cut_ids_are_checked_as_for_torch(file: Path, tmp_path: Path):
-    source = cic.trace_onnx(file).source
+    source = cic.trace_model(file).source
     for ids, message in ((["a", "a"], "cut ids must differ: a, a"), (["weights"], "the cut id 'weights' names a directory")):
         with pytest.raises(CodegenError, match=message):
             write_bundle(tmp_path / "split", source, [CutPlan(name, frozenset(), ()) for name in ids])
