@@ -33,6 +33,8 @@ lint: $(STAMP)  ## style, types and import contracts
 	@$(BIN)/mypy
 	@echo "── import-linter: who may import whom"
 	@$(BIN)/lint-imports
+	@echo "── docs: pages that are made from the sources"
+	@$(BIN)/python -m docs.written_pages --check
 
 pytest: $(STAMP)  ## the tests alone
 	@echo "── pytest: tests, in two processes"
@@ -86,8 +88,7 @@ zoo: $(STAMP)  ## every real model that is tried, from trace to verified halves,
 	@$(BIN)/python -m benchmarks.zoo_table $(ZOO_ARGS)
 
 map:  ## write the map of all files, docs/map.md, and the list of all errors, docs/errors.md
-	@$(PYTHON) docs/file_map.py
-	@$(PYTHON) docs/error_catalogue.py
+	@$(PYTHON) -m docs.written_pages
 
 clean:  ## delete .venv, caches and the demo's output
 	rm -rf $(VENV) .venv-torch-* demo-output examples/trained/weights build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

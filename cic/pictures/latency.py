@@ -22,14 +22,17 @@ FORMATS = (".png", ".svg", ".pdf")
 _POINTS = 400
 # Between labels of break points, as a share of the width.
 _LABEL_DISTANCE = 0.026
+# Of a cut's name, likewise.
+_LETTER = 0.011
 _BEST, _DEVICE, _SERVER, _OTHER, _INK = "#0b6e4f", "#b3541e", "#3a5a9b", "#b9bfc6", "#444444"
 
 
 def latency_picture(model: SplittingModel, path: str | Path) -> None:
     """Draw predicted latency against uplink bandwidth under the default conditions to a .png, .svg or .pdf file.
 
-    Both axes are logarithmic. Thick is the best cut at each bandwidth, thin are all cuts, dashed everything on the device
-    and everything on the server, dotted the break points.
+    Both axes are logarithmic. A thick line is the best cut at each bandwidth, thin lines are the other cuts, dashed ones are
+    everything on the device and everything on the server. What the best cut saves against the better of these two is filled.
+    Dotted lines are break points.
 
     Raises:
         CicError: another suffix, matplotlib is missing, or the file cannot be written.
@@ -72,6 +75,11 @@ def _draw_latencies(axes: Axes, model: SplittingModel, uplinks: Sequence[float])
         axes.plot(uplinks, curves[name], color=_OTHER, linewidth=0.9, zorder=2, label=label)
     best = [min(values) for values in zip(*curves.values(), strict=True)]
     axes.plot(uplinks, best, color=_BEST, linewidth=4.5, alpha=0.85, zorder=3, solid_capstyle="round", label="best cut")
+    sides = [curves[cut.label] for cut in model.cuts if cut.id in (DEVICE_ONLY, SERVER_ONLY)]
+    if sides:
+        better = [min(values) for values in zip(*sides, strict=True)]
+        saved: dict[str, Any] = {"color": _BEST, "alpha": 0.15, "linewidth": 0, "zorder": 1}
+        axes.fill_between(uplinks, best, better, label="saved by splitting", **saved)
     for cut_id, colour, label in ((DEVICE_ONLY, _DEVICE, "all on the device"), (SERVER_ONLY, _SERVER, "all on the server")):
         # With codecs there may be several of each; what counts is the fastest.
         alike = [curves[cut.label] for cut in model.cuts if cut.id == cut_id]
@@ -95,7 +103,8 @@ def _draw_break_points(axes: Axes, model: SplittingModel) -> None:
     low, high = model.box.uplink_bps
     places = [math.log(point / low) / math.log(high / low) for point in model.break_points]
     for point, place, label_place in zip(model.break_points, places, _apart(places, _LABEL_DISTANCE), strict=True):
-        axes.axvline(point, color=_INK, linewidth=0.8, linestyle=":", zorder=1)
+        change = "the best cut changes" if point == model.break_points[0] else None
+        axes.axvline(point, color=_INK, linewidth=0.8, linestyle=":", zorder=1, label=change)
         leader: dict[str, Any] = {"color": _INK, "linewidth": 0.6, "transform": axes.transAxes, "clip_on": False}
         axes.plot([place, label_place], [1.0, 1.025], scalex=False, scaley=False, **leader)
         label: dict[str, Any] = {
@@ -128,19 +137,22 @@ def _extent(group: Sequence[float], distance: float) -> tuple[float, float]:
 
 
 def _name_pieces(axes: Axes, model: SplittingModel) -> None:
-    """The id of the best cut under its piece of the thick line, where there is room."""
+    """The best cut under its piece of the thick line, with its codecs, without them or not at all, as there is room."""
     edges = [model.box.uplink_bps[0], *model.break_points, model.box.uplink_bps[1]]
     width = math.log(edges[-1] / edges[0])
     for low, high, index in zip(edges, edges[1:], model.best_between, strict=False):
         cut = model.cuts[index]
-        if math.log(high / low) / width < 0.011 * len(cut.label):
+        room = math.log(high / low) / width / _LETTER
+        name = next((name for name in (cut.label, cut.id) if len(name) <= room), None)
+        if name is None:
             continue
-        middle = math.sqrt(low * high)
-        latency_s = cut.latency_s(model.default_conditions(middle))
+        # A little to the right of the middle, as the name ends there.
+        end = low * (high / low) ** 0.6
+        latency_s = cut.latency_s(model.default_conditions(end))
         # Lines fall or are level, so below and to the left of a point there is no line of this cut.
         axes.annotate(
-            cut.label,
-            (middle, latency_s),
+            name,
+            (end, latency_s),
             xytext=(-3, -5),
             textcoords="offset points",
             ha="right",
@@ -170,7 +182,7 @@ def _label(axes: Axes, model: SplittingModel) -> None:
     axes.tick_params(axis="both", which="both", labelsize=8.5)
     axes.grid(True, which="major", color="#ececec", linewidth=0.8, zorder=0)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=4, frameon=False, fontsize=9)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=3, frameon=False, fontsize=9)
 
 
 def _leading_digit(value: float) -> int:

@@ -27,11 +27,21 @@ def test_picture_names_break_points_baselines_and_machines(project: Project, tmp
     assert model.break_points
     for point in model.break_points:
         assert show_bandwidth(point) in words
-    assert {"best cut", "all on the device", "all on the server"} <= set(words)
+    assert {"best cut", "all on the device", "all on the server", "the best cut changes"} <= set(words)
     machines = [model.information.device.name, model.information.server.name]
     assert any(all(machine in text for machine in machines) for text in words)
     assert any("uplink bandwidth" in text for text in words) and any("latency" in text for text in words)
     assert any(text.endswith("bit/s") for text in words) and any(text.endswith("ms") for text in words)
+
+
+def test_picture_shows_where_a_split_saves_time_and_names_what_is_best(project: Project, tmp_path: Path) -> None:
+    model = cic.load(project.file)
+    latency_picture(model, tmp_path / "small.svg")
+    words = words_of(tmp_path / "small.svg")
+    assert "saved by splitting" in words
+    best = {model.cuts[index] for index in model.best_between}
+    named = [cut for cut in best if cut.label in words or cut.id in words]
+    assert len(named) >= 2, "pieces of the thick line have no names"
 
 
 @pytest.mark.parametrize(("suffix", "start"), [(".png", b"\x89PNG"), (".pdf", b"%PDF"), (".SVG", b"<?xml")])
