@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from contextlib import contextmanager
 
 from cic.commands.arguments import add_model, number, read_model
 from cic.commands.output import check_output_directory
+from cic.commands.progress_bar import shown_progress
 from cic.commands.table import print_table
 from cic.decision.splitting_model import load
 from cic.decision.units import show_bytes
@@ -15,11 +15,8 @@ from cic.errors import EmitError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
-    from collections.abc import Callable, Iterator
 
     from codegen.manifest import CutRecord
-
-STEPS_PER_CUT = 3
 
 SUMMARY = "write head and tail of every cut that can be optimal, verified"
 
@@ -66,21 +63,18 @@ def run(arguments: Namespace) -> int:
 
     print(f"building {arguments.model}", file=sys.stderr)
     model, call = read_model(arguments)
-    args, kwargs = call if call is not None else (None, None)
-    steps = STEPS_PER_CUT * len(formats) * len(cuts or splitting_model.cut_by_id)
-    with _progress_bar(steps) as advance:
+    with shown_progress() as tell:
         manifest = emit(
             model,
             splitting_model,
             arguments.output,
-            args=args,
-            kwargs=kwargs,
+            verify_on=[] if call is None else [call],
             cuts=cuts,
             formats=formats,
             weights=arguments.weights,
             tolerance=tolerance,
-            progress=advance,
             replace=arguments.replace,
+            progress=tell,
         )
     rows = [_row(cut, format_name) for cut in manifest.cuts for format_name in cut.files]
     columns = ("cut", "format", "head", "tail", "relative error", "crossing")
@@ -103,16 +97,3 @@ def _row(cut: CutRecord, format_name: str) -> tuple[str, ...]:
     files = cut.files[format_name]
     crossing = ", ".join(f"{wire.name} {wire.dtype} {'x'.join(map(str, wire.shape))}" for wire in cut.crossing) or "-"
     return cut.id, format_name, show_bytes(files.head.bytes), show_bytes(files.tail.bytes), error, crossing
-
-
-@contextmanager
-def _progress_bar(total: int) -> Iterator[Callable[[str], None]]:
-    """A function to be told each finished step; draws on stderr if that is a terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("tracing", total=total)
-        yield lambda step: bar.update(task, advance=1, description=step)

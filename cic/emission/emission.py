@@ -11,21 +11,15 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from cic.decision.arguments import (
-    check_calls,
-    check_mapping,
-    check_model,
-    check_path,
-    check_sequence,
-    check_text,
-    check_texts,
-)
+from cic.decision.arguments import check_calls, check_model, check_path, check_text, check_texts
 from cic.decision.splitting_model import SplittingModel
 from cic.decision.units import shown
 from cic.emission.cut_plans import cut_plans
 from cic.emission.matching_weights import other_weights
 from cic.errors import EmitError, TraceError
 from cic.inputs.example_inputs import make_inputs
+from cic.inputs.former_names import formerly
+from cic.progress import Progress, Tell, counted, teller
 from cic.trace.any_model import is_onnx, is_traced, read_program_file, trace_model
 from cic.trace.fx.flat_model import evaluating
 from cic.trace.preservation.preservation import Preserved, preserved
@@ -33,7 +27,7 @@ from cic.trace.traced import Traced
 from codegen.bundle.bundle import write_bundle
 from codegen.bundle.directory import Weights
 from codegen.calls.call import flatten_call
-from codegen.calls.structure import Structure, describe, is_tensor, rebuild
+from codegen.calls.structure import Structure, describe, rebuild
 from codegen.errors import codegen_error_as
 from codegen.manifest import Manifest
 
@@ -41,20 +35,24 @@ if TYPE_CHECKING:
     import onnx
 
 
+Call = tuple[Sequence[Any], Mapping[str, Any]]
+_STEPS_PER_CUT = 3
+"""Each cut is written, and its head and its tail are run: `codegen.bundle.bundle.write_bundle` tells of each."""
+
+
+@formerly(args="verify_on=[(args, kwargs)]", kwargs="verify_on=[(args, kwargs)]")
 def emit(
     model: nn.Module | torch.export.ExportedProgram | Traced | onnx.ModelProto | str | Path,
     splitting_model: SplittingModel,
     directory: str | Path,
     *,
-    args: Sequence[Any] | None = None,
-    kwargs: Mapping[str, Any] | None = None,
-    verify_on: Sequence[tuple[Sequence[Any], Mapping[str, Any]]] = (),
+    verify_on: Sequence[Call] = (),
     cuts: Sequence[str] | None = None,
     formats: Sequence[str] | None = None,
     weights: Weights = "auto",
     tolerance: float | None = None,
-    progress: Callable[[str], None] | None = None,
     replace: bool = False,
+    progress: Tell | None = None,
 ) -> Manifest:
     """Write head and tail of every cut of a splitting model, verified against the whole model in fresh processes.
 
@@ -64,16 +62,16 @@ def emit(
         model: the model that was compiled; the path of an ONNX or .pt2 file or an `onnx.ModelProto` will do, too. Another
             training of it is fine, and the manifest says which, unless the table has codecs, which were measured with the
             weights it was compiled with.
-        args, kwargs: inputs to verify on; default: drawn like the compiled examples.
-        verify_on: further calls, as pairs (args, kwargs), that every cut must answer as the whole does: real inputs, say.
+        verify_on: calls, as pairs (args, kwargs), that every cut must answer as the whole does: real inputs, say. The model is
+            traced on the first of them if it is not traced already. Default: inputs drawn like the compiled examples.
         cuts: ids to emit; default: all.
         formats: file formats, see `codegen.formats.emitter`; default: TorchScript, and for an ONNX file ONNX, its only one.
         weights: "shared" stores each weight once however many cuts there are, "inline" makes every half one plain file that
             its runtime opens without CIC (as `export_half` does later), "auto" shares if that saves 1 MiB.
         tolerance: largest relative error of any output; default by dtype, 1e-4 for float32.
-        progress: told each finished step; three steps per cut and format.
         replace: what was emitted to `directory` before goes, of whatever model it is. What is not part of an emitted model is
             never replaced.
+        progress: told of each finished step, three a cut and format; see `cic.progress`, print will do.
 
     Returns:
         The manifest of all that is in the directory then.
@@ -85,21 +83,21 @@ def emit(
     """
     check_model(splitting_model)
     check_path(directory, "the directory to emit to")
-    if is_tensor(args):
-        raise EmitError("args is a tensor; pass a tuple of arguments, (tensor,)")
-    check_sequence(args, "args")
-    check_mapping(kwargs, "kwargs")
     check_calls(verify_on, "verify_on")
     check_texts(cuts, "the cuts to emit")
     check_texts(formats, "the formats")
     check_text(weights, "weights")
     _check_tolerance(tolerance)
+    tell = teller(progress)
     given = read_program_file(model)
-    traced = _same_model(given, splitting_model, args, kwargs)
+    if not is_traced(given):
+        tell(Progress("tracing"))
+    traced = _same_model(given, splitting_model, verify_on)
     source = traced.source
     plans = cut_plans(traced.graph, splitting_model, cuts)
+    steps = _STEPS_PER_CUT * len(plans) * len(formats or ("its usual one",))
     with codegen_error_as(EmitError, splitting_model.name):
-        further_inputs = [flatten_call(source.input_structure, *call) for call in verify_on]
+        further_inputs = [flatten_call(source.input_structure, *call) for call in verify_on[not is_traced(given) :]]
         with left_as_it_was(given) if isinstance(given, nn.Module) else nullcontext() as before:
             return write_bundle(
                 directory,
@@ -110,7 +108,7 @@ def emit(
                 whole=None if before is None else _whole(given, source.input_structure, before),
                 further_inputs=further_inputs,
                 tolerance=tolerance,
-                progress=progress,
+                progress=counted(tell, steps),
                 replace=replace,
             )
 
@@ -143,11 +141,9 @@ def _whole(model: nn.Module, input_structure: Structure, before: Preserved) -> C
     return whole
 
 
-def _same_model(
-    given: Any, splitting_model: SplittingModel, args: Sequence[Any] | None, kwargs: Mapping[str, Any] | None
-) -> Traced:
+def _same_model(given: Any, splitting_model: SplittingModel, calls: Sequence[Call]) -> Traced:
     """Trace what was given; EmitError unless it is what was compiled."""
-    traced = _traced(given, splitting_model, args, kwargs)
+    traced = _traced(given, splitting_model, calls)
     expected = splitting_model.information.graph_digest
     if traced.graph.digest != expected:
         raise EmitError(
@@ -160,12 +156,12 @@ def _same_model(
     return traced
 
 
-def _traced(
-    given: Any, splitting_model: SplittingModel, args: Sequence[Any] | None, kwargs: Mapping[str, Any] | None
-) -> Traced:
+def _traced(given: Any, splitting_model: SplittingModel, calls: Sequence[Call]) -> Traced:
     name = splitting_model.name
-    if is_traced(given) or args is not None or kwargs is not None:
-        return trace_model(given, args or (), kwargs, name=name)
+    if is_traced(given):
+        return given
+    if calls:
+        return trace_model(given, *calls[0], name=name)
     args, kwargs = make_inputs(splitting_model.graph().inputs)
     try:
         return trace_model(given, args, kwargs, name=name)
@@ -174,5 +170,5 @@ def _traced(
             raise
         raise EmitError(
             f"{name} cannot be traced on inputs that emit draws like those it was compiled with: {error}. Where"
-            " inputs mean something, as sorted offsets do, pass some that the model accepts: args=(...), kwargs={...}"
+            " inputs mean something, as sorted offsets do, pass some that the model accepts: verify_on=[(args, kwargs)]"
         ) from error

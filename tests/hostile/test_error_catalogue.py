@@ -174,7 +174,7 @@ def test_object_arrays_are_not_unpickled(tmp_path: Path) -> None:
 def test_another_batch_is_refused_by_name(tmp_path: Path) -> None:
     model = nn.Sequential(nn.Linear(6, 6), nn.ReLU(), nn.Linear(6, 2))
     splitting_model = cic.compile(model, (torch.randn(4, 6),), device="raspberry-pi-4b", server="i7-13700k")
-    cic.emit(model, splitting_model, tmp_path / "halves", args=(torch.randn(4, 6),))
+    cic.emit(model, splitting_model, tmp_path / "halves", verify_on=[((torch.randn(4, 6),), {})])
     cut = cic.load_cut(tmp_path / "halves", splitting_model.cuts[0].id)
     message = r"compiled for float32 of shape \(4, 6\), called with float32 of shape \(8, 6\)"
     with pytest.raises(EmitError, match=message):

@@ -60,9 +60,11 @@ def test_the_models_own_code_is_imported_nowhere_else(tmp_path: Path, monkeypatc
     model = importlib.import_module("hostile_own_model").Own().eval()
     x = torch.randn(4, 6)
     splitting_model = cic.compile(model, (x,), device="raspberry-pi-zero-2w", server="i7-13700k")
-    told: list[str] = []
-    cic.emit(model, splitting_model, tmp_path / "halves", args=(x,), progress=told.append)
-    assert {f"{half} {cut.id}" for half in ("head", "tail") for cut in splitting_model.cuts} <= set(told)
+    told: list[cic.Progress] = []
+    cic.emit(model, splitting_model, tmp_path / "halves", verify_on=[((x,), {})], progress=told.append)
+    assert {f"{half} {cut.id}" for half in ("head", "tail") for cut in splitting_model.cuts} <= {each.text for each in told}
+    assert [each.done for each in told if each.done] == list(range(1, 3 * len(splitting_model.cut_by_id) + 1))
+    assert told[-1].done == told[-1].of
 
     other = torch.randn(4, 6) + 1
     save_file({"0": other}, tmp_path / "x.safetensors")

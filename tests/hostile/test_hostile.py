@@ -42,7 +42,7 @@ def test_split_exactly(name: str, tmp_path: Path) -> None:
     flags = [module.training for module in model.modules()]
     splitting_model = cic.compile(model, args, kwargs, device=DEVICE, server=SERVER)
     file_format = HOSTILE[name].file_format
-    cic.emit(model, splitting_model, tmp_path / "halves", args=args, kwargs=kwargs, formats=[file_format])
+    cic.emit(model, splitting_model, tmp_path / "halves", verify_on=[(args, kwargs)], formats=[file_format])
     assert flags == [module.training for module in model.modules()]
     with evaluating(model):
         structure, expected = describe(model(*args, **kwargs))
@@ -61,7 +61,7 @@ def test_a_branch_kept_whole_says_which_format_can_hold_it(tmp_path: Path) -> No
     model, args, kwargs = HOSTILE["branch_kept_whole"].make()
     splitting_model = cic.compile(model, args, kwargs, device=DEVICE, server=SERVER)
     with pytest.raises(EmitError, match=r"no torch\.cond .*emit it in the format exported_program"):
-        cic.emit(model, splitting_model, tmp_path / "halves", args=args, kwargs=kwargs)
+        cic.emit(model, splitting_model, tmp_path / "halves", verify_on=[(args, kwargs)])
 
 
 @pytest.mark.parametrize("name", SPLIT)

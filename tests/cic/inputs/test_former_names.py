@@ -24,6 +24,11 @@ def test_a_function_keeps_its_answers_and_its_signature() -> None:
         area(3, depth=2)  # type: ignore[call-arg]
 
 
+def test_emit_tells_how_inputs_are_given() -> None:
+    with pytest.raises(cic.ArgumentError, match=r"emit takes no 'args' any more; write verify_on=\[\(args, kwargs\)\]"):
+        cic.emit("net.onnx", None, "net.split", args=())  # type: ignore[arg-type, call-arg]
+
+
 @pytest.mark.parametrize(
     ("former", "today"),
     [

@@ -46,9 +46,9 @@ def test_exported_networks_compile_and_their_cuts_are_verified(exported: tuple[t
     compiled = cic.compile(path, **MACHINES)
     assert compiled.name == path.stem and compiled.proof.complete
     cuts = [compiled.cuts[0].id, compiled.cuts[len(compiled.cuts) // 2].id, compiled.cuts[-1].id]
-    told: list[str] = []
+    told: list[cic.Progress] = []
     manifest = cic.emit(path, compiled, tmp_path / "split", cuts=list(dict.fromkeys(cuts)), progress=told.append)
-    assert len(told) == 3 * len(manifest.cuts)
+    assert told[-1].done == told[-1].of == 3 * len(manifest.cuts)
     x = torch.randn(1, 3, 64, 64)
     with torch.no_grad():
         expected = network(x)
@@ -180,7 +180,7 @@ def test_another_model_or_format_is_refused(tmp_path: Path):
     compiled = cic.compile(save(onnx_models.looping(), tmp_path / "a.onnx"), **MACHINES)
     other = save(dynamic(), tmp_path / "b.onnx")
     with pytest.raises(EmitError, match=r"b\.onnx is not the one that was compiled as a"):
-        cic.emit(other, compiled, tmp_path / "split", args=(torch.randn(1, 2, 3),))
+        cic.emit(other, compiled, tmp_path / "split", verify_on=[((torch.randn(1, 2, 3),), {})])
     with pytest.raises(EmitError, match="in the format 'onnx' only, not as torchscript"):
         cic.emit(tmp_path / "a.onnx", compiled, tmp_path / "split", formats=("torchscript",))
 
