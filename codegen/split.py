@@ -13,6 +13,8 @@ from codegen.plain_fields import check_count, check_text
 Half = Literal["head", "tail"]
 LARGEST_TENSOR = 2**48
 MOST_DIMENSIONS = 64
+RETURNS_NOTHING = "cic_returns_nothing"
+"""Metadata key of a half without results, which ONNX cannot express: the file returns one value nobody asked for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ from cic.precision import target_search as precision
 from cic.precision.accuracy import Reached, shares_right
 from cic.precision.cut_accuracy import Examiner
 from cic.precision.evidence import is_shown, level_of
-from cic.precision.examination import examine
+from cic.precision.examination import examine, reader_counts
 from cic.precision.precision import Precision
 from cic.precision.target_search import within_target
 from cic.precision.wire_form import WireForm
@@ -163,7 +163,7 @@ def _row(population: Population, against: str, verdict: tuple[str, Verdict], sha
 
         def run(side: BoolArray, lossy: dict[int, WireForm], drawn: NDArray[np.int64] = drawn) -> Reached:
             kept = population.kept(side, lossy)[against]
-            readers = population.lowered.readers(lossy, population.problem.reduction.lift(side))
+            readers = reader_counts(population.lowered.problem, lossy, population.problem.reduction.lift(side))
             level = level_of(len(lossy), population.pairs, readers)
             true_share = float(kept.mean() / right.mean())
             return Reached(true_share, 0.0, verdict[1](kept[drawn], right[drawn], share, level))

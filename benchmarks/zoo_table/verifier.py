@@ -2,7 +2,7 @@
 
     python -m benchmarks.zoo_table.verifier
 
-Reads the name of a request file of `codegen.verification.verify_process` per line, answers one line of JSON: null, or what went
+Reads the name of a request file of `codegen.verify_process` per line, answers one line of JSON: null, or what went
 wrong.
 """
 
@@ -65,7 +65,7 @@ def main() -> None:
     """Serve until the input ends."""
     for module in ("torchscript", "exported_program", "onnx_program"):
         import_module(f"codegen.formats.{module}")
-    from codegen.verification.verify_process import main as verify
+    from codegen.verify_process import main as verify
 
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is printed on the way is no answer

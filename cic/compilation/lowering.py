@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -17,7 +17,7 @@ from cic.precision.wire_form import WireForm, as_it_is
 from compress.bounds import Bounds
 from mincut.errors import MincutError
 from mincut.lower_envelope import PriceBox, Range
-from mincut.problem import FREE, MODEL_INPUT, ON_DEVICE, ON_SERVER, BoolArray, Problem, make_problem
+from mincut.problem import FREE, MODEL_INPUT, ON_DEVICE, ON_SERVER, Problem, make_problem
 
 SIDES = {"device": ON_DEVICE, "server": ON_SERVER}
 
@@ -33,11 +33,6 @@ class Lowered:
     problem: Problem
     tensors: tuple[str, ...]
     forms: tuple[tuple[WireForm, ...], ...] = ()
-
-    def readers(self, tensors: Iterable[int], on_device: BoolArray) -> list[tuple[int, int]]:
-        """How many ops read each of these tensors, and how many of them a placement has on the device."""
-        on_sides = [on_device[self.problem.readers(tensor)] for tensor in tensors]
-        return [(len(sides), int(sides.sum())) for sides in on_sides]
 
 
 def lower(

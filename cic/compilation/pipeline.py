@@ -111,7 +111,7 @@ def compile(
             compression.reduction.problem,
             lowered.forms,
             price_box(box),
-            examined.runner(lowered),
+            examined.runner(lowered.graph, lowered.problem, lowered.tensors),
             most_solves=most_minimum_cuts,
             tell=tell,
         )

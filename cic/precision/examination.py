@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from cic.compilation.lowering import Lowered
 from cic.cost.cost_source import CostSource
 from cic.decision.provenance import CodecProvenance
 from cic.errors import CicWarning, CompileError
+from cic.graph import Graph
 from cic.precision.accuracy import Reached, are_scores, shares_right
 from cic.precision.calibration import calibration_of
 from cic.precision.cut_accuracy import Examiner, examiner
@@ -24,7 +24,7 @@ from cic.precision.wire_form import WireForm, codecs_for, input_codecs, is_lossl
 from cic.progress import Progress, Tell
 from cic.trace.fx.traced_model import TracedModel
 from cic.trace.traced import Traced
-from mincut.problem import BoolArray
+from mincut.problem import BoolArray, Problem
 
 Costs = tuple[CostSource, CostSource]
 
@@ -46,16 +46,21 @@ class Examined:
         forms = (self.forms or {}).values()
         return sum(len({form.stage for form in each if not is_lossless(form)}) for each in forms)
 
-    def runner(self, lowered: Lowered) -> Callable[[BoolArray, dict[int, WireForm]], Reached] | None:
-        """A function that measures a placement of the lowered problem with the lossy forms of its crossing tensors."""
+    def runner(
+        self, graph: Graph, problem: Problem, tensors: Sequence[str]
+    ) -> Callable[[BoolArray, dict[int, WireForm]], Reached] | None:
+        """A function that measures a placement of ops with the lossy forms of its crossing tensors.
+
+        problem: its op i is the graph's, its tensor j has the name tensors[j].
+        """
         if self.examiner is None:
             return None
-        examined, members, pairs = self.examiner, [op.members for op in lowered.graph.ops], self.lossy_pairs
+        examined, members, pairs = self.examiner, [op.members for op in graph.ops], self.lossy_pairs
 
         def run(on_device: BoolArray, lossy: dict[int, WireForm]) -> Reached:
             nodes = frozenset(node for op in np.flatnonzero(on_device) for node in members[op])
-            codecs = {lowered.tensors[tensor]: form.codec for tensor, form in lossy.items()}
-            return examined.reached(nodes, codecs, level_of(len(lossy), pairs, lowered.readers(lossy, on_device)))
+            codecs = {tensors[tensor]: form.codec for tensor, form in lossy.items()}
+            return examined.reached(nodes, codecs, level_of(len(lossy), pairs, reader_counts(problem, lossy, on_device)))
 
         return run
 
@@ -101,6 +106,12 @@ class Examined:
             cuts_run=chosen.runs,
             accuracy_exact=chosen.exact,
         )
+
+
+def reader_counts(problem: Problem, tensors: Iterable[int], on_device: BoolArray) -> list[tuple[int, int]]:
+    """How many ops read each of these tensors, and how many of them a placement has on the device."""
+    on_sides = [on_device[problem.readers(tensor)] for tensor in tensors]
+    return [(len(sides), int(sides.sum())) for sides in on_sides]
 
 
 def examine(traced: Traced, asked: Precision, costs: Costs, tell: Tell) -> Examined:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from cic.graph import Graph, Op, Tensor
 from cic.trace.fused_runs import Wiring, fused_runs
-from cic.trace.fx.signature import joined
+from cic.trace.op_digest import joined
 
 
 def fuse(graph: Graph) -> Graph:

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 from codegen.dtypes import type_name
 from codegen.errors import CodegenError, needing
 from codegen.formats.emitter import LARGEST_FILE_BYTES, Runner, is_too_large
-from codegen.formats.onnx_session import CAN_SHARE, RETURNS_NOTHING, open_session, open_sharing, runner_of
+from codegen.formats.onnx_session import CAN_SHARE, open_session, open_sharing, runner_of
 from codegen.formats.onnx_values import check_type
 from codegen.silence import silence
-from codegen.split import WireTensor
+from codegen.split import RETURNS_NOTHING, WireTensor
 from codegen.weights.onnx_file import write_model
 from codegen.weights.onnx_weights import graph_of
 from codegen.weights.onnx_weights_once import hoisted, untransposed

@@ -18,12 +18,9 @@ from codegen.errors import CodegenError
 from codegen.files.leftovers import temporary_directory
 from codegen.formats.emitter import Runner
 from codegen.formats.onnx_values import from_ort, to_ort
-from codegen.split import WireTensor
+from codegen.split import RETURNS_NOTHING, WireTensor
 from codegen.weights.onnx_weights import BareGraph, Bytes, graph_beside
 from codegen.weights.shared_weights import SMALLEST_BYTES
-
-RETURNS_NOTHING = "cic_returns_nothing"
-"""Metadata key of a half without results, which ONNX cannot express: the file returns one value nobody asked for."""
 
 _ERRORS_ONLY = 3
 # Kernels that are made for packed weights, and poor without.

@@ -17,8 +17,8 @@ from torch import fx
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from codegen.errors import CodegenError
+from codegen.rounding import Step
 from codegen.silence import silence
-from codegen.verification.rounding import Step
 
 QUANTISERS = "quantized_decomposed"
 TORCH_NAMESPACES = frozenset({"aten", "prim", "prims", "quantized", "mkldnn", "mkl", "sparse"})

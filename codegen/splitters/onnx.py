@@ -10,8 +10,7 @@ from collections.abc import Collection, Sequence
 import onnx_ir as ir
 
 from codegen.errors import UnsplittableError
-from codegen.formats.onnx_session import RETURNS_NOTHING
-from codegen.split import Half, Split, WireTensor
+from codegen.split import RETURNS_NOTHING, Half, Split, WireTensor
 from codegen.splitters.onnx_wiring import all_nodes, bodies, constants, reads
 from codegen.splitters.sides import ancestors, split_at
 

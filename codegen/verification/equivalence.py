@@ -29,9 +29,9 @@ import torch
 from codegen.calls.structure import leaf_names
 from codegen.errors import CodegenError, MismatchError
 from codegen.manifest import CutRecord, Manifest, OutputCheck, Verification
+from codegen.rounding import Step
 from codegen.split import Half
 from codegen.verification.agreement import TOLERANCES, ZERO, largest, relative_error, wide
-from codegen.verification.rounding import Step
 from codegen.verification.tensor_file import read_tensors, write_tensors
 from codegen.verification.tensor_memory import overlapping
 
@@ -230,14 +230,14 @@ def _run_halves(
 
 
 def _run_fresh(request: dict[str, Any], scratch: Path, progress: Progress | None) -> None:
-    """Run `codegen.verification.verify_process` in a new interpreter, with as many threads as this one."""
+    """Run `codegen.verify_process` in a new interpreter, with as many threads as this one."""
     request["threads"] = torch.get_num_threads()
     request_file = scratch / f"request-{request['half']}.json"
     request_file.write_text(json.dumps(request), encoding="utf-8")
     package_root = str(Path(__file__).resolve().parents[2])
     search_path = os.pathsep.join(filter(None, (package_root, os.environ.get("PYTHONPATH"))))
     environment = {**os.environ, "PYTHONPATH": search_path, "OMP_NUM_THREADS": str(request["threads"])}
-    command = [sys.executable, "-m", "codegen.verification.verify_process", str(request_file)]
+    command = [sys.executable, "-m", "codegen.verify_process", str(request_file)]
     pipe = subprocess.PIPE
     with subprocess.Popen(
         command, env=environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True, errors="replace"

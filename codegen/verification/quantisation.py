@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
+from codegen.rounding import Step
 from codegen.splitters.onnx_wiring import constants, reads
-from codegen.verification.rounding import Step
 
 # The largest value of each integer type with a sign, or half the range of one without: so many steps make up a scale.
 _STEPS = {"INT2": 1, "UINT2": 1, "INT4": 7, "UINT4": 7, "INT8": 127, "UINT8": 127, "INT16": 2**15 - 1, "UINT16": 2**15 - 1}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,11 @@ def test_public_names_resolve() -> None:
     assert sorted(cic.__all__) == list(cic.__all__)
     for name in cic.__all__:
         assert getattr(cic, name) is not None
+
+
+def test_the_version_is_that_of_the_distribution() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert cic.__version__ == project["version"]
 
 
 @pytest.mark.parametrize("package", PRODUCT)

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 _WORKER = """
 import sys, warnings
 warnings.simplefilter("ignore")
-from codegen.verification.verify_process import answer
+from codegen.verify_process import answer
 for line in sys.stdin:
     try:
         answer(line.strip())

@@ -6,12 +6,13 @@ A formula takes the arguments by name, traced values in place of nodes, and the 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch.utils import flop_counter
 
+from cic.trace.einsum_work import einsum_flops
 from cic.trace.element_work import fourier_flops
 from cic.trace.recurrent_work import CELLS, LAYERS, cell_flops, layer_flops
 
@@ -71,18 +72,6 @@ def _attention(bound: dict[str, Any], _out: torch.Tensor) -> int:
 
 def _einsum(bound: dict[str, Any], _out: torch.Tensor) -> int:
     return einsum_flops(bound["equation"], [tuple(tensor.shape) for tensor in bound["tensors"]])
-
-
-def einsum_flops(equation: str, shapes: Sequence[tuple[int, ...]]) -> int:
-    """Count one multiply-add for each combination of all indices, as a loop nest would do it."""
-    sizes: dict[str, int] = {}
-    terms = equation.replace(" ", "").split("->")[0].split(",")
-    for term, shape in zip(terms, shapes, strict=True):
-        head, dots, tail = term.partition("...")
-        middle = [f".{index}" for index in range(len(shape) - len(head) - len(tail))] if dots else []
-        for label, size in zip([*head, *middle, *tail], shape, strict=True):
-            sizes[label] = max(size, sizes.get(label, 1))
-    return 2 * math.prod(sizes.values())
 
 
 def _distances(bound: dict[str, Any], out: torch.Tensor) -> int:

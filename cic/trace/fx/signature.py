@@ -6,8 +6,6 @@ nodes of one op are wired; not names and not where the op stands in the model.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,20 +14,13 @@ from torch import fx
 
 from cic.trace.fx.schema import base_name
 from cic.trace.fx.views import view_chain
+from cic.trace.op_digest import digest
 
 
 def signature_of(module: fx.GraphModule, nodes: Sequence[fx.Node]) -> str:
     """Return the SHA-256 of a run of nodes, in order."""
     number = {node: index for index, node in enumerate(nodes)}
-    return _digest([_described(module, node, number) for node in nodes])
-
-
-def joined(signatures: Sequence[str], links: Sequence[Sequence[int]] = ()) -> str:
-    """Return the digest of a run of ops, each of which reads nothing but the result of the one before.
-
-    links: for each op but the first the positions of those it reads, where that is not so.
-    """
-    return _digest([*signatures, *map(list, links)])
+    return digest([_described(module, node, number) for node in nodes])
 
 
 def _described(module: fx.GraphModule, node: fx.Node, number: dict[fx.Node, int]) -> list[Any]:
@@ -68,7 +59,3 @@ def _tensor(value: Any) -> Any:
         return str(type(value).__name__)
     strides = [str(stride) for stride in value.stride()] if value.layout is torch.strided else []
     return [str(value.dtype), [str(size) for size in value.shape], strides, str(value.layout)]
-
-
-def _digest(body: Any) -> str:
-    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()

@@ -11,8 +11,8 @@ from collections.abc import Callable
 
 import onnx_ir as ir
 
+from cic.trace.einsum_work import einsum_flops
 from cic.trace.element_work import fourier_flops
-from cic.trace.fx.product_work import einsum_flops
 from cic.trace.onnx.values import bytes_of, known_shape, shape_of
 from cic.trace.recurrent_work import Steps
 

@@ -6,8 +6,8 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
+from codegen.rounding import Step
 from codegen.verification.quantisation import steps_of
-from codegen.verification.rounding import Step
 from tests.codegen.onnx_models import looping
 from tests.codegen.onnx_oddities import quantised
 

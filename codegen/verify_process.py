@@ -1,4 +1,4 @@
-"""The fresh process of a verification: `python -m codegen.verification.verify_process request.json`.
+"""The fresh process of a verification: `python -m codegen.verify_process request.json`.
 
 Loads one half of every cut asked for from its files, runs it on stored tensors and stores what it returns, with which results
 share memory. Then it overwrites what was returned, as a caller may: the next run must not notice. At last it calls the half
