@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from cic.decision.frozen import plain
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -95,8 +97,8 @@ def solver_document(model: SplittingModel) -> dict[str, Any]:
         ],
         "defaults": {"rtt_s": model.default_rtt_s, "downlink_ratio": model.default_downlink_ratio},
         "box": {name: list(getattr(model.box, name)) for name in BOX},
-        "information": model.information.plain(),
-        "proof": model.proof.plain(),
+        "information": plain(model.information),
+        "proof": plain(model.proof),
     }
 
 

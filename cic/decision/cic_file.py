@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from binascii import crc32
 
+from cic.decision.frozen import Frozen
 from cic.decision.quick_json import parse
 from cic.decision.units import shown
 from cic.errors import ArtifactError
@@ -51,7 +52,7 @@ class Lines:
 
 
 def pack(name: str, table: Any, graph: Any) -> bytes:
-    """The content of a `.cic` file that holds these documents.
+    """The content of a `.cic` file that holds these documents, JSON values and nouns.
 
     Raises:
         ArtifactError: one of them is no JSON, or they are too large; names the model.
@@ -188,4 +189,10 @@ def _two_counts(value: Any, where: str) -> tuple[int, int]:
 def _dump(value: object) -> bytes:
     import json  # not at the start: see `cic.decision.quick_json`
 
-    return json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
+    return json.dumps(value, separators=(",", ":"), allow_nan=False, default=_row).encode()
+
+
+def _row(value: object) -> Any:
+    if not isinstance(value, Frozen):
+        raise TypeError(f"a {type(value).__name__} is no JSON")
+    return value.row()

@@ -110,8 +110,8 @@ def table_document(table: CutTable) -> dict[str, Any]:
         "box": {field: getattr(table.box, field) for field in Box.FIELDS},
         "default_rtt_s": table.default_rtt_s,
         "default_downlink_ratio": table.default_downlink_ratio,
-        "information": table.information.plain(),
-        "proof": table.proof.plain(),
+        "information": table.information,
+        "proof": table.proof,
     }
 
 

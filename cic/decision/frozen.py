@@ -24,8 +24,9 @@ class Frozen:
     def __init__(self, **fields: Any) -> None:
         if len(fields) != len(self.__slots__):
             raise TypeError(f"{type(self).__name__} has the fields {self.__slots__}, given are {tuple(fields)}")
+        give = object.__setattr__
         for name in self.__slots__:
-            object.__setattr__(self, name, fields[name])
+            give(self, name, fields[name])
         self.check()
 
     def check(self) -> None:
@@ -42,9 +43,9 @@ class Frozen:
         """Values by name, in the order of their annotations."""
         return {name: getattr(self, name) for name in type(self).__annotations__}
 
-    def plain(self) -> Any:
-        """As JSON values."""
-        return {name: plain(value) for name, value in self.fields().items()}
+    def row(self) -> Any:
+        """As a JSON object or list, in which there may still be nouns."""
+        return self.fields()
 
     def __eq__(self, other: object) -> bool:
         return type(other) is type(self) and self.fields() == other.fields()
@@ -60,9 +61,11 @@ class Frozen:
 
 
 def plain(value: Any) -> Any:
-    """A noun, a tuple or a list of them, or whatever is JSON already, as JSON values."""
+    """A noun, or a tuple or list of nouns, as JSON values."""
     if isinstance(value, Frozen):
-        return value.plain()
+        value = value.row()
+    if isinstance(value, dict):
+        return {name: plain(item) for name, item in value.items()}
     return [plain(item) for item in value] if isinstance(value, tuple | list) else value
 
 

@@ -218,7 +218,7 @@ def loads(content: bytes, where: str = "splitting model") -> SplittingModel:
 
 def dumps(model: SplittingModel) -> bytes:
     """A splitting model as the bytes of a `.cic` file."""
-    return pack(model.name, table_document(model.table), model.graph().plain())
+    return pack(model.name, table_document(model.table), model.graph())
 
 
 def _made_of(lines: Lines) -> SplittingModel:

@@ -45,8 +45,8 @@ class StoredForm(Frozen):
         """Wire bytes, device ns, server ns."""
         return self.wire_bytes, self.encode_ns, self.decode_ns
 
-    def plain(self) -> list[Any]:
-        """A row, since a file has a dozen for each tensor."""
+    def row(self) -> list[Any]:
+        """A list, since a file has a dozen for each tensor."""
         return list(self.fields().values())
 
 

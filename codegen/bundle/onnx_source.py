@@ -16,10 +16,10 @@ from codegen.calls.structure import Structure, describe
 from codegen.errors import CodegenError
 from codegen.formats.onnx_kernels import explained
 from codegen.formats.onnx_session import open_session, runner_of
+from codegen.rounding import Step
 from codegen.split import Half, Split, WireTensor
 from codegen.splitters.onnx import split_onnx, wire_tensor
 from codegen.verification.quantisation import steps_of
-from codegen.verification.rounding import Step
 from codegen.weights.weights_digest import onnx_weights_digest
 
 

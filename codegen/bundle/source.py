@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from codegen.calls.structure import Structure
+from codegen.rounding import Step
 from codegen.split import Half, Split, WireTensor
-from codegen.verification.rounding import Step
 
 if TYPE_CHECKING:
     import torch

@@ -12,9 +12,9 @@ from codegen.bundle.source import Program, Whole
 from codegen.calls.structure import Structure
 from codegen.formats.emitter import formats
 from codegen.formats.plain_operators import QUANTISERS, in_torch_operators, steps_of
+from codegen.rounding import Step
 from codegen.split import Half, Split, WireTensor
 from codegen.splitters.fx import split, wire_tensor
-from codegen.verification.rounding import Step
 from codegen.weights.weights_digest import torch_weights_digest
 
 

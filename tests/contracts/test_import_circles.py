@@ -28,7 +28,8 @@ def _imported(path: Path, files: Mapping[str, Path]) -> Iterator[str]:
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names if name.name in files)
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: say where {node.module} is from the root on"
+            known = node.module in files or str(node.module).partition(".")[0] not in PRODUCT
+            assert node.level == 0 and known, f"{path}: there is no {node.module}; it is named from the root on"
             names = (f"{node.module}.{name.name}" for name in node.names)
             yield from (name if name in files else node.module for name in names if {name, node.module} & files.keys())
 

@@ -11,6 +11,7 @@ from torch import nn
 
 import cic
 from cic.decision.checked_json import Fields
+from cic.decision.frozen import plain
 from cic.decision.graph_document import read_call
 from cic.inputs.example_inputs import describe_inputs, make_inputs
 
@@ -27,7 +28,7 @@ from cic.inputs.example_inputs import describe_inputs, make_inputs
 )
 def test_the_order_in_memory_is_kept(make) -> None:  # type: ignore[no-untyped-def]
     example = make()
-    document = json.loads(json.dumps(describe_inputs((example,), {"mask": example}).plain()))
+    document = json.loads(json.dumps(plain(describe_inputs((example,), {"mask": example}))))
     (made,), kwargs = make_inputs(read_call(Fields(document)))
     assert made.shape == example.shape and made.dtype == example.dtype
     assert made.stride() == example.stride() == kwargs["mask"].stride()
