@@ -2,6 +2,7 @@
 
     CicError
     ├── ArgumentError    something of another kind than a function takes
+    ├── InputError       what a person hands in, an option or a file, that cannot be used
     ├── UnitError        a bandwidth, time or size that cannot be understood
     ├── TraceError       a model that cannot be turned into a graph
     ├── CostError        a profile or machine description that is missing, damaged or does not fit the model
@@ -23,6 +24,10 @@ class CicError(Exception):
 
 class ArgumentError(CicError, TypeError):
     """A function was given something of another kind than it takes; names the argument."""
+
+
+class InputError(CicError):
+    """What a person handed in cannot be used: an option, a file, a picture, or a place to write; or a package is missing."""
 
 
 class UnitError(CicError, ValueError):

@@ -23,7 +23,7 @@ from cic.decision.cut import DEVICE_ONLY, SERVER_ONLY
 from cic.decision.units import show_bandwidth, show_bytes, show_seconds
 from cic.inputs.photo import read_photo
 from cic.pictures.latency import latency_picture
-from cic.runtime.rehearsal import Session
+from cic.runtime.rehearsal import Rehearsal
 from cic.trace.fx.torch_trace import trace
 from cic.trace.fx.traced_model import TracedModel
 from examples.models.meaningful import make_meaningful
@@ -191,7 +191,7 @@ def print_classifications(bundle: Path, splitting_model: cic.SplittingModel, pho
     with step(f"classifying the photograph with head and tail in two processes, {len(splitting_model.cuts)} cuts"):
         for cut in splitting_model.cuts:
             conditions = splitting_model.decide(LINK).conditions
-            with Session(bundle, cut, conditions) as session:
+            with Rehearsal(bundle, cut, conditions) as session:
                 inputs = session.flatten((photograph,), {})
                 session.warm_up(inputs)
                 answer, timing = session.infer(inputs)

@@ -6,7 +6,7 @@ import re
 from pathlib import PurePath
 
 from cic.decision.conditions import Box
-from cic.errors import CicError, UnitError
+from cic.errors import InputError, UnitError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -65,17 +65,17 @@ def read_model(arguments: Namespace) -> tuple[nn.Module | ExportedProgram | Path
 
 
 def read_model_and_call(arguments: Namespace) -> tuple[nn.Module | ExportedProgram | Path, Call]:
-    """The same where the call cannot be done without; CicError if there is none."""
+    """The same where the call cannot be done without; InputError if there is none."""
     from torch import nn
 
     model, call = read_model(arguments)
     if call is None and isinstance(model, nn.Module):
-        raise CicError(f"{arguments.model} needs an example input to be traced; give its shape: --input 1x3x224x224")
+        raise InputError(f"{arguments.model} needs an example input to be traced; give its shape: --input 1x3x224x224")
     return model, call or ((), {})
 
 
 def read_inputs(texts: Sequence[str]) -> Call:
-    """The call that --input texts stand for. Raises TraceError as `parse_input`, CicError for a name given twice."""
+    """The call that --input texts stand for. Raises TraceError as `parse_input`, InputError for a name given twice."""
     from cic.inputs.input_text import parse_input
 
     args: list[Any] = []
@@ -87,7 +87,7 @@ def read_inputs(texts: Sequence[str]) -> Call:
             continue
         name, values = match["name"], parse_input(match["value"])
         if name in kwargs:
-            raise CicError(f"--input names the argument {name!r} twice")
+            raise InputError(f"--input names the argument {name!r} twice")
         kwargs[name] = values[0] if len(values) == 1 else values
     return tuple(args), kwargs
 
@@ -111,26 +111,26 @@ def optional_number(text: str | None, what: str) -> float | None:
 
 
 def read_box(uplink: str, ranges: Sequence[str]) -> Box:
-    """A box from --uplink LOW..HIGH and --box NAME=LOW..HIGH. Raises CicError naming the range that is wrong."""
+    """A box from --uplink LOW..HIGH and --box NAME=LOW..HIGH. Raises InputError naming the range that is wrong."""
     chosen: dict[str, Any] = {"uplink": _bounds(uplink, "--uplink")}
     for text in ranges:
         name, separator, value = text.partition("=")
         if not separator or name not in ("rtt", *_RATIOS):
-            raise CicError(f"--box {text!r}: write NAME=LOW..HIGH with one of the names rtt, {', '.join(_RATIOS)}")
+            raise InputError(f"--box {text!r}: write NAME=LOW..HIGH with one of the names rtt, {', '.join(_RATIOS)}")
         low, high = _bounds(value, f"--box {name}")
         chosen[name] = (low, high) if name == "rtt" else (number(low, name), number(high, name))
     return Box(**chosen)
 
 
 def read_pairs(texts: Sequence[str], what: str) -> dict[str, str]:
-    """NAME=VALUE texts as a dict; CicError naming `what` for any other text or a name given twice."""
+    """NAME=VALUE texts as a dict; InputError naming `what` for any other text or a name given twice."""
     pairs: dict[str, str] = {}
     for text in texts:
         name, separator, value = text.rpartition("=")
         if not separator or not name or not value:
-            raise CicError(f"{what} {text!r}: write it as NAME=VALUE")
+            raise InputError(f"{what} {text!r}: write it as NAME=VALUE")
         if name in pairs:
-            raise CicError(f"{what} names {name!r} twice")
+            raise InputError(f"{what} names {name!r} twice")
         pairs[name] = value
     return pairs
 
@@ -138,5 +138,5 @@ def read_pairs(texts: Sequence[str], what: str) -> dict[str, str]:
 def _bounds(text: str, what: str) -> tuple[str, str]:
     low, separator, high = text.partition("..")
     if not separator or not low or not high:
-        raise CicError(f"{what} {text!r} is no range; write LOW..HIGH, such as 50kbps..10Gbps")
+        raise InputError(f"{what} {text!r} is no range; write LOW..HIGH, such as 50kbps..10Gbps")
     return low, high

@@ -11,7 +11,7 @@ from cic.commands.progress_bar import shown_progress
 from cic.commands.show import machine_warnings, print_break_points, print_cuts
 from cic.decision.conditions import Conditions
 from cic.decision.units import seconds
-from cic.errors import CicError
+from cic.errors import InputError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -133,10 +133,12 @@ def _read_calibration(files: list[str] | None) -> list[Any] | None:
     batches: list[Any] = []
     for file in files:
         if not file.endswith((".npy", ".npz", ".pt")):
-            raise CicError(f"--calibration {file!r} is no .npy, .npz or .pt file; real inputs are needed, a shape does not do")
+            raise InputError(
+                f"--calibration {file!r} is no .npy, .npz or .pt file; real inputs are needed, a shape does not do"
+            )
         tensors = parse_input(file)
         if len(tensors) > 2:
-            raise CicError(f"--calibration {file} holds {len(tensors)} tensors; inputs, or inputs and labels, are expected")
+            raise InputError(f"--calibration {file} holds {len(tensors)} tensors; inputs, or inputs and labels, are expected")
         batches.append(tensors if len(tensors) == 2 else tensors[0])
     return batches
 

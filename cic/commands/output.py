@@ -7,21 +7,21 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
-from cic.errors import CicError
+from cic.errors import InputError
 from codegen.files.atomic import check_allowed, check_writable
 
 
 def check_output_file(path: str) -> None:
-    """Raise CicError if no file can be written at `path`. Nothing is created, and what is there stays as it is."""
+    """Raise InputError if no file can be written at `path`. Nothing is created, and what is there stays as it is."""
     _check_not_empty(path)
     try:
         check_writable(path)
     except (OSError, ValueError) as error:
-        raise CicError(_refusal(path, error)) from error
+        raise InputError(_refusal(path, error)) from error
 
 
 def check_not_read(path: str, *inputs: str) -> None:
-    """Raise CicError if `path` is a file that the command reads: the text of one of its arguments, or what "name=…" gives."""
+    """Raise InputError if `path` is a file that the command reads: the text of one of its arguments, or what "name=…" gives."""
     for text in inputs:
         # The first part of package.module:callable is a file, too.
         module = text.partition(":")[0].replace(".", os.sep) + ".py"
@@ -31,11 +31,11 @@ def check_not_read(path: str, *inputs: str) -> None:
             except (OSError, ValueError):
                 continue
             if same and os.path.isfile(path):
-                raise CicError(f"-o {path!r} is what {text!r} is read from, and would be lost; name another file")
+                raise InputError(f"-o {path!r} is what {text!r} is read from, and would be lost; name another file")
 
 
 def check_output_directory(path: str, *, within: bool = False) -> None:
-    """Raise CicError if no directory can be written at `path`, or with `within`, if nothing can be in the one there."""
+    """Raise InputError if no directory can be written at `path`, or with `within`, if nothing can be in the one there."""
     _check_not_empty(path)
     try:
         place = Path(os.path.realpath(path))
@@ -43,17 +43,17 @@ def check_output_directory(path: str, *, within: bool = False) -> None:
         with suppress(FileNotFoundError):
             found = os.stat(path)
             if not stat.S_ISDIR(found.st_mode):
-                raise CicError(f"-o {path}: this is a file; name the directory to write")
+                raise InputError(f"-o {path}: this is a file; name the directory to write")
             check_allowed(place, found)
             if not within and os.path.ismount(place):
-                raise CicError(f"-o {path}: this is a disk of its own, which cannot be replaced; name a directory on it")
+                raise InputError(f"-o {path}: this is a disk of its own, which cannot be replaced; name a directory on it")
     except (OSError, ValueError) as error:
-        raise CicError(_refusal(path, error)) from error
+        raise InputError(_refusal(path, error)) from error
 
 
 def _check_not_empty(path: str) -> None:
     if not path:
-        raise CicError("-o is empty; name what to write")
+        raise InputError("-o is empty; name what to write")
 
 
 def _refusal(path: str, error: OSError | ValueError) -> str:

@@ -11,7 +11,7 @@ from cic.commands.table import print_table
 from cic.decision.conditions import Conditions
 from cic.decision.splitting_model import load
 from cic.decision.units import bits_per_second, seconds, show_bandwidth, show_bytes, show_seconds
-from cic.errors import CicError, DecisionError
+from cic.errors import DecisionError, InputError, LinkError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,16 +49,16 @@ def run(arguments: Namespace) -> int:
     conditions = _conditions(model, arguments)
     cut = _chosen_cut(model, arguments, conditions)
     if arguments.repeat < 1 or arguments.threads < 1:
-        raise CicError(f"--repeat {arguments.repeat} and --threads {arguments.threads} must be at least 1")
+        raise InputError(f"--repeat {arguments.repeat} and --threads {arguments.threads} must be at least 1")
     patience_s = seconds(arguments.timeout, "--timeout")
     # Only now, as it imports torch, which takes seconds.
     from cic.emission.bundle_check import check_bundle
-    from cic.runtime.rehearsal import Session
+    from cic.runtime.rehearsal import Rehearsal
 
     check_bundle(model, arguments.directory, [cut.id])
     args, kwargs = _read_call(model, arguments.inputs)
     _tell(f"loading {cut.id}")
-    with Session(
+    with Rehearsal(
         arguments.directory,
         cut,
         conditions,
@@ -78,7 +78,7 @@ def run(arguments: Namespace) -> int:
         error = session.error_against_one_process(inputs, answer) if arguments.check else None
     _report(arguments, model, cut, conditions, timings, error)
     if error is not None and not error <= TOLERANCE:
-        raise CicError(
+        raise LinkError(
             f"{cut.id}: the answer over the link differs from tail(head(x)) by {error:.2e}, allowed is {TOLERANCE:g}"
         )
     return 0

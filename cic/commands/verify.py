@@ -7,7 +7,7 @@ from time import perf_counter
 
 from cic.commands.progress_bar import shown_progress
 from cic.decision.splitting_model import load
-from cic.errors import CicError
+from cic.errors import InputError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def run(arguments: Namespace) -> int:
     try:
         from cic.compilation.verification import verify
     except ImportError as error:
-        raise CicError(f"verify needs the solver ({error}); install cic-compiler[solve]") from error
+        raise InputError(f"verify needs the solver ({error}); install cic-compiler[solve]") from error
     started = perf_counter()
     with shown_progress() as tell:
         found = verify(model, progress=tell)

@@ -8,7 +8,7 @@ from pathlib import Path
 from cic.decision.cut import DEVICE_ONLY, SERVER_ONLY, Cut
 from cic.decision.splitting_model import SplittingModel
 from cic.decision.units import show_bandwidth, show_seconds
-from cic.errors import CicError
+from cic.errors import InputError
 from codegen.files.atomic import replacing
 
 TYPE_CHECKING = False
@@ -35,15 +35,15 @@ def latency_picture(model: SplittingModel, path: str | Path) -> None:
     Dotted lines are break points.
 
     Raises:
-        CicError: another suffix, matplotlib is missing, or the file cannot be written.
+        InputError: another suffix, matplotlib is missing, or the file cannot be written.
     """
     path = Path(path)
     if path.suffix.lower() not in FORMATS:
-        raise CicError(f"{path}: a picture is written as {', '.join(FORMATS)}, not {path.suffix or 'without suffix'!r}")
+        raise InputError(f"{path}: a picture is written as {', '.join(FORMATS)}, not {path.suffix or 'without suffix'!r}")
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise CicError("a picture needs matplotlib: pip install 'cic-compiler[show]'") from error
+        raise InputError("a picture needs matplotlib: pip install 'cic-compiler[show]'") from error
     figure = Figure(figsize=(9.6, 5.6), dpi=150, layout="constrained")
     axes = figure.add_subplot()
     uplinks = _uplinks(model)
@@ -194,4 +194,4 @@ def _write(figure, path: Path) -> None:  # type: ignore[no-untyped-def]
         with replacing(path) as temporary:
             figure.savefig(temporary, format=path.suffix[1:].lower())
     except OSError as error:
-        raise CicError(f"cannot write {path}: {error.strerror or error}") from error
+        raise InputError(f"cannot write {path}: {error.strerror or error}") from error

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -24,6 +24,7 @@ from cic.runtime.wire import Message, decode, encode, identity, largest_message_
 from codegen.calls.structure import flatten_like
 from codegen.errors import codegen_error_as
 from codegen.loading import LoadedCut, load_cut
+from codegen.split import Half
 from codegen.verification.agreement import relative_error
 
 # TorchScript rewrites a program in its first runs.
@@ -50,7 +51,7 @@ class Timing:
     received_bytes: int
 
 
-class Session:
+class Rehearsal:
     """A cut at work between this process and one it starts, under given conditions; use it in a `with` statement.
 
     A cut that keeps everything on the device starts no process. Slowdowns in the conditions are not imitated. `codecs`
@@ -163,7 +164,7 @@ class Session:
         if self._server is not None:
             self._server.stop()
 
-    def __enter__(self) -> Session:
+    def __enter__(self) -> Rehearsal:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -183,7 +184,7 @@ class Session:
                 )
         return tuple(codecs.get(name, "raw") for name in crossing) if codecs else ()
 
-    def _load(self, half: Any) -> LoadedCut:
+    def _load(self, half: Half | None) -> LoadedCut:
         with codegen_error_as(ArtifactError):
             return load_cut(self._directory, self._cut_id, half=half, format_name=self._format)
 
@@ -199,7 +200,9 @@ class Session:
         if theirs.kind != "greet" or theirs.text != mine:
             raise LinkError(f"the head here is of {mine}, the other side answered: {theirs.text or theirs.kind}")
 
-    def _exchange(self, kind: Any, results: Sequence[torch.Tensor]) -> tuple[Message, float, float, int, int]:
+    def _exchange(
+        self, kind: Literal["run", "rehearse"], results: Sequence[torch.Tensor]
+    ) -> tuple[Message, float, float, int, int]:
         """Send the crossing tensors, receive the answer: (reply, s sending, s waiting, bytes sent, bytes received)."""
         self._number += 1
         crossing = tuple(results[: len(self._head.crossing)])

@@ -27,10 +27,10 @@ from cic.decision.cut import Cut
 from cic.emission.bundle_check import check_bundle, emitted_cuts
 from cic.errors import ArtifactError, CodecError, LinkError
 from cic.inputs.photo import read_photo, sample_photo
-from cic.runtime import rehearsal as session_module
+from cic.runtime import rehearsal as rehearsal_module
 from cic.runtime import tail_process
 from cic.runtime.paced_link import MARK, Link
-from cic.runtime.rehearsal import Session
+from cic.runtime.rehearsal import Rehearsal
 from cic.runtime.tail_process import load_tail, main, serve, serve_all
 from cic.runtime.wire import Message, decode, encode, identity, largest_message_bytes
 from codegen.loading import LoadedCut
@@ -62,7 +62,7 @@ def test_every_cut_gives_the_answer_of_the_whole(project: Project, model: cic.Sp
     expected = whole_answer(project, image)
     assert float(expected.abs().max()) > 1e-3
     for cut in model.cuts:
-        with Session(project.split, cut, FAST) as session:
+        with Rehearsal(project.split, cut, FAST) as session:
             inputs = session.flatten((image,), {})
             session.warm_up(inputs)
             answer, timing = session.infer(inputs)
@@ -79,7 +79,7 @@ def test_crossing_tensors_are_coded(project: Project, model: cic.SplittingModel,
     expected = whole_answer(project, image)
     cut = next(cut for cut in model.cuts if cut.offloads and cut.id != "server-only")
     crossing = {wire.name: wire for wire in load_tail(str(project.split), cut.id, "torchscript").crossing}
-    with Session(project.split, cut, FAST, codecs=dict.fromkeys(crossing, name)) as session:
+    with Rehearsal(project.split, cut, FAST, codecs=dict.fromkeys(crossing, name)) as session:
         inputs = session.flatten((image,), {})
         session.warm_up(inputs)
         answer, timing = session.infer(inputs)
@@ -107,7 +107,7 @@ def test_coding_counts_as_work_of_the_two_sides(
         return quick(self, *arguments)
 
     quick = Codec.encode
-    with Session(project.split, model.cut_by_id["server-only"], FAST, codecs={"image": "int8"}) as session:
+    with Rehearsal(project.split, model.cut_by_id["server-only"], FAST, codecs={"image": "int8"}) as session:
         inputs = session.flatten((image,), {})
         session.warm_up(inputs)
         monkeypatch.setattr(Codec, "encode", slow)
@@ -118,11 +118,11 @@ def test_coding_counts_as_work_of_the_two_sides(
 def test_codecs_that_do_not_fit_are_refused_before_anything_is_sent(project: Project, model: cic.SplittingModel) -> None:
     cut = model.cut_by_id["server-only"]
     with pytest.raises(CodecError, match="codecs names the tensor 'picture', which does not"):
-        Session(project.split, cut, FAST, codecs={"picture": "int8"})
+        Rehearsal(project.split, cut, FAST, codecs={"picture": "int8"})
     with pytest.raises(CodecError, match="there is no codec 'int3'"):
-        Session(project.split, cut, FAST, codecs={"image": "int3"})
+        Rehearsal(project.split, cut, FAST, codecs={"image": "int3"})
     with pytest.raises(CodecError, match="nothing crosses there"):
-        Session(project.split, model.cut_by_id["device-only"], FAST, codecs={"image": "int8"})
+        Rehearsal(project.split, model.cut_by_id["device-only"], FAST, codecs={"image": "int8"})
 
 
 def test_a_tail_decodes_each_tensor_under_the_codec_named(
@@ -143,7 +143,7 @@ def test_a_tail_decodes_each_tensor_under_the_codec_named(
 
 def test_links_take_their_time_both_ways(project: Project, model: cic.SplittingModel, image: torch.Tensor) -> None:
     cut = model.cut_by_id["server-only"]
-    with Session(project.split, cut, Conditions(2e6, 4e3, 0.04)) as session:
+    with Rehearsal(project.split, cut, Conditions(2e6, 4e3, 0.04)) as session:
         inputs = session.flatten((image,), {})
         session.warm_up(inputs)
         _, timing = session.infer(inputs)
@@ -159,8 +159,8 @@ def test_device_only_starts_no_process(
     def refuse(*arguments: Any) -> None:
         raise AssertionError("a process was started")
 
-    monkeypatch.setattr(session_module, "ServerProcess", refuse)
-    with Session(project.split, model.cut_by_id["device-only"], FAST) as session:
+    monkeypatch.setattr(rehearsal_module, "ServerProcess", refuse)
+    with Rehearsal(project.split, model.cut_by_id["device-only"], FAST) as session:
         inputs = session.flatten((image,), {})
         session.warm_up(inputs)
         answer, timing = session.infer(inputs)
@@ -169,7 +169,7 @@ def test_device_only_starts_no_process(
 
 
 def test_a_server_that_dies_is_told(project: Project, model: cic.SplittingModel, image: torch.Tensor) -> None:
-    with Session(project.split, model.cut_by_id["server-only"], FAST, patience_s=20.0) as session:
+    with Rehearsal(project.split, model.cut_by_id["server-only"], FAST, patience_s=20.0) as session:
         inputs = session.flatten((image,), {})
         session.infer(inputs)
         assert session._server is not None
@@ -187,21 +187,21 @@ def test_a_server_that_cannot_start_says_why(project: Project, model: cic.Splitt
     content[len(content) // 2] ^= 1
     tail.write_bytes(content)
     with pytest.raises(LinkError, match=r"did not start: .*tail\.ts has SHA-256"):
-        Session(split, model.cut_by_id["server-only"], FAST)
+        Rehearsal(split, model.cut_by_id["server-only"], FAST)
     tail.unlink()
     with pytest.raises(LinkError, match=r"did not start: .*tail\.ts is missing"):
-        Session(split, model.cut_by_id["server-only"], FAST)
+        Rehearsal(split, model.cut_by_id["server-only"], FAST)
 
 
 def test_head_and_bundle_are_checked_before_anything_runs(
     project: Project, model: cic.SplittingModel, image: torch.Tensor, tmp_path: Path
 ) -> None:
     with pytest.raises(ArtifactError, match="nowhere"):
-        Session(tmp_path / "nowhere", model.cut_by_id["device-only"], FAST)
+        Rehearsal(tmp_path / "nowhere", model.cut_by_id["device-only"], FAST)
     unknown = Cut("cut-77", (1, 0, 0, 0, 0), lambda: ((), ()))
     with pytest.raises(ArtifactError, match="cut-77"):
-        Session(project.split, unknown, FAST)
-    with Session(project.split, model.cut_by_id["device-only"], FAST) as session:
+        Rehearsal(project.split, unknown, FAST)
+    with Rehearsal(project.split, model.cut_by_id["device-only"], FAST) as session:
         with pytest.raises(ArtifactError, match="compiled"):
             session.flatten((image, image), {})
         with pytest.raises(ArtifactError, match="shape"):
@@ -424,7 +424,7 @@ def test_the_device_refuses_what_no_server_answers(project: Project, model: cic.
         joined(Message("failure", 4, text="\x1b[2J" + "x" * 5000)): "failed on the server:  .2Jx{996}$",
         joined(Message("answer", 5)): "the manifest has 1 here",
     }
-    with Session(project.split, model.cut_by_id["server-only"], FAST, patience_s=10) as session:
+    with Rehearsal(project.split, model.cut_by_id["server-only"], FAST, patience_s=10) as session:
         inputs = session.flatten((image,), {})
         assert session._link is not None
         session._link.close()
