@@ -62,7 +62,11 @@ test-torch:  ## the tests that use torch, with another one in a .venv-torch-… 
 	@touch $@
 
 BENCHMARKS := decision.decision_time decision.cold_start decision.compile_time decision.million_decisions decision.compression \
-	decision.solver_kernels halves.emitted_speed
+	decision.solver_kernels halves.emitted_speed halves.bundle_size
+# What of benchmarks/ no target runs, and why, is said in benchmarks/README.md; a test compares.
+WIRE := wire.wire_table wire.accuracy wire.codec_speed
+TRUST := trust.accuracy_evidence cost.profile_accuracy cost.profile_quota cost.catalogue_accuracy halves.hidden_aliases \
+	trust.interruptions trust.attack.splitting_model trust.attack.manifest trust.attack.peers trust.attack.payloads
 
 bench: $(STAMP)  ## benchmarks of decisions and halves, half an hour on a quiet machine; tables go to benchmarks/results
 	@$(BIN)/pip install --quiet --no-deps pseudoflow==2022.12.0 || echo "pseudoflow needs a C compiler: left out"
@@ -71,12 +75,9 @@ bench: $(STAMP)  ## benchmarks of decisions and halves, half an hour on a quiet 
 		test -z "$$failed" || { echo "make: not as promised:$$failed"; exit 1; }
 
 bench-wire: $(STAMP)  ## does a split pay, and what does it keep of the accuracy? trains small networks first; half an hour
-	@failed=; for each in wire.wire_table wire.accuracy wire.codec_speed; do echo "── $$each"; \
+	@failed=; for each in $(WIRE); do echo "── $$each"; \
 		$(BIN)/python -m benchmarks.$$each || failed="$$failed $$each"; done; \
 		test -z "$$failed" || { echo "make: not as promised:$$failed"; exit 1; }
-
-TRUST := trust.accuracy_evidence cost.profile_quota cost.catalogue_accuracy halves.hidden_aliases trust.interruptions \
-	trust.attack.splitting_model trust.attack.manifest trust.attack.peers trust.attack.payloads
 
 bench-trust: $(STAMP)  ## are answers right and promises kept: few samples, quotas, prices, killed commands, attacks; an hour, quiet
 	@failed=; for each in $(TRUST); do echo "── $$each"; \

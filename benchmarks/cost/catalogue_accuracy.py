@@ -15,13 +15,13 @@ import json
 import sys
 from dataclasses import asdict
 from math import fsum
-from pathlib import Path
 from statistics import median
 from time import perf_counter
 from typing import Any
 
 import torch
 
+from benchmarks.harness.report import Report, Section, Target, shared_options
 from benchmarks.made_data.catalogue.fit import NAME
 from benchmarks.made_data.catalogue.networks import JUDGED, Network, traced
 from cic.cost.catalogue import machine
@@ -30,25 +30,24 @@ from cic.cost.host import describe_host
 from cic.cost.measure import measure
 from cic.cost.pricing import price
 
-RESULTS = Path(__file__).resolve().parents[1] / "results"
-COMMAND = "nice -n -20 python -m benchmarks.cost.catalogue_accuracy"
 MEDIAN_ALLOWED, RATIO_ALLOWED = 0.2, 2.0
 SECONDS_PER_OP, CUTS = 0.03, 4
 
 
 def main() -> int:
+    options = shared_options(__doc__, "the first network alone").parse_args()
     torch.set_num_threads(1)
     rows = []
-    for network in JUDGED:
+    for network in JUDGED[:1] if options.quick else JUDGED:
         rows.append(row_of(network))
         print(json.dumps(rows[-1]), flush=True)
         gc.collect()
     errors = [abs(row["ratio"] - 1) for row in rows]
     silent = [row["name"] for row in rows if is_off(row["ratio"]) and not row["doubts"]]
     summary = {"median_error": round(median(errors), 3), "worst_ratio": worst([row["ratio"] for row in rows]), "silent": silent}
-    write(rows, summary)
-    print(json.dumps(summary))
-    return int(bool(silent) or summary["median_error"] > MEDIAN_ALLOWED)
+    result = report(rows, summary)
+    result.publish(options.results)
+    return int(not result.kept)
 
 
 def row_of(network: Network) -> dict[str, Any]:
@@ -95,27 +94,33 @@ def significant(number: float) -> float:
     return float(f"{number:.3g}")
 
 
-def write(rows: list[dict[str, Any]], summary: dict[str, Any]) -> None:
-    head = {"command": COMMAND, "host": asdict(describe_host()), "torch": torch.__version__, "threads": 1, "summary": summary}
-    lines = ",\n".join("  " + json.dumps(row) for row in rows)
-    text = json.dumps(head)[:-1] + ', "rows": [\n' + lines + "\n]}\n"
-    (RESULTS / "catalogue_accuracy.json").write_text(text, encoding="utf-8")
-    silent = ", ".join(summary["silent"]) or "none"
-    table = [
-        "# Catalogue prices against profiles, networks that were not fitted",
-        "",
-        f"Written by `{COMMAND}`. Whole networks on one thread; `thirds` are predicted over measured for each third of the",
-        f"measured time. Median error {summary['median_error']:.1%}; worst {summary['worst_ratio']:g} x; more than"
-        f" {RATIO_ALLOWED:g} x off without a warning: {silent}.",
-        "",
-        "| network | run by | measured, ms | predicted, ms | predicted / measured | thirds | warnings |",
-        "|---|---|---|---|---|---|---|",
+def report(rows: list[dict[str, Any]], summary: dict[str, Any]) -> Report:
+    """The table, and what was promised."""
+    cells = [
+        (
+            row["name"],
+            row["form"],
+            f"{row['measured_ms']:g}",
+            f"{row['predicted_ms']:g}",
+            f"{row['ratio']:g}",
+            ", ".join(f"{part:g}" for part in row["thirds"]),
+            "; ".join(row["doubts"]),
+        )
+        for row in rows
     ]
-    for row in rows:
-        parts = ", ".join(f"{part:g}" for part in row["thirds"])
-        cells = [row["name"], row["form"], f"{row['measured_ms']:g}", f"{row['predicted_ms']:g}", f"{row['ratio']:g}", parts]
-        table.append(f"| {' | '.join(cells)} | {'; '.join(row['doubts'])} |")
-    (RESULTS / "catalogue_accuracy.md").write_text("\n".join(table) + "\n", encoding="utf-8")
+    columns = ("network", "run by", "measured, ms", "predicted, ms", "predicted / measured", "thirds", "warnings")
+    note = "Whole networks on one thread; `thirds` are predicted over measured for each third of the measured time."
+    error, silent = summary["median_error"], summary["silent"]
+    return Report(
+        "catalogue_accuracy",
+        "Catalogue prices against profiles, networks that were not fitted",
+        [Section("Networks", columns, cells, (note,))],
+        [
+            Target(f"median error at most {MEDIAN_ALLOWED:.0%}", f"{error:.1%}", error <= MEDIAN_ALLOWED),
+            Target(f"none more than {RATIO_ALLOWED:g} × off without a warning", ", ".join(silent) or "none", not silent),
+        ],
+        {"host": asdict(describe_host()), "threads": 1, "summary": summary, "rows": rows},
+    )
 
 
 if __name__ == "__main__":

@@ -10,38 +10,34 @@ alone, (b) scaled to the whole, (c) as the profile prices them. Takes about two 
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
 import tempfile
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import torch
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
-
-from torchvision_beside_cpu_torch import import_torchvision  # noqa: E402
-
-from cic.cost.measure import measure, workbench_of  # noqa: E402
-from cic.cost.stopwatch import relative_to  # noqa: E402
-from cic.trace.fx.torch_trace import trace  # noqa: E402
-from cic.trace.fx.traced_model import TracedModel  # noqa: E402
-from cic.trace.onnx.onnx_model import OnnxModel  # noqa: E402
+from benchmarks.harness.report import Report, Section, shared_options
+from cic.cost.measure import measure, workbench_of
+from cic.cost.stopwatch import relative_to
+from cic.trace.fx.torch_trace import trace
+from cic.trace.fx.traced_model import TracedModel
+from cic.trace.onnx.onnx_model import OnnxModel
+from examples.models.torchvision_beside_cpu_torch import import_torchvision
 
 CUTS = 12
 UNSEEN_CUTS = 11
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="How well op times add up to measured halves.")
+    parser = shared_options(__doc__, "one small network")
     parser.add_argument("names", nargs="*", default=["resnet50", "mobilenet_v3_large", "googlenet", "densenet121"])
     parser.add_argument("--onnx", action="store_true", help="export to ONNX first and measure with ONNX Runtime")
     options = parser.parse_args()
     torch.set_num_threads(1)
     results = {}
-    for name in options.names:
+    for name in ["squeezenet1_1"] if options.quick else options.names:
         model, call = build(name)
         if options.onnx:
             with tempfile.TemporaryDirectory() as scratch:
@@ -49,12 +45,23 @@ def main() -> None:
         else:
             results[name] = compare(trace(model, call, name=name))
         print(name, json.dumps(results[name]), flush=True)
-    path = ROOT / "benchmarks" / "results" / f"profile_accuracy{'_onnx' if options.onnx else ''}.json"
-    # Networks that were measured before and not now keep their rows.
-    earlier = json.loads(path.read_text())["models"] if path.exists() else {}
-    command = f"python -m benchmarks.cost.profile_accuracy {'--onnx ' if options.onnx else ''}{' '.join(options.names)}"
-    result = {"command": command, "torch": str(torch.__version__), "threads": 1, "models": {**earlier, **results}}
-    path.write_text(json.dumps(result, indent=1) + "\n")
+    report(results, f"profile_accuracy{'_onnx' if options.onnx else ''}", options.results).publish(options.results)
+
+
+def report(results: dict[str, dict[str, Any]], name: str, folder: Path) -> Report:
+    """The table; networks that were measured before and not now keep their rows."""
+    path = folder / f"{name}.json"
+    earlier = json.loads(path.read_text(encoding="utf-8"))["models"] if path.exists() else {}
+    models = {**earlier, **results}
+    columns = list(next(iter(models.values())))
+    cells = [(model, *(str(row[column]) for column in columns)) for model, row in models.items()]
+    return Report(
+        name,
+        "Op times against measured halves",
+        [Section("Relative errors", ("network", *(column.replace("_", " ") for column in columns)), cells)],
+        [],
+        {"threads": 1, "models": models},
+    )
 
 
 def build(name: str) -> tuple[torch.nn.Module, tuple[torch.Tensor, ...]]:

@@ -30,7 +30,7 @@ import torch
 
 import cic
 from benchmarks.cost.quota_group import QuotaGroup, quota_group
-from benchmarks.harness.report import RESULTS, Report, Section, Target, show_ratio, show_time
+from benchmarks.harness.report import Report, Section, Target, shared_options, show_ratio, show_time
 from cic.cost.measure import measure
 from cic.cost.profile import Profile
 from cic.cost.timing import Run
@@ -341,12 +341,10 @@ def _quota(quota: float | None) -> str:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="one network under one quota")
+    parser = shared_options(__doc__, "one network under one quota")
     parser.add_argument(
         "--short-periods", action="store_true", help="a quota counted in 5 ms with two threads, too: minutes more"
     )
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the .md and the .json")
     parser.add_argument("--inside", help=argparse.SUPPRESS)
     return parser.parse_args()
 

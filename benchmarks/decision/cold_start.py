@@ -9,7 +9,6 @@ getrusage would count the parent's pages, which a child has before exec.
 
 from __future__ import annotations
 
-import argparse
 import os
 import subprocess
 import sys
@@ -18,7 +17,7 @@ from pathlib import Path
 from statistics import median
 from time import perf_counter
 
-from benchmarks.harness.report import RESULTS, Report, Section, Target, show_time
+from benchmarks.harness.report import Report, Section, Target, shared_options, show_time
 from benchmarks.harness.torchvision_zoo import load
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,9 +39,7 @@ NEEDS_SITE = ("import numpy",)
 
 def main() -> None:
     """Measure and publish."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="a small network, few starts")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the .md and the .json")
+    parser = shared_options(__doc__, "a small network, few starts")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         file = Path(scratch) / "model.cic"

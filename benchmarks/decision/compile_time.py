@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.decision.synthetic import FAMILIES, JOINTLESS
-from benchmarks.harness.report import RESULTS, Report, Section, Target, show_time
+from benchmarks.harness.report import Report, Section, Target, shared_options, show_time
 from benchmarks.harness.torchvision_zoo import DEVICE, SERVER, classification_models, load
 from cic.compilation.lowering import bounds, price_box
 from cic.decision.conditions import Box
@@ -180,11 +180,9 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = shared_options(__doc__, "two networks, small DAGs")
     parser.add_argument("models", nargs="*", help="torchvision networks; default: all for classification")
-    parser.add_argument("--quick", action="store_true", help="two networks, small DAGs")
     parser.add_argument("--largest", type=int, default=SIZES[-1], help="most ops of a synthetic DAG")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the .md, the .json and the .png")
     return parser.parse_args()
 
 

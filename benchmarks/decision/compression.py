@@ -8,22 +8,18 @@ and .json.
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
-from collections.abc import Sequence
-from pathlib import Path
+from typing import Any
 
 import torch
-from rich.console import Console
-from rich.table import Table
 
 import cic
 from benchmarks.decision.quotient import quotient
+from benchmarks.harness.report import Report, Section, shared_options
 from cic.compilation.lowering import bounds, price_box
 from cic.decision.off_table.problem import stored_problem
 from cic.decision.splitting_model import SplittingModel
-from compress.schedule import compress
+from compress.schedule import RULES, compress
 from examples.models.torchvision_beside_cpu_torch import import_torchvision
 from mincut.lower_envelope import envelope
 
@@ -39,7 +35,7 @@ BOXES = {
     "everything": cic.Box(),
 }
 UNCERTAINTIES = (0.0, 0.05, 0.2, 0.5)
-RESULTS = Path(__file__).resolve().parents[1] / "results" / "compression"
+QUICK = ("squeezenet1_1", "resnet18")
 DEVICE, SERVER = "raspberry-pi-4", "epyc-7742-1-thread"
 
 
@@ -47,7 +43,7 @@ def compiled(name: str) -> SplittingModel:
     """A torchvision model between the two machines, random weights."""
     torchvision = import_torchvision()
     torch.manual_seed(0)
-    options: dict[str, object] = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
+    options: dict[str, Any] = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
     if name.startswith(("fcn", "deeplab")):
         options["weights_backbone"] = None
     side = 299 if name == "inception_v3" else 224
@@ -56,10 +52,10 @@ def compiled(name: str) -> SplittingModel:
     return cic.compile(traced, device=DEVICE, server=SERVER)
 
 
-def shrunk(model: SplittingModel) -> dict[str, object]:
+def shrunk(model: SplittingModel) -> dict[str, Any]:
     """Ops of a model at every stage."""
     problem = stored_problem(model.graph())
-    row: dict[str, object] = {
+    row: dict[str, Any] = {
         "model": model.name,
         "traced": model.information.traced_nodes,
         "fused": problem.op_count,
@@ -80,59 +76,41 @@ def shrunk(model: SplittingModel) -> dict[str, object]:
     return row
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--models", default=",".join(MODELS))
-    parser.add_argument("--dry", action="store_true", help="print only, write no results")
-    arguments = parser.parse_args(argv)
+def main() -> None:
+    options = shared_options(__doc__, "two networks")
+    options.add_argument("--models", default=",".join(MODELS))
+    arguments = options.parse_args()
     rows = []
-    for name in arguments.models.split(","):
+    for name in QUICK if arguments.quick else arguments.models.split(","):
         print(f"{name} …", file=sys.stderr)
         rows.append(shrunk(compiled(name)))
-    header, body = _table(rows)
-    table = Table(*header)
-    for line in body:
-        table.add_row(*line)
-    Console(width=200).print(table)
-    if not arguments.dry:
-        _write(rows, header, body)
+    report(rows).publish(arguments.results)
 
 
-def _table(rows: list[dict[str, object]]) -> tuple[list[str], list[list[str]]]:
-    header = ["model", "traced", "fused"]
+def report(rows: list[dict[str, Any]]) -> Report:
+    """The table."""
+    columns = ["model", "traced", "fused"]
     for title in BOXES:
-        header += [f"{title}: rules", "quotient", "cuts"]
-    header += ["expand", "shrink", "heavy", "block"] + [f"ε {uncertainty:.0%}" for uncertainty in UNCERTAINTIES[1:]]
-    body = []
+        columns += [f"{title}: rules", "quotient", "cuts"]
+    columns += [*RULES, *(f"ε {uncertainty:.0%}" for uncertainty in UNCERTAINTIES[1:])]
+    cells = []
     for row in rows:
-        line = [str(row["model"]), str(row["traced"]), str(row["fused"])]
-        for title in BOXES:
-            line += [str(row[title][key]) for key in ("rules", "quotient", "cuts")]  # type: ignore[index]
-        merged = row["bandwidth"]["merged"]  # type: ignore[index]
-        line += [str(merged[rule]) for rule in ("expand", "shrink", "heavy", "block")]
-        line += [str(size) for size in list(row["uncertainty"].values())[1:]]  # type: ignore[attr-defined]
-        body.append(line)
-    return header, body
-
-
-def _write(rows: list[dict[str, object]], header: list[str], body: list[list[str]]) -> None:
-    RESULTS.parent.mkdir(exist_ok=True)
-    lines = [
-        "# Exact compression: ops before and after",
-        "",
-        f"`python -m benchmarks.decision.compression`, torch {torch.__version__}, {DEVICE} → {SERVER}.",
-        "",
-        "Counts per rule and the columns ε (uncertainty of every op time) are for the box `bandwidth`: 50 kbit/s to 10 Gbit/s,",
-        "nothing else varies. `±20 % load` lets both machines vary by 20 %; `everything` is the default box. `quotient` is",
-        "what the envelope leaves: one atom per group of ops that no optimal cut separates.",
-        "",
-        "| " + " | ".join(header) + " |",
-        "|" + "---|" * len(header),
-        *("| " + " | ".join(line) + " |" for line in body),
-        "",
-    ]
-    RESULTS.with_suffix(".md").write_text("\n".join(lines))
-    RESULTS.with_suffix(".json").write_text(json.dumps({"device": DEVICE, "server": SERVER, "rows": rows}, indent=1))
+        line = [row["model"], row["traced"], row["fused"]]
+        line += [row[title][key] for title in BOXES for key in ("rules", "quotient", "cuts")]
+        line += [*(row["bandwidth"]["merged"][rule] for rule in RULES), *list(row["uncertainty"].values())[1:]]
+        cells.append(tuple(map(str, line)))
+    note = (
+        "Counts per rule and the columns ε (uncertainty of every op time) are for the box `bandwidth`: 50 kbit/s to 10 Gbit/s, "
+        "nothing else varies. `±20 % load` lets both machines vary by 20 %; `everything` is the default box. `quotient` is "
+        "what the envelope leaves: one atom per group of ops that no optimal cut separates."
+    )
+    return Report(
+        "compression",
+        "Exact compression: ops before and after",
+        [Section(f"Ops of networks between {DEVICE} and {SERVER}", tuple(columns), cells, (note,))],
+        [],
+        {"device": DEVICE, "server": SERVER, "rows": rows},
+    )
 
 
 if __name__ == "__main__":

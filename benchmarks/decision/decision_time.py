@@ -15,14 +15,13 @@ import random
 from collections.abc import Mapping
 from functools import partial
 from math import exp, log
-from pathlib import Path
 from statistics import median
 from typing import Any
 
 import numpy as np
 
 from benchmarks.decision.pricing import Numbers, draw, prices
-from benchmarks.harness.report import RESULTS, Report, Section, Target, show_ratio, show_time
+from benchmarks.harness.report import Report, Section, Target, shared_options, show_ratio, show_time
 from benchmarks.harness.timing import Call, interleaved, interleaved_once, ratio
 from benchmarks.harness.torchvision_zoo import DEVICE, SERVER, ZOO, ZooModel, load
 from benchmarks.peers import solvers
@@ -340,7 +339,7 @@ def report(measured: dict[str, dict[str, Any]]) -> Report:
 
 
 def targets(measured: dict[str, dict[str, Any]]) -> list[Target]:
-    """What issue 3 promises, against the worst network measured."""
+    """What is promised of decisions, against the worst network measured."""
 
     def worst(method: str) -> tuple[float, str]:
         return max((each["seconds"][method], name) for name, each in measured.items())
@@ -378,10 +377,8 @@ def targets(measured: dict[str, dict[str, Any]]) -> list[Target]:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = shared_options(__doc__, "two networks, three rounds")
     parser.add_argument("models", nargs="*", help="torchvision networks; default: eleven")
-    parser.add_argument("--quick", action="store_true", help="two networks, three rounds")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the .md and the .json")
     return parser.parse_args()
 
 

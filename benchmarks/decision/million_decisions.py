@@ -19,7 +19,6 @@ import random
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from multiprocessing import get_context
-from pathlib import Path
 from statistics import median
 from time import perf_counter
 
@@ -28,7 +27,7 @@ import numpy as np
 from benchmarks.decision.pricing import Numbers, draw, prices, weights
 from benchmarks.decision.splitting import splitting_model
 from benchmarks.harness.random_problems import network_shaped, small_problem, to_problem
-from benchmarks.harness.report import RESULTS, Report, Section, Target, show_time
+from benchmarks.harness.report import Report, Section, Target, shared_options, show_time
 from benchmarks.harness.torchvision_zoo import TWENTY, load
 from benchmarks.peers.dads import dads, flowback
 from benchmarks.peers.formulation import features, formulate
@@ -282,11 +281,9 @@ def _cost(used: tuple[int, ...], at: Prices) -> int:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="one network, twenty DAGs, two thousand decisions")
+    parser = shared_options(__doc__, "one network, twenty DAGs, two thousand decisions")
     parser.add_argument("--decisions", type=int, help="how many in all")
     parser.add_argument("--processes", type=int, default=2, help="problems checked at a time")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the .md and the .json")
     return parser.parse_args()
 
 

@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from math import exp, log
-from pathlib import Path
 from typing import Any
 
 import maxflow
@@ -25,7 +24,7 @@ import numpy as np
 from benchmarks.decision.sweep import sweep
 from benchmarks.harness.plain_problem import PlainProblem
 from benchmarks.harness.random_problems import network_shaped, to_problem
-from benchmarks.harness.report import RESULTS, Report, Section, Target, show_ratio, show_time
+from benchmarks.harness.report import Report, Section, Target, shared_options, show_ratio, show_time
 from benchmarks.harness.scaled_prices import scaled_prices
 from benchmarks.harness.timing import interleaved_once
 from benchmarks.harness.torchvision_zoo import ZOO, load
@@ -372,10 +371,7 @@ def _mean_ratio(rows: list[dict[str, Any]], over: str, under: str) -> float:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="two small networks and one size")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the .md and the .json")
-    return parser.parse_args()
+    return shared_options(__doc__, "two small networks and one size").parse_args()
 
 
 if __name__ == "__main__":

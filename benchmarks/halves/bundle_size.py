@@ -1,9 +1,9 @@
 """What do many cuts cost, on disk and in a server's memory, when weights are stored once?
 
     OMP_NUM_THREADS=1 python -m benchmarks.halves.bundle_size                          # ResNet-50, MobileNetV3-Large, ViT-B/16
-    OMP_NUM_THREADS=1 python -m benchmarks.halves.bundle_size --model resnet50 --json benchmarks/results/bundle_size.json
-    OMP_NUM_THREADS=1 python -m benchmarks.halves.bundle_size --onnx --json benchmarks/results/bundle_size_onnx.json
-    OMP_NUM_THREADS=1 python -m benchmarks.halves.bundle_size --pt2 --json benchmarks/results/bundle_size_pt2.json
+    OMP_NUM_THREADS=1 python -m benchmarks.halves.bundle_size --model resnet50
+    OMP_NUM_THREADS=1 python -m benchmarks.halves.bundle_size --onnx
+    OMP_NUM_THREADS=1 python -m benchmarks.halves.bundle_size --pt2
 
 With --onnx the models are exported first, and cut and run as ONNX files; the model's bytes are then those of the file. With
 --pt2 the halves are exported programs. Each model is emitted twice at the same cuts: with shared weights and with every half
@@ -40,6 +40,7 @@ from typing import Any
 import torch
 
 from benchmarks.halves.emitted_speed import build, single_tensor_cuts
+from benchmarks.harness.report import Report, Section, Target, shared_options
 from cic.graph import Graph
 from cic.trace.fx.torch_trace import trace
 from codegen.bundle.bundle import write_bundle
@@ -59,26 +60,46 @@ def main() -> int:
         print(json.dumps(memory_of_tails(options.memory_of, options.only, optimize=not options.lean)))
         return 0
     rows = [measure(name, options) for name in options.model or MODELS]
-    print(f"{'model':>20} cuts   disk  memory   peak  first load  other loads  plain load  speed")
-    for row in rows:
-        print(
-            f"{row['model']:>20} {row['cuts']:4} {row['disk_ratio']:6.3f} {row['memory_ratio']:7.3f} {row['peak_ratio']:6.3f}"
-            f" {row['shared']['first_load_s']:9.2f} s {row['shared']['other_loads_s']:10.2f} s"
-            f" {row['inline']['other_loads_s']:9.2f} s {row['speed_ratio']:6.3f}"
-            + (f"; lean: memory {row['lean_memory_ratio']:.3f} speed {row['lean_speed_ratio']:.3f}" if options.onnx else "")
-        )
+    result = report(rows, options)
+    result.publish(options.results)
+    return int(not result.kept)
+
+
+def report(rows: list[dict[str, Any]], options: argparse.Namespace) -> Report:
+    """The table, and the promise; models that were measured before and not now keep their rows."""
+    name = "bundle_size" + ("_onnx" if options.onnx else "_pt2" if options.pt2 else "")
+    path = options.results / f"{name}.json"
+    earlier = json.loads(path.read_text(encoding="utf-8"))["rows"] if path.exists() else []
+    rows = [row for row in earlier if row["model"] not in {row["model"] for row in rows}] + rows
     promised = ("disk_ratio", "lean_memory_ratio" if options.onnx else "memory_ratio")
     worst = max(row[ratio] for row in rows for ratio in promised)
-    print(f"worst ratio {worst:.3f}, promised {PROMISE}; torch {torch.__version__}, {torch.get_num_threads()} threads")
-    if options.json:
-        # Models that were measured before and not now keep their rows.
-        earlier = json.loads(options.json.read_text())["rows"] if options.json.exists() else []
-        rows = [row for row in earlier if row["model"] not in {row["model"] for row in rows}] + rows
-        format_option = "--onnx " if options.onnx else "--pt2 " if options.pt2 else ""
-        command = f"python -m benchmarks.halves.bundle_size {format_option}--cuts {options.cuts}"
-        result = {"command": command, "torch": torch.__version__, "threads": torch.get_num_threads(), "promise": PROMISE}
-        options.json.write_text(json.dumps({**result, "rows": rows}, indent=1) + "\n")
-    return int(worst > PROMISE)
+    ratios = ("disk", "memory", "peak", *(("lean_memory", "lean_speed") if options.onnx else ()), "speed")
+    loads = ("first load, s", "other loads, s", "plain load, s")
+    columns = ("model", "cuts", *(ratio.replace("_", " ") for ratio in ratios), *loads)
+    cells = [
+        (
+            row["model"],
+            str(row["cuts"]),
+            *(f"{row[f'{ratio}_ratio']:.3f}" for ratio in ratios),
+            f"{row['shared']['first_load_s']:.2f}",
+            f"{row['shared']['other_loads_s']:.2f}",
+            f"{row['inline']['other_loads_s']:.2f}",
+        )
+        for row in rows
+    ]
+    return Report(
+        name,
+        "Many cuts over one model, on disk and in memory",
+        [Section("Ratios to the model alone", columns, cells)],
+        [
+            Target(
+                f"{' and '.join(promised).replace('_ratio', '')} at most {PROMISE} × the model",
+                f"{worst:.3f}",
+                worst <= PROMISE,
+            )
+        ],
+        {"threads": torch.get_num_threads(), "promise": PROMISE, "rows": rows},
+    )
 
 
 @dataclass(frozen=True)
@@ -249,7 +270,7 @@ def speed_ratio(
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Disk and memory of many cuts over those of one model.")
+    parser = shared_options(__doc__, "one small network, two cuts")
     parser.add_argument("--model", action="append", help="a torchvision classification model; may be repeated")
     formats = parser.add_mutually_exclusive_group()
     formats.add_argument("--onnx", action="store_true", help="export the models to ONNX and emit the files")
@@ -257,11 +278,13 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--size", type=int, default=224, help="height and width of the image")
     parser.add_argument("--cuts", type=int, default=10, help="how many cuts to spread over the model, besides its ends")
     parser.add_argument("--rounds", type=int, default=11)
-    parser.add_argument("--json", type=Path, help="also write the rows to this file")
     parser.add_argument("--memory-of", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--lean", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--only", help=argparse.SUPPRESS)
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.quick:
+        options.model, options.size, options.cuts, options.rounds = ["squeezenet1_1"], 64, 2, 3
+    return options
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ Ends with code 1 if a ratio exceeds the promise.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import sys
 import tempfile
@@ -22,6 +21,7 @@ from typing import Any
 
 import torch
 
+from benchmarks.harness.report import Report, Section, Target, shared_options
 from cic.graph import Graph
 from cic.trace.fx.torch_trace import trace
 from cic.trace.fx.traced_model import TracedModel
@@ -42,13 +42,22 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch:
         bundle = options.bundle or emit(trace(model, (example,)), Path(scratch) / "bundle", options.cuts)
         rows = measure(model, example, bundle, options.rounds)
-    for row in rows:
-        print(f"{row['cut']:>24} {row['median_ms']:8.2f} ms  {row['ratio']:.3f} of the whole")
+    result = report(options.model, rows)
+    result.publish(options.results)
+    return int(not result.kept)
+
+
+def report(model: str, rows: list[dict[str, Any]]) -> Report:
+    """The table, and the promise."""
+    cells = [(row["cut"], f"{row['median_ms']:.2f}", f"{row['ratio']:.3f}") for row in rows]
     worst = max(row["ratio"] for row in rows)
-    print(f"worst ratio {worst:.3f}, promised {PROMISE}; torch {torch.__version__}, {torch.get_num_threads()} threads")
-    if options.json:
-        options.json.write_text(json.dumps({"model": options.model, "promise": PROMISE, "rows": rows}, indent=1) + "\n")
-    return int(worst > PROMISE)
+    return Report(
+        "emitted_speed",
+        f"Head and tail of {model} against the whole",
+        [Section("Median times", ("cut", "ms", "of the whole"), cells)],
+        [Target(f"head and tail within {PROMISE} × the whole", f"{worst:.3f} ×", worst <= PROMISE)],
+        {"model": model, "promise": PROMISE, "rows": rows},
+    )
 
 
 def build(name: str, size: int) -> tuple[torch.nn.Module, torch.Tensor]:
@@ -121,14 +130,16 @@ def measure(model: torch.nn.Module, example: torch.Tensor, bundle: Path, rounds:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Time of head and tail against the whole model.")
+    parser = shared_options(__doc__, "a small network, three rounds")
     parser.add_argument("--model", default="resnet50", help="a torchvision classification model")
     parser.add_argument("--size", type=int, default=224, help="height and width of the image")
     parser.add_argument("--cuts", type=int, default=6, help="how many cuts to spread over the model")
     parser.add_argument("--bundle", type=Path, help="measure the cuts of this emitted model instead")
     parser.add_argument("--rounds", type=int, default=31)
-    parser.add_argument("--json", type=Path, help="also write the rows to this file")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.quick:
+        options.model, options.size, options.cuts, options.rounds = "squeezenet1_1", 64, 2, 3
+    return options
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ must be seen by `codegen.formats.memory_sharing` or named in `codegen.formats.ho
 
 from __future__ import annotations
 
-import json
 import sys
 import types
 import unittest
@@ -19,15 +18,15 @@ from typing import Any
 
 import torch
 
-from benchmarks.harness.report import RESULTS, describe_setting
-from codegen.files.atomic import write_whole
+from benchmarks.harness.report import describe_setting, shared_options, write_json
 from codegen.formats.memory_sharing import storages
 
 SAMPLES = 20
 
 
 def main() -> None:
-    """Print the operators found and how many were called, and write both to benchmarks/results/hidden_aliases.json."""
+    """Print the operators found and how many were called, and write both to hidden_aliases.json."""
+    options = shared_options(__doc__).parse_args()
     warnings.simplefilter("ignore")
     calls, operators, found = 0, set(), set()
     for name, packet, arguments, keywords in sample_calls():
@@ -42,9 +41,8 @@ def main() -> None:
             found.add(name)
     print(f"{calls} calls of {len(operators)} operators; hidden aliases: {', '.join(sorted(found))}")
     rows = [{"operator": name} for name in sorted(found)]
-    figures = {"setting": describe_setting(("torch",)), "calls": calls, "operators": len(operators)}
-    body = json.dumps(figures)[:-1] + ',\n "rows": [\n' + ",\n".join(map(json.dumps, rows)) + "\n]}\n"
-    write_whole(RESULTS / "hidden_aliases.json", body.encode())
+    figures = {"calls": calls, "operators": len(operators), "rows": rows}
+    write_json(options.results / "hidden_aliases.json", {**describe_setting(("torch",)), **figures})
 
 
 def sample_calls() -> Iterator[tuple[str, Any, tuple[Any, ...], dict[str, Any]]]:

@@ -1,7 +1,7 @@
 """Is an ONNX model of more than 2 GB compiled, emitted and run like any other? 2 GiB is all a protobuf message can have.
 
     OMP_NUM_THREADS=1 python -m benchmarks.halves.large_onnx            # 2.7 GB, some minutes, 10 GB of memory and disk
-    OMP_NUM_THREADS=1 python -m benchmarks.halves.large_onnx --layers 2 # half a gigabyte, to see that it works
+    OMP_NUM_THREADS=1 python -m benchmarks.halves.large_onnx --quick    # half a gigabyte, to see that it works
 
 The model is a stack of matrix products with random weights in a file beside the graph; the first makes its input small, which
 is where a cut pays. It is compiled, every cut is emitted
@@ -11,7 +11,6 @@ Runtime alone. Writes benchmarks/results/large_onnx.json.
 
 from __future__ import annotations
 
-import argparse
 import json
 import resource
 import tempfile
@@ -26,7 +25,7 @@ import onnxruntime
 from onnx import TensorProto, helper
 
 import cic
-from benchmarks.harness.report import RESULTS, describe_setting
+from benchmarks.harness.report import describe_setting, shared_options, write_json
 from codegen.manifest import read_manifest
 
 WIDTH, NARROW = 8192, 64
@@ -35,17 +34,14 @@ TOLERANCE = 1e-4
 
 def main() -> None:
     """Go the whole way and say how long each step took."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser = shared_options(__doc__, "two layers, half a gigabyte: runs through, and is not large")
     parser.add_argument("--layers", type=int, default=10)
     parser.add_argument("--folder", type=Path, help="where there is room; default: the system's temporary directory")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        row = measure(Path(folder), options.layers)
-    row |= {"command": f"python -m benchmarks.halves.large_onnx --layers {options.layers}"}
-    row |= {"setting": describe_setting(("onnx", "onnx-ir", "onnxruntime"))}
-    print(json.dumps(row, indent=1))
-    if row["weights_bytes"] > 2**31:
-        (RESULTS / "large_onnx.json").write_text(json.dumps(row, indent=1) + "\n", encoding="utf-8")
+        row = measure(Path(folder), 2 if options.quick else options.layers)
+    print(json.dumps(row))
+    write_json(options.results / "large_onnx.json", {**describe_setting(("onnx", "onnx-ir", "onnxruntime")), **row})
     assert row["exported_relative_error"] <= TOLERANCE and row["largest_relative_error"] <= TOLERANCE
 
 

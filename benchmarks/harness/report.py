@@ -1,7 +1,8 @@
-"""What a benchmark leaves behind: a table on the terminal, and a .md and a .json that say how and where it was measured."""
+"""What a benchmark takes and leaves behind: its options, tables on the terminal, a .md and a .json that say how and where."""
 
 from __future__ import annotations
 
+import argparse
 import json
 import platform
 import sys
@@ -16,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cic.cost.host import describe_host
+from codegen.files.atomic import write_whole
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 PACKAGES = ("torch", "torchvision", "numpy", "numba", "networkx", "scipy", "igraph", "PyMaxflow", "pseudoflow")
@@ -64,8 +66,13 @@ class Report:
             console.print(f"{'kept  ' if target.kept else 'MISSED'} {target.promise}: {target.measured}", highlight=False)
         setting = describe_setting()
         body = {"headline": self.headline, **setting, "targets": [vars(target) for target in self.targets], **self.figures}
-        _write(folder / f"{self.name}.json", json.dumps(body, indent=1) + "\n")
-        _write(folder / f"{self.name}.md", self._markdown(setting))
+        write_json(folder / f"{self.name}.json", body)
+        write_whole(folder / f"{self.name}.md", self._markdown(setting).encode())
+
+    @property
+    def kept(self) -> bool:
+        """Was everything kept that was promised?"""
+        return all(target.kept for target in self.targets)
 
     def _markdown(self, setting: dict[str, Any]) -> str:
         versions = ", ".join(f"{name} {version}" for name, version in setting["versions"].items())
@@ -101,6 +108,40 @@ def describe_setting(packages: Sequence[str] = PACKAGES) -> dict[str, Any]:
     }
 
 
+def shared_options(doc: str | None, quick: str | None = None) -> argparse.ArgumentParser:
+    """The options that benchmarks share: `--results FOLDER` and, where `quick` says what it leaves out, `--quick`."""
+    shared = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    shared.add_argument("--results", type=Path, default=RESULTS, help="folder to write to; default: benchmarks/results")
+    if quick is not None:
+        shared.add_argument("--quick", action="store_true", help=quick)
+    return shared
+
+
+def write_json(path: Path, body: dict[str, Any]) -> None:
+    """Write figures as `rows_on_lines` lays them out; the folder is made if there is none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, rows_on_lines(body).encode())
+
+
+def rows_on_lines(body: dict[str, Any]) -> str:
+    """JSON with one field a line, and one row a line in a field that is a table: a list, or a dict, of lists or dicts."""
+    fields = (f"{json.dumps(name)}: {_rows(value)}" for name, value in body.items())
+    return "{\n" + ",\n".join(fields) + "\n}\n"
+
+
+def _rows(value: Any) -> str:
+    if isinstance(value, list) and any(isinstance(row, dict | list) for row in value):
+        return "[\n" + ",\n".join(json.dumps(row) for row in value) + "\n]"
+    if isinstance(value, dict) and any(isinstance(row, dict | list) for row in value.values()):
+        return "{\n" + ",\n".join(f"{json.dumps(name)}: {_table(row)}" for name, row in value.items()) + "\n}"
+    return json.dumps(value)
+
+
+def _table(value: Any) -> str:
+    is_table = isinstance(value, list) and any(isinstance(row, dict) for row in value)
+    return _rows(value) if is_table else json.dumps(value)
+
+
 def show_time(seconds: float) -> str:
     """Three digits and a unit."""
     for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
@@ -132,9 +173,3 @@ def _version(name: str) -> str:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
         return "not installed"
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_suffix(path.suffix + ".part")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)

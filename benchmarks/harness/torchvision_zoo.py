@@ -21,7 +21,7 @@ from examples.models.torchvision_beside_cpu_torch import import_torchvision
 
 DEVICE, SERVER = "raspberry-pi-4b", "tesla-v100"
 
-# The networks that design and issues speak of.
+# One or two of each family that splits differ in: chains, residual and dense blocks, branches, attention.
 ZOO = (
     "resnet18",
     "resnet50",

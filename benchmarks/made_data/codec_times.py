@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
+from benchmarks.harness.report import Report, Section, shared_options
 from cic.codec.codec import Codec
 from cic.codec.registry import codec
 from cic.cost.codec_measure import DECLARATION, examples, measure_codecs
@@ -27,15 +28,14 @@ COMMAND = "python -m benchmarks.made_data.codec_times"
 
 
 def main() -> None:
+    options = shared_options(__doc__).parse_args()
     with torch_threads(1):
         times = measure_codecs(budget_s=0.05)
         checked = {time.codec: _check(time) for time in times}
     host = describe_host()
     body = {"command": COMMAND, "host": asdict(host), "as_machine": AS_MACHINE, "codecs": [asdict(time) for time in times]}
     ROOT.joinpath("cic", "cost", "codec_times.json").write_text(json.dumps(body, indent=1) + "\n", encoding="utf-8")
-    text = _table(host.processor, times, checked)
-    ROOT.joinpath("benchmarks", "results", "codec_times.md").write_text(text, encoding="utf-8")
-    print(text)
+    _report(host.processor, times, checked).publish(options.results)
 
 
 def _check(time: CodecTime) -> float:
@@ -57,23 +57,29 @@ def _codec(name: str) -> Codec:
     return codec(name)
 
 
-def _table(machine: str, times: tuple[CodecTime, ...], checked: dict[str, float]) -> str:
-    lines = [
-        "# Times of the codecs",
-        "",
-        f"Written by `{COMMAND}` on {machine}. Microseconds, nanoseconds a value, nanoseconds a byte of payload; error: median",
-        "over sizes and shares of zeros, measured once more.",
-        "",
-        "| codec | encode: fixed | a value | a byte | decode: fixed | a value | a byte | error |",
-        "|---|---|---|---|---|---|---|---|",
+def _report(machine: str, times: tuple[CodecTime, ...], checked: dict[str, float]) -> Report:
+    """The table; error: median over sizes and shares of zeros, measured once more."""
+    cells = [
+        (
+            time.codec,
+            *(
+                number
+                for rate in (time.encode, time.decode)
+                for number in (
+                    f"{rate.fixed_s * 1e6:.1f}",
+                    f"{rate.per_element_s * 1e9:.3f}",
+                    f"{rate.per_byte_s * 1e9:.3f}",
+                )
+            ),
+            f"{checked[time.codec]:.0%}",
+        )
+        for time in times
     ]
-    for time in times:
-        cells = [
-            f"{rate.fixed_s * 1e6:.1f} | {rate.per_element_s * 1e9:.3f} | {rate.per_byte_s * 1e9:.3f}"
-            for rate in (time.encode, time.decode)
-        ]
-        lines.append(f"| {time.codec} | {' | '.join(cells)} | {checked[time.codec]:.0%} |")
-    return "\n".join(lines) + "\n"
+    columns = ("codec", "encode: fixed", "a value", "a byte", "decode: fixed", "a value", "a byte", "error")
+    note = "Microseconds, nanoseconds a value, nanoseconds a byte of payload; error: median over sizes and shares of zeros."
+    return Report(
+        "codec_times", "Times of the codecs", [Section(f"On {machine}", columns, cells, (note,))], [], {"errors": checked}
+    )
 
 
 if __name__ == "__main__":

@@ -22,20 +22,17 @@ import torch
 from scipy.optimize import least_squares
 from torch import nn
 
+from benchmarks.harness.report import Report, Section, shared_options
+from cic.cost.families import families_of
+from cic.cost.machine import Machine
+from cic.cost.pricing import price
+from cic.graph import Graph
+from cic.trace.fx.torch_trace import trace
+from examples.models.torchvision_beside_cpu_torch import import_torchvision
+
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
-
-from torchvision_beside_cpu_torch import import_torchvision  # noqa: E402
-
-from cic.cost.families import families_of  # noqa: E402
-from cic.cost.machine import Machine  # noqa: E402
-from cic.cost.pricing import price  # noqa: E402
-from cic.graph import Graph  # noqa: E402
-from cic.trace.fx.torch_trace import trace  # noqa: E402
-
 PUBLISHED = ROOT / "benchmarks" / "data" / "published_latencies.json"
 CATALOGUE = ROOT / "cic" / "cost" / "machines.json"
-RESULTS = ROOT / "benchmarks" / "results"
 IMAGE_SIZE = {"inception_v3": 299, "alexnet": 227, "squeezenet1_1": 227}
 
 # Figures between which the search moves: flops a second, bytes a second, seconds an op.
@@ -60,6 +57,7 @@ ALIASES = {
 
 
 def main() -> None:
+    options = shared_options(__doc__).parse_args()
     published = json.loads(PUBLISHED.read_text(encoding="utf-8"))["machines"]
     names = sorted({name for entry in published for name in [*entry["milliseconds"], *entry.get("held_out", ())]})
     graphs = {name: graph_of(name) for name in names}
@@ -74,7 +72,7 @@ def main() -> None:
     kept = [entry for entry in before if entry["name"] not in {machine.name for machine in machines}]
     body = {"aliases": ALIASES, "machines": [asdict(machine) for machine in machines] + kept}
     CATALOGUE.write_text(json.dumps(body, indent=1) + "\n", encoding="utf-8")
-    write_results(machines, rows)
+    results(machines, rows).publish(options.results)
 
 
 def graph_of(name: str) -> Graph:
@@ -165,34 +163,32 @@ def print_row(machine: Machine, rows: list[dict[str, Any]]) -> None:
     )
 
 
-def write_results(machines: Sequence[Machine], rows: list[dict[str, Any]]) -> None:
+def results(machines: Sequence[Machine], rows: list[dict[str, Any]]) -> Report:
+    """The table of all machines."""
     held_out = [abs(row["relative_error"]) for row in rows if not row["fitted"]]
     fitted = [abs(row["relative_error"]) for row in rows if row["fitted"]]
     summary = {"median_error_fitted": round(median(fitted), 3), "median_error_held_out": round(median(held_out), 3)}
-    print(summary)
-    text = json.dumps({"summary": summary, "rows": rows}, indent=1)
-    (RESULTS / "fit_machines.json").write_text(text + "\n", encoding="utf-8")
-    lines = [
-        "# Predicted against published latencies of whole models",
-        "",
-        "Written by `python -m benchmarks.made_data.fit_machines`. Sources: the ncnn benchmark log (github.com/Tencent/ncnn",
-        "benchmark/README.md; fp16 and fp32 builds mixed) and Scission (Lockhart et al., UCC 2020; TensorFlow). Models in",
-        f"*italics* were not fitted. Median error: fitted {summary['median_error_fitted']:.1%}, not fitted"
-        f" {summary['median_error_held_out']:.1%}.",
-        "",
-        "| machine | median | worst | model: published → predicted, ms |",
-        "|---|---|---|---|",
-    ]
+    note = (
+        "Sources: the ncnn benchmark log (github.com/Tencent/ncnn, benchmark/README.md; fp16 and fp32 builds mixed) and "
+        f"Scission (Lockhart et al., UCC 2020; TensorFlow). Models in *italics* were not fitted. Median error: fitted "
+        f"{summary['median_error_fitted']:.1%}, not fitted {summary['median_error_held_out']:.1%}."
+    )
+    cells = []
     for machine in machines:
         mine = [row for row in rows if row["machine"] == machine.name]
         worst = max(abs(row["relative_error"]) for row in mine if row["fitted"])
-        cells = [
-            f"{'' if row['fitted'] else '*'}{row['model']}{'' if row['fitted'] else '*'}"
-            f" {row['published_ms']:g} → {row['predicted_ms']:.3g}"
+        models = "; ".join(
+            f"{row['model'] if row['fitted'] else '*' + row['model'] + '*'} {row['published_ms']:g} → {row['predicted_ms']:.3g}"
             for row in mine
-        ]
-        lines.append(f"| {machine.name} | {machine.fit_error:.0%} | {worst:.0%} | {'; '.join(cells)} |")
-    (RESULTS / "fit_machines.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        )
+        cells.append((machine.name, f"{machine.fit_error:.0%}", f"{worst:.0%}", models))
+    return Report(
+        "fit_machines",
+        "Predicted against published latencies of whole models",
+        [Section("Machines", ("machine", "median", "worst", "model: published → predicted, ms"), cells, (note,))],
+        [],
+        {"summary": summary, "rows": rows},
+    )
 
 
 if __name__ == "__main__":

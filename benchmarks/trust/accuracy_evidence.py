@@ -12,20 +12,18 @@ nothing upsets would keep every promise. Its labels are its own answers, one in 
 
 from __future__ import annotations
 
-import argparse
 import math
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from benchmarks.harness.report import RESULTS, Report, Section, Target
+from benchmarks.harness.report import Report, Section, Target, shared_options
 from cic.compilation.lowering import Lowered, bounds, lower, price_box
 from cic.cost.machine import Machine
 from cic.cost.pricing import resolve
@@ -196,9 +194,7 @@ def normal(kept: Shares, right: Shares, share: float, _level: float) -> bool:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.trust.accuracy_evidence", description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="few pictures and draws: runs through, decides nothing")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder to write to")
+    parser = shared_options(__doc__, "few pictures and draws: runs through, decides nothing")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     remember_envelopes()

@@ -31,7 +31,7 @@ from torch import nn
 
 import cic
 import cic.emission.emission  # so that every child finds it imported
-from benchmarks.harness.report import RESULTS, describe_setting
+from benchmarks.harness.report import RESULTS, describe_setting, write_json
 from cic.cli import main as run_command
 from cic.cost.profile import load_profile
 from codegen.bundle.directory import check_own
@@ -241,26 +241,32 @@ def _disks(folder: Path, table: Path, trials: int, seed: int) -> list[Row]:
     return rows
 
 
-@contextmanager
-def _in_namespace(options: argparse.Namespace) -> Iterator[Callable[[], tuple[list[dict[str, Any]], str]]]:
-    """Start this program on disks in a mount namespace, beside what is done meanwhile; yield how to wait for its rows.
+@dataclass(frozen=True)
+class Disks:
+    """The rows of all disks; a note where there are none: because there can be none here, or because the trials failed."""
 
-    None and the reason if there can be none.
-    """
+    rows: list[dict[str, Any]]
+    note: str
+    failed: bool
+
+
+@contextmanager
+def _in_namespace(options: argparse.Namespace) -> Iterator[Callable[[], Disks]]:
+    """Start this program on disks in a mount namespace, beside what is done meanwhile; yield how to wait for its rows."""
     mounting = ["unshare", "-m", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]
     probe = subprocess.run(mounting, capture_output=True, text=True, check=False)
     if probe.returncode:
-        yield lambda: ([], f"disks left out: {probe.stderr.strip() or 'no mount namespace'}")
+        yield lambda: Disks([], f"disks left out: {probe.stderr.strip() or 'no mount namespace'}", failed=False)
         return
     command = ["unshare", "-m", sys.executable, "-m", "benchmarks.trust.interruptions", _INSIDE]
     command += ["--trials", str(options.trials), "--seed", str(options.seed)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
 
-        def wait() -> tuple[list[dict[str, Any]], str]:
+        def wait() -> Disks:
             told, said = process.communicate()
             if process.returncode:
-                return [], f"disks failed: {said.strip()[-300:]}"
-            return json.loads(told.splitlines()[-1]), ""
+                return Disks([], f"disks failed: {said.strip()[-300:]}", failed=True)
+            return Disks(json.loads(told.splitlines()[-1]), "", failed=False)
 
         try:
             yield wait
@@ -270,13 +276,12 @@ def _in_namespace(options: argparse.Namespace) -> Iterator[Callable[[], tuple[li
 
 def _publish(rows: list[dict[str, Any]], note: str, options: argparse.Namespace, path: Path) -> None:
     command = f"python -m benchmarks.trust.interruptions --trials {options.trials} --seed {options.seed}"
-    head = {"headline": "Interruptions", "command": command, "note": note, **describe_setting(("torch",))}
-    lines = ",\n  ".join(json.dumps(row) for row in rows)
-    path.write_text(json.dumps(head, indent=1)[:-2] + f',\n "rows": [\n  {lines}\n ]\n}}\n', encoding="utf-8")
+    setting = {**describe_setting(("torch",)), "command": command}
+    write_json(path, {"headline": "Interruptions", "note": note, **setting, "rows": rows})
 
 
 def main(argv: list[str] | None = None, tell: Callable[[str], None] = print) -> int:
-    """Run all trials and write the result; 1 if there was a fault."""
+    """Run all trials and write the result; 1 if there was a fault, or the trials on disks ended with an error."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.trust.interruptions", description=__doc__)
     parser.add_argument("--trials", type=int, default=50, help="of each command and interruption; default: 50")
     parser.add_argument("--seed", type=int, default=0)
@@ -303,13 +308,13 @@ def main(argv: list[str] | None = None, tell: Callable[[str], None] = print) -> 
                     place.mkdir()
                     rows.append(interrupted(command, place, table, number, options.trials, options.seed).as_json())
                     tell(json.dumps(rows[-1]))
-            disks, note = wait()
-    for row in disks:
+            disks = wait()
+    for row in disks.rows:
         tell(json.dumps(row))
-    if note:
-        tell(note)
-    _publish([*rows, *disks], note, options, options.result)
-    return int(any(row["faults"] for row in [*rows, *disks]))
+    if disks.note:
+        tell(disks.note)
+    _publish([*rows, *disks.rows], disks.note, options, options.result)
+    return int(disks.failed or any(row["faults"] for row in [*rows, *disks.rows]))
 
 
 if __name__ == "__main__":

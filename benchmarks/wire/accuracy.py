@@ -7,18 +7,16 @@ with what the whole network gets right on the same pictures.
 
 from __future__ import annotations
 
-import argparse
 import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from time import perf_counter
 
 import torch
 
 import cic
-from benchmarks.harness.report import RESULTS, Report, Section, Target
+from benchmarks.harness.report import Report, Section, Target, shared_options
 from benchmarks.wire.forms import seconds_on_wire
 from benchmarks.wire.published_blocks import UPLINKS_MBPS
 from cic.codec.registry import codec
@@ -145,10 +143,8 @@ def _right(answers: Sequence[torch.Tensor], batches: Sequence[trained.Batch]) ->
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.wire.accuracy", description=__doc__.splitlines()[0])
+    parser = shared_options(__doc__, "few pictures: runs through, decides nothing")
     parser.add_argument("names", nargs="*", metavar="NETWORK", help=f"of {', '.join(trained.names())}; all if none is given")
-    parser.add_argument("--quick", action="store_true", help="few pictures: runs through, decides nothing")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder to write to")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     networks = []

@@ -13,7 +13,6 @@ import argparse
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -22,7 +21,7 @@ import torch
 import zstandard
 from numpy.typing import NDArray
 
-from benchmarks.harness.report import RESULTS, Report, Section, Target, show_ratio, show_time
+from benchmarks.harness.report import Report, Section, Target, shared_options, show_ratio, show_time
 from benchmarks.harness.timing import interleaved
 from benchmarks.wire.wire_sizes import activations
 from cic.codec.registry import codec
@@ -259,9 +258,7 @@ def _size_section(sizes: dict[str, list[dict[str, Any]]]) -> Section:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="made activations only")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the .md and the .json")
+    parser = shared_options(__doc__, "made activations only")
     return parser.parse_args()
 
 

@@ -7,17 +7,15 @@ would send it. First with sizes as assumed, then as measured on trained networks
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import median
 from typing import Any
 
 import torch
 
-from benchmarks.harness.report import RESULTS, Report, Section, Target
+from benchmarks.harness.report import Report, Section, Target, shared_options
 from benchmarks.harness.scaled_prices import scaled_prices
 from benchmarks.harness.torchvision_zoo import load as load_torchvision
 from benchmarks.peers import auto_split, jalad
@@ -227,9 +225,7 @@ def measured_wires(figures: Sequence[wire_sizes.CodecFigures]) -> list[Wire]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.wire.wire_table", description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="two networks as graphs of ops, one trained network")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder to write to")
+    parser = shared_options(__doc__, "two networks as graphs of ops, one trained network")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     graphs = refined_networks(["vgg16", "mobilenetv2"] if arguments.quick else list(TORCHVISION))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,15 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-ROOT = Path(__file__).resolve().parents[3]
-sys.path[:0] = [str(ROOT / "tests")]
-
-from torchvision_beside_cpu_torch import import_torchvision  # noqa: E402
-
-from benchmarks.made_data.catalogue.architectures import Detector, Speech, TextReader, UNet, encoder  # noqa: E402
-from cic.trace.fx.torch_trace import trace  # noqa: E402
-from cic.trace.fx.traced_model import TracedModel  # noqa: E402
-from cic.trace.onnx.onnx_model import OnnxModel  # noqa: E402
+from benchmarks.made_data.catalogue.architectures import Detector, Speech, TextReader, UNet, encoder
+from cic.trace.fx.torch_trace import trace
+from cic.trace.fx.traced_model import TracedModel
+from cic.trace.onnx.onnx_model import OnnxModel
+from examples.models.torchvision_beside_cpu_torch import import_torchvision
 
 Built = tuple[nn.Module, tuple[Tensor, ...]]
 TORCH, ONNX, QUANTISED = "torch", "onnx", "onnx-int8"

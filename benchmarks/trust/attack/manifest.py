@@ -8,7 +8,6 @@ what was named. A bundle that loads must answer as the whole model does, tensor 
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
 import tempfile
@@ -22,7 +21,7 @@ import torch
 from torch import nn
 
 import cic
-from benchmarks.harness.report import RESULTS
+from benchmarks.harness.report import shared_options
 from benchmarks.trust.attack.attacked_call import attacked, watched
 from benchmarks.trust.attack.mutations import mutated_bytes, mutated_json
 from benchmarks.trust.attack.tally import Tally, publish
@@ -164,10 +163,9 @@ def _remove(directory: Path) -> None:
 
 def main() -> None:
     """Attack and publish."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = shared_options(__doc__)
     parser.add_argument("--count", type=int, default=3000, help="attacks in all")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args()
     with sound_bundles() as bundles:
         tallies = [attack(bundles, part, options.count // len(PARTS), options.seed) for part in PARTS]

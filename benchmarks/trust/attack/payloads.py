@@ -8,15 +8,13 @@ tensor and the largest payload of it; a fault is another error than CodecError, 
 
 from __future__ import annotations
 
-import argparse
 import random
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
-from benchmarks.harness.report import RESULTS
+from benchmarks.harness.report import shared_options
 from benchmarks.trust.attack.attacked_call import LONGEST_S, attacked_in_turn, watched
 from benchmarks.trust.attack.bombs import bombs_for
 from benchmarks.trust.attack.mutations import mutated_bytes
@@ -32,9 +30,8 @@ _AT_ONCE = 50
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Attack the codecs.")
+    parser = shared_options(__doc__)
     parser.add_argument("--count", type=int, default=20_000, help="mutations for each codec")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the .json")
     options = parser.parse_args()
     tallies = [attack(name, options.count, seed) for seed, name in enumerate(NAMES)]
     if not publish("attack_payloads", tallies, options.results):

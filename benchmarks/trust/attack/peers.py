@@ -8,7 +8,6 @@ followed by a sound one. Declared are the tensors of the manifest, once as they 
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
 import socket
@@ -22,7 +21,7 @@ import torch
 from torch import nn
 
 import cic
-from benchmarks.harness.report import RESULTS
+from benchmarks.harness.report import shared_options
 from benchmarks.trust.attack.attacked_call import LONGEST_S, attacked, watched
 from benchmarks.trust.attack.mutations import mutated_bytes, mutated_json
 from benchmarks.trust.attack.tally import Tally, publish
@@ -37,9 +36,8 @@ _PATIENCE_S, _CODECS = 20.0, ("raw", "int8+zstd", "int4-channel+zlib", "fp16")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Attack server and device over a link.")
+    parser = shared_options(__doc__)
     parser.add_argument("--count", type=int, default=3000, help="messages each way")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the .json")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         tail = _emitted_tail(Path(folder) / "bundle")

@@ -9,21 +9,19 @@ says so.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import io
 import json
 import random
 from binascii import crc32
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
 import cic
-from benchmarks.harness.report import RESULTS
+from benchmarks.harness.report import shared_options
 from benchmarks.trust.attack.attacked_call import attacked, watched
 from benchmarks.trust.attack.mutations import mutated_bytes, mutated_json
 from benchmarks.trust.attack.tally import Tally, publish
@@ -134,10 +132,9 @@ def attack(files: Sequence[bytes], part: str, count: int, seed: int = 0) -> Tall
 
 def main() -> None:
     """Attack and publish."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = shared_options(__doc__)
     parser.add_argument("--count", type=int, default=4000, help="attacks in all")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args()
     files: Any = sound_files()
     for content in files:

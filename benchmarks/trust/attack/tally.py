@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness.report import RESULTS, describe_setting
+from benchmarks.harness.report import RESULTS, describe_setting, write_json
 from benchmarks.trust.attack.attacked_call import LONGEST_S, Outcome
 
 
@@ -51,8 +50,6 @@ def publish(name: str, tallies: Sequence[Tally], folder: Path = RESULTS) -> bool
     for row in rows:
         faults = row["faults"]
         print({**row, "faults": len(faults)}, *faults[:10], sep="\n    ")
-    setting = json.dumps(describe_setting(("torch", "numpy", "zstandard", "pillow", "onnx")))
-    text = '{"setting": ' + setting + ',\n "rows": [\n' + ",\n".join(json.dumps(row) for row in rows) + "\n]}\n"
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}.json").write_text(text, encoding="utf-8")
+    setting = describe_setting(("torch", "numpy", "zstandard", "pillow", "onnx"))
+    write_json(folder / f"{name}.json", {**setting, "rows": rows})
     return not any(row["faults"] for row in rows)
