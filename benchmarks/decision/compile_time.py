@@ -117,59 +117,67 @@ def draw(growth: dict[str, list[dict[str, Any]]], path: Path) -> None:
     pyplot.close(figure)
 
 
-def report(models: dict[str, dict[str, Any]], failed: dict[str, str], growth: dict[str, list[dict[str, Any]]]) -> Report:
+COLUMNS = ("ops", "compressed", "cuts", "minimum cuts", "compression", "envelope", "both")
+Networks, Growth = dict[str, dict[str, Any]], dict[str, list[dict[str, Any]]]
+
+
+def report(models: Networks, failed: dict[str, str], growth: Growth) -> Report:
     """Tables and targets."""
-    columns = ("ops", "compressed", "cuts", "minimum cuts", "compression", "envelope", "both")
-    sections = [
-        Section(
-            "Networks",
-            ("network", *columns, "tracing"),
-            [
-                (name, *_cells(row), show_time(row["trace_s"]))
-                for name, row in sorted(models.items(), key=lambda item: -item[1]["seconds"])
-            ],
-            tuple(f"Not measured: {name}: {why}" for name, why in failed.items()),
+    return Report(
+        "compile_time",
+        "Time to find every optimal cut",
+        [_network_table(models, failed), _growth_table(growth)],
+        _targets(models, failed, growth),
+        {"device": DEVICE, "server": SERVER, "models": models, "failed": failed, "growth": growth},
+        (f"Between {DEVICE} and {SERVER}, over the default box of conditions. Networks: best of three runs.",),
+        ("compile_time.png",),
+    )
+
+
+def _network_table(models: Networks, failed: dict[str, str]) -> Section:
+    slowest_first = sorted(models.items(), key=lambda item: -item[1]["seconds"])
+    return Section(
+        "Networks",
+        ("network", *COLUMNS, "tracing"),
+        [(name, *_cells(row), show_time(row["trace_s"])) for name, row in slowest_first],
+        tuple(f"Not measured: {name}: {why}" for name, why in failed.items()),
+    )
+
+
+def _growth_table(growth: Growth) -> Section:
+    jointless = ", ".join(f"{family}, slope {slope(growth[family]):.2f}" for family in JOINTLESS)
+    return Section(
+        "Synthetic DAGs",
+        ("shape", *COLUMNS),
+        [(family, *_cells(row)) for family, rows in growth.items() for row in rows],
+        (
+            "The number of cuts that can be optimal grows too, and with it that of minimum cuts.",
+            "Promised for DAGs that fall into sections (`mincut/sections.py`), as all these shapes do but the last. Without a "
+            f"place where everything after depends on everything before, minimum cuts are of the whole: {jointless}.",
         ),
-        Section(
-            "Synthetic DAGs",
-            ("shape", *columns),
-            [(family, *_cells(row)) for family, rows in growth.items() for row in rows],
-            (
-                "The number of cuts that can be optimal grows too, and with it that of minimum cuts.",
-                "Promised for DAGs that fall into sections (`mincut/sections.py`), as all these shapes do but the last. Without"
-                f" a place where everything after depends on everything before, minimum cuts are of the whole: "
-                f"{', '.join(f'{family}, slope {slope(growth[family]):.2f}' for family in JOINTLESS)}.",
-            ),
-        ),
-    ]
+    )
+
+
+def _targets(models: Networks, failed: dict[str, str], growth: Growth) -> list[Target]:
     slowest = max(models, key=lambda name: models[name]["seconds"])
-    seconds = models[slowest]["seconds"]
     over = sum(row["seconds"] > MOST_SECONDS for row in models.values())
     every = [*models.values(), *(row for rows in growth.values() for row in rows)]
     promised = {family: rows for family, rows in growth.items() if family in FAMILIES}
     steep, complete = max(map(slope, promised.values())), sum(row["complete"] for row in every)
     slopes = [f"{family} {slope(rows):.2f} ({slope(rows, LAST_DECADE):.2f})" for family, rows in promised.items()]
-    return Report(
-        "compile_time",
-        "Time to find every optimal cut",
-        sections,
-        [
-            Target(
-                f"at most 2 s for each of {len(models)} torchvision networks",
-                f"slowest {show_time(seconds)} ({slowest}), {over} over 2 s",
-                over == 0 and not failed,
-            ),
-            Target(
-                f"close to linear up to {max(row['ops'] for row in every):,} ops (log-log slope at most {STEEPEST})",
-                f"{', '.join(slopes)}; in brackets from {LAST_DECADE:,} ops on",
-                steep <= STEEPEST,
-            ),
-            Target("every envelope complete", f"{complete} of {len(every)}", complete == len(every)),
-        ],
-        {"device": DEVICE, "server": SERVER, "models": models, "failed": failed, "growth": growth},
-        (f"Between {DEVICE} and {SERVER}, over the default box of conditions. Networks: best of three runs.",),
-        ("compile_time.png",),
-    )
+    return [
+        Target(
+            f"at most 2 s for each of {len(models)} torchvision networks",
+            f"slowest {show_time(models[slowest]['seconds'])} ({slowest}), {over} over 2 s",
+            over == 0 and not failed,
+        ),
+        Target(
+            f"close to linear up to {max(row['ops'] for row in every):,} ops (log-log slope at most {STEEPEST})",
+            f"{', '.join(slopes)}; in brackets from {LAST_DECADE:,} ops on",
+            steep <= STEEPEST,
+        ),
+        Target("every envelope complete", f"{complete} of {len(every)}", complete == len(every)),
+    ]
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:

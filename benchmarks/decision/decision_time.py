@@ -14,14 +14,14 @@ import argparse
 import random
 from collections.abc import Mapping
 from functools import partial
-from math import exp, log
 from statistics import median
 from typing import Any
 
 import numpy as np
 
+from benchmarks.decision.decision_tables import UNCERTAINTY, report
 from benchmarks.decision.pricing import Numbers, draw, prices
-from benchmarks.harness.report import Report, Section, Target, shared_options, show_ratio, show_time
+from benchmarks.harness.report import shared_options, show_time
 from benchmarks.harness.timing import Call, interleaved, interleaved_once, ratio
 from benchmarks.harness.torchvision_zoo import DEVICE, SERVER, ZOO, ZooModel, load
 from benchmarks.peers import solvers
@@ -37,13 +37,8 @@ from mincut.problem import IntArray, Prices
 from mincut.solver import flow_kernel
 
 QUICK = ("resnet18", "googlenet")
-LARGE = ("resnet152", "densenet201")
 TOTAL = 2**50  # what everything on the device costs, in integers: exact in doubles
-UNCERTAINTY = 0.25
 TOLERANCE = {"SciPy": 1e-5}  # 32 bits
-UNFUSED = {"networkx unfused": "networkx minimum_cut", "PyMaxflow unfused": "PyMaxflow"}
-OTHERS = ("networkx minimum_cut", "networkx kept", "SciPy", "igraph", "PyMaxflow", "pseudoflow", "DADS", "two stages")
-OURS = ("full graph", "compressed", "new op costs", "decide(float)", "decide(five)")
 
 
 def main() -> None:
@@ -237,143 +232,6 @@ def _changed(times: IntArray, rng: random.Random) -> IntArray:
 def _agree(model: str, method: str, found: float, expected: float, tolerance: float) -> None:
     if abs(found - expected) > tolerance * expected:
         raise AssertionError(f"{model}: {method} finds {found}, the optimum is {expected}")
-
-
-def report(measured: dict[str, dict[str, Any]]) -> Report:
-    """Tables and targets."""
-    methods = [name for name in (*OTHERS, *OURS) if all(name in each["seconds"] for each in measured.values())]
-    times = [
-        (name, str(each["ops"]), *(show_time(each["seconds"][method]) for method in methods)) for name, each in measured.items()
-    ]
-    ratios = [
-        (name, *(show_ratio(each["over_decide"][method]) for method in methods if method != "decide(float)"))
-        for name, each in measured.items()
-    ]
-    kernels = [
-        (
-            name,
-            str(each["nodes"]),
-            show_time(each["kernel"]["ours_s"]),
-            show_time(each["kernel"]["pymaxflow_s"]),
-            show_ratio(each["kernel"]["ratio"]),
-            str(each["compressed_ops"]),
-            show_ratio(each["new_costs_under_pymaxflow"]),
-        )
-        for name, each in measured.items()
-    ]
-    faults = [
-        (name, f"{each['dads']['infeasible']:.0%}", f"{each['dads']['worse']:.0%}", show_ratio(each["dads"]["worst"]))
-        for name, each in measured.items()
-    ]
-    best = sorted({each["networkx_best"] for each in measured.values()})
-    return Report(
-        "decision_time",
-        "Time per decision",
-        [
-            Section("Median time per decision", ("network", "ops", *methods), times),
-            Section(
-                "How many times longer than decide(float), median of the ratios of each round",
-                ("network", *(method for method in methods if method != "decide(float)")),
-                ratios,
-            ),
-            Section(
-                "The full graph as traced: what a system without our rule fuse solves",
-                (
-                    "network",
-                    "ops fused",
-                    "ops as traced",
-                    *(f"{name}{what}" for name in UNFUSED.values() for what in ("", " / decide")),
-                ),
-                [
-                    (
-                        name,
-                        str(each["ops"]),
-                        str(each["unfused_ops"]),
-                        *(
-                            cell
-                            for method in UNFUSED
-                            for cell in (show_time(each["seconds"][method]), show_ratio(each["over_decide"][method]))
-                        ),
-                    )
-                    for name, each in measured.items()
-                ],
-            ),
-            Section(
-                "The maximum flow alone, and new op costs on the compressed graph",
-                (
-                    "network",
-                    "nodes",
-                    "our kernel",
-                    "PyMaxflow's",
-                    "ours / theirs",
-                    "compressed ops",
-                    "PyMaxflow rebuilt / new op costs",
-                ),
-                kernels,
-            ),
-            Section(
-                "The cuts that the published DADS capacities give, over the uplinks of the box",
-                ("network", "data flows back", "feasible but slower", "worst time / optimum"),
-                faults,
-                ("Time when data flows back: it is sent down the link once, at the downlink's speed, with no further rtt.",),
-            ),
-        ],
-        targets(measured),
-        {"device": DEVICE, "server": SERVER, "models": measured},
-        (
-            f"Between {DEVICE} and {SERVER} of the catalogue. Each round draws a bandwidth evenly in the logarithm from the "
-            "box and asks every method about it in turn; given are medians over rounds. The others are asked repeatedly about "
-            "the same bandwidth, so that what they keep between calls is already right, to their advantage.",
-            "- **networkx minimum_cut**: capacities written into a ready graph, then `minimum_cut`, which gives the cut. "
-            f"**networkx kept**: the residual network is kept too and only the value is found; fastest of {best} here.\n"
-            "- **SciPy**: `maximum_flow`, structure kept, 32-bit capacities. **igraph**: `maxflow_value`, structure kept.\n"
-            "- **PyMaxflow**, **pseudoflow**: arrays of capacities, then the C or C++ graph is built and solved.\n"
-            "- **DADS**: published capacities, Boykov-Kolmogorov in C++. **two stages**: in the manner of QDMP, our reading.\n"
-            "- **full graph**, **compressed**: our minimum cut. **new op costs**: op times of every op changed by up to "
-            f"{UNCERTAINTY:.0%}, summed over merged ops, minimum cut on the graph compressed for that uncertainty.\n"
-            "- In the first two tables every flow solver gets the fused graph. Fusing is our rule: a user of those solvers has "
-            "the full graph as traced, which is in the third.\n"
-            "- **decide(five)**: bandwidth, downlink, rtt and both slowdowns given.",
-        ),
-    )
-
-
-def targets(measured: dict[str, dict[str, Any]]) -> list[Target]:
-    """What is promised of decisions, against the worst network measured."""
-
-    def worst(method: str) -> tuple[float, str]:
-        return max((each["seconds"][method], name) for name, each in measured.items())
-
-    found = []
-    for method, limit in (("decide(float)", 0.5e-6), ("decide(five)", 2.5e-6), ("new op costs", 60e-6)):
-        seconds, name = worst(method)
-        found.append(Target(f"{method} at most {show_time(limit)}", f"{show_time(seconds)} ({name})", seconds <= limit))
-    for method, least in (("networkx minimum_cut", 20_000), ("networkx kept", 20_000)):
-        for name in (name for name in LARGE if name in measured):
-            value = measured[name]["over_decide"][method]
-            found.append(Target(f"at least {least:,} × faster than {method} on {name}", show_ratio(value), value >= least))
-    for method, fused, least in (
-        ("networkx unfused", "networkx minimum_cut", 20_000),
-        ("PyMaxflow unfused", "PyMaxflow", 300),
-    ):
-        for name in (name for name in LARGE if name in measured):
-            each = measured[name]
-            value, on_fused = each["over_decide"][method], each["over_decide"][fused]
-            found.append(
-                Target(
-                    f"at least {least:,} × faster than {fused} on {name}, the full graph as traced ({each['unfused_ops']} ops)",
-                    f"{show_ratio(value)}; on our fused graph ({each['ops']} ops) {show_ratio(on_fused)}",
-                    value >= least,
-                )
-            )
-    value, name = min((each["new_costs_under_pymaxflow"], name) for name, each in measured.items())
-    found.append(
-        Target("new op costs faster than PyMaxflow's rebuild and solve everywhere", f"{show_ratio(value)} ({name})", value >= 1)
-    )
-    logs = [log(each["kernel"]["ratio"]) for each in measured.values()]
-    mean = exp(sum(logs) / len(logs))
-    found.append(Target("our kernel within 1.5 × of PyMaxflow's, geometric mean", show_ratio(mean), mean <= 1.5))
-    return found
 
 
 def _options() -> argparse.Namespace:
