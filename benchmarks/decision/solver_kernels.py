@@ -293,8 +293,8 @@ def _kernel_table(kernels: Rows) -> Section:
     (zoo, large), uplinks = _halves(kernels), ", ".join(f"{bps / 1e6:g}" for bps in BANDWIDTHS_BPS)
     ours, other = ([f"{_mean_ratio(rows, name, PEER):.2f}" for rows in (zoo, large)] for name in (OURS, OTHER))
     note = (
-        f"Each time is the geometric mean over uplinks of {uplinks} Mbit/s of medians. Geometric mean of the ratio: zoo {ours[0]}, "
-        f"synthetic {ours[1]}; of {OTHER} / {PEER}: {other[0]} and {other[1]}. The product uses {OURS}."
+        f"Each time is the geometric mean over uplinks of {uplinks} Mbit/s of medians. Geometric mean of the ratio: zoo "
+        f"{ours[0]}, synthetic {ours[1]}; of {OTHER} / {PEER}: {other[0]} and {other[1]}. The product uses {OURS}."
     )
     return Section(
         "Maximum flow alone: arrays or graph ready",

@@ -17,6 +17,7 @@ from cic.trace.fx.traced_model import TracedModel
 from cic.trace.onnx.onnx_model import OnnxModel
 from examples.models.torchvision_beside_cpu_torch import import_torchvision
 
+ROOT = Path(__file__).resolve().parents[3]
 Built = tuple[nn.Module, tuple[Tensor, ...]]
 TORCH, ONNX, QUANTISED = "torch", "onnx", "onnx-int8"
 
