@@ -13,7 +13,7 @@ export OMP_NUM_THREADS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-triton test-torch lint pytest bench bench-wire bench-trust zoo map clean
+.PHONY: help demo test test-draws test-triton test-torch lint pytest bench bench-wire bench-trust zoo map clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r name what; do \
@@ -39,6 +39,9 @@ lint: $(STAMP)  ## style, types and import contracts
 pytest: $(STAMP)  ## the tests alone
 	@echo "── pytest: tests, in two processes"
 	@$(BIN)/pytest -n 2 --dist worksteal $(PYTEST_ARGS)
+
+test-draws: $(STAMP)  ## the tests that draw at random, with five times as many draws as in `make test`
+	@CIC_ALL_DRAWS=1 $(BIN)/pytest -n 2 --dist worksteal tests/mincut tests/compress
 
 test-triton: $(STAMP)  ## exported tails on a real Triton Inference Server, whose 55 MB this installs
 	@$(BIN)/pip install --quiet --no-deps nvidia-pytriton==0.7.0

@@ -10,6 +10,7 @@ import numpy as np
 
 from benchmarks.harness.random_problems import price_box
 from compress.bounds import Bounds
+from tests.draws import draws
 
 SIGNS = (-1, 1)
 
@@ -17,7 +18,7 @@ SIGNS = (-1, 1)
 def test_answers_are_those_of_the_corners() -> None:
     rng = random.Random(83)
     seen = set()
-    for _ in range(400):
+    for _ in range(draws(400)):
         bounds = Bounds(price_box(rng), rng.choice([Fraction(0), Fraction(1, 10), Fraction(0.3)]))
         device, server, more, download = (
             np.array([rng.choice([0, 1, 2, 7, 100, 12_345, 2**47]) for _ in range(6)], dtype=np.int64) for _ in range(4)

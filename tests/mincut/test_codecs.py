@@ -20,6 +20,7 @@ from mincut.prepared import prepare
 from mincut.problem import Problem, make_problem
 from mincut.proof import prove
 from mincut.solver import solve
+from tests.draws import draws
 from tests.oracles.codec_brute_force import Codec, closed_sets_with_codecs
 
 MODERATE = [0, 1, 2, 7, 100, 12_345, 10**6]
@@ -44,10 +45,10 @@ def with_codecs(rng: random.Random, most_ops: int, amounts: list[int]) -> tuple[
     return plain, codecs, problem
 
 
-def test_the_optimum_of_five_thousand_problems() -> None:
+def test_the_optimum_of_random_problems() -> None:
     rng = random.Random(501)
     solved = 0
-    while solved < 5000:
+    while solved < draws(5000):
         plain, codecs, problem = with_codecs(rng, 6, AMOUNTS)
         truth = closed_sets_with_codecs(plain, codecs)
         try:
@@ -65,19 +66,21 @@ def test_the_optimum_of_five_thousand_problems() -> None:
 
 
 def test_prepared_problems_answer_the_same() -> None:
-    rng = random.Random(502)
+    rng, tested = random.Random(502), 0
     for _ in range(400):
         _, _, problem = with_codecs(rng, 8, MODERATE)
         try:
             prepared = prepare(problem)
         except InfeasibleError:
             continue
+        tested += 1
         conditions = [random_prices(rng) for _ in range(6)]
         expected = [solve(problem, at) for at in conditions]
         for at, truth in zip(conditions, expected, strict=True):
             on_device, cost = prepared.solve(problem.device_ns, problem.server_ns, at)
             assert cost == truth.cost
             assert (on_device == truth.on_device).all()
+    assert tested > 200
 
 
 def test_the_envelope_holds_the_best_of_every_side_and_codec_anywhere_in_the_box() -> None:

@@ -17,6 +17,7 @@ from mincut.errors import InfeasibleError, MincutError
 from mincut.lower_envelope import PriceBox, downloads_are_constant, envelope
 from mincut.network import build
 from mincut.solver import solve
+from tests.draws import draws
 from tests.oracles.brute_force import closed_sets
 
 MODERATE = [0, 1, 2, 7, 100, 12_345, 10**6, 10**8]
@@ -27,8 +28,8 @@ def cost(features: np.ndarray | tuple[int, ...], weights: tuple[Fraction, ...]) 
 
 
 def test_no_closed_set_beats_the_envelope_anywhere_in_the_box() -> None:
-    rng = random.Random(10)
-    for _ in range(250):
+    rng, tested = random.Random(10), 0
+    for _ in range(draws(500)):
         plain = small_problem(rng, 8, amounts=MODERATE)
         sets, box = closed_sets(plain), price_box(rng)
         try:
@@ -36,6 +37,7 @@ def test_no_closed_set_beats_the_envelope_anywhere_in_the_box() -> None:
         except InfeasibleError:
             assert not len(sets.features)
             continue
+        tested += 1
         assert found.complete
         assert found.gap < 1e-6
         distinct = np.unique(sets.features, axis=0)
@@ -44,10 +46,11 @@ def test_no_closed_set_beats_the_envelope_anywhere_in_the_box() -> None:
             best = min(cost(features, weights) for features in distinct)
             known = min(cost(features, weights) for features in found.features)
             assert known <= best * (1 + Fraction(found.gap) + Fraction(1, 10**12))
+    assert tested > draws(500) / 2
 
 
 def test_the_stated_gap_holds_and_is_small_even_when_costs_span_twelve_decades() -> None:
-    rng = random.Random(16)
+    rng, tested = random.Random(16), 0
     box = PriceBox(
         (Fraction(1, 2), Fraction(10)),
         (Fraction(1, 4), Fraction(50)),
@@ -60,6 +63,7 @@ def test_the_stated_gap_holds_and_is_small_even_when_costs_span_twelve_decades()
             found = envelope(to_problem(plain), box)
         except InfeasibleError:
             continue
+        tested += 1
         assert found.complete
         assert found.gap < 1e-4
         distinct = np.unique(closed_sets(plain).features, axis=0)
@@ -68,21 +72,24 @@ def test_the_stated_gap_holds_and_is_small_even_when_costs_span_twelve_decades()
             best = min(cost(features, weights) for features in distinct)
             known = min(cost(features, weights) for features in found.features)
             assert known <= best * (1 + Fraction(found.gap) + Fraction(1, 10**12))
+    assert tested > 60
 
 
 def test_every_placement_is_best_somewhere() -> None:
-    rng = random.Random(11)
+    rng, tested = random.Random(11), 0
     for _ in range(100):
         problem = to_problem(network_shaped(rng, rng.randint(5, 60)))
         found = envelope(problem, price_box(rng))
         for index, features in enumerate(found.features):
             if found.placements[index].all():
                 continue  # kept whatever the box, because the offload price is open
+            tested += 1
             others = [other for place, other in enumerate(found.features) if place != index]
             assert (
                 any(all(features.cost(prices) <= other.cost(prices) * (1 + 1e-7) for other in others) for prices in found.rays)
                 or not others
             )
+    assert tested > 100
 
 
 def test_networks_of_hundreds_of_ops_equal_independent_minimum_cuts() -> None:
@@ -119,7 +126,7 @@ def test_one_dimension_gives_nested_sets_when_the_device_is_never_faster() -> No
 
 def test_a_spent_budget_is_said_aloud_with_a_gap_that_holds() -> None:
     rng = random.Random(15)
-    for _ in range(20):
+    for _ in range(draws(20)):
         problem = to_problem(network_shaped(rng, 60))
         box = PriceBox(
             (Fraction(1), Fraction(9)), (Fraction(1), Fraction(9)), (Fraction(1), Fraction(10**4)), (Fraction(1),) * 2

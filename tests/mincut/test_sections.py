@@ -23,6 +23,7 @@ from mincut.problem import MODEL_INPUT, Prices, Problem
 from mincut.section_solver import solve_sections
 from mincut.sections import Sections, cut_at_joints, find_joints
 from mincut.solver import solve
+from tests.draws import draws
 from tests.oracles.brute_force import closed_sets
 from tests.oracles.networkx_flow import cheapest
 
@@ -111,7 +112,7 @@ def assert_as_the_whole(problem: Problem, sections: Sections, prices: Prices) ->
 
 def test_sections_answer_what_the_whole_answers() -> None:
     rng, solved = random.Random(92), 0
-    while solved < 3000:
+    while solved < draws(3000):
         problem, prices = to_problem(any_problem(rng)), free_offloading(rng)
         try:
             sections = cut_at_joints(problem)
@@ -122,7 +123,7 @@ def test_sections_answer_what_the_whole_answers() -> None:
 
 
 def test_sections_answer_what_brute_force_answers() -> None:
-    rng = random.Random(93)
+    rng, tested = random.Random(93), 0
     for _ in range(1500):
         plain, prices = any_problem(rng), free_offloading(rng)
         sets = closed_sets(plain)
@@ -131,8 +132,10 @@ def test_sections_answer_what_brute_force_answers() -> None:
         except InfeasibleError:
             assert not len(sets.features)
             continue
+        tested += 1
         found = solve_sections(sections, prices, known_cost(sections.problem, sections, prices))
         assert found.cost == min(sum(a * b for a, b in zip(row, prices, strict=True)) for row in sets.features.tolist())
+    assert tested > 750
 
 
 def test_long_networks_equal_networkx_and_have_small_sections() -> None:
