@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import random
+import subprocess
+import sys
+from pathlib import Path
 
 from mincut import problem
 from mincut.kernels import pricing
@@ -29,3 +33,32 @@ def test_terminals_far_larger_than_their_sum_allows_in_int64() -> None:
 def test_constants_kept_in_a_closed_file_are_those_of_the_problem() -> None:
     for name in ("LARGEST_AMOUNT", "LARGEST_COST", "ON_DEVICE", "ON_SERVER"):
         assert getattr(pricing, name) == getattr(problem, name)
+
+
+ROOT = Path(__file__).resolve().parents[2]
+CHECKED = """
+import random
+import numba
+from benchmarks.harness.random_problems import network_shaped, random_prices, to_problem
+from mincut.certificate import certify
+from mincut.network import build
+from mincut.prepared import prepare
+from mincut.solver import solve
+
+assert numba.config.BOUNDSCHECK == 1
+rng = random.Random(7)
+for _ in range(20):
+    problem, prices = to_problem(network_shaped(rng, rng.randint(3, 80))), random_prices(rng)
+    network = build(problem)
+    found = solve(network, prices)
+    certify(network, found)
+    on_device, cost = prepare(problem).solve(problem.device_ns, problem.server_ns, prices)
+    assert cost == found.cost and (on_device == found.on_device).all()
+"""
+
+
+def test_no_kernel_leaves_its_arrays(tmp_path: Path) -> None:
+    """numba checks every index if asked to, when it compiles; the cache of the usual kernels stays apart."""
+    environment = {**os.environ, "NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", CHECKED], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
