@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
 
-from cic.decision.units import shown
 from cic.errors import ArgumentError
+from codegen.checked_json import shown
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,20 +18,10 @@ from typing import Any
 
 from codegen.calls.structure import Structure
 from codegen.calls.structure_check import check_structure
+from codegen.checked_json import Fields, as_matching
 from codegen.errors import CodegenError
 from codegen.files.atomic import write_whole
 from codegen.files.regular_file import read_regular
-from codegen.plain_fields import (
-    check_all,
-    check_amount,
-    check_count,
-    check_distinct,
-    check_name,
-    check_path,
-    check_sha256,
-    check_text,
-    check_truth,
-)
 from codegen.split import Half, OutputSource, WireTensor
 
 FORMAT = "cic-split"
@@ -42,6 +33,11 @@ WEIGHTS_FOLDER = "weights"
 # A bundle of a hundred cuts with a thousand weights each takes about 20 MB.
 LARGEST_FILE_BYTES = 64 * 2**20
 
+_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
+_PATH = re.compile(rf"{_NAME.pattern}(/{_NAME.pattern}){{0,8}}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_A_NAME = "a name of letters, digits, '.', '_' and '-'"
+
 
 @dataclass(frozen=True, slots=True)
 class WeightPlace:
@@ -49,10 +45,6 @@ class WeightPlace:
 
     offset: int
     sha256: str
-
-    def __post_init__(self) -> None:
-        check_count(self.offset, "the offset of a weight")
-        check_sha256(self.sha256, "a weight")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +55,6 @@ class BareFile:
     bytes: int
     sha256: str
     weights: tuple[WeightPlace, ...]
-
-    def __post_init__(self) -> None:
-        _check_file(self.path, self.bytes, self.sha256)
-        check_all(self.weights, WeightPlace, f"the weights of {self.path}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +68,6 @@ class FileRecord:
     bytes: int
     sha256: str
     bare: BareFile | None = None
-
-    def __post_init__(self) -> None:
-        _check_file(self.path, self.bytes, self.sha256)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +96,6 @@ class OutputCheck:
     relative_error: float
     informative: bool
 
-    def __post_init__(self) -> None:
-        check_text(self.name, "the name of an output")
-        check_amount(self.relative_error, f"the relative error of {self.name}")
-        check_truth(self.informative, f"whether {self.name} is informative")
-
 
 @dataclass(frozen=True, slots=True)
 class Verification:
@@ -125,12 +105,6 @@ class Verification:
     tolerance: float
     input_sets: int
     outputs: tuple[OutputCheck, ...]
-
-    def __post_init__(self) -> None:
-        check_text(self.format, "the format of a verification")
-        check_amount(self.tolerance, "the tolerance of a verification")
-        check_count(self.input_sets, "the input sets of a verification")
-        check_all(self.outputs, OutputCheck, "the outputs of a verification")
 
     @property
     def max_relative_error(self) -> float:
@@ -158,14 +132,6 @@ class CutRecord:
     verification: tuple[Verification, ...] = ()
 
     def __post_init__(self) -> None:
-        check_name(self.id, "the id of a cut")
-        check_all(self.device_ops, str, f"the device ops of cut {self.id}")
-        for field_name in ("crossing", "kept", "returned"):
-            check_all(getattr(self, field_name), WireTensor, f"{field_name} of cut {self.id}")
-        check_all(self.outputs, OutputSource, f"the outputs of cut {self.id}")
-        check_all(self.verification, Verification, f"the verification of cut {self.id}")
-        for format_name in self.files:
-            check_name(format_name, f"a format of cut {self.id}")
         self.output_wires  # noqa: B018 - raises if an output is found nowhere
 
     @property
@@ -199,17 +165,9 @@ class Manifest:
     weights: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        check_text(self.model_digest, "model_digest")
-        check_text(self.weights_digest, "weights_digest")
-        for package, version in self.versions.items():
-            check_text(package, "a package in versions")
-            check_text(version, f"the version of {package}")
-        for sha256, size in self.weights.items():
-            check_sha256(sha256, "a weight")
-            check_count(size, f"the size of weight {sha256}")
-        check_all(self.inputs, WireTensor, "inputs")
-        check_all(self.cuts, CutRecord, "cuts")
-        check_distinct([cut.id for cut in self.cuts], "cuts")
+        ids = [cut.id for cut in self.cuts]
+        if len(set(ids)) != len(ids):
+            raise CodegenError(f"cuts names one twice: {', '.join(ids)[:80]}")
         _check_structures(self)
 
     def cut(self, cut_id: str) -> CutRecord:
@@ -244,7 +202,7 @@ def read_manifest(directory: Path) -> Manifest:
     try:
         if body != signed(body):
             raise CodegenError("its content has another SHA-256 than it says")
-        return _manifest_of(body)
+        return _manifest_of(Fields(body, error=CodegenError))
     except CodegenError as error:
         raise CodegenError(f"{path} is damaged: {error}; emit the model again") from error
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
@@ -283,12 +241,6 @@ def _refuse(constant: str) -> Any:
     raise ValueError(f"{constant} is not allowed")
 
 
-def _check_file(path: str, size: int, sha256: str) -> None:
-    check_path(path, "the path of a file")
-    check_count(size, f"the size of {path}")
-    check_sha256(sha256, f"the digest of {path}")
-
-
 def _check_structures(manifest: Manifest) -> None:
     """Raise CodegenError unless calls and answers have as many tensors as halves take and give."""
     structure = manifest.input_structure
@@ -309,63 +261,86 @@ def _check_structures(manifest: Manifest) -> None:
             )
 
 
-def _list(value: Any) -> list[Any]:
-    if not isinstance(value, list):
-        raise TypeError(f"{value!r:.80} stands where a list belongs")
-    return value
-
-
-def _manifest_of(body: Mapping[str, Any]) -> Manifest:
-    weights = dict(body["weights"].items())
+def _manifest_of(fields: Fields) -> Manifest:
+    sizes = fields.object("weights")
+    weights = {as_matching(name, sizes, "weights", _SHA256, "a SHA-256"): sizes.count(name) for name in sizes.all_names()}
+    versions = fields.object("versions")
     return Manifest(
-        model_digest=body["model_digest"],
-        weights_digest=body["weights_digest"],
-        versions=dict(body["versions"].items()),
-        inputs=_wires_of(body["inputs"]),
-        input_structure=body["input_structure"],
-        output_structure=body["output_structure"],
-        cuts=tuple(_cut_of(cut, weights) for cut in _list(body["cuts"])),
+        model_digest=fields.text("model_digest"),
+        weights_digest=fields.text("weights_digest"),
+        versions={package: versions.text(package) for package in versions.all_names()},
+        inputs=_wires(fields, "inputs"),
+        input_structure=fields["input_structure"],
+        output_structure=fields["output_structure"],
+        cuts=tuple(_cut(cut, weights) for cut in fields.objects("cuts")),
         weights=weights,
     )
 
 
-def _cut_of(body: Mapping[str, Any], weights: Mapping[str, int]) -> CutRecord:
+def _cut(fields: Fields, weights: Mapping[str, int]) -> CutRecord:
+    files = fields.object("files")
     return CutRecord(
-        id=body["id"],
-        device_ops=tuple(_list(body["device_ops"])),
-        crossing=_wires_of(body["crossing"]),
-        kept=_wires_of(body["kept"]),
-        returned=_wires_of(body["returned"]),
-        outputs=tuple(OutputSource(**output) for output in _list(body["outputs"])),
+        id=fields.matching("id", _NAME, _A_NAME),
+        device_ops=fields.texts("device_ops"),
+        crossing=_wires(fields, "crossing"),
+        kept=_wires(fields, "kept"),
+        returned=_wires(fields, "returned"),
+        outputs=tuple(
+            OutputSource(output.choice("half", ("head", "tail")), output.count("position"))  # type: ignore[arg-type]
+            for output in fields.objects("outputs")
+        ),
         files={
-            name: HalfFiles(**{half: _file_of(file, weights) for half, file in files.items()})
-            for name, files in body["files"].items()
+            as_matching(name, files, "a format", _NAME, _A_NAME): _files(files.object(name), weights)
+            for name in files.all_names()
         },
-        verification=tuple(_verification_of(check) for check in _list(body["verification"])),
+        verification=tuple(map(_verification, fields.objects("verification"))),
     )
 
 
-def _verification_of(body: Mapping[str, Any]) -> Verification:
-    outputs = tuple(OutputCheck(**output) for output in _list(body["outputs"]))
-    return Verification(**{**body, "outputs": outputs})
+def _verification(fields: Fields) -> Verification:
+    return Verification(
+        format=fields.text("format"),
+        tolerance=fields.number("tolerance", 0),
+        input_sets=fields.count("input_sets"),
+        outputs=tuple(
+            OutputCheck(output.text("name"), output.number("relative_error", 0), output.truth("informative"))
+            for output in fields.objects("outputs")
+        ),
+    )
 
 
-def _wires_of(body: list[Mapping[str, Any]]) -> tuple[WireTensor, ...]:
-    return tuple(WireTensor(**{**wire, "shape": tuple(_list(wire["shape"]))}) for wire in _list(body))
+def _wires(fields: Fields, name: str) -> tuple[WireTensor, ...]:
+    return tuple(
+        WireTensor(wire.text("name"), wire.counts("shape"), wire.text("dtype"), wire.count("bytes"))
+        for wire in fields.objects(name)
+    )
 
 
-def _file_of(body: Mapping[str, Any], weights: Mapping[str, int]) -> FileRecord:
-    bare = None if body["bare"] is None else _bare_of(body["bare"], weights, body["bytes"])
-    return FileRecord(**{**body, "bare": bare})
+def _files(fields: Fields, weights: Mapping[str, int]) -> HalfFiles:
+    return HalfFiles(_file(fields.object("head"), weights), _file(fields.object("tail"), weights))
 
 
-def _bare_of(body: Mapping[str, Any], weights: Mapping[str, int], plain_bytes: int) -> BareFile:
-    bare = BareFile(**{**body, "weights": tuple(WeightPlace(**place) for place in _list(body["weights"]))})
+def _file(fields: Fields, weights: Mapping[str, int]) -> FileRecord:
+    bare = None if fields["bare"] is None else _bare(fields.object("bare"), weights, fields.count("bytes"))
+    return FileRecord(_path(fields), fields.count("bytes"), fields.matching("sha256", _SHA256, "a SHA-256"), bare)
+
+
+def _bare(fields: Fields, weights: Mapping[str, int], plain_bytes: int) -> BareFile:
+    places = []
     end = 0
-    for place in bare.weights:
-        if place.offset < end:
-            raise ValueError(f"weights of {bare.path} overlap at byte {place.offset}")
-        end = place.offset + weights[place.sha256]
+    for place in fields.objects("weights"):
+        offset, sha256 = place.count("offset"), place.text("sha256")
+        if sha256 not in weights:
+            raise place.unfit("sha256", sha256, "one that weights has the size of")
+        if offset < end:
+            raise CodegenError(f"{place.where} overlaps the one before it, which ends at byte {end}, at byte {offset}")
+        end = offset + weights[sha256]
+        places.append(WeightPlace(offset, sha256))
     if end > plain_bytes:
-        raise ValueError(f"weights of {bare.path} end at byte {end} of {plain_bytes} of the plain file")
-    return bare
+        raise CodegenError(f"{fields.path('weights')} end at byte {end} of {plain_bytes} of the plain file")
+    return BareFile(_path(fields), fields.count("bytes"), fields.matching("sha256", _SHA256, "a SHA-256"), tuple(places))
+
+
+def _path(fields: Fields) -> str:
+    """A path of names, which stays where it begins."""
+    return fields.matching("path", _PATH, "a path of names, since others may lead out of the bundle")

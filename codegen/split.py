@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any, Literal
 
+from codegen.checked_json import shown
 from codegen.dtypes import BYTES_OF
 from codegen.errors import CodegenError
-from codegen.plain_fields import check_count, check_text
 
 Half = Literal["head", "tail"]
 LARGEST_TENSOR = 2**48
@@ -31,13 +31,8 @@ class WireTensor:
     bytes: int
 
     def __post_init__(self) -> None:
-        check_text(self.name, "the name of a tensor")
-        check_text(self.dtype, f"the dtype of {self.name}")
-        if not isinstance(self.shape, tuple) or len(self.shape) > MOST_DIMENSIONS:
-            raise CodegenError(f"the shape of {self.name} is {self.shape!r:.80}, expected a list")
-        for size in self.shape:
-            check_count(size, f"a dimension of {self.name}", LARGEST_TENSOR)
-        check_count(self.bytes, f"the size of {self.name}", LARGEST_TENSOR)
+        if len(self.shape) > MOST_DIMENSIONS or max((self.bytes, *self.shape)) >= LARGEST_TENSOR:
+            raise CodegenError(f"{self.name} of shape {self.shape!s:.80} and {shown(self.bytes)} bytes is too large a tensor")
         elements = prod(self.shape)
         if self.dtype in BYTES_OF and self.bytes != elements * BYTES_OF[self.dtype]:
             raise CodegenError(
@@ -52,11 +47,6 @@ class OutputSource:
 
     half: Half
     position: int
-
-    def __post_init__(self) -> None:
-        if self.half not in ("head", "tail"):
-            raise CodegenError(f"a half is 'head' or 'tail', not {self.half!r:.80}")
-        check_count(self.position, f"a position in the results of the {self.half}")
 
 
 @dataclass(frozen=True)

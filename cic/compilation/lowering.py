@@ -10,10 +10,10 @@ from typing import Any
 from cic.compilation.pins import checked_pins
 from cic.decision.conditions import Box
 from cic.decision.objective import BITS_PER_BYTE, NS_PER_S
-from cic.decision.units import shown
 from cic.errors import CompileError
 from cic.graph import Graph
 from cic.precision.wire_form import WireForm, as_it_is
+from codegen.checked_json import shown
 from compress.bounds import Bounds
 from mincut.errors import MincutError
 from mincut.lower_envelope import PriceBox, Range

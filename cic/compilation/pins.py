@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping, Sequence
 
-from cic.decision.units import shown
 from cic.errors import CompileError
 from cic.graph import Graph
+from codegen.checked_json import shown
 
 _SIDES = ("device", "server")
 

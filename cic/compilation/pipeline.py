@@ -19,7 +19,6 @@ from cic.cost.profile import Profile
 from cic.decision.arguments import check_number
 from cic.decision.conditions import Box, Conditions
 from cic.decision.splitting_model import SplittingModel
-from cic.decision.units import shown
 from cic.errors import ArgumentError, CompileError
 from cic.inputs.example_inputs import describe_inputs
 from cic.inputs.former_names import formerly
@@ -29,6 +28,7 @@ from cic.precision.target_search import within_target
 from cic.progress import Progress, Tell, teller
 from cic.trace.any_model import is_traced, trace_model
 from cic.trace.traced import Traced
+from codegen.checked_json import shown
 from compress.errors import CompressError
 from compress.schedule import compress
 from mincut.errors import InfeasibleError, MincutError

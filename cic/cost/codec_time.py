@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from cic.errors import CostError
+from codegen.checked_json import Fields, is_number, shown
 
 # No codec takes longer for a tensor that anybody sends.
 _LONGEST_S = 86_400.0
@@ -22,9 +22,8 @@ class Rate:
 
     def __post_init__(self) -> None:
         for field in ("fixed_s", "per_element_s", "per_byte_s"):
-            value = getattr(self, field)
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _LONGEST_S:
-                raise CostError(f"{field} of a codec is {value!r}; it must be a number between 0 and {_LONGEST_S:.0f}")
+            if not is_number(value := getattr(self, field), 0, _LONGEST_S):
+                raise CostError(f"{field} of a codec is {shown(value)}; it must be a number between 0 and {_LONGEST_S:.0f}")
 
     def seconds(self, elements: int, wire_bytes: int) -> float:
         """For a tensor of so many values whose payload has so many bytes."""
@@ -38,10 +37,6 @@ class CodecTime:
     codec: str
     encode: Rate
     decode: Rate
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.codec, str) or not self.codec:
-            raise CostError(f"a codec's name is {self.codec!r}; it must be text that is not empty")
 
 
 def seconds_of_codec(times: Sequence[CodecTime], where: str, codec: str, elements: int, wire_bytes: int) -> tuple[float, float]:
@@ -68,27 +63,21 @@ def plain_name(codec: str) -> str:
     return {"fp32": "raw"}.get(form, form) + plus + entropy
 
 
-def codec_times_from_json(where: str, entries: Any) -> tuple[CodecTime, ...]:
-    """What a profile says about codecs, checked. Raises CostError naming the field."""
-    if not isinstance(entries, list):
-        raise CostError(f"{where} is a {type(entries).__name__}, not a list")
-    times = [_one_time(f"{where}[{index}]", entry) for index, entry in enumerate(entries)]
+def read_codec_times(fields: Fields) -> tuple[CodecTime, ...]:
+    """What a file says about `codecs`. Raises the error of the fields, naming the one that does not fit."""
+    times = tuple(map(_one_time, fields.objects("codecs")))
     if len({time.codec for time in times}) != len(times):
-        raise CostError(f"{where} names a codec twice; it has one time: {', '.join(time.codec for time in times)}")
-    return tuple(times)
+        raise fields.error(f"codecs names a codec twice; it has one time: {', '.join(time.codec for time in times)}")
+    return times
 
 
-def _one_time(where: str, entry: Any) -> CodecTime:
-    _check_fields(where, entry, ("codec", "encode", "decode"))
-    for field in ("encode", "decode"):
-        _check_fields(f"{where}.{field}", entry[field], ("fixed_s", "per_element_s", "per_byte_s"))
-    try:
-        return CodecTime(entry["codec"], Rate(**entry["encode"]), Rate(**entry["decode"]))
-    except CostError as error:
-        raise CostError(f"{where}: {error}") from None
+def _one_time(fields: Fields) -> CodecTime:
+    fields.only(("codec", "encode", "decode"))
+    return CodecTime(fields.text("codec"), _rate(fields.object("encode")), _rate(fields.object("decode")))
 
 
-def _check_fields(where: str, entry: Any, wanted: tuple[str, ...]) -> None:
-    if not isinstance(entry, dict) or entry.keys() != set(wanted):
-        found = ", ".join(map(repr, entry)) if isinstance(entry, dict) else type(entry).__name__
-        raise CostError(f"{where} has {found}, expected are {', '.join(wanted)}")
+def _rate(fields: Fields) -> Rate:
+    names = ("fixed_s", "per_element_s", "per_byte_s")
+    for name in fields.only(names).names(names):
+        fields.number(name, 0, _LONGEST_S)
+    return Rate(*(fields[name] for name in names))

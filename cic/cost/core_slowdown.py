@@ -22,8 +22,9 @@ from functools import cache
 from importlib import resources
 
 from cic.cost.catalogue import machine, machines
-from cic.cost.codec_time import CodecTime, codec_times_from_json
+from cic.cost.codec_time import CodecTime, read_codec_times
 from cic.cost.machine import Machine
+from codegen.checked_json import Fields
 
 CATALOGUE_FILE = "codec_times.json"
 
@@ -49,4 +50,4 @@ def catalogue_codec_times() -> tuple[CodecTime, ...]:
 def _known() -> tuple[tuple[CodecTime, ...], Machine]:
     """The times, and the machine of the catalogue that they are taken to be of."""
     body = json.loads(resources.files(__package__).joinpath(CATALOGUE_FILE).read_text(encoding="utf-8"))
-    return codec_times_from_json("codecs", body["codecs"]), machine(body["as_machine"])
+    return read_codec_times(Fields(body)), machine(body["as_machine"])

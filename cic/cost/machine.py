@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 
 from cic.errors import CostError
+from codegen.checked_json import is_number, shown
 
 # Arithmetic rate relative to float32 where no figure is known: half the width, twice the numbers in a register, and so on;
 # those who cannot do it at all are listed in `Machine.lacks`.
@@ -107,12 +107,6 @@ def _check_table(name: str, figure: str, value: object, *, zero_allowed: bool) -
 
 
 def _check_number(name: str, field: str, value: object, *, zero_allowed: bool) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise CostError(f"machine {name!r}: {field} is {value!r}, not a number")
-    try:
-        number = float(value)
-    except OverflowError:
-        number = math.inf
-    if not math.isfinite(number) or number < 0 or (number == 0 and not zero_allowed):
+    if not is_number(value, 0) or (value == 0 and not zero_allowed):
         wanted = "zero or more" if zero_allowed else "more than zero"
-        raise CostError(f"machine {name!r}: {field} is {number!r}; it must be finite and {wanted}")
+        raise CostError(f"machine {name!r}: {field} is {shown(value)}; it must be a finite number, {wanted}")

@@ -10,9 +10,9 @@ from cic.cost.cost_source import CostSource
 from cic.cost.machine import Machine
 from cic.cost.predicted_costs import PredictedCosts
 from cic.cost.profile import load_profile
-from cic.decision.units import shown
 from cic.errors import CostError
 from cic.graph import Graph
+from codegen.checked_json import shown
 
 Source = str | Path | Machine | CostSource
 """What a user may write for a machine."""

@@ -8,23 +8,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
+from dataclasses import fields as dataclass_fields
 from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from cic.cost.codec_time import CodecTime, codec_times_from_json, seconds_of_codec
+from cic.cost.codec_time import CodecTime, read_codec_times, seconds_of_codec
 from cic.cost.host import Host
 from cic.cost.measurement import ELAPSED, Measurement
 from cic.cost.timing import STATISTICS
 from cic.decision.arguments import check_path
 from cic.decision.provenance import MachineProvenance
-from cic.decision.units import shown
 from cic.errors import CostError
 from cic.graph import Graph, Op
+from codegen.checked_json import Fields, shown
 from codegen.files.atomic import write_whole
 from codegen.files.regular_file import read_regular
 
@@ -84,7 +85,11 @@ class Profile:
     codecs: tuple[CodecTime, ...] = ()
 
     def __post_init__(self) -> None:
-        _check_profile(self)
+        if not self.ops:
+            raise CostError("ops is empty; a profile has the time of one op at least")
+        if len(self.seconds) < len(self.ops):
+            twice = Counter(op.signature for op in self.ops).most_common(1)[0][0]
+            raise CostError(f"the signature {twice!r} occurs twice in ops; a signature has one time")
 
     @property
     def name(self) -> str:
@@ -171,21 +176,7 @@ def _from_json(body: Any) -> Profile:
     if version < VERSION:
         raise CostError(f"version is {version}, which holds processor time instead of elapsed time: profile again")
     content = {key: value for key, value in body.items() if key not in ("format", "version", "digest")}
-    _check_keys("the file", content, Profile)
-    host = _check_keys("host", content["host"], Host)
-    measured = _check_keys("measured", content["measured"], Measurement)
-    if not isinstance(content["ops"], list):
-        raise CostError(f"ops is a {type(content['ops']).__name__}, not a list")
-    ops = []
-    for index, each in enumerate(content["ops"]):
-        entry = _check_keys(f"ops[{index}]", each, OpTime)
-        if not isinstance(entry["names"], list):
-            raise CostError(f"ops[{index}].names is {entry['names']!r}, not a list")
-        ops.append(OpTime(**{**entry, "names": tuple(entry["names"])}))
-    codecs = codec_times_from_json("codecs", content["codecs"])
-    profile = Profile(
-        **{**content, "host": Host(**host), "measured": Measurement(**measured), "ops": tuple(ops), "codecs": codecs}
-    )
+    profile = _profile(Fields(content, error=CostError))
     # A profile written by hand needs no digest; one that carries a digest must agree with it.
     if body.get("digest", profile.digest) != profile.digest:
         raise CostError(
@@ -195,77 +186,69 @@ def _from_json(body: Any) -> Profile:
     return profile
 
 
-def _check_keys(where: str, entry: Any, cls: type) -> dict[str, Any]:
-    if not isinstance(entry, dict):
-        raise CostError(f"{where} is a {type(entry).__name__}, not an object")
-    wanted = {field.name for field in fields(cls)}
-    if missing := sorted(wanted - entry.keys()):
-        raise CostError(f"{where} lacks {', '.join(missing)}")
-    if unknown := sorted(entry.keys() - wanted):
-        raise CostError(f"{where} has the unknown field {', '.join(map(repr, unknown))}")
-    return entry
+def _profile(fields: Fields) -> Profile:
+    return Profile(
+        **_texts(fields.only(_names_of(Profile)), "model", "graph_digest", "torch_version"),
+        date=_date(fields),
+        host=_host(fields.object("host")),
+        threads=fields.count("threads", least=1),
+        measured=_measurement(fields.object("measured")),
+        **_seconds(fields, "whole_s", "sum_s", "halves_error"),
+        ops=tuple(map(_op_time, fields.objects("ops"))),
+        codecs=read_codec_times(fields),
+    )
 
 
-def _check_profile(profile: Profile) -> None:
-    for field in ("model", "graph_digest", "torch_version", "date"):
-        _check_text(field, getattr(profile, field))
+def _host(fields: Fields) -> Host:
+    fields.only(_names_of(Host))
+    return Host(
+        **_texts(fields, "platform", "processor"),
+        cores=fields.count("cores", least=1),
+        memory_bytes=fields.count("memory_bytes", 2**63),
+    )
+
+
+def _measurement(fields: Fields) -> Measurement:
+    fields.only(_names_of(Measurement))
+    if fields["clock"] != ELAPSED:
+        raise CostError(f"measured.clock is {shown(fields['clock'])}; only {ELAPSED!r} time predicts a latency: profile again")
+    seconds = ("whole_low_s", "whole_median_s", "whole_mean_s", "spread", "elapsed_s", "processor_s", "throttled")
+    return Measurement(
+        clock=ELAPSED,
+        statistic=fields.choice("statistic", STATISTICS),
+        repetitions=fields.count("repetitions", least=1),
+        op_repetitions=fields.count("op_repetitions", least=1),
+        **_seconds(fields, *seconds),
+        quota=fields.maybe(lambda name: _seconds(fields, name)[name], "quota"),
+        warning="" if fields["warning"] == "" else fields.text("warning"),
+    )
+
+
+def _op_time(fields: Fields) -> OpTime:
+    fields.only(_names_of(OpTime))
+    seconds = _seconds(fields, "seconds", "alone_s", "low_s", "median_s", "spread")
+    return OpTime(signature=fields.text("signature"), names=fields.texts("names"), **seconds)
+
+
+def _names_of(noun: type) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclass_fields(noun))
+
+
+def _texts(fields: Fields, *names: str) -> dict[str, Any]:
+    return {name: fields.text(name) for name in names}
+
+
+def _seconds(fields: Fields, *names: str) -> dict[str, Any]:
+    """As they are, whole numbers too: the digest is of what stands there."""
+    for name in names:
+        fields.number(name, 0, LONGEST_S)
+    return {name: fields[name] for name in names}
+
+
+def _date(fields: Fields) -> str:
+    text = fields.text("date")
     try:
-        date.fromisoformat(profile.date[:10])
+        date.fromisoformat(text[:10])
     except ValueError:
-        raise CostError(f"date is {shown(profile.date)}; it must be ISO, like 2026-01-31") from None
-    _check_text("host.platform", profile.host.platform)
-    _check_text("host.processor", profile.host.processor)
-    _check_count("host.cores", profile.host.cores, least=1)
-    _check_count("host.memory_bytes", profile.host.memory_bytes, least=0)
-    _check_count("threads", profile.threads, least=1)
-    _check_measurement(profile.measured)
-    _check_seconds("whole_s", profile.whole_s)
-    _check_seconds("sum_s", profile.sum_s)
-    _check_seconds("halves_error", profile.halves_error)
-    if not profile.ops:
-        raise CostError("ops is empty; a profile has the time of one op at least")
-    seen: set[str] = set()
-    for index, op in enumerate(profile.ops):
-        where = f"ops[{index}]"
-        _check_text(f"{where}.signature", op.signature)
-        for name in op.names:
-            _check_text(f"{where}.names", name)
-        _check_seconds(f"{where}.seconds", op.seconds)
-        for field in ("alone_s", "low_s", "median_s", "spread"):
-            _check_seconds(f"{where}.{field}", getattr(op, field))
-        if op.signature in seen:
-            raise CostError(f"{where}.signature {op.signature!r} occurs twice; a signature has one time")
-        seen.add(op.signature)
-
-
-def _check_measurement(measured: Measurement) -> None:
-    if measured.clock != ELAPSED:
-        raise CostError(f"measured.clock is {measured.clock!r}; only {ELAPSED!r} time predicts a latency: profile again")
-    if measured.statistic not in STATISTICS:
-        raise CostError(f"measured.statistic is {measured.statistic!r}; it must be one of {', '.join(STATISTICS)}")
-    _check_count("measured.repetitions", measured.repetitions, least=1)
-    _check_count("measured.op_repetitions", measured.op_repetitions, least=1)
-    for field in ("whole_low_s", "whole_median_s", "whole_mean_s", "spread", "elapsed_s", "processor_s", "throttled"):
-        _check_seconds(f"measured.{field}", getattr(measured, field))
-    if measured.quota is not None:
-        _check_seconds("measured.quota", measured.quota)
-    if not isinstance(measured.warning, str):
-        raise CostError(f"measured.warning is {measured.warning!r}; it must be text, empty if there is nothing to say")
-
-
-def _check_text(field: str, value: object) -> None:
-    # A lone surrogate is a text that cannot be printed or written.
-    if not isinstance(value, str) or not value or any("\ud800" <= letter <= "\udfff" for letter in value):
-        raise CostError(f"{field} is {shown(value)}; it must be text that is not empty")
-
-
-def _check_count(field: str, value: object, *, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value < 2**63:
-        raise CostError(f"{field} is {shown(value)}; it must be a whole number from {least}")
-
-
-def _check_seconds(field: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise CostError(f"{field} is {shown(value)}, not a number")
-    if not (0 <= value <= LONGEST_S) or math.isnan(value):
-        raise CostError(f"{field} is {shown(value)}; it must lie between 0 and {LONGEST_S:.0f}")
+        raise CostError(f"date is {shown(text)}; it must be ISO, like 2026-01-31") from None
+    return text

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from cic.decision.checked_json import Fields, as_text
 from cic.decision.conditions import Box, Conditions
 from cic.decision.cut import DEVICE_ONLY, Cut, details_of
 from cic.decision.frozen import Frozen
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from cic.decision.stored_graph import Names, StoredGraph
+    from codegen.checked_json import Fields
 
 
 LARGEST_ID = 100
@@ -124,10 +124,12 @@ def read_table(document: Any, graph: Callable[[], StoredGraph]) -> CutTable:
     Raises:
         ValueError, CicError: names the field that is not as it is written.
     """
+    from codegen.checked_json import Fields  # `import cic` loads nothing of codegen
+
     fields = Fields(document)
     rows = fields.items("cuts")
     accuracy = [_kept(each, fields) for each in fields.items("accuracy", len(rows))]
-    codecs = [_names(each, fields) for each in fields.items("codecs", len(rows))]
+    codecs = [fields.texts_of(each, "codecs") for each in fields.items("codecs", len(rows))]
     cuts = [_cut(row, details_of(graph, at), codecs[at], accuracy[at], fields) for at, row in enumerate(rows)]
     _check_ids(cuts)
     table = CutTable(
@@ -177,14 +179,8 @@ def _check_ids(cuts: Sequence[Cut]) -> None:
             raise ValueError(f"cut {cut.id} has {cut.offloads} where 1 says that it uses the server, 0 that it does not")
 
 
-def _names(value: Any, fields: Fields) -> tuple[str, ...]:
-    if not isinstance(value, list):
-        raise fields.unfit("codecs", value, "a list of names for each cut")
-    return tuple(as_text(name, fields, "codecs") for name in value)
-
-
 def _kept(value: Any, fields: Fields) -> dict[str, float | None] | None:
     if value is None:
         return None
-    kept = Fields(value, fields.path("accuracy"))
+    kept = fields.object_of(value, "accuracy")
     return {name: kept.maybe(lambda name: kept.number(name, 0), name) for name in kept.names(("top1", "error"))}

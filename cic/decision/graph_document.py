@@ -5,10 +5,11 @@ from __future__ import annotations
 from itertools import pairwise
 from math import prod
 
-from cic.decision.checked_json import LARGEST_COUNT, Fields, as_count, as_number, as_text
 from cic.decision.stored_graph import StoredCall, StoredForm, StoredGraph, StoredInput, StoredOp, StoredTensor
 from cic.errors import ArtifactError
 from codegen.calls.structure_check import check_structure
+from codegen.checked_json import LARGEST_COUNT, Fields, as_count, as_number, as_text
+from codegen.dtypes import BYTES_OF
 from codegen.errors import CodegenError
 
 TYPE_CHECKING = False
@@ -16,13 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-_BYTES_OF = {
-    **dict.fromkeys(("bool", "uint8", "int8", "float8_e4m3fn", "float8_e5m2"), 1),
-    **dict.fromkeys(("uint16", "int16", "float16", "bfloat16"), 2),
-    **dict.fromkeys(("uint32", "int32", "float32"), 4),
-    **dict.fromkeys(("uint64", "int64", "float64", "complex64"), 8),
-    "complex128": 16,
-}
 _VALUES = frozenset(("mean", "deviation", "low", "high"))
 
 
@@ -102,7 +96,7 @@ def _tensor(fields: Fields, ops: int) -> StoredTensor:
     )
     if len({form.codec for form in tensor.forms}) != len(tensor.forms):
         raise ValueError(f"{fields.path('forms')} has a codec twice")
-    width, elements = _BYTES_OF.get(tensor.dtype), prod(tensor.shape)
+    width, elements = BYTES_OF.get(tensor.dtype), prod(tensor.shape)
     if width is not None and tensor.wire_bytes != elements * width:
         raise ValueError(
             f"{fields.path('wire_bytes')} is {tensor.wire_bytes}, {elements} elements of {tensor.dtype} take {elements * width}"

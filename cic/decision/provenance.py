@@ -6,7 +6,7 @@ from cic.decision.frozen import Frozen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from cic.decision.checked_json import Fields
+    from codegen.checked_json import Fields
 
 
 class MachineProvenance(Frozen):

@@ -119,12 +119,10 @@ def show_bytes(size: float) -> str:
 
 
 def shown(value: object) -> str:
-    """A value as it goes into a message: an int of thousands of digits would fill it, or be refused by Python itself."""
-    try:
-        text = repr(value)
-    except Exception:  # a class may print itself in any way, and fail in any  # noqa: BLE001
-        return f"a {type(value).__name__}"
-    return text if len(text) <= 80 else f"{text[:77]}..."
+    """As `codegen.checked_json.shown`, which `import cic` need not load."""
+    from codegen.checked_json import shown as text_of
+
+    return text_of(value)
 
 
 def _number_and_unit(text: str, what: str, advice: str) -> tuple[float, str]:

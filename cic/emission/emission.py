@@ -13,7 +13,6 @@ from torch import nn
 
 from cic.decision.arguments import check_calls, check_model, check_path, check_text, check_texts
 from cic.decision.splitting_model import SplittingModel
-from cic.decision.units import shown
 from cic.emission.cut_plans import cut_plans
 from cic.emission.matching_weights import other_weights
 from cic.errors import EmitError, TraceError
@@ -28,6 +27,7 @@ from codegen.bundle.bundle import write_bundle
 from codegen.bundle.directory import Weights
 from codegen.calls.call import flatten_call
 from codegen.calls.structure import Structure, describe, rebuild
+from codegen.checked_json import shown
 from codegen.errors import codegen_error_as
 from codegen.manifest import Manifest
 

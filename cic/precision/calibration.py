@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 
-from cic.decision.units import shown
 from cic.errors import CompileError
 from cic.trace.fx.traced_model import TracedModel
 from codegen.calls.structure import flatten_like
+from codegen.checked_json import shown
 from codegen.errors import codegen_error_as
 
 Tensors = tuple[torch.Tensor, ...]

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from cic.decision.arguments import check_text, check_texts
-from cic.decision.units import shown
 from cic.errors import ArgumentError, CompileError
 from cic.precision.accuracy import Judge, Target, parse_target
 from cic.precision.wire_form import codecs_for, input_codecs
+from codegen.checked_json import shown
 
 
 @dataclass(frozen=True, eq=False)

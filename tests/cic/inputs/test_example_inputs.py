@@ -10,10 +10,10 @@ import torch
 from torch import nn
 
 import cic
-from cic.decision.checked_json import Fields
 from cic.decision.frozen import plain
 from cic.decision.graph_document import read_call
 from cic.inputs.example_inputs import describe_inputs, make_inputs
+from codegen.checked_json import Fields
 
 
 @pytest.mark.parametrize(

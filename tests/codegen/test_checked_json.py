@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from cic.decision.checked_json import LARGEST_COUNT, Fields
+from codegen.checked_json import LARGEST_COUNT, Fields
 
 READERS: dict[str, tuple[Callable[[Fields, str], object], list[object], list[object]]] = {
     "text": (Fields.text, ["a", "é", "\U0001f600"], ["", "\ud800", 1, None, ["a"], {}]),
