@@ -12,6 +12,7 @@ import socket
 import struct
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from types import TracebackType
 
 from cic.errors import LinkError
@@ -30,29 +31,38 @@ _BYTES_A_PATIENCE = 4096
 _FIRST_BYTES = 1 << 20
 
 
-class Link:
-    """One end of a connection.
+@dataclass(frozen=True, slots=True)
+class Pacing:
+    """How one end of a connection goes about it.
 
     bandwidth_bps: pace of what this end sends; None: as fast as it goes.
     delay_s: time on the way, spent before the first byte of each frame.
     patience_s: how long the other side may be silent within a frame, or not take what is sent.
+    """
+
+    bandwidth_bps: float | None = None
+    delay_s: float = 0.0
+    patience_s: float = 60.0
+
+
+class Link:
+    """One end of a connection.
+
     largest_bytes: longer frames are neither sent nor read. Whoever knows what is to come says so to `receive`.
     """
 
     def __init__(
         self,
         connection: socket.socket,
+        pacing: Pacing = Pacing(),
         *,
-        bandwidth_bps: float | None = None,
-        delay_s: float = 0.0,
-        patience_s: float = 60.0,
         largest_bytes: int = LARGEST_FRAME_BYTES,
     ) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._connection = connection
-        self._bytes_per_s = None if bandwidth_bps is None else bandwidth_bps / 8
-        self._delay_s = delay_s
-        self._patience_s = patience_s
+        self._bytes_per_s = None if pacing.bandwidth_bps is None else pacing.bandwidth_bps / 8
+        self._delay_s = pacing.delay_s
+        self._patience_s = pacing.patience_s
         self._largest_bytes = largest_bytes
 
     def send(self, buffers: Sequence[Buffer], *, shaped: bool = True) -> int:

@@ -18,7 +18,7 @@ from cic.codec.registry import codec
 from cic.decision.conditions import Conditions
 from cic.decision.cut import Cut
 from cic.errors import ArtifactError, CodecError, LinkError
-from cic.runtime.paced_link import Link
+from cic.runtime.paced_link import Link, Pacing
 from cic.runtime.server_process import ServerProcess
 from cic.runtime.wire import Message, decode, encode, identity, largest_message_bytes
 from codegen.calls.structure import flatten_like
@@ -83,19 +83,14 @@ class Rehearsal:
         delay_s = conditions.rtt_s / 2
         try:
             if cut.offloads:
-                self._server = ServerProcess(
-                    self._directory, cut.id, format_name, threads, conditions.downlink_bps, delay_s, patience_s
-                )
+                theirs = Pacing(conditions.downlink_bps, delay_s, patience_s)
+                self._server = ServerProcess(self._directory, cut.id, theirs, format_name=format_name, threads=threads)
             # The head is loaded while the other process starts.
             self._head = self._load("head")
             self._codecs = self._codec_names(codecs or {})
             if self._server is not None:
-                self._link = Link(
-                    _connect(self._server.port(), patience_s),
-                    bandwidth_bps=conditions.uplink_bps,
-                    delay_s=delay_s,
-                    patience_s=patience_s,
-                )
+                ours = Pacing(conditions.uplink_bps, delay_s, patience_s)
+                self._link = Link(_connect(self._server.port(), patience_s), ours)
                 self._greet()
         except BaseException:
             self.close()

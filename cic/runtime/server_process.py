@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 from cic.errors import LinkError
+from cic.runtime.paced_link import Pacing
 
 _SECONDS_TO_END = 5.0
 # Loading torch and packing a large tail takes longer than any silence on a link.
@@ -21,7 +22,7 @@ _LAST_BYTES = 1 << 16
 class ServerProcess:
     """`python -m cic.runtime.tail_process` for one cut; `stop` it when done.
 
-    downlink_bps, delay_s: how it paces what it sends. patience_s: see `cic.runtime.paced_link.Link`.
+    pacing: of what it sends, and its patience with what it receives.
     Raises LinkError if it cannot be started, as when there is no directory for temporary files.
     """
 
@@ -29,16 +30,17 @@ class ServerProcess:
         self,
         directory: Path,
         cut_id: str,
-        format_name: str | None,
-        threads: int,
-        downlink_bps: float,
-        delay_s: float,
-        patience_s: float,
+        pacing: Pacing,
+        *,
+        format_name: str | None = None,
+        threads: int = 1,
     ) -> None:
         command = [sys.executable, "-m", "cic.runtime.tail_process"]
         command += ["--directory", str(directory), "--cut", cut_id, "--threads", str(threads)]
         command += [] if format_name is None else ["--format", format_name]
-        command += ["--downlink-bps", repr(downlink_bps), "--delay-s", repr(delay_s), "--patience-s", repr(patience_s)]
+        if pacing.bandwidth_bps is not None:
+            command += ["--downlink-bps", repr(pacing.bandwidth_bps)]
+        command += ["--delay-s", repr(pacing.delay_s), "--patience-s", repr(pacing.patience_s)]
         package_root = str(Path(__file__).resolve().parents[2])
         search_path = os.pathsep.join(filter(None, (package_root, os.environ.get("PYTHONPATH"))))
         environment = {**os.environ, "PYTHONPATH": search_path, "OMP_NUM_THREADS": str(threads)}

@@ -19,7 +19,7 @@ import torch
 
 from cic.codec.codec import Payload
 from cic.errors import ArtifactError, CicError, LinkError
-from cic.runtime.paced_link import ClosedError, Link, SilentError
+from cic.runtime.paced_link import ClosedError, Link, Pacing, SilentError
 from cic.runtime.wire import Message, decode, encode, identity, largest_message_bytes
 from codegen.errors import codegen_error_as
 from codegen.loading import LoadedCut, load_cut
@@ -44,12 +44,7 @@ def main(argv: list[str] | None = None) -> int:
             print(f"port {listener.getsockname()[1]}", flush=True)
 
             def made_link(connection: socket.socket) -> Link:
-                return Link(
-                    connection,
-                    bandwidth_bps=arguments.downlink_bps,
-                    delay_s=arguments.delay_s,
-                    patience_s=arguments.patience_s,
-                )
+                return Link(connection, Pacing(arguments.downlink_bps, arguments.delay_s, arguments.patience_s))
 
             serve_all(cut, listener, made_link, SECONDS_TO_CONNECT)
         return 0

@@ -26,7 +26,7 @@ from benchmarks.trust.attack.attacked_call import LONGEST_S, attacked, watched
 from benchmarks.trust.attack.mutations import mutated_bytes, mutated_json
 from benchmarks.trust.attack.tally import Tally, publish
 from cic.errors import LinkError
-from cic.runtime.paced_link import MARK, Link
+from cic.runtime.paced_link import MARK, Link, Pacing
 from cic.runtime.tail_process import load_tail, serve_all
 from cic.runtime.wire import Message, decode, encode, largest_message_bytes
 from codegen.loading import LoadedCut
@@ -61,7 +61,7 @@ def attack_server(tail: LoadedCut, count: int, seed: int, longest_s: float = LON
     tensors = tuple(torch.rand(wire.shape) for wire in tail.crossing)
     expected = tail.run_tail_flat(tensors)
     with socket.create_server(("127.0.0.1", 0)) as listener, watched():
-        arguments = (tail, listener, lambda connection: Link(connection, patience_s=_PATIENCE_S), idle_s)
+        arguments = (tail, listener, lambda connection: Link(connection, Pacing(patience_s=_PATIENCE_S)), idle_s)
         thread = threading.Thread(target=serve_all, args=arguments)
         thread.start()
 
@@ -73,7 +73,7 @@ def attack_server(tail: LoadedCut, count: int, seed: int, longest_s: float = LON
             sent, way = mutated_frame(_joined(Message("run", number, tensors, codecs=codecs)), draw)
             outcome = attacked(lambda sent=sent: _send(connected(), sent, tail))
             tally.add(outcome, 2 * _declared(tail.crossing, tail.returned), f"{number}: {way}")
-            with Link(connected(), patience_s=_PATIENCE_S) as link:
+            with Link(connected(), Pacing(patience_s=_PATIENCE_S)) as link:
                 link.send(encode(Message("run", number, tensors)))
                 reply = decode(link.receive(wait_s=_PATIENCE_S), tail.returned)
                 if not all(map(torch.equal, reply.tensors, expected)):
@@ -92,7 +92,7 @@ def attack_device(tail: LoadedCut, count: int, seed: int, longest_s: float = LON
             sent, way = mutated_frame(_joined(Message("answer", number, tensors, 0.5, codecs=codecs)), draw)
             peer = socket.create_connection(listener.getsockname())
             connection, _ = listener.accept()
-            with Link(connection, patience_s=_PATIENCE_S) as link:
+            with Link(connection, Pacing(patience_s=_PATIENCE_S)) as link:
                 sender = threading.Thread(target=_send_and_close, args=(peer, sent))
                 sender.start()
                 outcome = attacked(lambda link=link: _answer(link, tail))
@@ -128,7 +128,7 @@ def _send(connection: socket.socket, sent: bytes, tail: LoadedCut) -> None:
     with connection, suppress(OSError):
         connection.sendall(sent)
         connection.shutdown(socket.SHUT_WR)
-        with Link(connection, patience_s=_PATIENCE_S) as link:
+        with Link(connection, Pacing(patience_s=_PATIENCE_S)) as link:
             reply = decode(link.receive(wait_s=_PATIENCE_S), tail.returned)
         if reply.kind == "failure":
             raise LinkError(reply.text)

@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks.trust.attack.attacked_call import attacked, watched
 from cic.errors import LinkError
-from cic.runtime.paced_link import HEADER_BYTES, MARK, ClosedError, Link
+from cic.runtime.paced_link import HEADER_BYTES, MARK, ClosedError, Link, Pacing
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_frames_arrive_whole_and_in_order(sockets: tuple[socket.socket, socket.s
 def test_a_frame_takes_its_time_on_the_link(
     sockets: tuple[socket.socket, socket.socket], bandwidth_bps: float, size: int
 ) -> None:
-    near, far = Link(sockets[0], bandwidth_bps=bandwidth_bps), Link(sockets[1])
+    near, far = Link(sockets[0], Pacing(bandwidth_bps=bandwidth_bps)), Link(sockets[1])
     received: list[bytearray] = []
     for _ in range(2):  # a pause saves up nothing for the next frame
         time.sleep(0.05)
@@ -61,7 +61,7 @@ def test_a_frame_takes_its_time_on_the_link(
 
 
 def test_a_slow_frame_flows_evenly(sockets: tuple[socket.socket, socket.socket]) -> None:
-    near, far = Link(sockets[0], bandwidth_bps=400e3), sockets[1]
+    near, far = Link(sockets[0], Pacing(bandwidth_bps=400e3)), sockets[1]
     sender = threading.Thread(target=near.send, args=([bytes(10_000)],))  # 0.2 s
     began = time.perf_counter()
     sender.start()
@@ -76,14 +76,14 @@ def test_a_slow_frame_flows_evenly(sockets: tuple[socket.socket, socket.socket])
 def test_the_delay_comes_before_the_first_byte_and_unshaped_frames_skip_it(
     sockets: tuple[socket.socket, socket.socket],
 ) -> None:
-    near, far = Link(sockets[0], bandwidth_bps=80.0, delay_s=0.1), Link(sockets[1])
+    near, far = Link(sockets[0], Pacing(bandwidth_bps=80.0, delay_s=0.1)), Link(sockets[1])
     received: list[bytearray] = []
     thread = received_in(far, received)
     began = time.perf_counter()
     near.send([bytes(100)], shaped=False)  # shaped, this would take ten seconds
     thread.join()
     assert time.perf_counter() - began < 5
-    delayed = Link(sockets[0], delay_s=0.1)
+    delayed = Link(sockets[0], Pacing(delay_s=0.1))
     thread = received_in(far, received)
     began = time.perf_counter()
     delayed.send([b"late"])
@@ -127,7 +127,7 @@ def test_a_peer_that_sends_a_byte_now_and_then_comes_to_an_end(sockets: tuple[so
 
     thread = threading.Thread(target=drip)
     thread.start()
-    with Link(sockets[1], patience_s=0.2) as far, pytest.raises(LinkError, match="of 100 bytes are here"):
+    with Link(sockets[1], Pacing(patience_s=0.2)) as far, pytest.raises(LinkError, match="of 100 bytes are here"):
         far.receive()
     sockets[0].shutdown(socket.SHUT_WR)
     thread.join()
@@ -158,7 +158,7 @@ def test_the_end_of_a_conversation_is_told_apart(sockets: tuple[socket.socket, s
 
 
 def test_silence_is_told(sockets: tuple[socket.socket, socket.socket]) -> None:
-    far = Link(sockets[1], patience_s=0.05)
+    far = Link(sockets[1], Pacing(patience_s=0.05))
     with pytest.raises(LinkError, match=r"nothing came for 0.05 s while waiting for a frame"):
         far.receive(wait_s=0.05)
     sockets[0].sendall(MARK + (100).to_bytes(4, "little") + b"some")
@@ -167,13 +167,13 @@ def test_silence_is_told(sockets: tuple[socket.socket, socket.socket]) -> None:
 
 
 def test_a_peer_that_takes_nothing_is_told(sockets: tuple[socket.socket, socket.socket]) -> None:
-    near = Link(sockets[0], patience_s=0.1)
+    near = Link(sockets[0], Pacing(patience_s=0.1))
     with pytest.raises(LinkError, match=r"took nothing for 0.1 s"):
         near.send([bytes(64 * 2**20)])
 
 
 def test_sending_to_nobody_is_told(sockets: tuple[socket.socket, socket.socket]) -> None:
-    near = Link(sockets[0], patience_s=1.0)
+    near = Link(sockets[0], Pacing(patience_s=1.0))
     sockets[1].close()
     with pytest.raises(LinkError, match="broke while sending"):
         for _ in range(50):

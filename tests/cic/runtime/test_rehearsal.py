@@ -29,7 +29,7 @@ from cic.errors import ArtifactError, CodecError, LinkError
 from cic.inputs.photo import read_photo, sample_photo
 from cic.runtime import rehearsal as rehearsal_module
 from cic.runtime import tail_process
-from cic.runtime.paced_link import MARK, Link
+from cic.runtime.paced_link import MARK, Link, Pacing
 from cic.runtime.rehearsal import Rehearsal
 from cic.runtime.tail_process import load_tail, main, serve, serve_all
 from cic.runtime.wire import Message, decode, encode, identity, largest_message_bytes
@@ -245,7 +245,7 @@ def links() -> Iterator[tuple[Link, Link]]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         near = socket.create_connection(listener.getsockname())
         far, _ = listener.accept()
-    with Link(near, patience_s=10) as device, Link(far, patience_s=10) as server:
+    with Link(near, Pacing(patience_s=10)) as device, Link(far, Pacing(patience_s=10)) as server:
         yield device, server
 
 
@@ -293,10 +293,10 @@ def test_a_tail_that_fails_says_so_and_goes_on(project: Project, image: torch.Te
 def serving(cut: LoadedCut) -> Iterator[Callable[[], Link]]:
     """A server of that tail in this process; yields what connects to it."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        arguments = (cut, listener, lambda connection: Link(connection, patience_s=10), 0.2)
+        arguments = (cut, listener, lambda connection: Link(connection, Pacing(patience_s=10)), 0.2)
         thread = threading.Thread(target=serve_all, args=arguments)
         thread.start()
-        yield lambda: Link(socket.create_connection(listener.getsockname()), patience_s=10)
+        yield lambda: Link(socket.create_connection(listener.getsockname()), Pacing(patience_s=10))
         thread.join(20)
         assert not thread.is_alive()
 
@@ -429,9 +429,9 @@ def test_the_device_refuses_what_no_server_answers(project: Project, model: cic.
         assert session._link is not None
         session._link.close()
         with socket.create_server(("127.0.0.1", 0)) as listener:
-            session._link = Link(socket.create_connection(listener.getsockname()), patience_s=10)
+            session._link = Link(socket.create_connection(listener.getsockname()), Pacing(patience_s=10))
             connection, _ = listener.accept()
-        with Link(connection, patience_s=10) as peer:
+        with Link(connection, Pacing(patience_s=10)) as peer:
             for content, told in answers.items():
                 peer.send([content])
                 with pytest.raises(LinkError, match=told):
