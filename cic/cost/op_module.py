@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import fx
-from torch.utils import _pytree as pytree
 
 from cic.errors import CostError
 from cic.trace.fx.observation import observe
@@ -62,14 +61,8 @@ def capture(traced: TracedModel, names: Collection[str]) -> Mapping[str, Any]:
         if node.name in names:
             values[node.name] = value
 
-    observe(traced.module, tensors_in(traced), see)
+    observe(traced.module, traced.source.example_inputs, see)
     return values
-
-
-def tensors_in(traced: TracedModel) -> list[torch.Tensor]:
-    """The example call as the traced module takes it: its tensors, depth first."""
-    leaves = pytree.tree_leaves((tuple(traced.args), dict(traced.kwargs)))
-    return [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
 
 
 def _closure(members: list[fx.Node], owned: set[str]) -> tuple[set[fx.Node], list[fx.Node]]:

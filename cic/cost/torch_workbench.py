@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import fx
 
-from cic.cost.op_module import capture, extract, tensors_in
+from cic.cost.op_module import capture, extract
 from cic.cost.stopwatch import optimise
 from cic.cost.timing import Run
 from cic.graph import Graph, Op
@@ -33,7 +33,7 @@ class TorchWorkbench:
         return str(torch.__version__)
 
     def whole(self) -> Run:
-        return optimise(self.traced.module, tensors_in(self.traced))
+        return optimise(self.traced.module, self.traced.source.example_inputs)
 
     def empty(self) -> Run:
         graph = fx.Graph()

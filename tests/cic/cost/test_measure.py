@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from cic.cost.measure import measure
-from cic.cost.op_module import capture, extract, tensors_in
+from cic.cost.op_module import capture, extract
 from cic.cost.pricing import price
 from cic.cost.profile import load_profile
 from cic.cost.torch_workbench import TorchWorkbench
@@ -107,10 +107,10 @@ def test_threads_are_restored(traced):
 
 def test_measuring_changes_no_weight_and_no_input(traced):
     state = {name: value.clone() for name, value in traced.module.state_dict().items()}
-    inputs = [tensor.clone() for tensor in tensors_in(traced)]
+    inputs = [tensor.clone() for tensor in traced.source.example_inputs]
     measure(traced, seconds_per_op=0.01, cuts=2)
     assert all(torch.equal(value, state[name]) for name, value in traced.module.state_dict().items())
-    assert all(torch.equal(one, two) for one, two in zip(tensors_in(traced), inputs, strict=True))
+    assert all(torch.equal(one, two) for one, two in zip(traced.source.example_inputs, inputs, strict=True))
 
 
 def test_each_op_on_its_own_computes_what_it_does_in_the_network(traced):
