@@ -17,6 +17,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -129,11 +130,11 @@ def remember_envelopes() -> None:
     """Searches on different samples ask for the same envelopes again and again: each is computed once."""
     known: dict[bytes, Envelope] = {}
 
-    def remembered(problem: Problem, box: PriceBox, *, alternatives: Sequence[Problem], most_solves: int) -> Envelope:
+    def remembered(problem: Problem, box: PriceBox, *, alternatives: Sequence[Problem], **told: Any) -> Envelope:
         codecs = [each.codecs for each in alternatives if each.codecs is not None]
         key = b"|".join(part.tobytes() for each in codecs for part in (each.start, each.wire_bytes, each.device_ns))
         if key not in known:
-            known[key] = envelope(problem, box, alternatives=alternatives, most_solves=most_solves)
+            known[key] = envelope(problem, box, alternatives=alternatives, **told)
         return known[key]
 
     precision.envelope = remembered  # type: ignore[assignment]
