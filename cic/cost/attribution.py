@@ -7,7 +7,7 @@ measurements where the halves leave them open:
 
     minimise over x >= 0:  sum_halves ((counts . x - seconds) / sigma)^2 + sum_ops ((x - prior) / (looseness prior))^2
 
-a regularised non-negative least squares problem, solved by coordinate descent (Franc, Hlavac, Navara, CAIP 2005).
+a regularised non-negative least squares problem, solved by scipy's active sets (Lawson & Hanson 1974). Needs scipy.
 """
 
 from __future__ import annotations
@@ -16,13 +16,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from scipy.optimize import nnls
 
 # A half's time is known to 1 % of itself and 0.3 % of the whole; an op's own measurement may be off by 60 %.
 HALF_PRECISION = 0.01
 WHOLE_PRECISION = 0.003
 LOOSENESS = 0.6
-SWEEPS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +45,8 @@ def attribute(halves: Sequence[Half], alone_s: Sequence[float], whole: Half) -> 
     # In units of the prior every op's own term is alike and the problem is well conditioned.
     rows = np.array([half.counts for half in measured], dtype=np.float64) * prior / sigma[:, None]
     targets = np.array([half.seconds for half in measured]) / sigma
-    factors = _non_negative_least_squares(rows, targets, ridge=1.0 / LOOSENESS**2)
+    near = np.full(len(prior), 1.0 / LOOSENESS)
+    factors, _ = nnls(np.vstack((rows, np.diag(near))), np.concatenate((targets, near)))
     return tuple(float(value) for value in factors * prior)
 
 
@@ -55,24 +55,3 @@ def halves_error(halves: Sequence[Half], seconds: Sequence[float]) -> float:
     times = np.asarray(seconds, dtype=np.float64)
     errors = [abs(float(np.asarray(half.counts) @ times) / half.seconds - 1) for half in halves if half.seconds > 0]
     return float(np.median(errors)) if errors else 0.0
-
-
-def _non_negative_least_squares(
-    rows: NDArray[np.float64], targets: NDArray[np.float64], *, ridge: float
-) -> NDArray[np.float64]:
-    """Minimise |rows x - targets|^2 + ridge |x - 1|^2 over x >= 0, one coordinate at a time."""
-    size = rows.shape[1]
-    squares = rows.T @ rows + ridge * np.eye(size)
-    solution = np.ones(size)
-    gradient = squares @ solution - (rows.T @ targets + ridge)
-    for _ in range(SWEEPS):
-        largest_step = 0.0
-        for index in range(size):
-            step = max(-gradient[index] / squares[index, index], -solution[index])
-            if step != 0.0:
-                solution[index] += step
-                gradient += step * squares[index]
-                largest_step = max(largest_step, abs(step))
-        if largest_step < 1e-6:
-            break
-    return solution
