@@ -3,15 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-from cic.codec.entropy import Entropy, compress, decompress
-from cic.codec.forms import Affine, Form, Raw
-from cic.codec.tensors import Array, array_of
+from cic.codec.tensors import Array
 from cic.errors import CodecError
 
 if TYPE_CHECKING:
@@ -19,13 +13,47 @@ if TYPE_CHECKING:
 
 Payload = bytes | bytearray | memoryview
 
-_RAW = Raw()
 
-# The bits of a payload's first byte: which way each stage took. A plain raw payload has no such byte.
-AS_THEY_ARE = 1
-COMPRESSED = 2
-MASKED = 4
-FINE = 8
+class Codec(Protocol):
+    """What calibration, the runtime and the measuring of codecs ask of one. Equal codecs write and read alike.
+
+    Implementations are frozen values with a name, made by `cic.codec.registry.codec`, and know nothing of each other.
+    """
+
+    @property
+    def name(self) -> str:
+        """As in `cic.codec.registry`."""
+
+    @property
+    def lossless(self) -> bool:
+        """Does every tensor come back bit by bit? Declared pixels do, if they were normalised exactly as declared."""
+
+    @property
+    def of_pixels(self) -> bool:
+        """Does it send pixels that a declared normalisation was applied to, and nothing else?"""
+
+    def accepts(self, dtype: str) -> bool:
+        """Can tensors of this type ("float32", "int64", …) be sent under this codec?"""
+
+    def uncompressed_bytes(self, shape: Sequence[int], dtype: str) -> int:
+        """Size of the payload where nothing is gained by compressing it."""
+
+    def largest_bytes(self, shape: Sequence[int], dtype: str) -> int:
+        """No payload of such a tensor is larger, and none that is gets decoded."""
+
+    def encode(self, tensor: torch.Tensor | Array, name: str = "the tensor") -> Payload:
+        """The payload of a tensor of torch or numpy, of any layout; a view of its memory where that is all there is to do.
+
+        Raises CodecError naming the tensor if the codec does not take it, or a package is missing.
+        """
+
+    def decode(self, payload: Payload, shape: Sequence[int], dtype: str, name: str = "the tensor") -> Array:
+        """The tensor of that shape and type as an array that owns its memory; see `cic.codec.tensors.tensor_of` for torch.
+
+        shape, dtype: what this side knows from its own files, never what the peer says. Memory taken is a small multiple
+        of that tensor's size, whatever the payload is.
+        Raises CodecError naming the tensor if the payload is not exactly one that `encode` could have made.
+        """
 
 
 def viewed(payload: Payload, name: str) -> memoryview:
@@ -36,114 +64,15 @@ def viewed(payload: Payload, name: str) -> memoryview:
         raise CodecError(f"{name}: a payload is bytes, not {type(payload).__name__}: {error}") from None
 
 
-@dataclass(frozen=True)
-class Codec:
-    """A form of values, then an entropy stage or none.
+def check_type(codec: Codec, dtype: str, name: str) -> None:
+    """Raise CodecError naming the tensor if the codec does not take its type."""
+    if not codec.accepts(dtype):
+        raise CodecError(f"{name} has the type {dtype!r}, which {codec.name} does not take; send it under 'raw' or 'raw+zstd'")
 
-    Values that the form cannot hold (NaN and infinities on a grid, too large for half precision, a tensor too small to
-    gain) are sent as they are, and said to be so in the first byte: every float tensor survives under every codec. Before
-    that, ranges too narrow for a grid get a finer one, which takes two bytes more a channel.
 
-    name: as in `cic.codec.registry`. form: how values become bytes. entropy: how these are made smaller.
-    """
-
-    name: str
-    form: Form
-    entropy: Entropy | None = None
-    # How a form is marked, and the form, in the order in which they are tried.
-    _ways: tuple[tuple[int, Form], ...] = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        finer = ((FINE, self.form.finer()),) if isinstance(self.form, Affine) else ()
-        object.__setattr__(self, "_ways", ((0, self.form), *finer, (AS_THEY_ARE, _RAW)))
-
-    @property
-    def lossless(self) -> bool:
-        """Does every tensor come back bit by bit? Declared pixels do, if they were normalised exactly as declared."""
-        return self.form.lossless
-
-    @property
-    def _bare(self) -> bool:
-        return self.entropy is None and isinstance(self.form, Raw)
-
-    def accepts(self, dtype: str) -> bool:
-        """Can tensors of this type ("float32", "int64", …) be sent under this codec?"""
-        return self.form.accepts(dtype)
-
-    def uncompressed_bytes(self, shape: Sequence[int], dtype: str) -> int:
-        """Size of the payload of finite values when the entropy stage gains nothing; exact for a codec without one."""
-        plain = _RAW.body_bytes(shape, dtype)
-        return min(self.form.body_bytes(shape, dtype), plain) + (not self._bare)
-
-    def largest_bytes(self, shape: Sequence[int], dtype: str) -> int:
-        """No payload of such a tensor is larger, and none that is gets decoded; reached by values sent as they are."""
-        return _RAW.body_bytes(shape, dtype) + (not self._bare)
-
-    def encode(self, tensor: torch.Tensor | Array, name: str = "the tensor") -> Payload:
-        """The payload of a tensor of torch or numpy, of any layout; a view of its memory where that is all there is to do.
-
-        Raises CodecError naming the tensor if the codec does not take its type, or zstandard is not installed.
-        """
-        array, dtype = array_of(tensor, name)
-        self._check_type(dtype, name)
-        if self._bare:
-            return _RAW.write(array, dtype, name).data
-        mark, form, body = self._written(array, dtype, name)
-        if self.entropy is not None:
-            packed, masked = compress(body, self.entropy, form.width(dtype))
-            if len(packed) < len(body):
-                return bytes((mark | COMPRESSED | (MASKED if masked else 0),)) + packed
-        return b"".join((bytes((mark,)), body.data))
-
-    def _written(self, array: Array, dtype: str, name: str) -> tuple[int, Form, NDArray[np.uint8]]:
-        """The first form that holds these values and makes them smaller, how it is marked, and the body it gives."""
-        plain = _RAW.body_bytes(array.shape, dtype)
-        for mark, form in self._ways:
-            if form.body_bytes(array.shape, dtype) < plain or form.lossless:
-                body = form.write(array, dtype, name)
-                if body is not None:
-                    return mark, form, body
-        raise CodecError(f"{name} cannot be written")  # values as they are always can
-
-    def decode(self, payload: Payload, shape: Sequence[int], dtype: str, name: str = "the tensor") -> Array:
-        """The tensor of that shape and type as an array that owns its memory; see `cic.codec.tensors.tensor_of` for torch.
-
-        shape, dtype: what this side knows from its own files, never what the peer says. Memory taken is a small multiple
-        of that tensor's size, whatever the payload is.
-        Raises CodecError naming the tensor if the payload is not exactly one that `encode` could have made.
-        """
-        self._check_type(dtype, name)
-        view = viewed(payload, name)
-        largest = self.largest_bytes(shape, dtype)
-        if len(view) > largest:
-            raise CodecError(f"{name}: the payload has {len(view)} bytes, {self.name} of this tensor has at most {largest}")
-        mark = 0 if self._bare else self._mark(view, name)
-        form = dict(self._ways)[mark & (AS_THEY_ARE | FINE)]
-        size = form.body_bytes(shape, dtype)
-        values = view if self._bare else view[1:]
-        if mark & COMPRESSED and self.entropy is not None:
-            # A stream of empty blocks takes time by its length, so what gained nothing is not unpacked.
-            if len(values) >= size:
-                raise CodecError(
-                    f"{name}: the payload's {self.entropy} stream has {len(values)} bytes, plain it would have {size}"
-                )
-            body = decompress(values, self.entropy, size, form.width(dtype), bool(mark & MASKED), name)
-            return form.read(body, shape, dtype, name)
-        if len(values) != size:
-            raise CodecError(f"{name}: the payload holds {len(values)} bytes of values, {self.name} of this tensor has {size}")
-        return form.read(np.frombuffer(values, np.uint8), shape, dtype, name)
-
-    def _mark(self, view: memoryview, name: str) -> int:
-        """The first byte of a payload."""
-        compressed = () if self.entropy is None else (COMPRESSED, COMPRESSED | MASKED)
-        known = [way | form for way in (0, *compressed) for form, _ in self._ways]
-        if not len(view) or view[0] not in known:
-            found = f"begins with {view[0]}" if len(view) else "is empty"
-            raise CodecError(f"{name}: the payload {found}, one of {self.name} begins with one of {known}")
-        return view[0]
-
-    def _check_type(self, dtype: str, name: str) -> None:
-        if not self.accepts(dtype):
-            raise CodecError(
-                f"{name} has the type {dtype!r}, which {self.name} does not take; send it under 'raw' or 'raw+zstd'"
-            )
+def checked_size(codec: Codec, payload: Payload, shape: Sequence[int], dtype: str, name: str) -> memoryview:
+    """The bytes of a payload that is not too large. Raises CodecError naming the tensor for another."""
+    view, largest = viewed(payload, name), codec.largest_bytes(shape, dtype)
+    if len(view) > largest:
+        raise CodecError(f"{name}: the payload has {len(view)} bytes, {codec.name} of this tensor has at most {largest}")
+    return view

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cic.codec.codec import Codec, Payload, viewed
+from cic.codec.codec import Payload, check_type, checked_size
 from cic.codec.picture_files import bare_jpeg, bare_png
 from cic.codec.pixels import PixelForm, Pixels, image_size
 from cic.codec.tensors import Array, array_of
@@ -31,15 +31,26 @@ _METADATA_BYTES = 1 << 16
 
 
 @dataclass(frozen=True)
-class PictureCodec(Codec):
-    """A file for the pixels of `form`. quality: of JPEG, 1 to 100; None is PNG, which loses nothing."""
+class PictureCodec:
+    """A file for the pixels of `form`.
 
+    name: as in `cic.codec.registry`. quality: of JPEG, 1 to 100; None is PNG, which loses nothing.
+    """
+
+    name: str
     form: PixelForm = field(default_factory=PixelForm)
     quality: int | None = None
 
     @property
     def lossless(self) -> bool:
         return self.quality is None
+
+    @property
+    def of_pixels(self) -> bool:
+        return True
+
+    def accepts(self, dtype: str) -> bool:
+        return self.form.accepts(dtype)
 
     def uncompressed_bytes(self, shape: Sequence[int], dtype: str) -> int:
         """A byte a value: photographs take half of it as PNG, a tenth as JPEG."""
@@ -52,7 +63,7 @@ class PictureCodec(Codec):
     def encode(self, tensor: torch.Tensor | Array, name: str = "the tensor") -> Payload:
         """The file. Raises CodecError naming the tensor if it is no picture or no pixels give it, or if Pillow is missing."""
         array, dtype = array_of(tensor, name)
-        self._check_type(dtype, name)
+        check_type(self, dtype, name)
         channels, height, width = image_size(array.shape, name)
         if max(height, width) > _LARGEST_SIDE:
             raise CodecError(f"{name} is a picture of {height} by {width} pixels, at most {_LARGEST_SIDE} fit; use 'uint8'")
@@ -69,11 +80,9 @@ class PictureCodec(Codec):
 
     def decode(self, payload: Payload, shape: Sequence[int], dtype: str, name: str = "the tensor") -> Array:
         """The tensor of that shape and type; see `Codec.decode`. Raises CodecError naming the tensor for any other file."""
-        self._check_type(dtype, name)
+        check_type(self, dtype, name)
         channels, height, width = image_size(shape, name)
-        content, largest = viewed(payload, name), self.largest_bytes(shape, dtype)
-        if len(content) > largest:
-            raise CodecError(f"{name}: the payload has {len(content)} bytes, {self.name} of this tensor has at most {largest}")
+        content = checked_size(self, payload, shape, dtype, name)
         if bytes(content[-8:])[-len(_ENDS[self._kind]) :] != _ENDS[self._kind]:
             raise CodecError(f"{name}: the payload does not end as a {self._kind} file ends")
         rows = self._rows(bytes(content), (channels, height, width), name)

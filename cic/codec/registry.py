@@ -7,14 +7,16 @@ another quality), followed by the declaration: "png, mean=0.5, std=0.25".
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from cic.codec.codec import Codec
 from cic.codec.entropy import Entropy, zstd_here
+from cic.codec.form_codec import FormCodec
 from cic.codec.forms import Affine, Form, Half, Raw
 from cic.codec.picture import PictureCodec
 from cic.codec.pixels import PixelForm, parse_normalisation
+from cic.codec.tensors import Array
 from cic.errors import CodecError
 
 _FORMS: dict[str, Form] = {
@@ -33,10 +35,17 @@ _PICTURE = re.compile(r"png|jpeg([1-9][0-9]?|100)")
 LONGEST_NAME = 1000
 
 
-def codec(name: str) -> Codec:
-    """The codec of that name; "fp32" is another name of "raw". Raises CodecError listing the names when there is none."""
+def codec(name: str, stored: Mapping[str, Array] | None = None) -> Codec:
+    """The codec of that name; "fp32" is another name of "raw".
+
+    stored: what a bundle keeps for a codec that was made from data, by name. No codec of today is.
+    Raises CodecError listing the names when there is none, and for stored data that the codec has no use for.
+    """
     if not isinstance(name, str):
         raise CodecError(f"the name of a codec is a text, not {type(name).__name__}")
+    if stored:
+        told = ", ".join(stored)
+        raise CodecError(f"data is stored for the codec {name[:80]!r}, which needs none: {told}; emit the bundle again")
     return _codec(name)
 
 
@@ -60,12 +69,12 @@ def _codec(name: str) -> Codec:
             " uint8, png and jpeg90 with their normalisation"
         )
     if form_name in _FORMS:
-        return Codec(form_name + plus + entropy_name, _FORMS[form_name], _ENTROPIES[entropy_name])
+        return FormCodec(form_name + plus + entropy_name, _FORMS[form_name], _ENTROPIES[entropy_name])
     pixels = PixelForm(parse_normalisation(declaration))
     full_name = form_name + plus + entropy_name + str(pixels.normalisation)
     if picture:
         return PictureCodec(full_name, form=pixels, quality=int(picture[1]) if picture[1] else None)
-    return Codec(full_name, pixels, _ENTROPIES[entropy_name])
+    return FormCodec(full_name, pixels, _ENTROPIES[entropy_name])
 
 
 def stage_of(name: str) -> str:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache, partial
-from itertools import combinations
 
 import numpy as np
-from numpy.typing import NDArray
+from scipy.optimize import nnls
 
 from cic.codec.codec import Codec
 from cic.codec.picture import pillow_here
-from cic.codec.pixels import PixelForm
+from cic.codec.pixels import PixelForm, parse_normalisation
 from cic.codec.registry import codec, codec_names, input_codecs
 from cic.codec.tensors import Array
 from cic.cost.codec_time import CodecTime, Rate, plain_name
@@ -45,7 +44,7 @@ def measure_codecs(names: Sequence[str] | None = None, *, budget_s: float = 0.00
 
 def examples(chosen: Codec) -> list[Array]:
     """Tensors to measure a codec on: pictures for those of pixels, else activations; the same every time."""
-    if isinstance(chosen.form, PixelForm):
+    if chosen.of_pixels:
         return [picture(side, noise) for side in SIDES for noise in NOISES]
     return [activation(size, shift) for size in SIZES for shift in SHIFTS]
 
@@ -66,8 +65,7 @@ def picture(side: int, noise: float) -> Array:
     """float32[1, 3, side, side]: pixels of waves and noise, normalised; the same every time."""
     waves = np.add.outer(np.sin(np.arange(side) / 17), np.cos(np.arange(side) / 23))
     pixels = 127 + 50 * waves + noise * np.random.default_rng(side).standard_normal((1, 3, side, side))
-    form = codec(DECLARATION).form
-    assert isinstance(form, PixelForm)
+    form = PixelForm(parse_normalisation(DECLARATION.partition(",")[2]))
     return form.values(np.clip(pixels, 0, 255).astype(np.uint8), "float32", "a picture")
 
 
@@ -96,18 +94,7 @@ def _coding_seconds(pace: Pace, session: Session) -> tuple[list[float], list[flo
 
 
 def _rate(rows: Sequence[tuple[float, float, float]], seconds: Sequence[float]) -> Rate:
-    """The non-negative rate whose predictions have the least sum of squared relative errors.
-
-    Non-negative least squares in three unknowns: the best of the unconstrained optima over every subset of them that
-    happens to be non-negative (the optimum is the unconstrained one of the subset of its positive coordinates).
-    """
+    """The non-negative rate whose predictions have the least sum of squared relative errors."""
     times = np.maximum(np.array(seconds), 1e-9)
-    matrix = np.array(rows) / times[:, None]
-    best, least = np.array([float(np.median(times)), 0.0, 0.0]), np.inf
-    for kept in (columns for count in (1, 2, 3) for columns in combinations(range(3), count)):
-        found: NDArray[np.float64] = np.zeros(3)
-        found[list(kept)] = np.linalg.lstsq(matrix[:, kept], np.ones(len(times)), rcond=None)[0]
-        error = float(((matrix @ found - 1) ** 2).sum())
-        if found.min() >= 0 and error < least:
-            best, least = found, error
-    return Rate(*(float(f"{figure:.4g}") for figure in best))
+    found, _ = nnls(np.array(rows) / times[:, None], np.ones(len(times)))
+    return Rate(*(float(f"{figure:.4g}") for figure in found))

@@ -12,7 +12,8 @@ import numpy as np
 import zstandard
 from PIL import Image
 
-from cic.codec.codec import COMPRESSED, MASKED, Codec
+from cic.codec.codec import Codec
+from cic.codec.form_codec import COMPRESSED, MASKED
 from cic.codec.picture import PictureCodec
 
 Bomb = tuple[str, bytes]

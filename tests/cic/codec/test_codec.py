@@ -18,8 +18,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cic.codec import entropy
-from cic.codec.codec import AS_THEY_ARE, COMPRESSED, MASKED
 from cic.codec.crossing import cross
+from cic.codec.form_codec import AS_THEY_ARE, COMPRESSED, MASKED
 from cic.codec.forms import Affine
 from cic.codec.registry import codec, codec_names, entropy_here
 from cic.codec.tensors import array_of, tensor_of
@@ -454,3 +454,9 @@ def test_what_has_no_values_in_memory_is_refused_by_name(nothing: Any) -> None:
 def test_what_is_no_payload_is_refused_by_name(name: str, nothing: Any) -> None:
     with pytest.raises(CodecError, match=r"^layer1: a payload is bytes"):
         codec(name).decode(nothing, (1, 3, 4, 4), "uint8" if name == "png" else "float32", "layer1")
+
+
+def test_data_that_no_codec_asked_for_is_refused() -> None:
+    assert codec("int8", stored={}) == codec("int8")
+    with pytest.raises(CodecError, match="'int8', which needs none: basis"):
+        codec("int8", stored={"basis": np.zeros(3)})

@@ -19,8 +19,8 @@ import torch
 
 import cic
 from benchmarks.trust.attack import peers
-from cic.codec.codec import Codec
 from cic.codec.crossing import cross
+from cic.codec.form_codec import FormCodec
 from cic.codec.registry import codec
 from cic.decision.conditions import Conditions
 from cic.decision.cut import Cut
@@ -102,15 +102,15 @@ def test_coding_counts_as_work_of_the_two_sides(
 ) -> None:
     """What one side takes longer to encode is found in device_s, and nowhere else."""
 
-    def slow(self: Codec, *arguments: Any) -> Any:
+    def slow(self: FormCodec, *arguments: Any) -> Any:
         time.sleep(0.2)
         return quick(self, *arguments)
 
-    quick = Codec.encode
+    quick = FormCodec.encode
     with Rehearsal(project.split, model.cut_by_id["server-only"], FAST, codecs={"image": "int8"}) as session:
         inputs = session.flatten((image,), {})
         session.warm_up(inputs)
-        monkeypatch.setattr(Codec, "encode", slow)
+        monkeypatch.setattr(FormCodec, "encode", slow)
         _, timing = session.infer(inputs)
     assert timing.device_s > 0.2 > 5 * timing.uplink_s
 
