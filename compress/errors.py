@@ -6,4 +6,4 @@ class CompressError(Exception):
 
 
 class NotExactError(CompressError):
-    """A rule asked for something that cannot be exact: a bug in the rule."""
+    """A merge was asked for that cannot be exact: from a rule, a bug in it."""

@@ -11,7 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from compress.errors import NotExactError
+from mincut.codecs import Codecs
 from mincut.problem import FREE, MODEL_INPUT, BoolArray, IntArray, Problem
+
+NO_CHOICE = -1
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,32 +22,55 @@ class Reduction:
     """`problem` is the small one; op v of the original is part of its op `member_of[v]`.
 
     member_of: int64[n] with values 0..problem.op_count-1, every value used.
+    form_of: int64[m]; tensor e of the original crosses in the form, by number, in which tensor `form_of[e]` of the small
+        problem does; NO_CHOICE where it has one form only or never crosses.
     """
 
     problem: Problem
     member_of: IntArray
+    form_of: IntArray
 
     def lift(self, on_device: BoolArray) -> BoolArray:
         """A placement of the small problem as one of the original: bool[small] → bool[n]. Costs the same."""
         lifted: BoolArray = on_device[self.member_of]
         return lifted
 
+    def lift_codecs(self, codec: IntArray | None) -> IntArray | None:
+        """The forms of the small problem's tensors as those of the original's: int64[small] → int64[m]; None stays None.
+
+        A placement lifted by `lift` costs the same in these forms.
+        """
+        if codec is None:
+            return None
+        lifted = np.zeros(len(self.form_of), dtype=np.int64)
+        choosing = self.form_of != NO_CHOICE
+        lifted[choosing] = codec[self.form_of[choosing]]
+        return lifted
+
     def then(self, later: Reduction) -> Reduction:
         """This reduction followed by one of its `problem`."""
-        return Reduction(later.problem, later.member_of[self.member_of])
+        form_of = self.form_of.copy()
+        choosing = form_of != NO_CHOICE
+        form_of[choosing] = later.form_of[form_of[choosing]]
+        return Reduction(later.problem, later.member_of[self.member_of], form_of)
 
 
 def identity(problem: Problem) -> Reduction:
     """The reduction that changes nothing."""
-    return Reduction(problem, np.arange(problem.op_count, dtype=np.int64))
+    choosing = problem.forms.counts > 1
+    return Reduction(
+        problem, np.arange(problem.op_count, dtype=np.int64), np.where(choosing, np.arange(problem.tensor_count), NO_CHOICE)
+    )
 
 
 def contract(problem: Problem, label: IntArray) -> Reduction:
     """Merge all ops with equal labels.
 
     Costs add up, tensors inside a group vanish, readers in one group become one reader, and tensors with the same
-    producer and the same readers become one (they always cross together). Merging into groups never changes the cost of a
-    placement that keeps every group together, so a contraction is exact iff some optimal placement does.
+    producer and the same readers become one (they always cross together) where at most one of them has several forms: its
+    forms each with what the others send, numbered as before. Two with several forms would be one with their products; they
+    stay apart, which costs no more. Merging into groups never changes the cost of a placement that keeps every group
+    together, in whichever forms, so a contraction is exact iff some optimal placement does.
 
     Args:
         label: int64[n]; equal means together.
@@ -59,22 +85,25 @@ def contract(problem: Problem, label: IntArray) -> Reduction:
     for op in np.flatnonzero(problem.pinned != FREE):
         group = member_of[op]
         if pinned[group] not in (FREE, problem.pinned[op]):
-            raise NotExactError(f"Bug: a group with op {op} is pinned to the device and to the server")
+            raise NotExactError(f"a group with op {op} is pinned to the device and to the server")
         pinned[group] = problem.pinned[op]
-    producer, consumer_start, consumers, wire_bytes, may_cross = _merged_tensors(problem, member_of)
+    tensors = _merged_tensors(problem, member_of)
+    forms = None if problem.codecs is None else _merged_forms(problem.codecs, tensors)
     return Reduction(
         Problem(
             device_ns=_grouped(problem.device_ns, member_of, groups),
             server_ns=_grouped(problem.server_ns, member_of, groups),
             download_bytes=_grouped(problem.download_bytes, member_of, groups),
             pinned=pinned,
-            producer=producer,
-            consumer_start=consumer_start,
-            consumers=consumers,
-            wire_bytes=wire_bytes,
-            may_cross=may_cross,
+            producer=tensors.producer,
+            consumer_start=tensors.consumer_start,
+            consumers=tensors.consumers,
+            wire_bytes=tensors.together(problem.wire_bytes),
+            may_cross=tensors.together(~problem.may_cross) == 0,
+            codecs=forms,
         ),
         member_of,
+        np.where(problem.forms.counts > 1, tensors.part_of, NO_CHOICE),
     )
 
 
@@ -97,30 +126,77 @@ def _wires_between(problem: Problem, group_of: IntArray) -> tuple[IntArray, IntA
     return tensor, producer[tensor], reader
 
 
-def _merged_tensors(problem: Problem, member_of: IntArray) -> tuple[IntArray, IntArray, IntArray, IntArray, BoolArray]:
-    """Producer, consumer_start, consumers, wire_bytes and may_cross of what is left of the tensors."""
+@dataclass(frozen=True, eq=False)
+class _Tensors:
+    """The tensors between groups.
+
+    producer, consumer_start, consumers: as in a `Problem`.
+    part_of: int64[m]; which of them each original tensor is part of, -1 for those that vanish.
+    """
+
+    producer: IntArray
+    consumer_start: IntArray
+    consumers: IntArray
+    part_of: IntArray
+
+    def together(self, amounts: IntArray | BoolArray) -> IntArray:
+        """The sum of an amount of the original tensors over those that each of these is made of."""
+        total = np.zeros(len(self.producer), dtype=np.int64)
+        left = self.part_of >= 0
+        np.add.at(total, self.part_of[left], amounts[left])
+        return total
+
+
+def _merged_tensors(problem: Problem, member_of: IntArray) -> _Tensors:
+    """What is left of the tensors."""
     tensor, producer_of_wire, reader = _wires_between(problem, member_of)
     left, first_wire, counts = np.unique(tensor, return_index=True, return_counts=True)
     producer = producer_of_wire[first_wire]
-    stands_for = _first_alike(producer, np.append(first_wire, len(reader)), reader)
-    wire_bytes = np.zeros(len(left), dtype=np.int64)
-    np.add.at(wire_bytes, stands_for, problem.wire_bytes[left])
-    may_cross = np.ones(len(left), dtype=np.bool_)
-    may_cross[stands_for[~problem.may_cross[left]]] = False
+    several = problem.forms.counts[left] > 1
+    stands_for = _first_alike(producer, np.append(first_wire, len(reader)), reader, several)
     kept = stands_for == np.arange(len(left))
     consumer_start = np.concatenate((np.zeros(1, dtype=np.int64), np.cumsum(counts[kept])))
-    return producer[kept], consumer_start, reader[np.repeat(kept, counts)], wire_bytes[kept], may_cross[kept]
+    part_of = np.full(problem.tensor_count, -1, dtype=np.int64)
+    part_of[left] = (np.cumsum(kept) - 1)[stands_for]
+    return _Tensors(producer[kept], consumer_start, reader[np.repeat(kept, counts)], part_of)
 
 
-def _first_alike(producer: IntArray, start: IntArray, reader: IntArray) -> IntArray:
-    """For each tensor e, read by reader[start[e]:start[e + 1]], the first one with the same producer and the same readers."""
+def _merged_forms(forms: Codecs, tensors: _Tensors) -> Codecs:
+    """Each merged tensor's forms: those of its part that has several, or of any, with what its other parts send."""
+    counts, left = forms.counts, np.flatnonzero(tensors.part_of >= 0)
+    owner = np.full(len(tensors.producer), -1, dtype=np.int64)
+    for parts in (left, left[counts[left] > 1]):
+        owner[tensors.part_of[parts]] = parts
+    start = np.concatenate((np.zeros(1, dtype=np.int64), np.cumsum(counts[owner])))
+    merged = np.repeat(np.arange(len(owner)), counts[owner])
+    place = forms.start[owner][merged] + np.arange(len(merged)) - start[merged]
+    owns = np.zeros(len(counts), dtype=np.bool_)
+    owns[owner] = True
+
+    def amounts(of_forms: IntArray) -> IntArray:
+        others = tensors.together(np.where(owns, 0, of_forms[forms.start[:-1]]))
+        together: IntArray = of_forms[place] + others[merged]
+        return together
+
+    return Codecs(start, amounts(forms.wire_bytes), amounts(forms.device_ns), amounts(forms.server_ns))
+
+
+def _first_alike(producer: IntArray, start: IntArray, reader: IntArray, several: BoolArray) -> IntArray:
+    """For each tensor e, read by reader[start[e]:start[e + 1]], the first one with the same producer and the same readers.
+
+    Of tensors with several forms, no two stand for each other: but for the first, each stands for itself.
+    """
     stands_for = np.arange(len(producer))
     first: dict[tuple[int, ...], int] = {}
+    choosing: set[int] = set()
     # Only producers of several tensors need a look at the readers: few, in a network.
     for tensor in np.flatnonzero(np.bincount(producer + 1)[producer + 1] > 1).tolist():
-        stands_for[tensor] = first.setdefault(
-            (int(producer[tensor]), *reader[start[tensor] : start[tensor + 1]].tolist()), tensor
-        )
+        alike = first.setdefault((int(producer[tensor]), *reader[start[tensor] : start[tensor + 1]].tolist()), tensor)
+        if several[tensor] and alike in choosing:
+            continue
+        stands_for[tensor] = alike
+        if several[tensor]:
+            choosing.add(alike)
     return stands_for
 
 
@@ -167,5 +243,5 @@ def _kahn(producer: IntArray, reader: IntArray, first_member: IntArray) -> IntAr
             if waiting[following] == 0:
                 heappush(ready, (first[following], following))
     if done < len(followers):
-        raise NotExactError(f"Bug: {len(followers) - done} merged groups depend on each other in a circle")
+        raise NotExactError(f"{len(followers) - done} merged groups depend on each other in a circle")
     return number

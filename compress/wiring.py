@@ -10,23 +10,28 @@ from mincut.problem import MODEL_INPUT, BoolArray, IntArray, Problem
 
 NOBODY = -1
 
+Pairs = tuple[IntArray, IntArray]
+"""Ops and tensors: int64[k] and int64[k], each pair once."""
+
 
 @dataclass(frozen=True, eq=False)
 class Wiring:
-    """For each op v, the op at the other end of its tensors where there is one alone, and what its tensors weigh.
+    """For each op v, the op at the other end of its tensors where there is one alone, and the tensors that a move concerns.
 
     only_reader: int64[n]; the op that alone reads anything v makes, or NOBODY.
     only_producer: int64[n]; the op that makes all that v reads, or NOBODY (so for a model input).
-    made_bytes, made_may_cross: int64[n], bool[n]; of all tensors v makes for others, together.
-    own_bytes, own_may_cross: int64[n], bool[n]; of the tensors v reads and its only reader does not: they would start to
-        cross if v moved to where its reader is.
+    made: v with each tensor that it makes for others. made_may_cross: bool[n], may all of them?
+    alone: v with each tensor that an op makes and nobody but v reads.
+    own: v with each tensor that v reads and its only reader does not: these would start to cross if v moved to where its
+        reader is. own_may_cross: bool[n], may all of them?
     """
 
     only_reader: IntArray
     only_producer: IntArray
-    made_bytes: IntArray
+    made: Pairs
     made_may_cross: BoolArray
-    own_bytes: IntArray
+    alone: Pairs
+    own: Pairs
     own_may_cross: BoolArray
 
 
@@ -39,22 +44,27 @@ def wiring(problem: Problem) -> Wiring:
     only_reader = _only(ops, producer[from_op], reader[from_op])
     only_producer = _only(ops, reader, producer)
 
-    made = problem.producer != MODEL_INPUT
-    made_bytes = np.zeros(ops, dtype=np.int64)
-    np.add.at(made_bytes, problem.producer[made], problem.wire_bytes[made])
+    made = np.flatnonzero(problem.producer != MODEL_INPUT)
     made_may_cross = np.ones(ops, dtype=np.bool_)
-    made_may_cross[problem.producer[made & ~problem.may_cross]] = False
+    made_may_cross[problem.producer[made[~problem.may_cross[made]]]] = False
 
+    alone = made[np.diff(problem.consumer_start)[made] == 1]
     beyond = only_reader[reader]
     # Pairs of a tensor and a reader ascend, so that one that might exist can be looked up.
     pairs, asked = tensor * np.int64(ops) + reader, tensor * np.int64(ops) + beyond
     place = np.minimum(np.searchsorted(pairs, asked), max(len(pairs) - 1, 0))
     own = (beyond != NOBODY) & (pairs[place] != asked)
-    own_bytes = np.zeros(ops, dtype=np.int64)
-    np.add.at(own_bytes, reader[own], problem.wire_bytes[tensor[own]])
     own_may_cross = np.ones(ops, dtype=np.bool_)
     own_may_cross[reader[own & ~problem.may_cross[tensor]]] = False
-    return Wiring(only_reader, only_producer, made_bytes, made_may_cross, own_bytes, own_may_cross)
+    return Wiring(
+        only_reader,
+        only_producer,
+        (problem.producer[made], made),
+        made_may_cross,
+        (problem.consumers[problem.consumer_start[alone]], alone),
+        (reader[own], tensor[own]),
+        own_may_cross,
+    )
 
 
 def follow(towards: IntArray) -> IntArray:

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from benchmarks.harness.report import Report, Section, Target, shared_options
-from cic.compilation.lowering import Lowered, bounds, lower, price_box
+from cic.compilation.lowering import Lowered, bounds, lower
 from cic.cost.machine import Machine
 from cic.cost.pricing import resolve
 from cic.decision.conditions import Box
@@ -38,7 +38,8 @@ from cic.precision.precision import Precision
 from cic.precision.target_search import within_target
 from cic.precision.wire_form import WireForm
 from cic.trace.fx.torch_trace import trace
-from compress.schedule import compress
+from compress.bounds import Bounds
+from compress.schedule import Compression, compress_together
 from examples.trained.shapes import classification
 from mincut.lower_envelope import Envelope, PriceBox, envelope
 from mincut.problem import BoolArray, Problem
@@ -85,8 +86,7 @@ class Population:
         self.lowered: Lowered = lower(
             traced.graph, *(cost.op_seconds(traced.graph) for cost in (DEVICE, SERVER)), forms=examined.forms
         )
-        self.box = Box(uplink=UPLINK)
-        self.problem = compress(self.lowered.problem, bounds(self.box, 0.0))
+        self.bounds = bounds(Box(uplink=UPLINK), 0.0)
         self.labels = self.examiner.calibration.labels
         whole = self.examiner.whole
         self.right = {kind: shares_right(whole, whole, truth).numpy() for kind, truth in self._truths()}
@@ -96,8 +96,7 @@ class Population:
         """For each picture what is got right, by labels and by agreement."""
         key = frozenset((tensor, form.stage) for tensor, form in lossy.items())
         if key not in self._kept:
-            side = self.problem.reduction.lift(on_device)
-            nodes = frozenset(node for op in np.flatnonzero(side) for node in self.lowered.graph.ops[op].members)
+            nodes = frozenset(node for op in np.flatnonzero(on_device) for node in self.lowered.graph.ops[op].members)
             codecs = {self.lowered.tensors[tensor]: form.codec for tensor, form in lossy.items()}
             answers = self.examiner.answers(nodes, codecs)
             self._kept[key] = {
@@ -127,16 +126,24 @@ def fragile_network(count: int) -> tuple[nn.Module, torch.Tensor, torch.Tensor]:
 
 
 def remember_envelopes() -> None:
-    """Searches on different samples ask for the same envelopes again and again: each is computed once."""
-    known: dict[bytes, Envelope] = {}
+    """Searches on different samples ask for the same compressions and envelopes again and again: each is computed once."""
+    compressed: dict[bytes, tuple[Compression, list[Problem]]] = {}
+    # By the compressed problem, which stays in `compressed`.
+    enveloped: dict[int, Envelope] = {}
 
-    def remembered(problem: Problem, box: PriceBox, *, alternatives: Sequence[Problem], **told: Any) -> Envelope:
+    def together(problem: Problem, alternatives: Sequence[Problem], within: Bounds) -> tuple[Compression, list[Problem]]:
         codecs = [each.codecs for each in alternatives if each.codecs is not None]
         key = b"|".join(part.tobytes() for each in codecs for part in (each.start, each.wire_bytes, each.device_ns))
-        if key not in known:
-            known[key] = envelope(problem, box, alternatives=alternatives, **told)
-        return known[key]
+        if key not in compressed:
+            compressed[key] = compress_together(problem, alternatives, within)
+        return compressed[key]
 
+    def remembered(problem: Problem, box: PriceBox, *, alternatives: Sequence[Problem], **told: Any) -> Envelope:
+        if id(problem) not in enveloped:
+            enveloped[id(problem)] = envelope(problem, box, alternatives=alternatives, **told)
+        return enveloped[id(problem)]
+
+    precision.compress_together = together  # type: ignore[assignment]
     precision.envelope = remembered  # type: ignore[assignment]
 
 
@@ -162,15 +169,15 @@ def _row(population: Population, against: str, verdict: tuple[str, Verdict], sha
 
         def run(side: BoolArray, lossy: dict[int, WireForm], drawn: NDArray[np.int64] = drawn) -> Reached:
             kept = population.kept(side, lossy)[against]
-            readers = reader_counts(population.lowered.problem, lossy, population.problem.reduction.lift(side))
+            readers = reader_counts(population.lowered.problem, lossy, side)
             level = level_of(len(lossy), population.pairs, readers)
             true_share = float(kept.mean() / right.mean())
             return Reached(true_share, 0.0, verdict[1](kept[drawn], right[drawn], share, level))
 
         found = within_target(
-            population.problem.reduction.problem,
+            population.lowered.problem,
             population.lowered.forms,
-            price_box(population.box),
+            population.bounds,
             run,
             most_solves=20_000,
             tell=lambda _: None,

@@ -21,7 +21,6 @@ from cic.graph import Tensor
 from cic.precision.accuracy import EXACT, Reached
 from cic.precision.target_search import WithinTarget
 from cic.precision.wire_form import WireForm
-from compress.schedule import Compression
 from mincut.lower_envelope import Envelope
 from mincut.network import build
 from mincut.problem import MODEL_INPUT, BoolArray, IntArray
@@ -29,7 +28,6 @@ from mincut.problem import MODEL_INPUT, BoolArray, IntArray
 
 def assemble(
     lowered: Lowered,
-    compression: Compression,
     chosen: WithinTarget,
     box: Box,
     defaults: Conditions,
@@ -40,7 +38,7 @@ def assemble(
 
     defaults: what `decide` assumes of rtt and downlink; of the bandwidths only their ratio counts.
     """
-    placements = _ordered_placements(lowered, compression, chosen)
+    placements = _ordered_placements(lowered, chosen)
     graph = _stored_graph(lowered, placements, chosen, inputs)
     cuts = tuple(
         Cut(
@@ -85,13 +83,12 @@ class _Placed(NamedTuple):
     reached: Reached | None
 
 
-def _ordered_placements(lowered: Lowered, compression: Compression, chosen: WithinTarget) -> list[_Placed]:
+def _ordered_placements(lowered: Lowered, chosen: WithinTarget) -> list[_Placed]:
     """All placements of the table, from least to most on the device; the two extremes are always among them."""
     problem, found = lowered.problem, chosen.found
     reached = chosen.reached or (None,) * len(found.placements)
     placements = [
-        _Placed(compression.reduction.lift(side), codec, measured)
-        for side, codec, measured in zip(found.placements, found.codecs, reached, strict=True)
+        _Placed(side, codec, measured) for side, codec, measured in zip(found.placements, found.codecs, reached, strict=True)
     ]
     plain = None if problem.codecs is None else np.zeros(problem.tensor_count, dtype=np.int64)
     exact = EXACT if chosen.reached else None

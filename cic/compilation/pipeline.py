@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from cic.compilation.assembly import assemble
-from cic.compilation.lowering import bounds, lower, price_box
+from cic.compilation.lowering import bounds, lower
 from cic.compilation.provenance import provenance_of
 from cic.cost.measure import measure
 from cic.cost.pricing import Source, resolve
@@ -30,7 +30,6 @@ from cic.trace.any_model import is_traced, trace_model
 from cic.trace.traced import Traced
 from codegen.checked_json import shown
 from compress.errors import CompressError
-from compress.schedule import compress
 from mincut.errors import InfeasibleError, MincutError
 
 if TYPE_CHECKING:
@@ -106,11 +105,10 @@ def compile(
     measured_s = perf_counter() - started - traced_s
     tell(Progress(f"finding every optimal cut of {len(traced.graph.ops)} ops"))
     try:
-        compression = compress(lowered.problem, bounds(box, uncertainty))
         chosen = within_target(
-            compression.reduction.problem,
+            lowered.problem,
             lowered.forms,
-            price_box(box),
+            bounds(box, uncertainty),
             examined.runner(lowered.graph, lowered.problem, lowered.tensors),
             most_solves=most_minimum_cuts,
             tell=tell,
@@ -124,12 +122,12 @@ def compile(
         traced,
         (device_cost, server_cost),
         examined.described(chosen),
-        compressed_ops=compression.reduction.problem.op_count,
+        compressed_ops=chosen.compression.reduction.problem.op_count,
         uncertainty=uncertainty,
         spent_s=(traced_s, measured_s, solved_s),
     )
     inputs = describe_inputs(traced.args, traced.kwargs)
-    return assemble(lowered, compression, chosen, box, usual, inputs, information)
+    return assemble(lowered, chosen, box, usual, inputs, information)
 
 
 def assumed(defaults: Conditions | None, box: Box) -> Conditions:

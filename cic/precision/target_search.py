@@ -24,8 +24,10 @@ import numpy as np
 from cic.precision.accuracy import EXACT, Reached
 from cic.precision.wire_form import WireForm, is_lossless
 from cic.progress import Progress, Tell
+from compress.bounds import Bounds
+from compress.schedule import Compression, compress_together
 from mincut.codecs import without
-from mincut.lower_envelope import Envelope, PriceBox, envelope
+from mincut.lower_envelope import Envelope, envelope
 from mincut.problem import BoolArray, IntArray, Problem
 
 MOST_ALTERNATIVES = 16
@@ -39,11 +41,13 @@ Forbidden = frozenset[Pair]
 class WithinTarget:
     """The envelope within the target.
 
+    found: of the whole problem. compression: with which it was found, exact for all the alternatives.
     reached: of each of its placements. alternatives: the pairs that each alternative forbids, one empty set if none is needed.
     exact: was nothing forbidden beyond what was seen to miss the target? runs: cuts that were run.
     """
 
     found: Envelope
+    compression: Compression
     reached: tuple[Reached, ...]
     alternatives: tuple[Forbidden, ...]
     exact: bool
@@ -53,7 +57,7 @@ class WithinTarget:
 def within_target(
     problem: Problem,
     forms: Sequence[Sequence[WireForm]],
-    box: PriceBox,
+    bounds: Bounds,
     run: Callable[[BoolArray, dict[int, WireForm]], Reached] | None,
     *,
     most_solves: int,
@@ -62,22 +66,26 @@ def within_target(
     """See the module.
 
     Args:
-        problem: its tensor e may cross under forms[e], the first of which is lossless.
+        problem: its tensor e may cross under forms[e], the first of which is lossless. It is compressed anew for every set of
+            alternatives, as what is exact with one codec need not be without it.
+        bounds: the box of conditions, and how far op times may be off.
         run: measures a placement with the lossy forms of its crossing tensors; None: nothing is measured or forbidden.
     """
     alternatives: tuple[Forbidden, ...] = (frozenset(),)
     measured: dict[tuple[bytes, frozenset[tuple[int, str]]], Reached] = {}
     exact = True
     while True:
-        found = envelope(
-            problem,
-            box,
-            alternatives=alternative_problems(problem, alternatives),
+        compression, parts = compress_together(problem, alternative_problems(problem, alternatives), bounds)
+        small = envelope(
+            compression.reduction.problem,
+            bounds.box,
+            alternatives=parts,
             most_solves=most_solves,
             progress=lambda done, of: tell(Progress("finding every optimal cut", done, of)),
         )
+        found = _lifted(small, compression)
         if run is None:
-            return WithinTarget(found, (), alternatives, exact, 0)
+            return WithinTarget(found, compression, (), alternatives, exact, 0)
         missed, reached = [], []
         used = [_lossy(problem, forms, side, codec) for side, codec in zip(found.placements, found.codecs, strict=True)]
         keys = [
@@ -93,11 +101,21 @@ def within_target(
             if not measured[key].met and lossy not in missed:
                 missed.append(lossy)
         if not missed:
-            return WithinTarget(found, tuple(reached), alternatives, exact, len(measured))
+            return WithinTarget(found, compression, tuple(reached), alternatives, exact, len(measured))
         # What one tensor alone spoils is settled first: it often settles what several spoil.
         for lossy in [lossy for lossy in missed if len(lossy) == 1] or missed:
             alternatives, outright = _forbid(alternatives, forms, lossy)
             exact = exact and not outright
+
+
+def _lifted(found: Envelope, compression: Compression) -> Envelope:
+    """An envelope of the compressed problem as one of the whole."""
+    reduction = compression.reduction
+    return replace(
+        found,
+        placements=tuple(map(reduction.lift, found.placements)),
+        codecs=tuple(map(reduction.lift_codecs, found.codecs)),
+    )
 
 
 def alternative_problems(problem: Problem, alternatives: Sequence[Forbidden]) -> list[Problem]:

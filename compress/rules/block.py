@@ -4,8 +4,12 @@ A gate is an op after which, in topological order, only its own tensors are stil
 model inputs, is a gate too). A region is what lies between two neighbouring gates, the second one, b, included.
 
 Rule. Every op of the region reaches b; apart from b none makes a model output, none is pinned to the device, and the device
-is never faster for any; the tensors that enter the region may cross; and the smallest number of bytes that any cut inside
-the region sends, found by a minimum cut over bytes alone, is that of the tensors that enter. Then the region is one op.
+is never faster for any; the tensors that enter the region may cross; every tensor that is read in the region crosses in one
+form alone, which takes no time to encode or decode; and the smallest number of bytes that any cut inside the region sends,
+found by a minimum cut over bytes alone, is that of the tensors that enter. Then the region is one op.
+
+A region whose tensors have several forms is left alone. What its cheapest inner cut costs is then a function of the prices,
+minimum cuts at all corners of which would cost more than the smaller problem saves.
 
 Proof. Take an allowed placement S with some but not all of the region on the device. Then b is on the server, since by
 closure b on the device brings all that reaches it. Move the region's ops to the server. Closure holds: by then everything
@@ -70,9 +74,18 @@ def _is_one(problem: Problem, reads: tuple[IntArray, IntArray], before: int, gat
     start, listed = reads
     inside = np.unique(listed[start[before + 1] : start[gate + 1]])
     entering = inside[problem.producer[inside] <= before]
-    if not problem.may_cross[entering].all():
+    if not problem.may_cross[entering].all() or not _in_one_form(problem, inside):
         return False
     return _fewest_bytes(problem, inside, before, gate) == int(problem.wire_bytes[entering].sum())
+
+
+def _in_one_form(problem: Problem, tensors: IntArray) -> bool:
+    """Does each of these tensors cross in one form, which takes no time?"""
+    forms = problem.codecs
+    if forms is None:
+        return True
+    first = forms.start[tensors]
+    return bool((forms.counts[tensors] == 1).all()) and not (forms.device_ns[first].any() or forms.server_ns[first].any())
 
 
 def _fewest_bytes(problem: Problem, tensors: IntArray, before: int, gate: int) -> int:

@@ -6,14 +6,16 @@ device but whose output is large.
 
 Rule (tail). Op u is read by the single op v, u is not pinned to the device, the tensors u reads and v does not may cross,
 and at every corner of the box, with op times at their worst,
-    server * server_ns(u) + download * download_bytes(u) + upload * (bytes u reads and v does not)
-        <= device * device_ns(u) + upload * (bytes u makes).
-Rule (head). Op w reads from the single op u alone, u is read by w alone, w is not pinned to the server, what w makes may
-cross, and at every corner
-    device * device_ns(w) + upload * (bytes w makes)
-        <= server * server_ns(w) + download * download_bytes(w) + upload * (bytes u makes).
+    server * server_ns(u) + download * download_bytes(u) + (to send what u reads and v does not)
+        <= device * device_ns(u) + (to send what u makes).
+Rule (head). Op w reads from the single op u alone, w is not pinned to the server, what w makes may cross, and at every corner
+    device * device_ns(w) + (to send what w makes)
+        <= server * server_ns(w) + download * download_bytes(w) + (to send what nobody but w reads).
+To send is upload * bytes where tensors have one form; where they have several, these stand for every choice of forms on the
+right with some choice of forms on the left, see `compress.exchange`.
 
-Proof. Both sides are linear in the prices, so an inequality that holds at the corners holds in the whole box. Take an
+Proof. With forms chosen both sides are linear in the prices, so an inequality that holds at the corners holds in the whole
+box, and by the lemma of `compress.exchange` it then holds whatever forms are the cheapest. Take an
 allowed placement with u on the device and v (or w) on the server. Moving u to the server (or w to the device) keeps closure,
 and the inequality says that the cost does not grow; the offload term does not either. QED
 """
@@ -22,9 +24,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from compress.bounds import Bounds
+from compress.bounds import Bounds, Sent
+from compress.exchange import free_moves
 from compress.wiring import NOBODY, Wiring, follow, wiring
-from mincut.problem import ON_DEVICE, ON_SERVER, IntArray, Problem
+from mincut.problem import ON_DEVICE, ON_SERVER, BoolArray, IntArray, Problem
 
 
 def label(problem: Problem, bounds: Bounds) -> IntArray:
@@ -41,20 +44,22 @@ def label(problem: Problem, bounds: Bounds) -> IntArray:
 
 def _along_heavy_tails(problem: Problem, wires: Wiring, bounds: Bounds) -> IntArray:
     joins = (wires.only_reader != NOBODY) & (problem.pinned != ON_DEVICE) & wires.own_may_cross
-    device_ns, server_ns, download_bytes = (
-        each[joins] for each in (problem.device_ns, problem.server_ns, problem.download_bytes)
-    )
-    more_bytes = (wires.own_bytes - wires.made_bytes)[joins]
-    joins[joins] = bounds.moving_to_server_is_free(device_ns, server_ns, more_bytes, download_bytes)
+
+    def free(ops: IntArray, more: Sent) -> BoolArray:
+        device_ns, server_ns, download_bytes = problem.device_ns[ops], problem.server_ns[ops], problem.download_bytes[ops]
+        return bounds.moving_to_server_is_free(device_ns, server_ns, more, download_bytes)
+
+    joins = free_moves(problem, joins, wires.own, wires.made, free)
     return np.where(joins, wires.only_reader, np.arange(problem.op_count))
 
 
 def _along_heavy_heads(problem: Problem, wires: Wiring, bounds: Bounds) -> IntArray:
     ops, producer = np.arange(problem.op_count), wires.only_producer
-    joins = (producer >= 0) & (wires.only_reader[producer] == ops) & (problem.pinned != ON_SERVER) & wires.made_may_cross
-    device_ns, server_ns, download_bytes = (
-        each[joins] for each in (problem.device_ns, problem.server_ns, problem.download_bytes)
-    )
-    more_bytes = (wires.made_bytes - wires.made_bytes[producer])[joins]
-    joins[joins] = bounds.moving_to_device_is_free(device_ns, server_ns, more_bytes, download_bytes)
+    joins = (producer >= 0) & (problem.pinned != ON_SERVER) & wires.made_may_cross
+
+    def free(ops: IntArray, more: Sent) -> BoolArray:
+        device_ns, server_ns, download_bytes = problem.device_ns[ops], problem.server_ns[ops], problem.download_bytes[ops]
+        return bounds.moving_to_device_is_free(device_ns, server_ns, more, download_bytes)
+
+    joins = free_moves(problem, joins, wires.made, wires.alone, free)
     return np.where(joins, producer, ops)

@@ -7,7 +7,7 @@ import random
 import numpy as np
 
 from benchmarks.harness.random_problems import small_chain, small_problem, to_problem
-from compress.wiring import NOBODY, follow, wiring
+from compress.wiring import NOBODY, Pairs, follow, wiring
 from mincut.problem import MODEL_INPUT
 
 AMOUNTS = [0, 1, 2, 7, 100, 12_345]
@@ -28,16 +28,25 @@ def test_each_op_is_wired_as_its_tensors_say() -> None:
             assert wires.only_producer[op] == (
                 producers.pop() if len(producers) == 1 and MODEL_INPUT not in producers else NOBODY
             )
-            assert wires.made_bytes[op] == sum(size for _, _, size, _ in made)
+            assert _tensors(wires.made, op) == {t for t, (producer, _, _, _) in enumerate(plain.tensors) if producer == op}
             assert wires.made_may_cross[op] == all(free for _, _, _, free in made)
+            alone = {t for t, (producer, readers, _, _) in enumerate(plain.tensors) if producer >= 0 and readers == [op]}
+            assert _tensors(wires.alone, op) == alone
             if wires.only_reader[op] == NOBODY:
                 continue
             own = [plain.tensors[tensor] for tensor in reads[op] - reads[wires.only_reader[op]]]
-            assert wires.own_bytes[op] == sum(size for _, _, size, _ in own)
+            assert _tensors(wires.own, op) == reads[op] - reads[wires.only_reader[op]]
             assert wires.own_may_cross[op] == all(free for _, _, _, free in own)
             with_own += bool(own)
             with_reader += 1
     assert 100 < with_own < with_reader - 100
+
+
+def _tensors(pairs: Pairs, op: int) -> set[int]:
+    """The tensors that pairs name with an op, each of which they name once."""
+    named = pairs[1][pairs[0] == op].tolist()
+    assert len(set(named)) == len(named)
+    return set(named)
 
 
 def test_following_ends_where_a_walk_ends() -> None:

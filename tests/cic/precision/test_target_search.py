@@ -14,6 +14,7 @@ from cic.precision import target_search as precision
 from cic.precision.accuracy import Reached
 from cic.precision.target_search import alternative_problems, within_target
 from cic.precision.wire_form import PRECISIONS, WireForm, codecs_for
+from compress.bounds import Bounds
 from mincut.problem import BoolArray, Problem, make_problem
 from mincut.proof import prove
 
@@ -75,7 +76,7 @@ def test_nothing_that_meets_the_target_beats_the_table() -> None:
             return Reached(None, total, total <= budget)
 
         box = price_box(rng)
-        found = within_target(problem, forms, box, run, most_solves=20_000, tell=lambda _: None)
+        found = within_target(problem, forms, Bounds(box), run, most_solves=20_000, tell=lambda _: None)
         assert found.exact
         assert all(reached.met for reached in found.reached)
         joint += len(found.alternatives) > 1
@@ -107,7 +108,7 @@ def test_with_too_many_alternatives_the_target_is_still_met_and_it_is_said(monke
         def run(side: BoolArray, lossy: dict[int, WireForm]) -> Reached:
             return Reached(None, 0.0, sum(form.error for form in lossy.values()) <= 0.35)
 
-        found = within_target(problem, forms, price_box(rng), run, most_solves=20_000, tell=lambda _: None)
+        found = within_target(problem, forms, Bounds(price_box(rng)), run, most_solves=20_000, tell=lambda _: None)
         assert all(reached.met for reached in found.reached)
         assert len(found.alternatives) == 1
         inexact += not found.exact
