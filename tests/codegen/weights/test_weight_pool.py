@@ -173,7 +173,7 @@ def test_a_damaged_weight_is_refused(bundle: Path, format_name: str):
     ("format_name", "switch"), [("torchscript", "torchscript.CAN_BIND"), ("onnx", "onnx_program.CAN_SHARE")]
 )
 def test_where_a_runtime_cannot_share_halves_are_read_as_plain_files(residual, bundle, monkeypatch, format_name, switch):
-    monkeypatch.setattr(f"codegen.{switch}", False)
+    monkeypatch.setattr(f"codegen.formats.{switch}", False)
     model, example = residual
     cut = load_cut(bundle, cuts_of(bundle)[-1], format_name=format_name)
     assert len(POOL) == 0
