@@ -7,13 +7,11 @@ import random
 from benchmarks.harness.bare_tables import NO_CALL, provenance
 from benchmarks.harness.plain_problem import PlainProblem
 from cic.compilation.assembly import assemble
-from cic.compilation.lowering import Lowered, bounds, lower, price_box
+from cic.compilation.lowering import Lowered, bounds, lower
 from cic.decision.conditions import Box, Conditions
 from cic.decision.splitting_model import SplittingModel
 from cic.graph import Graph, Op, Tensor
-from cic.precision.target_search import WithinTarget
-from compress.schedule import compress
-from mincut.lower_envelope import envelope
+from cic.precision.target_search import within_target
 
 
 def graph_of(plain: PlainProblem, name: str = "hand-made") -> Graph:
@@ -61,17 +59,15 @@ def lowered(plain: PlainProblem) -> Lowered:
 
 def splitting_model(plain: PlainProblem, box: Box, rtt_s: float = 0.0, downlink_ratio: float = 1.0) -> SplittingModel:
     low = lowered(plain)
-    compression = compress(low.problem, bounds(box, 0.0))
-    found = envelope(compression.reduction.problem, price_box(box))
+    chosen = within_target(low.problem, low.forms, bounds(box, 0.0), None, most_solves=20_000, tell=lambda _: None)
     uplink_bps = box.uplink_bps[0]
     return assemble(
         low,
-        compression,
-        WithinTarget(found, (), (frozenset(),), exact=True, runs=0),
+        chosen,
         box,
         Conditions(uplink_bps, uplink_bps * downlink_ratio, rtt_s),
         NO_CALL,
-        provenance(len(low.graph.ops), compression.reduction.problem.op_count),
+        provenance(len(low.graph.ops), chosen.compression.reduction.problem.op_count),
     )
 
 
