@@ -68,7 +68,8 @@ class Raw:
     def read(self, body: Bytes, shape: Sequence[int], dtype: str, name: str) -> Array:
         if dtype == "bool":
             # A peer may send other bytes than 0 and 1, which torch takes for neither.
-            return (body != 0).reshape(shape)
+            truths: Array = (body != 0).reshape(shape)
+            return truths
         return array_from(body, carrier(dtype)).reshape(shape)
 
 

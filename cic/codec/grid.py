@@ -117,7 +117,8 @@ def _on_a_grid(low: Doubles, magnitude: Doubles) -> bool:
 
 def _constant(low: Doubles, high: Doubles) -> NDArray[np.bool_]:
     """Which channels are constants that can be their own scale?"""
-    return (low == high) & (np.abs(low) >= _SMALLEST)
+    constant: NDArray[np.bool_] = (low == high) & (np.abs(low) >= _SMALLEST)
+    return constant
 
 
 def _exact_constants(low: Doubles, high: Doubles, scale: Doubles, zero: Doubles) -> tuple[Doubles, Doubles]:
@@ -207,10 +208,12 @@ def _ends(low: Doubles, high: Doubles, span: Doubles, step: int) -> tuple[Double
 
 def _tight(first: Floats, last: Floats, levels: int) -> NDArray[np.bool_]:
     """Do the ends of the range fall on symbols 0 and `levels`?"""
-    return (first == _ROUNDING) & (last == _ROUNDING + levels)
+    tight: NDArray[np.bool_] = (first == _ROUNDING) & (last == _ROUNDING + levels)
+    return tight
 
 
 def _power_of_two(numbers: Doubles) -> Doubles:
     """The least powers of two that are not below."""
     mantissa, exponent = np.frexp(numbers)
-    return np.ldexp(1.0, exponent - (mantissa == 0.5))
+    power: Doubles = np.ldexp(1.0, exponent - (mantissa == 0.5))
+    return power

@@ -109,7 +109,7 @@ class PixelForm:
         with np.errstate(all="ignore"):
             wide = array.astype(np.float32)
             found = np.clip(np.rint((wide * std + mean) * scale), 0, 255)
-            pixels = np.nan_to_num(found).astype(np.uint8)
+            pixels: Pixels = np.nan_to_num(found).astype(np.uint8)
             off = np.abs(self._normalised(pixels, mean, std, scale) - wide)
         # Roundings of the three operations in the tensor's own type, or float32, but far less than from pixel to pixel.
         rounding = (

@@ -54,7 +54,7 @@ def _graph(fields: Fields) -> StoredGraph:
     )
     forms = [len(tensor.codecs) for tensor in graph.read]
     alternatives = tuple(_forbidden(pairs, forms, fields) for pairs in fields.items("alternatives"))
-    return graph if not alternatives else graph.replaced(alternatives=alternatives)  # type: ignore[no-any-return]
+    return graph if not alternatives else graph.replaced(alternatives=alternatives)
 
 
 def _check_beside_table(graph: StoredGraph, ops: int, codecs: Sequence[Sequence[str]]) -> None:

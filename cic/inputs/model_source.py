@@ -83,7 +83,8 @@ def _torchvision_model(name: str) -> nn.Module:
         raise TraceError(f"torchvision has no model {name!r}; it has, for example, {', '.join(_similar(name, models))}")
     given = {"init_weights": True} if name in ("googlenet", "inception_v3") else {}
     with _fixed_seed():
-        return models.get_model(name, weights=None, **given)
+        model: nn.Module = models.get_model(name, weights=None, **given)
+    return model
 
 
 def _similar(name: str, models: Any) -> list[str]:
@@ -98,9 +99,10 @@ def _timm_model(name: str) -> nn.Module:
         raise TraceError(f"timm:{name} needs timm: {error}; pip install timm") from error
     try:
         with _fixed_seed():
-            return timm.create_model(name, pretrained=False)
+            model: nn.Module = timm.create_model(name, pretrained=False)
     except Exception as error:
         raise TraceError(f"timm cannot build {name!r}: {error}") from error
+    return model
 
 
 def _called(module_name: str, attribute: str) -> nn.Module:

@@ -40,14 +40,16 @@ def steps_of(name: str, bound: Mapping[str, Any]) -> Steps:
 
 def layer_flops(bound: Mapping[str, Any], _out: torch.Tensor) -> int:
     """Each step multiplies by every weight matrix once."""
-    rows = math.prod(bound["data" if "batch_sizes" in bound and "data" in bound else "input"].shape[:-1])
+    rows: int = math.prod(bound["data" if "batch_sizes" in bound and "data" in bound else "input"].shape[:-1])
     return 2 * rows * sum(matrix.numel() for matrix in _matrices(bound))
 
 
 def cell_flops(bound: Mapping[str, Any], _out: torch.Tensor) -> int:
     """One step of one layer."""
-    rows = math.prod(bound["input"].shape[:-1])
-    return 2 * rows * (bound["w_ih"].numel() + bound["w_hh"].numel())
+    rows: int = math.prod(bound["input"].shape[:-1])
+    of_input: torch.Tensor = bound["w_ih"]
+    of_state: torch.Tensor = bound["w_hh"]
+    return 2 * rows * (of_input.numel() + of_state.numel())
 
 
 def _step_count(bound: Mapping[str, Any]) -> int:

@@ -63,6 +63,12 @@ def temporary_directory(parent: Path | None = None) -> Iterator[Path]:
             _remove(path)
 
 
+def wait_for(handle: int) -> None:
+    """Lock a file or directory that is open, as soon as nobody else has it locked, where the system knows locks."""
+    if fcntl is not None:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+
+
 def clear(directory: Path) -> None:
     """Remove what processes that are gone have left in `directory`; what they had moved out of the way comes back."""
     if fcntl is None:

@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from codegen.files.atomic import check_allowed, keep_access
-from codegen.files.leftovers import WAS, fcntl, put_back, temporary_directory
+from codegen.files.leftovers import WAS, put_back, temporary_directory, wait_for
 
 _HERE, _EXCHANGE = -100, 2
 _CANNOT = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP)
@@ -73,9 +73,8 @@ def held(directory: Path) -> Iterator[None]:
             yield
             return
         try:
-            if fcntl is not None:
-                with suppress(OSError):  # a disk without locks
-                    fcntl.flock(handle, fcntl.LOCK_EX)
+            with suppress(OSError):  # a disk without locks
+                wait_for(handle)
             if directory.exists() and os.path.samestat(os.fstat(handle), directory.stat()):
                 yield
                 return

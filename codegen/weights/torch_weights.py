@@ -80,7 +80,7 @@ def _writes(node: fx.Node) -> list[fx.Node]:
     written: list[fx.Node] = []
     for argument in declared:
         if argument.alias_info is not None and argument.alias_info.is_write:
-            fx.map_arg(given.get(argument.name), written.append)  # type: ignore[no-untyped-call]
+            fx.map_arg(given.get(argument.name), written.append)
     return written
 
 

@@ -33,7 +33,7 @@ def capture(flat: FlatModel, tensors: Sequence[torch.Tensor], names: Sequence[st
             if type(error).__name__ != "UncapturedHigherOrderOpError":
                 raise
             return _from_source(flat, tensors, error)
-        return flatten(from_program.taken_apart(program).module(), names, inner=INNER)  # type: ignore[arg-type]
+        return flatten(from_program.taken_apart(program).module(), names, inner=INNER)
 
 
 def _from_source(flat: FlatModel, tensors: Sequence[torch.Tensor], error: Exception) -> fx.GraphModule:

@@ -28,13 +28,15 @@ def _convolution(bound: dict[str, Any], out: torch.Tensor) -> int:
 
 def _deformed_convolution(bound: dict[str, Any], out: torch.Tensor) -> int:
     """A convolution whose every sample is interpolated between four values, once for each input channel."""
-    weight, channels = bound["weight"], bound["input"].shape[1]
+    weight: torch.Tensor = bound["weight"]
+    channels: int = bound["input"].shape[1]
     samples = channels * out.numel() // out.shape[1] * math.prod(weight.shape[2:])
     return 2 * out.numel() * math.prod(weight.shape[1:]) + 8 * samples
 
 
 def _linear(bound: dict[str, Any], out: torch.Tensor) -> int:
-    return 2 * out.numel() * bound["weight"].shape[-1] + (out.numel() if bound.get("bias") is not None else 0)
+    weight: torch.Tensor = bound["weight"]
+    return 2 * out.numel() * weight.shape[-1] + (out.numel() if bound.get("bias") is not None else 0)
 
 
 def _product(left: str, extra: int) -> Formula:
@@ -43,16 +45,19 @@ def _product(left: str, extra: int) -> Formula:
 
 
 def _summed_product(bound: dict[str, Any], out: torch.Tensor) -> int:
-    batches, _, inner = bound["batch1"].shape
+    left: torch.Tensor = bound["batch1"]
+    batches, _, inner = left.shape
     return 2 * batches * inner * out.numel() + out.numel()
 
 
 def _bilinear(bound: dict[str, Any], out: torch.Tensor) -> int:
-    return 2 * out.numel() * math.prod(bound["weight"].shape[1:])
+    weight: torch.Tensor = bound["weight"]
+    return 2 * out.numel() * math.prod(weight.shape[1:])
 
 
 def _contraction(bound: dict[str, Any], out: torch.Tensor) -> int:
-    return 2 * out.numel() * math.prod(bound["self"].shape[dim] for dim in bound["dims_self"])
+    inner: int = math.prod(bound["self"].shape[dim] for dim in bound["dims_self"])
+    return 2 * out.numel() * inner
 
 
 def _chain(bound: dict[str, Any], _out: torch.Tensor) -> int:
@@ -65,7 +70,7 @@ def _chain(bound: dict[str, Any], _out: torch.Tensor) -> int:
 
 
 def _attention(bound: dict[str, Any], _out: torch.Tensor) -> int:
-    query, key, value = (list(bound[name].shape) for name in ("query", "key", "value"))
+    query, key, value = (tuple[int, ...](bound[name].shape) for name in ("query", "key", "value"))
     scores = math.prod(query[:-1]) * key[-2]
     return 2 * scores * query[-1] + 7 * scores + 2 * scores * value[-1]
 
@@ -107,8 +112,9 @@ def _decomposition(factor: float) -> Formula:
 
 def _solution(bound: dict[str, Any], out: torch.Tensor) -> int:
     """An LU decomposition, and two substitutions for each right side."""
-    order = bound["A"].shape[-1]
-    return math.ceil(2 / 3 * bound["A"].numel() * order) + 2 * order * out.numel()
+    matrix: torch.Tensor = bound["A"]
+    order = matrix.shape[-1]
+    return math.ceil(2 / 3 * matrix.numel() * order) + 2 * order * out.numel()
 
 
 def _substitution(bound: dict[str, Any], out: torch.Tensor) -> int:

@@ -115,4 +115,4 @@ def first_tensor(value: Any) -> torch.Tensor | None:
 
 def with_values(bound: dict[str, Any]) -> dict[str, Any]:
     """Return arguments by name with the traced values of nodes in place of nodes."""
-    return fx.node.map_arg(bound, lambda node: node.meta.get("val"))  # type: ignore[return-value]
+    return fx.node.map_arg(bound, lambda node: node.meta.get("val"))

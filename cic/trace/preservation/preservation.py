@@ -243,7 +243,7 @@ class _BeforeWrites(TorchDispatchMode):
     supports_higher_order_operators = True
 
     def __init__(self, memory: _Memory) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.memory = memory
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
