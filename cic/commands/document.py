@@ -8,8 +8,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from cic.decision.cut import Cut
     from cic.decision.splitting_model import SplittingModel
-    from cic.decision.stored_graph import StoredGraph
+    from cic.decision.stored_graph import StoredGraph, StoredOp, StoredTensor
 
 INPUT, OUTPUT = "@input", "@output"
 SIDES = (None, "device", "server")
@@ -38,58 +39,12 @@ def solver_document(model: SplittingModel) -> dict[str, Any]:
     Times are seconds, the stored whole nanoseconds divided by 10⁹.
     """
     graph = model.graph()
-    names = [op.name for op in graph.ops]
     return {
         "name": model.name,
         "cost": COST,
-        "ops": [
-            {
-                "name": op.name,
-                "kinds": list(op.kinds),
-                "device_s": op.device_ns / NS_PER_S,
-                "server_s": op.server_ns / NS_PER_S,
-                "pinned": SIDES[op.pinned],
-            }
-            for op in graph.ops
-        ],
-        "tensors": [
-            {
-                "name": tensor.name,
-                "producer": INPUT if tensor.producer < 0 else names[tensor.producer],
-                "consumers": [names[op] for op in tensor.consumers] + [OUTPUT] * tensor.is_output,
-                "wire_bytes": tensor.wire_bytes,
-                "codecs": [
-                    {
-                        "codec": form.codec,
-                        "wire_bytes": form.wire_bytes,
-                        "encode_s": form.encode_ns / NS_PER_S,
-                        "decode_s": form.decode_ns / NS_PER_S,
-                    }
-                    for form in tensor.forms
-                ],
-                "may_cross": tensor.may_cross,
-                "dtype": tensor.dtype,
-                "shape": list(tensor.shape),
-            }
-            for tensor in graph.tensors
-        ],
-        "cuts": [
-            {
-                "id": cut.id,
-                "device_ops": list(cut.device_ops),
-                "crossing": list(cut.crossing),
-                "codecs": cut.codec_of,
-                "accuracy": cut.accuracy,
-                "features": {
-                    "device_s": cut.device_ns / NS_PER_S,
-                    "server_s": cut.server_ns / NS_PER_S,
-                    "upload_bytes": cut.upload_bytes,
-                    "download_bytes": cut.download_bytes,
-                    "offloads": cut.offloads,
-                },
-            }
-            for cut in model.cuts
-        ],
+        "ops": [_op(op) for op in graph.ops],
+        "tensors": [_tensor(tensor, graph) for tensor in graph.tensors],
+        "cuts": [_cut(cut) for cut in model.cuts],
         "forbidden": _forbidden(graph),
         "break_points": [
             {"uplink_bps": point, "below": model.cuts[below].label, "above": model.cuts[above].label}
@@ -99,6 +54,54 @@ def solver_document(model: SplittingModel) -> dict[str, Any]:
         "box": {name: list(getattr(model.box, name)) for name in BOX},
         "information": plain(model.information),
         "proof": plain(model.proof),
+    }
+
+
+def _op(op: StoredOp) -> dict[str, Any]:
+    return {
+        "name": op.name,
+        "kinds": list(op.kinds),
+        "device_s": op.device_ns / NS_PER_S,
+        "server_s": op.server_ns / NS_PER_S,
+        "pinned": SIDES[op.pinned],
+    }
+
+
+def _tensor(tensor: StoredTensor, graph: StoredGraph) -> dict[str, Any]:
+    return {
+        "name": tensor.name,
+        "producer": INPUT if tensor.producer < 0 else graph.ops[tensor.producer].name,
+        "consumers": [graph.ops[op].name for op in tensor.consumers] + [OUTPUT] * tensor.is_output,
+        "wire_bytes": tensor.wire_bytes,
+        "codecs": [
+            {
+                "codec": form.codec,
+                "wire_bytes": form.wire_bytes,
+                "encode_s": form.encode_ns / NS_PER_S,
+                "decode_s": form.decode_ns / NS_PER_S,
+            }
+            for form in tensor.forms
+        ],
+        "may_cross": tensor.may_cross,
+        "dtype": tensor.dtype,
+        "shape": list(tensor.shape),
+    }
+
+
+def _cut(cut: Cut) -> dict[str, Any]:
+    return {
+        "id": cut.id,
+        "device_ops": list(cut.device_ops),
+        "crossing": list(cut.crossing),
+        "codecs": cut.codec_of,
+        "accuracy": cut.accuracy,
+        "features": {
+            "device_s": cut.device_ns / NS_PER_S,
+            "server_s": cut.server_ns / NS_PER_S,
+            "upload_bytes": cut.upload_bytes,
+            "download_bytes": cut.download_bytes,
+            "offloads": cut.offloads,
+        },
     }
 
 
