@@ -1,4 +1,4 @@
-"""Entropy coding with static tables: rANS, one table for each row of symbols. Needs numpy; with numba it is a hundred times faster.
+"""Entropy coding with static tables: rANS, one table for each row of symbols. Needs numpy, and is slow without numba.
 
 Asymmetric numeral systems (Duda, arXiv:1311.2540) in the range variant: a state of 32 bits, renormalised by 16 bits, and
 probabilities in whole 1 / 2^`BITS`. A message of n symbols takes its information under the tables plus 32 bits, less than
