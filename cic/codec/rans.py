@@ -120,7 +120,7 @@ def encode(symbols: npt.NDArray[np.int64], tables: Tables) -> bytes:
     """Rows of symbols, int64[tables.rows, n], as bytes. Symbols that do not fit 16 bits become the nearest that do."""
     clipped = np.clip(symbols, LOWEST, HIGHEST).astype(np.int64, copy=False)
     words = np.empty(2 * clipped.size + 2, np.int64)
-    first = _run(_encode, clipped.reshape(-1), clipped.shape[1], tables, words)
+    first = _run(_encode, clipped.reshape(-1), clipped.shape[1], _numbers(tables), words)
     return words[first:].astype("<u2").tobytes()
 
 
@@ -130,7 +130,7 @@ def decode(payload: bytes, count: int, tables: Tables, name: str = "the tensor")
         raise CodecError(f"{name}: the payload has {len(payload)} bytes, which no {tables.rows} x {count} symbols take")
     words = np.frombuffer(payload, "<u2").astype(np.int64)
     symbols = np.empty(tables.rows * count, np.int64)
-    if _run(_decode, symbols, count, tables, words) != len(words):
+    if _run(_decode, symbols, count, (*_numbers(tables), tables.slots), words) != len(words):
         raise CodecError(f"{name}: the payload does not hold {tables.rows} x {count} symbols of its tables")
     return symbols.reshape(tables.rows, count)
 
@@ -144,14 +144,18 @@ def information_bits(symbols: npt.NDArray[np.int64], tables: Tables) -> float:
     return float((BITS - np.log2(found)).sum() + ESCAPED_BITS * escaped.sum())
 
 
-def _run(kernel: Callable[..., int], symbols: Any, count: int, tables: Tables, words: Any) -> int:
+def _numbers(tables: Tables) -> tuple[Integers, ...]:
+    return tables.low, tables.lengths, tables.offsets, tables.frequencies, tables.starts
+
+
+def _run(kernel: Callable[..., int], symbols: Any, count: int, numbers: Sequence[Any], words: Any) -> int:
+    """Run a kernel, compiled where numba is there."""
     compiled = _compiled(kernel)
-    numbers = (tables.low, tables.lengths, tables.offsets, tables.frequencies, tables.starts)
     if compiled is not None:
-        return int(compiled(symbols, count, *numbers, tables.slots, words))
+        return int(compiled(symbols, count, *numbers, words))
     # Lists of whole numbers: ten times faster than arrays, one number at a time.
-    kept, slots, lists = symbols.tolist(), tables.slots.tolist(), words.tolist()
-    answer = kernel(kept, count, *(each.tolist() for each in numbers), slots, lists)
+    kept, lists = symbols.tolist(), words.tolist()
+    answer = kernel(kept, count, *(each.tolist() for each in numbers), lists)
     symbols[:], words[:] = kept, lists
     return answer
 
@@ -174,7 +178,6 @@ def _encode(
     offsets: Sequence[int],
     frequencies: Sequence[int],
     starts: Sequence[int],
-    slots: Sequence[Sequence[int]],
     words: Any,
 ) -> int:
     """Fill `words` from its end; return where they begin. Backwards, since the decoder takes last what came first."""
