@@ -6,14 +6,18 @@ import json
 
 from cic.commands.document import SIDES, solver_document
 from cic.commands.table import print_table
+from cic.decision.cut import SERVER_ONLY
+from cic.decision.payoff import payoff_of, splits_of
 from cic.decision.splitting_model import load
 from cic.decision.units import show_bandwidth, show_bytes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
+    from collections.abc import Sequence
 
     from cic.decision.cut import Cut
+    from cic.decision.payoff import Payoff
     from cic.decision.provenance import CodecProvenance
     from cic.decision.splitting_model import SplittingModel
 
@@ -44,6 +48,8 @@ def run(arguments: Namespace) -> int:
     print_cuts(model, emitted)
     print()
     print_break_points(model)
+    print()
+    print_payoff(model)
     print()
     _print_provenance(model)
     if arguments.ops:
@@ -98,6 +104,52 @@ def print_break_points(model: SplittingModel) -> None:
     ]
     print_table(
         ("uplink", "best below", "best above"), rows, title=f"Break points ({given})", left=("best below", "best above")
+    )
+
+
+def print_payoff(model: SplittingModel) -> None:
+    """Does a split pay under the default conditions, where, by how much, and what payload would make it pay?"""
+    found, splits = payoff_of(model), splits_of(model)
+    if found is None or not splits:
+        why = "no cut uses both sides" if found else "pins forbid device-only and server-only, so a split needs no comparison"
+        print(f"Does a split pay? {why[0].upper()}{why[1:]}")
+        return
+    rows = [
+        [
+            cut.id,
+            ", ".join(dict.fromkeys(cut.codecs)),
+            f"{gain.factor:.2f} x",
+            show_bandwidth(gain.uplink_bps),
+            show_bytes(cut.upload_bytes),
+            show_bytes(int(budget)) if budget > 0 else "none",
+        ]
+        for cut, gain, budget in zip(splits, found.gains, found.budgets, strict=True)
+    ]
+    columns = ["split", "codec", "gain", "at", "up", "pays below"]
+    if not any(cut.codecs for cut in splits):
+        columns.remove("codec")
+        rows = [[row[0], *row[2:]] for row in rows]
+    print_table(columns, rows, title="Gain over the better of device-only and server-only", left=("split", "codec"))
+    print(_payoff_said(found, splits))
+    whole = model.cut_by_id.get(SERVER_ONLY)
+    if whole is not None and not any(whole.codecs):
+        print(
+            f"Server-only is counted as sending the input as the model takes it, {show_bytes(whole.upload_bytes)}; where the "
+            "device has pixels or files, compile with cic.Precision(input=…)"
+        )
+
+
+def _payoff_said(found: Payoff, splits: Sequence[Cut]) -> str:
+    ties = ", ".join(map(show_bandwidth, found.tie_bps))
+    tie = f"; both extremes take equally long at {ties}" if ties else ""
+    if found.best is None:
+        nearest = max(range(len(splits)), key=lambda index: found.gains[index].factor)
+        return f"No split beats both extremes at any uplink; {splits[nearest].label} comes nearest{tie}"
+    gain = found.gains[found.best]
+    windows = ", ".join(f"{show_bandwidth(low)} to {show_bandwidth(high)}" for low, high in found.windows)
+    return (
+        f"A split pays at uplinks of {windows}: at best {splits[found.best].label} is {gain.factor:.2f} x as fast, at "
+        f"{show_bandwidth(gain.uplink_bps)}{tie}"
     )
 
 

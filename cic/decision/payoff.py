@@ -21,11 +21,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cic.decision.break_points import break_points
+from cic.decision.break_points import break_points, line
+from cic.decision.cut import DEVICE_ONLY, SERVER_ONLY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from cic.decision.cut import Cut
+    from cic.decision.splitting_model import SplittingModel
 
     Line = tuple[float, float]
     """Latency as seconds at x = 0 and seconds per unit of x, x in s/bit."""
@@ -62,6 +66,27 @@ class Payoff:
         """Which split gains most; None if no split ever wins."""
         winners = [index for index, gain in enumerate(self.gains) if gain.factor > 1]
         return max(winners, key=lambda index: self.gains[index].factor, default=None)
+
+
+def splits_of(model: SplittingModel) -> tuple[Cut, ...]:
+    """The cuts of a table that use both sides."""
+    return tuple(cut for cut in model.cuts if cut.id not in (DEVICE_ONLY, SERVER_ONLY))
+
+
+def payoff_of(model: SplittingModel) -> Payoff | None:
+    """Whether the splits of a table pay under its default conditions, at the uplinks of its box; in the order of `splits_of`.
+
+    None where pins forbid both extremes.
+    """
+    lines = {cut: line(cut.row, model.default_rtt_s, model.default_downlink_ratio, 1.0, 1.0) for cut in model.cuts}
+    splits = splits_of(model)
+    return payoff(
+        next((line for cut, line in lines.items() if cut.id == DEVICE_ONLY), None),
+        [line for cut, line in lines.items() if cut.id == SERVER_ONLY],
+        [lines[cut] for cut in splits],
+        [cut.row[2] for cut in splits],
+        model.box.uplink_bps,
+    )
 
 
 def payoff(

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import math
+import random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cic.decision.payoff import Payoff, payoff
+from benchmarks.harness.random_problems import small_problem
+from cic.decision.conditions import Box
+from cic.decision.payoff import Payoff, payoff, payoff_of, splits_of
+from cic.errors import CompileError
+from tests.cic.hand_made import splitting_model
 
 Line = tuple[float, float]
 
@@ -93,3 +98,27 @@ def test_without_an_extreme_there_is_nothing_to_compare_with() -> None:
 
 def test_a_split_that_takes_no_time_gains_nothing_over_nothing() -> None:
     assert found((0.0, 0.0), [], [(0.0, 0.0)]).gains[0].factor == 1
+
+
+def test_windows_of_a_table_are_where_decide_splits() -> None:
+    """On random models: inside a window `decide` answers a split that beats both extremes, outside it answers an extreme."""
+    rng, inside, outside = random.Random(5), 0, 0
+    while inside < 300 or outside < 300:
+        try:
+            model = splitting_model(small_problem(rng, 8), Box(uplink=(1e4, 1e9)), rtt_s=rng.choice([0.0, 0.01]))
+        except CompileError:
+            continue
+        result = payoff_of(model)
+        if result is None:
+            continue
+        assert len(result.gains) == len(result.budgets) == len(splits_of(model))
+        for bps in sweep()[1:-1:50]:
+            latency = {cut.label: cut.latency_s(model.default_conditions(bps)) for cut in model.cuts}
+            baseline_s = min(latency[cut.label] for cut in model.cuts if cut not in splits_of(model))
+            chosen = model.decide(bps).cut
+            if any(low * (1 + 1e-9) < bps < high * (1 - 1e-9) for low, high in result.windows):
+                inside += 1
+                assert chosen in splits_of(model) and latency[chosen.label] <= baseline_s
+            elif not any(low * (1 - 1e-9) <= bps <= high * (1 + 1e-9) for low, high in result.windows):
+                outside += 1
+                assert latency[chosen.label] >= baseline_s * (1 - 1e-9)
