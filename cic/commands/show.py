@@ -131,6 +131,7 @@ def print_payoff(model: SplittingModel) -> None:
         rows = [[row[0], *row[2:]] for row in rows]
     print_table(columns, rows, title="Gain over the better of device-only and server-only", left=("split", "codec"))
     print(_payoff_said(found, splits))
+    print(_box_said(model, splits))
     whole = model.cut_by_id.get(SERVER_ONLY)
     if whole is not None and not any(whole.codecs):
         print(
@@ -151,6 +152,26 @@ def _payoff_said(found: Payoff, splits: Sequence[Cut]) -> str:
         f"A split pays at uplinks of {windows}: at best {splits[found.best].label} is {gain.factor:.2f} x as fast, at "
         f"{show_bandwidth(gain.uplink_bps)}{tie}"
     )
+
+
+def _box_said(model: SplittingModel, splits: Sequence[Cut]) -> str:
+    """The largest gain under any conditions of the box."""
+    try:
+        from cic.compilation.box_gain import box_gain
+    except ImportError:
+        return "The largest gain under all conditions of the box takes scipy to compute: pip install 'cic-compiler[compile]'"
+    largest = box_gain([cut.row for cut in model.cuts if cut not in splits], [cut.row for cut in splits], model.box)
+    if largest is None:
+        return "There is nothing to compare a split with"
+    uplink_bps, downlink_bps, rtt_s, device, server = largest.conditions
+    where = (
+        f"uplink {show_bandwidth(uplink_bps)}, downlink {show_bandwidth(downlink_bps)}, round trip {rtt_s * 1e3:g} ms, "
+        f"device x {device:g}, server x {server:g}"
+    )
+    if largest.factor <= 1:
+        return f"No split pays anywhere in the box; {splits[largest.split].label} comes nearest, at {where}"
+    best = splits[largest.split].label
+    return f"Under all conditions of the box the largest gain is {largest.factor:.2f} x, of {best} at {where}"
 
 
 def machine_warnings(model: SplittingModel) -> list[str]:

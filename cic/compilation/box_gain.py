@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.optimize import linprog
 
 from cic.decision.break_points import Row
 from cic.decision.conditions import Box
@@ -43,23 +44,24 @@ def box_gain(extremes: Sequence[Row], splits: Sequence[Row], box: Box) -> BoxGai
 
 def _largest(split: Row, extremes: Sequence[Row], box: Box) -> tuple[float, tuple[float, ...]]:
     """The largest gain of one split, and the w at which it is reached."""
-    from scipy.optimize import linprog
-
+    if not any(split):
+        return float("inf"), (1.0, 1.0, 1 / box.uplink_bps[1], 1 / box.uplink_bps[1], 0.0)
     slowest, fastest = box.uplink_bps
     least, most = box.downlink_ratio
     low = np.array([box.device_slowdown[0], box.server_slowdown[0], 1 / fastest, 1 / (fastest * most), box.rtt_s[0]])
     high = np.array([box.device_slowdown[1], box.server_slowdown[1], 1 / slowest, 1 / (slowest * least), box.rtt_s[1]])
-    # In units of its upper end each weight is between 0 and 1, and a latency in ms: numbers of one size keep the solver exact.
+    # In units of its upper end each weight is between 0 and 1; in units of the split's largest latency s is at least 1. The
+    # solver's tolerances are absolute.
     unit = np.where(high > 0, high, 1.0)
-    order = np.array([0, 1, 2, 3, 4])
-    rows = np.array([split, *extremes])[:, order] * unit * 1e3
+    rows = np.array([split, *extremes]) * unit
+    rows /= rows[0].sum() or 1.0
     up, down = unit[2], unit[3]
     upper = [[*-row, 0.0, 1.0] for row in rows[1:]]
     for place in range(5):
         axis = np.zeros(5)
         axis[place] = 1.0
         upper += [[*-axis, low[place] / unit[place], 0.0], [*axis, -high[place] / unit[place], 0.0]]
-    # down price within [up price / most, up price / least]
+    # A bit down costs from 1 / most to 1 / least of a bit up.
     upper += [[0, 0, up / most, -down, 0, 0.0, 0.0], [0, 0, -up / least, down, 0, 0.0, 0.0]]
     answer = linprog(
         [0.0] * 6 + [-1.0],
@@ -69,6 +71,6 @@ def _largest(split: Row, extremes: Sequence[Row], box: Box) -> tuple[float, tupl
         b_eq=[1.0],
         bounds=[(0, None)] * 6 + [(0, None)],
     )
-    weights = answer.x[:5] / answer.x[5] * unit
+    weights = np.clip(answer.x[:5] / answer.x[5] * unit, low, high)
     latency = np.array([split, *extremes]) @ weights
     return float(latency[1:].min() / latency[0]), tuple(weights.tolist())
