@@ -1,7 +1,8 @@
 """A transform of the channels of one tensor: few components, one quantiser step for all, a static table of symbols for each.
 
-The transform is linear and made for its tensor from calibration inputs (`cic.precision.transforms` says how, and why one step
-for all components is right). Device and server hold the same numbers, so a payload is nothing but entropy-coded symbols.
+The transform is linear and made for its tensor from calibration inputs (`benchmarks.wire.transform.karhunen_loeve` says how,
+and why one step for all components is right). Device and server hold the same numbers, so a payload is nothing but
+entropy-coded symbols.
 
 All arithmetic is on whole numbers that float64 holds exactly: values times a power of two, forward and backward rows times
 another, and sums below 2^53. A matrix product of such numbers has no rounding, in whatever order a library adds them up, so
@@ -21,7 +22,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cic.codec.rans import Integers, Tables
+from benchmarks.wire.transform.rans import Integers, Tables
 from cic.errors import CodecError
 
 # Numbers are below 2 to these. With 2^12 channels, forward sums stay below 2^(22 + 1 + 18 + 12), backward ones below

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cic.codec import rans
-from cic.codec.rans import BITS, HIGHEST, LOWEST, Tables, decode, encode, information_bits, tables_for
+from benchmarks.wire.transform import rans
+from benchmarks.wire.transform.rans import BITS, HIGHEST, LOWEST, Tables, decode, encode, information_bits, tables_for
 from cic.errors import CodecError
 
 FIRST_STATE_BITS = 32

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cic.codec.rans import tables_for
-from cic.codec.transform import FORWARD_BITS, Transform, read, written
+from benchmarks.wire.transform.integer_transform import FORWARD_BITS, Transform, read, written
+from benchmarks.wire.transform.karhunen_loeve import transform_for
+from benchmarks.wire.transform.rans import tables_for
 from cic.errors import CodecError
-from cic.precision.transforms import transform_for
 
 
 def mixed(channels: int, positions: int, seed: int = 0) -> np.ndarray:
