@@ -19,7 +19,8 @@ from cic.codec.registry import codec
 from cic.cost.codec_measure import DECLARATION, examples, measure_codecs
 from cic.cost.codec_time import CodecTime
 from cic.cost.host import describe_host
-from cic.cost.stopwatch import seconds_of, torch_threads
+from cic.cost.stopwatch import torch_threads
+from cic.cost.timing import take_turns
 
 ROOT = Path(__file__).resolve().parents[2]
 # The machine of the catalogue that stands for this one: a server's core, two generations older.
@@ -43,8 +44,8 @@ def _check(time: CodecTime) -> float:
     chosen, errors = _codec(time.codec), []
     for tensor in examples(chosen):
         payload = bytes(chosen.encode(tensor))
-        encode_s = seconds_of(partial(chosen.encode, tensor), 0.02)[0]
-        decode_s = seconds_of(partial(chosen.decode, payload, tensor.shape, "float32"), 0.02)[0]
+        encode_s = take_turns([partial(chosen.encode, tensor)], 0.02).seconds[0]
+        decode_s = take_turns([partial(chosen.decode, payload, tensor.shape, "float32")], 0.02).seconds[0]
         errors.append(abs(time.encode.seconds(tensor.size, len(payload)) / encode_s - 1))
         errors.append(abs(time.decode.seconds(tensor.size, len(payload)) / decode_s - 1))
     return median(errors)

@@ -35,9 +35,6 @@ class Codec(Protocol):
     def accepts(self, dtype: str) -> bool:
         """Can tensors of this type ("float32", "int64", …) be sent under this codec?"""
 
-    def uncompressed_bytes(self, shape: Sequence[int], dtype: str) -> int:
-        """Size of the payload where nothing is gained by compressing it."""
-
     def largest_bytes(self, shape: Sequence[int], dtype: str) -> int:
         """No payload of such a tensor is larger, and none that is gets decoded."""
 

@@ -64,11 +64,6 @@ class FormCodec:
     def accepts(self, dtype: str) -> bool:
         return self.form.accepts(dtype)
 
-    def uncompressed_bytes(self, shape: Sequence[int], dtype: str) -> int:
-        """Size of the payload of finite values when the entropy stage gains nothing; exact for a codec without one."""
-        plain = _RAW.body_bytes(shape, dtype)
-        return min(self.form.body_bytes(shape, dtype), plain) + (not self._bare)
-
     def largest_bytes(self, shape: Sequence[int], dtype: str) -> int:
         """No payload of such a tensor is larger, and none that is gets decoded; reached by values sent as they are."""
         return _RAW.body_bytes(shape, dtype) + (not self._bare)

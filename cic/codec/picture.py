@@ -52,10 +52,6 @@ class PictureCodec:
     def accepts(self, dtype: str) -> bool:
         return self.form.accepts(dtype)
 
-    def uncompressed_bytes(self, shape: Sequence[int], dtype: str) -> int:
-        """A byte a value: photographs take half of it as PNG, a tenth as JPEG."""
-        return self.form.body_bytes(shape, dtype)
-
     def largest_bytes(self, shape: Sequence[int], dtype: str) -> int:
         """No larger payload is decoded, and none is made: two bytes a value, more than noise takes, and metadata."""
         return 2 * self.form.body_bytes(shape, dtype) + _METADATA_BYTES

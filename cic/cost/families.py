@@ -51,7 +51,6 @@ _PRODUCTS = frozenset(
     ["convolution", "transposed convolution", "deformable convolution", "matrix product", "attention", "lstm", "gru", "rnn",
      "recurrent cell", "linear algebra", "loop", "branch"]
 )  # fmt: skip
-RECURRENT = ("lstm", "gru", "rnn")
 
 
 @lru_cache(maxsize=4096)

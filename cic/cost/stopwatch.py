@@ -30,12 +30,6 @@ def optimise(module: fx.GraphModule, inputs: Sequence[torch.Tensor]) -> Run:
     return run
 
 
-def seconds_of(run: Run, budget_s: float) -> tuple[float, float]:
-    """Elapsed seconds of one run, measured for about `budget_s`, and the inter-quartile range over the median."""
-    session = take_turns([run], budget_s)
-    return session.seconds[0], session.timings[0].spread
-
-
 def relative_to(reference: Run, runs: Sequence[Run], budget_s: float) -> tuple[float, ...]:
     """Seconds of each of `runs` over those of `reference`: all run in turn, so that a drifting clock rate cancels."""
     first, *others = take_turns([reference, *runs], budget_s).seconds

@@ -14,7 +14,6 @@ from codegen.errors import CodegenError
 
 MODULE = "transformers.cache_utils"
 _DYNAMIC, _BOTH = "DynamicCache", "EncoderDecoderCache"
-CLASSES = (f"{MODULE}:{_DYNAMIC}", f"{MODULE}:{_BOTH}")
 
 
 def is_cache(value: Any) -> bool:

@@ -30,7 +30,8 @@ from cic.cost.host import describe_host
 from cic.cost.machine import Machine
 from cic.cost.measure import workbench_of
 from cic.cost.roofline import predict
-from cic.cost.stopwatch import relative_to, seconds_of
+from cic.cost.stopwatch import relative_to
+from cic.cost.timing import take_turns
 from cic.graph import Op
 
 MEASURED = ROOT / "benchmarks" / "data" / "measured_latencies.json"
@@ -84,7 +85,7 @@ def measured_row(network: Network) -> dict[str, Any]:
     model = traced(network)
     bench, ops = workbench_of(model), model.graph.ops
     whole = bench.whole()
-    whole_s = seconds_of(whole, BUDGET_S)[0]
+    whole_s = take_turns([whole], BUDGET_S).seconds[0]
     halves = []
     for position in sorted({place(ops, share) for share in SHARES}):
         runs = [make() for make in bench.parts([ops[:position], ops[position:]])]

@@ -15,7 +15,8 @@ from cic.cost.codec_time import CodecTime, Rate
 from cic.cost.core_slowdown import core_slowdown
 from cic.cost.machine import Machine
 from cic.cost.pricing import Source, resolve
-from cic.cost.stopwatch import seconds_of, torch_threads
+from cic.cost.stopwatch import torch_threads
+from cic.cost.timing import take_turns
 from cic.errors import CostError
 from tests.cic.cost.test_profile import make_profile
 
@@ -76,7 +77,7 @@ def test_measured_times_predict_measured_times() -> None:
         ratios = []
         for tensor in (activation(size, shift) for size in SIZES for shift in SHIFTS):
             size = len(codec("int8+zstd").encode(tensor))
-            measured = seconds_of(lambda tensor=tensor: codec("int8+zstd").encode(tensor), 0.01)[0]
+            measured = take_turns([lambda tensor=tensor: codec("int8+zstd").encode(tensor)], 0.01).seconds[0]
             ratios.append(time.encode.seconds(tensor.size, size) / measured)
     assert 1 / 4 < sorted(ratios)[len(ratios) // 2] < 4
 
