@@ -19,6 +19,7 @@ from codegen.files.leftovers import temporary_directory
 from codegen.formats.emitter import Runner
 from codegen.formats.onnx_values import from_ort, to_ort
 from codegen.split import RETURNS_NOTHING, WireTensor
+from codegen.weights.onnx_locations import check_beside, check_within
 from codegen.weights.onnx_weights import BareGraph, Bytes, graph_beside
 from codegen.weights.shared_weights import SMALLEST_BYTES
 
@@ -32,8 +33,12 @@ CAN_SHARE = hasattr(onnxruntime.SessionOptions, "add_external_initializers_from_
 def open_session(source: Path | bytes, what: str, *, optimize: bool = True) -> onnxruntime.InferenceSession:
     """Return a session on one thread per thread of torch; CodegenError naming `what` if the model cannot be loaded.
 
-    source: the bytes of a model that holds all its weights, or the path of one with weights beside it.
+    source: the bytes of a model that holds all its weights, or the path of one with weights beside it. Others are refused.
     """
+    if isinstance(source, bytes):
+        check_within(source, what)
+    else:
+        check_beside(source, what)
     return _session(source if isinstance(source, bytes) else str(source), what, _options(_level(optimize)))
 
 
@@ -46,6 +51,7 @@ def open_sharing(graph: BareGraph, what: str, *, optimize: bool = True) -> tuple
     With `optimize` the second session packs the weights of matrix products, which ONNX Runtime can share between sessions
     only from C: one copy more of these for each session. Without, it runs on the pooled weights alone.
     """
+    check_within(graph.content, what, graph.files)
     rewritten = _optimised(graph, what, _level(optimize))
     level = _level(optimize) if rewritten is None else onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     graph = rewritten or graph

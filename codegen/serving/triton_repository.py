@@ -29,6 +29,7 @@ from codegen.loading import export_half
 from codegen.manifest import CutRecord, Manifest
 from codegen.serving.scalar_borders import give_onnx_dimensions, give_torchscript_dimensions
 from codegen.split import WireTensor
+from codegen.weights.onnx_locations import check_beside
 
 _COMMON_TYPES = {
     "bool": "TYPE_BOOL",
@@ -220,6 +221,7 @@ def _border_names(path: Path, record: CutRecord, format_name: str) -> tuple[tupl
         return inputs, outputs
     import onnx_ir
 
+    check_beside(path, str(path))
     graph = onnx_ir.load(path).graph
     return tuple(str(value.name) for value in graph.inputs), tuple(str(value.name) for value in graph.outputs)
 

@@ -16,6 +16,7 @@ from codegen.errors import CodegenError
 # ModelProto.graph, GraphProto.initializer, TensorProto.raw_data in onnx.proto, which never changes a number.
 GRAPH, INITIALIZER, RAW_DATA = 7, 5, 9
 _VARINT, _EIGHT_BYTES, _LENGTH, _FOUR_BYTES = 0, 1, 2, 5
+_LARGEST_TAG = 2**32 - 1
 
 Span = tuple[int, int]
 Content = mmap.mmap | bytes
@@ -57,6 +58,8 @@ def fields(content: Content, message: Span) -> Iterator[Field]:
     while position < end:
         begin = position
         tag, position = _varint(content, position)
+        if tag > _LARGEST_TAG:  # of which other parsers drop the upper bits, so that they see another field
+            raise ValueError(f"byte {begin} begins a field with the number {tag >> 3}")
         number, kind = tag >> 3, tag & 7
         size = 0
         if kind == _LENGTH:

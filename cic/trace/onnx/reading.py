@@ -22,6 +22,7 @@ from cic.decision.arguments import check_path
 from cic.errors import TraceError
 from codegen.errors import CodegenError
 from codegen.formats.onnx_session import open_session
+from codegen.weights.onnx_locations import check_beside
 
 _LARGEST_SPARSE_BYTES = 2**31
 
@@ -43,7 +44,7 @@ def read_onnx(source: str | Path | onnx.ModelProto) -> OnnxFile:
     """Read the file at a path, or take a message.
 
     Raises TraceError, naming the file, if it is missing or damaged, no model that ONNX Runtime opens, or if weights beside it
-    are missing or too short.
+    are missing, too short, or lead out of its folder.
     """
     if isinstance(source, onnx.ModelProto):
         name, folder = f"the model {source.graph.name!r}", None
@@ -58,6 +59,10 @@ def read_onnx(source: str | Path | onnx.ModelProto) -> OnnxFile:
             raise TraceError(f"{path} does not exist or is no file; give the path of an ONNX model")
         with _refusing(name):
             message = onnx.load(path, format="protobuf", load_external_data=False)
+        try:
+            check_beside(path, name)
+        except CodegenError as error:
+            raise TraceError(str(error)) from error
     if folder is not None:
         _check_valid(message, content, name)
     _refuse_maps(message.graph, name)
