@@ -80,7 +80,7 @@ def run(arguments: Namespace) -> int:
     assumed(defaults, box)
     codecs, calibration = _codecs(arguments.precision), _read_calibration(arguments.calibration)
     precision = Precision(codecs, calibration, arguments.accuracy, arguments.input_form)
-    device, server = resolve(arguments.device), resolve(arguments.server)
+    device, server = resolve(arguments.device, "the device"), resolve(arguments.server, "the server")
     _tell(f"building {arguments.model}")
     model, (args, kwargs) = read_model_and_call(arguments)
     with shown_progress() as tell:

@@ -92,7 +92,7 @@ def compile(
     asked = precision_of(precision)
     check_number(most_minimum_cuts, "the most minimum cuts", 1, 10**9, whole=True)
     started = perf_counter()
-    device_cost, server_cost = resolve(device), resolve(server)
+    device_cost, server_cost = resolve(device, "the device"), resolve(server, "the server")
     box = box or Box()
     usual = assumed(defaults, box)
     if not is_traced(model):

@@ -26,21 +26,23 @@ def price(graph: Graph, source: Source) -> tuple[float, ...]:
     return resolve(source).op_seconds(graph)
 
 
-def resolve(spec: Source) -> CostSource:
+def resolve(spec: Source, side: str = "a machine") -> CostSource:
     """What a user may write for a machine: a profile, a profile file's path, a Machine, or a name of the catalogue.
 
     A string is a path when it ends in .json, holds a path separator or names an existing file; else it is a name.
+    side: "the device" or "the server" in messages.
     Raises CostError when it is none of these, or the profile file is not usable.
     """
     if isinstance(spec, Machine):
         return PredictedCosts(spec)
     if isinstance(spec, Path):
         return load_profile(spec)
-    if isinstance(spec, CostSource):
+    # A class has the attributes of its instances.
+    if isinstance(spec, CostSource) and not isinstance(spec, type):
         return spec
     if not isinstance(spec, str) or not spec.strip():
         raise CostError(
-            f"a machine is described by {shown(spec)}; give a profile file (*.json), a name of the catalogue "
+            f"{side} is described by {shown(spec)}; give a profile file (*.json), a name of the catalogue "
             "(`cic machines` lists them), or a cic.Machine(...)"
         )
     if spec.endswith(".json") or "/" in spec or "\\" in spec:

@@ -23,6 +23,12 @@ def check_text(value: Any, what: str, *, or_none: bool = False) -> None:
         raise ArgumentError(f"{what} is {shown(value)}; give a text")
 
 
+def check_flag(value: Any, what: str) -> None:
+    """Raise ArgumentError unless `value` is True or False."""
+    if not isinstance(value, bool):
+        raise ArgumentError(f"{what} is {shown(value)}; give True or False")
+
+
 def check_texts(value: Any, what: str) -> None:
     """Raise ArgumentError unless `value` is None or a list or tuple of texts."""
     if value is not None and not (isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from cic.decision.arguments import check_calls, check_model, check_path, check_text, check_texts
+from cic.decision.arguments import check_calls, check_flag, check_model, check_path, check_text, check_texts
 from cic.decision.splitting_model import SplittingModel
 from cic.emission.cut_plans import cut_plans
 from cic.emission.matching_weights import other_weights
@@ -87,6 +87,7 @@ def emit(
     check_texts(cuts, "the cuts to emit")
     check_texts(formats, "the formats")
     check_text(weights, "weights")
+    check_flag(replace, "replace")
     _check_tolerance(tolerance)
     tell = teller(progress)
     given = read_program_file(model)

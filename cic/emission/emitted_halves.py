@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from cic.decision.arguments import check_path, check_text, check_texts
+from cic.decision.arguments import check_flag, check_path, check_text, check_texts
 from cic.emission.emitted_cut import EmittedCut
 from cic.errors import ArtifactError, EmitError
 from codegen.errors import codegen_error_as
@@ -45,6 +45,8 @@ def load_cut(
     check_text(cut_id, "the id of a cut")
     check_text(half, "half", or_none=True)
     check_text(format_name, "format_name", or_none=True)
+    check_text(weights_digest, "weights_digest", or_none=True)
+    check_flag(optimize, "optimize")
     with codegen_error_as(ArtifactError):
         loaded = load_halves(
             directory, cut_id, half=half, format_name=format_name, optimize=optimize, weights_digest=weights_digest

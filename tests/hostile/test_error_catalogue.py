@@ -110,7 +110,7 @@ def _other_structure() -> None:
 PROVOKED: dict[str, Callable[[Path], object]] = {
     "pass args or kwargs with example tensors": lambda _: trace(Adds(), ()),
     "args is a tensor": lambda _: trace(Adds(), torch.ones(3)),
-    "pass a torch.nn.Module or an ExportedProgram": lambda _: trace(lambda x: x, (torch.ones(3),)),
+    "which cannot be traced; pass a module": lambda _: trace(lambda x: x, (torch.ones(3),)),
     "holds no example inputs": lambda _: _no_example(),
     "the program was exported for the arguments": lambda _: _other_structure(),
     "cannot be traced. ": lambda _: trace(Decides(), (torch.ones(3),)),

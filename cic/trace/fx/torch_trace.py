@@ -86,7 +86,10 @@ def _example(model: Any, args: Sequence[Any], kwargs: Mapping[str, Any] | None) 
             raise TraceError("the exported program holds no example inputs; pass args and kwargs")
         args, kwargs = model.example_inputs
     if not isinstance(model, nn.Module | torch.export.ExportedProgram):
-        raise TraceError(f"a {type(model).__name__} cannot be traced; pass a torch.nn.Module or an ExportedProgram")
+        kind = type(model).__name__
+        raise TraceError(
+            f"the model is of type {kind}, which cannot be traced; pass a module or exported program of torch, or an ONNX file"
+        )
     return tuple(args), dict(kwargs or {})
 
 

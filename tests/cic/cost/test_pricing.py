@@ -86,7 +86,7 @@ def test_resolve_takes_every_accepted_form(tmp_path, monkeypatch):
     assert resolve("rpi4") == PredictedCosts(machine("rpi4"))
 
 
-@pytest.mark.parametrize("spec", ["rpi44", "", None, 4, 1.5, ["rpi4"]])
+@pytest.mark.parametrize("spec", ["rpi44", "", None, 4, 1.5, ["rpi4"], type(PROFILE), _Guess])
 def test_resolve_says_what_is_accepted(spec):
     with pytest.raises(CostError, match=r"Machine\(") as caught:
         resolve(spec)

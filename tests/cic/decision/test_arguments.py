@@ -124,3 +124,21 @@ def test_odd_arguments_are_answered_or_refused(call: str, monkeypatch: pytest.Mo
             CALLS[call](odd)
         except cic.CicError as error:
             assert str(error)
+
+
+@pytest.mark.parametrize("odd", [None, 1, "False", np.zeros(2), NoWords()])
+def test_flags_are_true_or_false_and_the_digest_is_a_text(odd: Any) -> None:
+    """A text that says False would replace a directory, taken as true."""
+    with pytest.raises(cic.ArgumentError, match="replace"):
+        cic.emit(f"{NOWHERE}.onnx", MODEL, NOWHERE, replace=odd)
+    with pytest.raises(cic.ArgumentError, match="optimize"):
+        cic.load_cut(NOWHERE, "cut-01", optimize=odd)
+    if odd is not None and not isinstance(odd, str):
+        with pytest.raises(cic.ArgumentError, match="weights_digest"):
+            cic.load_cut(NOWHERE, "cut-01", weights_digest=odd)
+
+
+@pytest.mark.parametrize("side", ["device", "server"])
+def test_the_side_without_a_machine_is_named(side: str) -> None:
+    with pytest.raises(cic.CostError, match=f"the {side} is described by None"):
+        _no_model(**{side: None})

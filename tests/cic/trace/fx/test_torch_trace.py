@@ -197,7 +197,7 @@ def test_wrong_arguments_name_the_line() -> None:
     [
         (nn.ReLU(), torch.ones(1), "pass a tuple"),
         (nn.ReLU(), (), "no tensor"),
-        (lambda x: x, (torch.ones(1),), "function cannot be traced"),
+        (lambda x: x, (torch.ones(1),), "type function, which cannot be traced"),
     ],
 )
 def test_calls_that_are_no_calls(model: object, args: object, message: str) -> None:
