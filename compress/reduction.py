@@ -47,21 +47,6 @@ class Reduction:
         lifted[choosing] = codec[self.form_of[choosing]]
         return lifted
 
-    def then(self, later: Reduction) -> Reduction:
-        """This reduction followed by one of its `problem`."""
-        form_of = self.form_of.copy()
-        choosing = form_of != NO_CHOICE
-        form_of[choosing] = later.form_of[form_of[choosing]]
-        return Reduction(later.problem, later.member_of[self.member_of], form_of)
-
-
-def identity(problem: Problem) -> Reduction:
-    """The reduction that changes nothing."""
-    choosing = problem.forms.counts > 1
-    return Reduction(
-        problem, np.arange(problem.op_count, dtype=np.int64), np.where(choosing, np.arange(problem.tensor_count), NO_CHOICE)
-    )
-
 
 def contract(problem: Problem, label: IntArray) -> Reduction:
     """Merge all ops with equal labels.

@@ -45,20 +45,21 @@ def compress(problem: Problem, bounds: Bounds, *, rules: Mapping[str, Rule] = RU
     merged = dict.fromkeys(rules, 0)
     # Rules look at the forms that are of use somewhere in the bounds; tensors that always cross together become one.
     reduction = contract(with_useful_forms(problem, bounds), np.arange(problem.op_count))
+    small, member_of = reduction.problem, reduction.member_of
     changed = True
     while changed:
         changed = False
         for name, rule in rules.items():
-            label = rule(reduction.problem, bounds)
+            label = rule(small, bounds)
             fewer = len(label) - int(np.count_nonzero(np.bincount(label)))
             if fewer:
-                reduction = reduction.then(_contract_for(name, reduction.problem, label))
+                step = _contract_for(name, small, label)
+                small, member_of = step.problem, step.member_of[member_of]
                 merged[name] += fewer
                 changed = True
-    if problem.codecs is not None:
-        # The groups found, but every form.
-        reduction = contract(problem, reduction.member_of)
-    return Compression(reduction, MappingProxyType(merged))
+    # With codecs, the groups found but every form; without any, no tensor has a choice of them.
+    whole = Reduction(small, member_of, reduction.form_of) if problem.codecs is None else contract(problem, member_of)
+    return Compression(whole, MappingProxyType(merged))
 
 
 def compress_together(

@@ -19,6 +19,7 @@ WHOLE_WAYS = {
     "codegen/decision/test_sources.py",
     "codegen/serving/test_triton_server.py",
     "codegen/test_memory.py",
+    "compress/test_conditions.py",
     "mincut/test_face.py",
     "mincut/test_optimum.py",
 }
