@@ -11,6 +11,8 @@ TORCHVISION := torchvision==0.28.0
 # One thread per process: the tests run in two, and prices are measured on one.
 export OMP_NUM_THREADS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Where it is set, each process that a test starts compiles all sources anew: tests of the command take twice as long.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-draws test-triton test-torch lint pytest bench bench-wire bench-trust zoo map clean
