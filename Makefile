@@ -15,11 +15,13 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-draws test-triton test-torch lint pytest bench bench-wire bench-trust zoo map clean
+.PHONY: help install demo test test-draws test-triton test-torch lint pytest bench bench-wire bench-trust zoo map clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r name what; do \
 		printf '  make %-11s %s\n' "$$name" "$$what"; done
+
+install: $(STAMP)  ## set up .venv and nothing else; afterwards: . .venv/bin/activate
 
 demo: $(STAMP)  ## ResNet-50 between this machine and a Raspberry Pi 4: decide, emit, classify a photograph, draw
 	@$(BIN)/python -m examples.demo

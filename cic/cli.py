@@ -20,6 +20,18 @@ if TYPE_CHECKING:
 
 COMMANDS = (machines, profile, compile, verify, decide, emit, export, show, run)
 BAD_INPUT, INTERRUPTED, BROKEN_PIPE = 2, 130, 141
+# Which of our extras brings a package that a command may miss.
+_EXTRAS = {
+    "torch": "compile",
+    "safetensors": "compile",
+    "scipy": "compile",
+    "numpy": "compile",
+    "numba": "compile",
+    "onnx": "onnx",
+    "onnx_ir": "onnx",
+    "onnxruntime": "onnx",
+    "matplotlib": "show",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -36,6 +48,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             return code
     except CicError as error:
         print(f"cic: {' '.join(str(error).split())}", file=sys.stderr)
+        return BAD_INPUT
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in _EXTRAS:
+            raise
+        command = arguments.run.__module__.rpartition(".")[2]
+        print(f"cic: {command} needs {package}: pip install 'cic-compiler[{_EXTRAS[package]}]'", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
         return INTERRUPTED

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+import numba  # noqa: F401 - the solver needs it, and its first use would say so late
+
 from cic.compilation.lowering import price_box
 from cic.decision.break_points import break_points, line
 from cic.decision.conditions import Conditions

@@ -85,6 +85,41 @@ def test_the_decide_command_with_everything_else_blocked(model_file: Path) -> No
     assert cic.load(model_file).decide("20Mbps").cut_id in result.stdout
 
 
+def test_off_the_table_without_numba_the_best_known_cut_is_answered(model_file: Path) -> None:
+    """A device that runs ONNX halves has numpy; the solver needs numba as well."""
+    code = """
+Blocker.find_spec = (lambda find: lambda self, name, *more: None if name.split(".")[0] == "numpy" else find(self, name, *more))(
+    Blocker.find_spec
+)
+import cic, numpy
+model = cic.load(sys.argv[1])
+decision = model.decide("1kbps")
+print(decision.optimal, decision.cut_id in model.cut_by_id)
+try:
+    model.decide("1Mbps", op_times={model.graph().ops[0].name: (1.0, 1.0)})
+except cic.DecisionError as error:
+    print("needs the solver" in str(error))
+"""
+    result = run(code, model_file)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.split() == ["False", "True", "True"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "missing"),
+    [
+        (["compile", "a:b", "--device", "raspberry-pi-4", "--server", "epyc-7742", "-o", "x.cic"], "torch"),
+        (["profile", "a:b", "-o", "x.json"], "torch"),
+        (["verify", "MODEL"], "solver"),
+    ],
+)
+def test_a_command_says_what_it_needs(model_file: Path, arguments: list[str], missing: str) -> None:
+    given = [str(model_file) if each == "MODEL" else each for each in arguments]
+    result = run(f"from cic.cli import main; sys.exit(main({given!r}))")
+    assert result.returncode == 2 and "Traceback" not in result.stderr
+    assert f"needs {missing}" in result.stderr.replace("the solver", "solver") and "cic-compiler[" in result.stderr
+
+
 def test_importing_cic_loads_nothing_from_outside_the_standard_library() -> None:
     code = """
 before = set(sys.modules)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from numbers import Real
 from typing import Any
 
+import numba  # noqa: F401 - where it is missing, that shows while a decision can still be looked up
 import numpy as np
 
 from cic.decision.conditions import Conditions
