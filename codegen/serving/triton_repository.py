@@ -22,7 +22,7 @@ from pathlib import Path
 from codegen.bundle.directory import check_outside
 from codegen.bundle.reading import from_one_bundle
 from codegen.decision.source_text import comment
-from codegen.errors import CodegenError, as_codegen_error
+from codegen.errors import CodegenError, as_codegen_error, needing
 from codegen.files.atomic import check_allowed
 from codegen.files.whole_directory import built_beside
 from codegen.loading import export_half
@@ -88,7 +88,8 @@ def write_triton_repository(
     model: what the names of the models begin with; default: the name of the bundle's directory up to its first dot.
     cuts: ids; default: all whose tail takes and returns tensors (that of "everything on the device" does not).
     format_name: "torchscript" or "onnx"; default: the first of the two that the bundle has.
-    Raises CodegenError if the bundle is damaged or lacks what is asked for, or Triton cannot carry one of its tensors.
+    Raises CodegenError if the bundle is damaged or lacks what is asked for, Triton cannot carry one of its tensors, or the
+        package that reads and changes tails of this format is not installed.
     """
     bundle, repository = Path(bundle), Path(os.path.realpath(repository))
     prefix = Path(os.path.abspath(bundle)).name.partition(".")[0] if model is None else model
@@ -105,7 +106,8 @@ def write_triton_repository(
             _check_place(repository, [f"{prefix}_{record.id}" for record in records])
             # What is on a disk of its own can only be renamed there.
             with built_beside(repository / "models" if os.path.ismount(repository) else repository) as building:
-                models = [_write_model(building, bundle, manifest, record, prefix, chosen) for record in records]
+                with needing(f"a repository of tails in the format {chosen!r}", "onnx" if chosen == "onnx" else "compile"):
+                    models = [_write_model(building, bundle, manifest, record, prefix, chosen) for record in records]
                 _put_models(building, repository, [written.name for written in models])
         return tuple(models)
 

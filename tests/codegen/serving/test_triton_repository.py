@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -174,6 +175,13 @@ def test_requests_that_cannot_be_met_are_refused(bundle: Path, tmp_path: Path):
     with pytest.raises(EmitError, match="is not an emitted model"):
         cic.export_triton(tmp_path, tmp_path / "repository")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_package_that_is_missing_is_named(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "onnx_ir", None)
+    with pytest.raises(CodegenError, match=r"'onnx' needs the package onnx_ir: pip install 'cic-compiler\[onnx\]'"):
+        write_triton_repository(bundle, tmp_path / "repository", format_name="onnx")
+    assert not list(tmp_path.iterdir())
 
 
 def test_names_are_quoted(tmp_path: Path):
