@@ -2,294 +2,18 @@
 
 from __future__ import annotations
 
-import itertools
-import json
 import os
 import subprocess
 import sys
-from pathlib import Path
-from typing import Any
 
-import numpy
 import pytest
-import torch
 
-import cic
 from cic.cli import main
-from cic.commands.document import SIDES
-from cic.commands.table import plain_table
-from cic.decision.payoff import payoff_of
-from cic.decision.units import show_bandwidth
-from mincut.problem import FREE, ON_DEVICE, ON_SERVER
-from tests.cic.conftest import MACHINES, ROOT, SMALL, Project, answer, run_cic
+from tests.cic.conftest import MACHINES, ROOT, SMALL, Project, run_cic
 
 pytestmark = pytest.mark.usefixtures("in_project")
 
 HEAVY = ("torch", "torchvision", "numba", "numpy", "networkx", "onnx", "onnxruntime", "scipy", "rich", "matplotlib", "PIL")
-
-
-# -------------------------------------------------------------------------------------------------- commands that work
-
-
-def test_machines_are_listed_with_figures_and_sources(capsys: pytest.CaptureFixture[str]) -> None:
-    known = json.loads(answer(capsys, "machines", "--json"))
-    lines = answer(capsys, "machines").splitlines()
-    assert len(known) > 5
-    for machine in known:
-        line = next(line for line in lines if line.startswith(machine["name"] + " "))
-        assert machine["source"] and machine["source"] in line
-        assert f"{machine['flops_per_s'] / 1e9:.3g}" in line.split()
-
-
-def test_profile_writes_what_compile_takes(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    profile, file = tmp_path / "here.profile.json", tmp_path / "small.cic"
-    said = answer(capsys, "profile", *SMALL, "-o", profile, "--seconds-per-op", "0.002")
-    assert str(profile) in said
-    answer(capsys, "compile", *SMALL, "--device", "raspberry-pi-4", "--server", profile, "-o", file)
-    compiled = cic.load(file)
-    assert compiled.information.server.kind == "profile"
-    expected_ns = [round(cic.load_profile(profile).sum_s * 1e9)]
-    assert compiled.cut_by_id["server-only"].server_ns == pytest.approx(expected_ns[0], abs=len(compiled.graph().ops))
-
-
-def test_compile_tells_cuts_and_break_points_and_keeps_stdout_for_them(project: Project, tmp_path: Path) -> None:
-    file = tmp_path / "again.cic"
-    done = run_cic("compile", *SMALL, *MACHINES, "--rtt", "100us", "-o", file, cwd=project.directory)
-    assert done.returncode == 0, done.stderr
-    assert "tracing" in done.stderr and "tracing" not in done.stdout
-    compiled = cic.load(file)
-    assert all(cut.id in done.stdout for cut in compiled.cuts)
-    assert compiled.name == "Small"
-    assert [cut.features for cut in compiled.cuts] == [cut.features for cut in cic.load(project.file).cuts]
-
-
-def test_compile_obeys_pins_private_tensors_and_box(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    free, bound, private = tmp_path / "free.cic", tmp_path / "bound.cic", tmp_path / "private.cic"
-    box = ("--uplink", "1Mbps..1Gbps", "--box", "rtt=0..20ms", "--box", "server_slowdown=1..2", "--downlink-ratio", "2")
-    answer(capsys, "compile", *SMALL, *MACHINES, *box, "-o", free)
-    model = cic.load(free)
-    assert model.box.uplink_bps == (1e6, 1e9)
-    assert model.box.rtt_s == (0, 0.02)
-    assert model.box.server_slowdown == (1, 2)
-    assert model.default_downlink_ratio == pytest.approx(2)
-    first, last = model.graph().ops[0].name, model.graph().ops[-1].name
-    answer(capsys, "compile", *SMALL, *MACHINES, "--pin", f"{first}=device", "--pin", f"{last}=server", "-o", bound)
-    for cut in cic.load(bound).cuts:
-        assert first in cut.device_ops and last not in cut.device_ops
-    image = next(tensor.name for tensor in model.graph().tensors if tensor.producer < 0)
-    answer(capsys, "compile", *SMALL, *MACHINES, "--private", image, "-o", private)
-    for cut in cic.load(private).cuts:
-        assert image not in cut.crossing
-
-
-def test_decide_says_what_the_library_says(capsys: pytest.CaptureFixture[str], project: Project) -> None:
-    asked = ("--rtt", "40ms", "--downlink", "50Mbps", "--device-slowdown", "1.3", "--server-slowdown", "4")
-    for bandwidth in ("60kbps", "18.88Mbps", "2.5MB/s", "5Gbps"):
-        told = json.loads(answer(capsys, "decide", project.file, bandwidth, *asked, "--json"))
-        decision = cic.load(project.file).decide(bandwidth, "40ms", "50Mbps", 1.3, 4.0)
-        assert told["cut"] == decision.cut_id
-        assert told["latency_s"] == decision.latency_s == pytest.approx(sum(told["terms"].values()))
-        assert told["conditions"]["rtt_s"] == 0.04
-        assert tuple(told["device_ops"]) == decision.device_ops
-        text = answer(capsys, "decide", project.file, bandwidth, *asked)
-        assert text.startswith(f"{decision.cut_id}: ") and decision.why in text
-
-
-def test_emit_writes_only_the_cuts_asked_for(capsys: pytest.CaptureFixture[str], project: Project, tmp_path: Path) -> None:
-    split = tmp_path / "two.split"
-    said = answer(
-        capsys, "emit", "small_networks:Small", project.file, "-o", split, "--cut", "device-only", "--cut", "server-only"
-    )
-    assert {path.name for path in split.iterdir()} == {"manifest.json", "device-only", "server-only"}
-    assert "torchscript" in said
-    told = json.loads(answer(capsys, "show", project.file, "--emitted", split, "--json"))
-    assert told["emitted"] == ["device-only", "server-only"]
-    table = answer(capsys, "show", project.file, "--emitted", split).splitlines()
-    emitted = {line.split()[0]: line.split()[-1] for line in table[2 : 2 + len(cic.load(project.file).cuts)]}
-    assert emitted == {cut: "yes" if cut in told["emitted"] else "no" for cut in cic.load(project.file).cut_by_id}
-
-
-def test_inputs_by_name_and_dict_outputs(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    file, split = tmp_path / "two.cic", tmp_path / "two.split"
-    call = ("--input", "1x12:int64", "--input", "mask=1x12")
-    answer(capsys, "compile", "small_networks:TwoInputs", *call, *MACHINES, "-o", file)
-    answer(capsys, "emit", "small_networks:TwoInputs", file, "-o", split)
-    for cut in ("server-only", "device-only"):
-        told = json.loads(
-            answer(capsys, "run", split, file, "--bandwidth", "50Mbps", "--cut", cut, "--check", "--repeat", "1", "--json")
-        )
-        assert told["cut"] == cut
-        assert told["relative_error"] <= 1e-4
-
-
-def test_an_exported_program_brings_its_own_inputs(
-    capsys: pytest.CaptureFixture[str], project: Project, tmp_path: Path
-) -> None:
-    import small_networks
-
-    program, file, split = tmp_path / "small.pt2", tmp_path / "small.cic", tmp_path / "small.split"
-    torch.export.save(torch.export.export(small_networks.Small().eval(), (torch.randn(1, 3, 64, 64),)), program)
-    answer(capsys, "compile", program, *MACHINES, "-o", file)
-    answer(capsys, "emit", program, file, "-o", split, "--cut", "server-only")
-    # Other values of the same shape, from a file.
-    numpy.save(tmp_path / "image.npy", numpy.ones((1, 3, 64, 64), dtype=numpy.float32))
-    asked = ("--bandwidth", "50Mbps", "--cut", "server-only", "--input", tmp_path / "image.npy", "--repeat", "1")
-    assert "equals tail(head(x))" in answer(capsys, "run", split, file, *asked, "--check")
-
-
-def test_show_prints_provenance_ops_and_tensors(capsys: pytest.CaptureFixture[str], project: Project) -> None:
-    model = cic.load(project.file)
-    text = answer(capsys, "show", project.file, "--ops")
-    assert all(op.name in text for op in model.graph().ops)
-    assert all(tensor.name in text for tensor in model.graph().tensors)
-    assert model.information.graph_digest[:12] in text
-    assert all(side.name in text for side in (model.information.device, model.information.server))
-
-
-def test_show_says_whether_a_split_pays(capsys: pytest.CaptureFixture[str], project: Project) -> None:
-    model = cic.load(project.file)
-    assert main(["show", str(project.file)]) == 0
-    shown = capsys.readouterr().out
-    found = payoff_of(model)
-    assert found is not None and found.best is not None
-    assert "A split pays at uplinks of " + show_bandwidth(found.windows[0][0]) in shown
-    assert f"{found.gains[found.best].factor:.2f} x as fast" in shown and "pays below" in shown
-
-
-def test_show_draws(capsys: pytest.CaptureFixture[str], project: Project, tmp_path: Path) -> None:
-    answer(capsys, "show", project.file, "--picture", tmp_path / "small.svg")
-    assert "<svg" in (tmp_path / "small.svg").read_text()
-
-
-# ------------------------------------------------------------------------------------- the document for other solvers
-
-
-def test_document_lets_anyone_recompute_the_optimum(capsys: pytest.CaptureFixture[str], project: Project) -> None:
-    document = json.loads(answer(capsys, "show", project.file, "--json"))
-    model = cic.load(project.file)
-    assert len(document["ops"]) <= 12
-    for uplink in (5e4, 3e5, 2e6, 9e6, 3e7, 1.2e8, 6e8, 1e10):
-        best = brute_force(document, uplink)
-        decision = model.decide(uplink)
-        assert decision.latency_s == pytest.approx(best, rel=1e-9)
-        assert price(document, set(decision.device_ops), uplink) == pytest.approx(best, rel=1e-9)
-
-
-def test_features_in_the_document_follow_from_ops_and_tensors(capsys: pytest.CaptureFixture[str], project: Project) -> None:
-    document = json.loads(answer(capsys, "show", project.file, "--json"))
-    for cut in document["cuts"]:
-        found = features(document, set(cut["device_ops"]))
-        assert found == pytest.approx(cut["features"])
-    for op, stored in zip(document["ops"], cic.load(project.file).graph().ops, strict=True):
-        assert round(op["device_s"] * 1e9) == stored.device_ns
-        assert op["device_s"] == stored.device_ns / 1e9
-
-
-def test_break_points_in_the_document_are_where_two_cuts_are_equal(
-    capsys: pytest.CaptureFixture[str], project: Project
-) -> None:
-    document = json.loads(answer(capsys, "show", project.file, "--json"))
-    ops = {cut["id"]: set(cut["device_ops"]) for cut in document["cuts"]}
-    assert document["break_points"], "a network whose cuts all win somewhere has break points"
-    for point in document["break_points"]:
-        at = point["uplink_bps"]
-        assert price(document, ops[point["below"]], at) == pytest.approx(price(document, ops[point["above"]], at), rel=1e-9)
-        assert price(document, ops[point["below"]], at * 0.9) < price(document, ops[point["above"]], at * 0.9)
-        assert price(document, ops[point["below"]], at * 1.1) > price(document, ops[point["above"]], at * 1.1)
-
-
-def test_pins_have_their_names(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    assert (SIDES[FREE], SIDES[ON_DEVICE], SIDES[ON_SERVER]) == (None, "device", "server")
-    file = tmp_path / "pinned.cic"
-    answer(capsys, "compile", *SMALL, *MACHINES, "--pin", "last=server", "-o", file)
-    document = json.loads(answer(capsys, "show", file, "--json"))
-    assert {op["name"]: op["pinned"] for op in document["ops"]}["last"] == "server"
-    assert brute_force(document, 5e4) == pytest.approx(cic.load(file).decide(5e4).latency_s)
-
-
-def brute_force(document: dict[str, Any], uplink_bps: float) -> float:
-    """The lowest latency over all sets of ops that the document allows."""
-    names = [op["name"] for op in document["ops"]]
-    sets = (set(chosen) for count in range(len(names) + 1) for chosen in itertools.combinations(names, count))
-    return min(price(document, on_device, uplink_bps) for on_device in sets)
-
-
-def price(document: dict[str, Any], on_device: set[str], uplink_bps: float) -> float:
-    """The cost sentence of the document, in Python; infinite for a set that is not allowed."""
-    for op in document["ops"]:
-        if op["pinned"] == ("server" if op["name"] in on_device else "device"):
-            return float("inf")
-    for tensor in document["tensors"]:
-        made_on_server = tensor["producer"] not in on_device and tensor["producer"] != "@input"
-        if made_on_server and any(consumer in on_device for consumer in tensor["consumers"]):
-            return float("inf")
-        if crosses(tensor, on_device) and not tensor["may_cross"]:
-            return float("inf")
-    sums, defaults = features(document, on_device), document["defaults"]
-    downlink_bps = uplink_bps * defaults["downlink_ratio"]
-    return (
-        sums["device_s"]
-        + sums["server_s"]
-        + 8 * sums["upload_bytes"] / uplink_bps
-        + 8 * sums["download_bytes"] / downlink_bps
-        + sums["offloads"] * defaults["rtt_s"]
-    )
-
-
-def crosses(tensor: dict[str, Any], on_device: set[str]) -> bool:
-    made_on_device = tensor["producer"] == "@input" or tensor["producer"] in on_device
-    return made_on_device and any(name not in on_device and name != "@output" for name in tensor["consumers"])
-
-
-def features(document: dict[str, Any], on_device: set[str]) -> dict[str, float]:
-    ops, tensors = document["ops"], document["tensors"]
-    return {
-        "device_s": sum(op["device_s"] for op in ops if op["name"] in on_device),
-        "server_s": sum(op["server_s"] for op in ops if op["name"] not in on_device),
-        "upload_bytes": sum(tensor["wire_bytes"] for tensor in tensors if crosses(tensor, on_device)),
-        "download_bytes": sum(
-            tensor["wire_bytes"]
-            for tensor in tensors
-            if "@output" in tensor["consumers"] and tensor["producer"] not in {*on_device, "@input"}
-        ),
-        "offloads": int(any(op["name"] not in on_device for op in ops)),
-    }
-
-
-# ---------------------------------------------------------------------------------------------------- running a split
-
-
-def test_run_takes_as_long_as_the_link_and_about_as_long_as_predicted(
-    capsys: pytest.CaptureFixture[str], project: Project
-) -> None:
-    asked = ("--bandwidth", "1Mbps", "--rtt", "30ms", "--cut", "server-only", "--repeat", "3", "--check", "--json")
-    told = json.loads(answer(capsys, "run", project.split, project.file, *asked))
-    serialisation_s = 8 * (told["upload_bytes"] + told["download_bytes"]) / 1e6 + 0.03
-    assert all(latency >= serialisation_s for latency in told["latencies_s"])
-    assert told["predicted"]["latency_s"] >= serialisation_s
-    # Nearly all of it is the link, so whose processor the prediction is for does not matter; but the machine may be busy.
-    assert told["measured"]["latency_s"] < 3 * told["predicted"]["latency_s"]
-    assert told["relative_error"] <= 1e-4
-    assert told["sent_bytes"] > told["upload_bytes"]
-
-
-def test_run_takes_the_cut_that_decide_names(capsys: pytest.CaptureFixture[str], project: Project) -> None:
-    for bandwidth in ("50kbps", "10Gbps"):
-        told = json.loads(
-            answer(capsys, "run", project.split, project.file, "--bandwidth", bandwidth, "--repeat", "1", "--json")
-        )
-        assert told["cut"] == cic.load(project.file).decide(bandwidth).cut_id
-
-
-@pytest.mark.real_interpreter
-def test_run_works_as_users_start_it(project: Project) -> None:
-    asked = ("--bandwidth", "20Mbps", "--cut", "server-only", "--input", "photo", "--repeat", "2")
-    done = run_cic("run", "small.split", "small.cic", *asked, cwd=project.directory)
-    assert done.returncode == 0, done.stderr
-    assert "server-only at 20 Mbit/s" in done.stdout and "measured" in done.stdout
-
-
-# ------------------------------------------------------------------------------------------------------ light and quiet
 
 
 @pytest.mark.real_interpreter
@@ -348,13 +72,6 @@ def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch, project: Pro
     with pytest.raises(ZeroDivisionError):
         main(["decide", str(project.file), "1Mbps"])
 
-
-def test_tables_without_rich_are_aligned() -> None:
-    table = plain_table(("name", "bytes"), [("a", "5"), ("longer", "12345")], title="Sizes", left=("name",)).splitlines()
-    assert table == ["Sizes", "name    bytes", "a           5", "longer  12345"]
-
-
-# ----------------------------------------------------------------------------------------------------------- bad input
 
 COMPILE = ("compile", *SMALL, "-o", "bad.cic")
 
@@ -454,17 +171,6 @@ def test_errors_of_a_real_process_are_one_line_and_code_2(project: Project) -> N
     done = run_cic("decide", "no.cic", "1Mbps", cwd=project.directory)
     assert done.returncode == 2
     assert done.stderr.startswith("cic: ") and done.stderr.count("\n") == 1 and not done.stdout
-
-
-def test_verify_proves_and_refuses(capsys: pytest.CaptureFixture[str], project: Project, tmp_path: Path) -> None:
-    assert main(["verify", str(project.file)]) == 0
-    assert "no other cut is faster" in capsys.readouterr().out
-    assert main(["verify", str(project.file), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["gap"] < 1e-6
-    damaged = tmp_path / "damaged.cic"
-    damaged.write_bytes(project.file.read_bytes()[:-20])
-    assert main(["verify", str(damaged)]) == 2
-    assert "damaged.cic" in capsys.readouterr().err
 
 
 def test_a_closed_stdout_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:

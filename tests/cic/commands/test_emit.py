@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
+import cic
 from cic.cli import main
 from codegen.manifest import read_manifest
-from tests.cic.conftest import MACHINES
+from tests.cic.conftest import MACHINES, Project, answer
 from tests.codegen.unverified import unverified  # noqa: F401 - processes that run halves take seconds
 
 _NETWORKS = """
@@ -48,3 +50,18 @@ def test_another_training_is_put_in_place_when_asked_for(
         "m.split",
         "two_trainings.py",
     ]
+
+
+@pytest.mark.usefixtures("in_project")
+def test_emit_writes_only_the_cuts_asked_for(capsys: pytest.CaptureFixture[str], project: Project, tmp_path: Path) -> None:
+    split = tmp_path / "two.split"
+    said = answer(
+        capsys, "emit", "small_networks:Small", project.file, "-o", split, "--cut", "device-only", "--cut", "server-only"
+    )
+    assert {path.name for path in split.iterdir()} == {"manifest.json", "device-only", "server-only"}
+    assert "torchscript" in said
+    told = json.loads(answer(capsys, "show", project.file, "--emitted", split, "--json"))
+    assert told["emitted"] == ["device-only", "server-only"]
+    table = answer(capsys, "show", project.file, "--emitted", split).splitlines()
+    emitted = {line.split()[0]: line.split()[-1] for line in table[2 : 2 + len(cic.load(project.file).cuts)]}
+    assert emitted == {cut: "yes" if cut in told["emitted"] else "no" for cut in cic.load(project.file).cut_by_id}

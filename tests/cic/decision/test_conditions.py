@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from cic.decision.conditions import Conditions
-from cic.errors import UnitError
+from cic.decision.conditions import Box, Conditions
+from cic.errors import CicError, CompileError, UnitError
 
 
 def test_texts_and_numbers_say_the_same() -> None:
@@ -19,3 +19,20 @@ def test_texts_and_numbers_say_the_same() -> None:
 def test_a_text_that_cannot_be_understood_is_named(name: str) -> None:
     with pytest.raises(UnitError, match=f"{name} .*9 km"):
         Conditions(**{"uplink": 1e6, name: "9 km"})  # type: ignore[arg-type]
+
+
+def test_boxes_upside_down_or_unreadable_are_refused() -> None:
+    for bad in [{"uplink": (2e6, 1e6)}, {"rtt": ("1s",)}, {"device_slowdown": 3}, {"uplink": "1Mbps"}]:
+        with pytest.raises(CompileError):
+            Box(**bad)  # type: ignore[arg-type]
+    with pytest.raises(CicError):
+        Box(uplink=(0, 1e6))
+
+
+def test_edges_of_the_box_are_inside() -> None:
+    box = Box()
+    for uplink in box.uplink_bps:
+        for ratio in box.downlink_ratio:
+            assert box.contains(Conditions(uplink, uplink * ratio, 0.5, 0.5, 50.0))
+    assert not box.contains(Conditions(1e6, 1e6, 0.6))
+    assert not box.contains(Conditions(1e6, 0.5e6, 0.1))
