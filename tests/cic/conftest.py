@@ -13,6 +13,8 @@ import pytest
 
 from cic.cli import main
 from tests import warm_python
+from tests.cic.inception import compiled, images, network  # noqa: F401 - fixtures
+from tests.cic.trace.onnx.exported import exported  # noqa: F401 - a fixture
 
 ROOT = Path(__file__).resolve().parents[2]
 MACHINES = ("--device", "raspberry-pi-4", "--server", "v100")

@@ -8,13 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnx_ir as ir
+import torch
 from onnx import TensorProto, helper, numpy_helper
 
-from cic.graph import Graph
-from cic.trace.onnx.onnx_model import OnnxModel
+from codegen.bundle.directory import CutPlan
+from codegen.bundle.onnx_source import OnnxSource
 from codegen.formats.onnx_session import open_session, runner_of
 from codegen.split import Split
-from codegen.splitters.onnx import split_onnx
+from codegen.splitters.onnx_wiring import reads
 
 FLOAT, INT64, BOOL = TensorProto.FLOAT, TensorProto.INT64, TensorProto.BOOL
 
@@ -132,35 +134,64 @@ def save(made: onnx.ModelProto, path: Path) -> Path:
     return path
 
 
-def closed_sets(graph: Graph, count: int, seed: int = 3) -> list[frozenset[str]]:
-    """Sets of member nodes closed under predecessors: none, all, and some grown from random ops."""
-    choice = random.Random(seed)
-    sets = [set(), {op.name for op in graph.ops}]
+def read(made: onnx.ModelProto) -> ir.Model:
+    """The model as codegen cuts it: with the shapes that its own ops give it, and those that a loop is sure to keep."""
+    whole = ir.from_proto(onnx.shape_inference.infer_shapes(made, strict_mode=True, data_prop=True))
+    for node in whole.graph:
+        if node.op_type == "Loop":
+            for result, state in zip(node.outputs, node.inputs[2:], strict=False):
+                result.shape = state.shape
+    return whole
+
+
+def random_inputs(whole: ir.Model, seed: int) -> dict[str, np.ndarray]:
+    random_numbers = np.random.default_rng(seed)
+    return {str(value.name): random_numbers.normal(size=value.shape.numpy()).astype(np.float32) for value in whole.graph.inputs}
+
+
+def source_of(path: Path) -> OnnxSource:
+    """The file as the source of a bundle, its example call drawn at random."""
+    whole = read(onnx.load(path))
+    example = {name: torch.from_numpy(array) for name, array in random_inputs(whole, 1).items()}
+    return OnnxSource(whole, path, path.name, may_cross(whole), example, f"by hand: {path.name}")
+
+
+def plans_of(whole: ir.Model, step: int) -> list[CutPlan]:
+    """A cut before every so many nodes, the first one with none on the device and the last one with all."""
+    names = [str(node.name) for node in whole.graph]
+    ends = [*range(0, len(names), step), len(names)]
+    ids = ["server-only", *(f"cut-{end}" for end in ends[1:-1]), "device-only"]
+    return [CutPlan(cut_id, frozenset(names[:end]), tuple(names[:end])) for cut_id, end in zip(ids, ends, strict=True)]
+
+
+def may_cross(whole: ir.Model) -> set[str]:
+    """Names of the inputs, and of the values of fixed shapes that some node makes."""
+    values = (*whole.graph.inputs, *(value for node in whole.graph for value in node.outputs))
+    return {str(value.name) for value in values if value.shape is not None and value.shape.is_static()}
+
+
+def closed_sets(whole: ir.Model, count: int, seed: int = 3) -> list[frozenset[str]]:
+    """Sets of nodes closed under predecessors: none, all, and some grown from random nodes."""
+    choice, nodes = random.Random(seed), list(whole.graph)
+    sets: list[set[ir.Node]] = [set(), set(nodes)]
     for _ in range(count):
-        grown: set[str] = set()
-        waiting = choice.sample([op.name for op in graph.ops], min(len(graph.ops), choice.choice((1, 2))))
+        grown: set[ir.Node] = set()
+        waiting = choice.sample(nodes, min(len(nodes), choice.choice((1, 2))))
         while waiting:
-            op = graph.op_by_name[waiting.pop()]
-            if op.name not in grown:
-                grown.add(op.name)
-                producers = (graph.tensor_by_name[name].producer for name in op.inputs)
-                waiting += [producer for producer in producers if producer is not None]
+            node = waiting.pop()
+            if node not in grown:
+                grown.add(node)
+                waiting += [made for value in reads(node) if (made := value.producer()) is not None]
         sets.append(grown)
-    return [frozenset(member for name in chosen for member in graph.op_by_name[name].members) for chosen in sets]
-
-
-def split_at(traced: OnnxModel, nodes: frozenset[str], graph: Graph) -> Split:
-    return split_onnx(traced.model, nodes, {tensor.name for tensor in graph.tensors if tensor.may_cross})
+    return [frozenset(str(node.name) for node in chosen) for chosen in sets]
 
 
 def run_split(halves: Split, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
     """Run both halves from their bytes, handing over exactly what is said to cross."""
-    import onnx_ir
-
     results = []
     given: Sequence[np.ndarray] = inputs
     for half in (halves.head, halves.tail):
-        raw = onnx_ir.to_proto(half).SerializeToString()
+        raw = ir.to_proto(half).SerializeToString()
         results.append(runner_of(open_session(raw, "a half"), "a half")(*given) if given else _run_alone(raw))
         given = results[0][: len(halves.crossing)]
     by_half: Mapping[str, Sequence[np.ndarray]] = {"head": results[0], "tail": results[1]}

@@ -18,96 +18,37 @@ WHOLE_WAYS = {
     "cic/codec/test_payload_format.py",
     "cic/commands/test_codecs.py",
     "cic/commands/test_warnings.py",
-    "cic/compilation/test_codecs_compiled.py",
     "cic/trace/fx/test_random_writes.py",
-    "codegen/decision/test_sources.py",
     "codegen/serving/test_triton_server.py",
-    "codegen/test_memory.py",
-    "compress/test_conditions.py",
     "mincut/test_face.py",
     "mincut/test_optimum.py",
 }
 """Tests of several modules together, or of one property of a module that has a test of its name besides."""
 
 TESTED_BY = {
-    "cic/compilation/assembly.py": "cic/compilation/test_codecs_compiled.py",
-    "cic/compilation/lowering.py": "cic/compilation/test_codecs_compiled.py",
-    "cic/compilation/pipeline.py": "cic/compilation/test_codecs_compiled.py",
-    "cic/compilation/verification.py": "cic/compilation/test_codecs_compiled.py",
-    "cic/cost/codec_measure.py": "cic/cost/test_codec_time.py",
+    "cic/compilation/assembly.py": "cic/compilation/test_pipeline.py",
+    "cic/compilation/lowering.py": "cic/compilation/test_pipeline.py",
     "cic/cost/measurement.py": "cic/cost/test_timing.py",
-    "cic/cost/op_module.py": "cic/cost/test_measure.py",
     "cic/decision/cut.py": "cic/decision/test_splitting_model.py",
     "cic/decision/cut_table.py": "cic/decision/test_graph_document.py",
-    "cic/decision/off_table/problem.py": "cic/decision/off_table/test_solving.py",
     "cic/decision/provenance.py": "cic/decision/test_cic_file.py",
     "cic/decision/stored_graph.py": "cic/decision/test_graph_document.py",
-    "cic/emission/decision_source.py": "codegen/decision/test_sources.py",
-    "cic/emission/emission.py": "cic/trace/onnx/test_onnx_trace.py",
-    "cic/emission/emitted_halves.py": "cic/trace/onnx/test_onnx_trace.py",
     "cic/graph.py": "cic/trace/fx/test_torch_trace.py",
-    "cic/precision/calibration.py": "cic/compilation/test_codecs_compiled.py",
-    "cic/precision/cut_accuracy.py": "cic/compilation/test_codecs_compiled.py",
-    "cic/precision/examination.py": "cic/compilation/test_codecs_compiled.py",
-    "cic/precision/payloads.py": "cic/compilation/test_codecs_compiled.py",
     "cic/precision/wire_form.py": "cic/precision/test_target_search.py",
-    "cic/runtime/server_process.py": "cic/runtime/test_rehearsal.py",
-    "cic/runtime/tail_process.py": "cic/runtime/test_rehearsal.py",
-    "cic/trace/any_model.py": "cic/trace/onnx/test_onnx_trace.py",
-    "cic/trace/element_work.py": "cic/trace/fx/test_work.py",
-    "cic/trace/fx/constants.py": "cic/trace/fx/test_torch_trace.py",
-    "cic/trace/fx/failure.py": "cic/trace/fx/test_torch_trace.py",
-    "cic/trace/fx/from_program.py": "cic/trace/fx/test_flat_graph.py",
-    "cic/trace/fx/graph_building.py": "cic/trace/fx/test_torch_trace.py",
-    "cic/trace/fx/pieces.py": "cic/trace/fx/test_functional.py",
-    "cic/trace/fx/product_work.py": "cic/trace/fx/test_work.py",
+    "cic/trace/any_model.py": "cic/emission/test_emission.py",
     "cic/trace/fx/propagation.py": "cic/trace/fx/test_torch_trace.py",
-    "cic/trace/fx/schema.py": "cic/trace/fx/test_functional.py",
-    "cic/trace/onnx/graph_building.py": "cic/trace/onnx/test_onnx_trace.py",
-    "cic/trace/onnx/inputs.py": "cic/trace/onnx/test_reading.py",
-    "cic/trace/onnx/loops.py": "cic/trace/onnx/test_work.py",
-    "cic/trace/onnx/product_work.py": "cic/trace/onnx/test_work.py",
-    "cic/trace/onnx/shapes.py": "cic/trace/onnx/test_reading.py",
-    "cic/trace/onnx/trial.py": "cic/trace/onnx/test_reading.py",
-    "cic/trace/preservation/outside_state.py": "cic/trace/preservation/test_preservation.py",
-    "cic/trace/preservation/places.py": "cic/trace/preservation/test_preservation.py",
     "cic/trace/preservation/reachable.py": "cic/trace/preservation/test_preservation.py",
-    "codegen/bundle/directory.py": "codegen/bundle/test_bundle.py",
-    "codegen/bundle/onnx_source.py": "codegen/weights/test_onnx_weights.py",
     "codegen/bundle/weights.py": "codegen/weights/test_shared_weights.py",
-    "codegen/decision/c_header.py": "codegen/decision/test_sources.py",
-    "codegen/decision/decision_table.py": "codegen/decision/test_sources.py",
-    "codegen/decision/python_module.py": "codegen/decision/test_sources.py",
-    "codegen/formats/exported_program.py": "codegen/formats/test_own_answers.py",
-    "codegen/formats/memory_sharing.py": "codegen/formats/test_own_answers.py",
     "codegen/formats/onnx_session.py": "codegen/formats/test_onnx_values.py",
-    "codegen/formats/torchscript.py": "codegen/formats/test_own_answers.py",
-    "codegen/loading.py": "codegen/bundle/test_bundle.py",
-    "codegen/manifest.py": "codegen/bundle/test_bundle.py",
     "codegen/serving/scalar_borders.py": "codegen/serving/test_triton_repository.py",
     "codegen/splitters/sides.py": "codegen/splitters/test_fx.py",
-    "codegen/verify_process.py": "codegen/verification/test_equivalence.py",
-    "codegen/weights/protobuf_spans.py": "codegen/weights/test_onnx_weights.py",
-    "codegen/weights/torch_weights.py": "codegen/weights/test_weight_pool.py",
+    "compress/exchange.py": "compress/test_rules.py",
     "compress/reduction.py": "compress/test_rules.py",
     "compress/rules/block.py": "compress/test_rules.py",
     "compress/schedule.py": "compress/test_rules.py",
     "mincut/network.py": "mincut/test_optimum.py",
 }
 """By long module without a test of its name, the file of its test; the test comes to the module by way of its imports."""
-
-WITH_CIC = {
-    "decision/test_sources.py",
-    "flat_module.py",
-    "formats/test_plain_operators.py",
-    "onnx_models.py",
-    "serving/test_triton_repository.py",
-    "splitters/test_onnx.py",
-    "test_memory.py",
-    "weights/test_onnx_file.py",
-    "weights/test_onnx_weights.py",
-}
-"""Files under tests/codegen that take traced networks or splitting models from `cic`; none may come to them."""
 
 
 def test_every_test_is_named_after_a_module_or_a_room() -> None:
@@ -143,7 +84,6 @@ def test_a_module_is_tested_by_a_file_that_uses_it(module: str) -> None:
 
 
 def test_codegen_is_tested_without_cic() -> None:
-    using = [
-        path for path in (TESTS / "codegen").rglob("*.py") if any(name.split(".")[0] == "cic" for name in imported(path, FILES))
-    ]
-    assert {path.relative_to(TESTS / "codegen").as_posix() for path in using} == WITH_CIC
+    files = list((TESTS / "codegen").rglob("*.py"))
+    assert len(files) > 40
+    assert not [name_of(path) for path in files if any(name.split(".")[0] == "cic" for name in imported(path, FILES))]

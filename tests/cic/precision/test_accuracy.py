@@ -88,3 +88,12 @@ def test_a_top1_target_needs_scores() -> None:
     assert judge(None, numbers, numbers, None, LEVEL).top1 is None
     with pytest.raises(CompileError, match="classes along dimension 1"):
         judge(parse_target("top1>=0.5"), numbers, numbers, None, LEVEL)
+
+
+def test_targets_as_people_write_them() -> None:
+    for text, top1, error in (("top1>=0.99", 0.99, None), (" rel <= 1e-2", None, 0.01), ("top1 >= 99%", 0.99, None)):
+        target = parse_target(text)
+        assert target is not None
+        assert (target.least_top1, target.most_error) == (top1, error)
+    with pytest.raises(CompileError, match="accuracy"):
+        parse_target(0.99)  # type: ignore[arg-type]

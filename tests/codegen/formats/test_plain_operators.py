@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from cic.trace.fx.torch_trace import trace
 from codegen.errors import CodegenError
 from codegen.formats.plain_operators import in_torch_operators, is_composite, is_foreign, steps_of
+from tests.codegen.flat_module import flat_module
 
 
 class Calls(nn.Module):
@@ -37,17 +37,17 @@ def foreign_of(module: torch.fx.GraphModule) -> list[object]:
 
 def test_a_composite_becomes_what_it_is_made_of(library) -> None:  # type: ignore[no-untyped-def]
     model, x = Calls(lambda y: sum(torch.ops.cic_test_plain.sheared(y, 0.5))).eval(), torch.randn(3, 4)
-    traced = trace(model, (x,))
-    plain = in_torch_operators(traced.module)
+    traced = flat_module(model, (x,))
+    plain = in_torch_operators(traced.source.module)
     assert not foreign_of(plain) and torch.equal(plain(x)[0], model(x))
-    assert not steps_of(traced.module)
+    assert not steps_of(traced.source.module)
 
 
 def test_what_is_no_composite_is_refused_by_name(library) -> None:  # type: ignore[no-untyped-def]
-    traced = trace(Calls(torch.ops.cic_test_plain.opaque).eval(), (torch.randn(3, 4),))
-    assert [is_composite(target) for target in foreign_of(traced.module)] == [False]
+    traced = flat_module(Calls(torch.ops.cic_test_plain.opaque).eval(), (torch.randn(3, 4),))
+    assert [is_composite(target) for target in foreign_of(traced.source.module)] == [False]
     with pytest.raises(CodegenError, match=r"node opaque calls cic_test_plain::opaque, an operator that is not torch's own"):
-        in_torch_operators(traced.module)
+        in_torch_operators(traced.source.module)
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -61,13 +61,13 @@ def test_quantisers_are_rounding_and_clamping() -> None:
         return ops.dequantize_per_channel(rounded, torch.full((4,), 0.2), zero, 1, -128, 127, torch.int8)
 
     model, x = Calls(call).eval(), torch.randn(3, 4)
-    traced = trace(model, (x,))
-    assert len(foreign_of(traced.module)) == 4 and len(steps_of(traced.module)) == 1
-    plain = in_torch_operators(traced.module)
+    traced = flat_module(model, (x,))
+    assert len(foreign_of(traced.source.module)) == 4 and len(steps_of(traced.source.module)) == 1
+    plain = in_torch_operators(traced.source.module)
     assert not foreign_of(plain) and torch.equal(plain(x)[0], model(x))
-    assert foreign_of(in_torch_operators(traced.module, keep=("quantized_decomposed",)))
+    assert foreign_of(in_torch_operators(traced.source.module, keep=("quantized_decomposed",)))
 
 
 def test_a_module_of_torch_operators_is_itself() -> None:
-    traced = trace(nn.Sequential(nn.Linear(4, 4), nn.ReLU()).eval(), (torch.randn(2, 4),))
-    assert in_torch_operators(traced.module) is traced.module
+    traced = flat_module(nn.Sequential(nn.Linear(4, 4), nn.ReLU()).eval(), (torch.randn(2, 4),))
+    assert in_torch_operators(traced.source.module) is traced.source.module

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import shutil
 import sys
 from collections.abc import Callable
@@ -16,12 +15,9 @@ import onnxruntime
 import pytest
 import torch
 
-import cic
-from cic.cli import main
-from cic.errors import EmitError
 from codegen.errors import CodegenError
 from codegen.formats.torchscript import quiet_torchscript
-from codegen.loading import load_cut
+from codegen.loading import export_half, load_cut
 from codegen.manifest import CutRecord, read_manifest, write_manifest
 from codegen.serving.triton_repository import TritonModel, write_triton_repository
 from codegen.split import WireTensor
@@ -105,11 +101,11 @@ def test_every_tail_is_a_model_that_needs_no_cic(bundle: Path, format_name: str,
 def test_a_repository_keeps_its_other_models(bundle: Path, tmp_path: Path):
     repository = tmp_path / "repository"
     (repository / "other").mkdir(parents=True)
-    (only,) = cic.export_triton(bundle, repository, cuts=["wide-1.2"], model="a")
+    (only,) = write_triton_repository(bundle, repository, cuts=["wide-1.2"], model="a")
     assert only.name == "a_wide-1.2"
     (repository / only.name / "config.pbtxt").write_text("of the user's")
-    with pytest.raises(EmitError, match=r"has a model a_wide-1\.2 already; remove it or name the new ones otherwise"):
-        cic.export_triton(bundle, repository, model="a")
+    with pytest.raises(CodegenError, match=r"has a model a_wide-1\.2 already; remove it or name the new ones otherwise"):
+        write_triton_repository(bundle, repository, model="a")
     assert sorted(path.name for path in repository.iterdir()) == ["a_wide-1.2", "other"]
     assert [path.name for path in tmp_path.iterdir()] == ["repository"]
 
@@ -128,10 +124,10 @@ def test_an_export_that_was_interrupted_is_finished_by_another(bundle: Path, tmp
 def test_nothing_is_exported_into_the_bundle(bundle: Path, tmp_path: Path):
     (tmp_path / "link").symlink_to(bundle)
     for place in (bundle, bundle / "repository", tmp_path / "link" / "manifest.json"):
-        with pytest.raises(EmitError, match="holds its own files only"):
-            cic.export_triton(bundle, place)
-        with pytest.raises(cic.ArtifactError, match=r"holds its own files only|is a directory"):
-            cic.export_half(bundle, "wide-1.2", "tail", place)
+        with pytest.raises(CodegenError, match="holds its own files only"):
+            write_triton_repository(bundle, place)
+        with pytest.raises(CodegenError, match=r"holds its own files only|is a directory"):
+            export_half(bundle, "wide-1.2", "tail", place)
 
 
 def test_what_triton_cannot_carry_is_refused_by_name(bundle: Path, tmp_path: Path):
@@ -172,8 +168,8 @@ def test_requests_that_cannot_be_met_are_refused(bundle: Path, tmp_path: Path):
     (tmp_path / "file").touch()
     with pytest.raises(CodegenError, match="file exists and is not a directory"):
         write_triton_repository(bundle, tmp_path / "file")
-    with pytest.raises(EmitError, match="is not an emitted model"):
-        cic.export_triton(tmp_path, tmp_path / "repository")
+    with pytest.raises(CodegenError, match="is not an emitted model"):
+        write_triton_repository(tmp_path, tmp_path / "repository")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
@@ -190,14 +186,3 @@ def test_names_are_quoted(tmp_path: Path):
     name = 'a "b"\\n\n' + "grüße'{}"
     block = _tensor_block("input", [name], [WireTensor("x", (2, 3), "float32", 24)], _BACKENDS["onnx"])
     assert text_proto.parse("\n".join(block))["input"][0]["name"] == [name]
-
-
-def test_the_command(bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    arguments = ["export", str(bundle), "--format", "triton", "-o", str(tmp_path / "repository")]
-    assert main([*arguments, "--tail-format", "onnx", "--cut", "wide-1.2"]) == 0
-    assert "mixed_wide-1.2" in capsys.readouterr().out.splitlines()
-    assert (tmp_path / "repository" / "mixed_wide-1.2" / "1" / "model.onnx").is_file()
-    assert main([*arguments, "--tail-format", "pt2"]) == 2
-    assert re.search("Triton is to have pt2", capsys.readouterr().err)
-    assert main(["export", "m.cic", "--format", "c", "-o", "m.h", "--cut", "a"]) == 2
-    assert "--cut is for the format 'triton'" in capsys.readouterr().err

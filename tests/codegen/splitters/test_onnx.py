@@ -9,29 +9,26 @@ import onnx
 import onnx_ir
 import pytest
 
-from cic.trace.onnx.onnx_trace import trace_onnx
 from codegen.errors import CodegenError, UnsplittableError
 from codegen.splitters.onnx import split_onnx
 from tests.codegen import onnx_models
-from tests.codegen.onnx_models import closed_sets, run_split, run_whole, save, split_at
+from tests.codegen.onnx_models import closed_sets, may_cross, random_inputs, read, run_split, run_whole, save
 
 MODELS = ["branching", "looping", "plumbing", "counting"]
 
 
 @pytest.mark.parametrize("name", MODELS)
-@pytest.mark.parametrize("fused", [False, True])
-def test_every_closed_set_is_the_model_or_refused(name: str, fused: bool, tmp_path: Path):
-    path = save(getattr(onnx_models, name)(), tmp_path / f"{name}.onnx")
-    traced = trace_onnx(path)
-    graph = traced.graph if fused else traced.unfused
+@pytest.mark.parametrize("seed", [3, 4])
+def test_every_closed_set_is_the_model_or_refused(name: str, seed: int, tmp_path: Path):
+    made = getattr(onnx_models, name)()
+    path, whole = save(made, tmp_path / f"{name}.onnx"), read(made)
     split = refused = 0
     for draw in range(2):
-        random = np.random.default_rng(draw)
-        inputs = {key: random.normal(size=tuple(tensor.shape)).astype(np.float32) for key, tensor in traced.kwargs.items()}
+        inputs = random_inputs(whole, draw)
         expected = run_whole(path, inputs)
-        for nodes in closed_sets(graph, 12):
+        for nodes in closed_sets(whole, 12, seed):
             try:
-                halves = split_at(traced, nodes, graph)
+                halves = split_onnx(whole, nodes, may_cross(whole))
             except UnsplittableError as error:
                 assert name == "counting" and "cannot be sent" in str(error)
                 refused += 1
@@ -47,25 +44,25 @@ def test_every_closed_set_is_the_model_or_refused(name: str, fused: bool, tmp_pa
     assert bool(refused) == (name == "counting")
 
 
-def test_captures_cross_and_weights_go_where_they_are_used(tmp_path: Path):
-    traced = trace_onnx(save(onnx_models.branching(), tmp_path / "m.onnx"))
-    halves = split_at(traced, frozenset({"early_relu", "late_exp", "total", "compare"}), traced.unfused)
+def test_captures_cross_and_weights_go_where_they_are_used():
+    whole = read(onnx_models.branching())
+    halves = split_onnx(whole, frozenset({"early_relu", "late_exp", "total", "compare"}), may_cross(whole))
     assert [wire.name for wire in halves.crossing] == ["x", "early", "late", "flag"]
     assert set(halves.head.graph.initializers) == {"limit"}
     assert set(halves.tail.graph.initializers) == {"w", "m"}
 
 
-def test_a_set_that_is_not_closed_is_refused_naming_both_nodes(tmp_path: Path):
-    traced = trace_onnx(save(onnx_models.looping(), tmp_path / "m.onnx"))
+def test_a_set_that_is_not_closed_is_refused_naming_both_nodes():
+    whole = read(onnx_models.looping())
     with pytest.raises(
         UnsplittableError, match="repeat is to run on the device but reads outside, which is made on the server"
     ):
-        split_at(traced, frozenset({"start_neg", "repeat"}), traced.unfused)
+        split_onnx(whole, frozenset({"start_neg", "repeat"}), may_cross(whole))
     with pytest.raises(CodegenError, match="the device node 'nowhere' is not in the graph"):
-        split_at(traced, frozenset({"nowhere"}), traced.unfused)
+        split_onnx(whole, frozenset({"nowhere"}), may_cross(whole))
 
 
-def test_what_may_not_cross_does_not(tmp_path: Path):
-    traced = trace_onnx(save(onnx_models.looping(), tmp_path / "m.onnx"))
+def test_what_may_not_cross_does_not():
+    whole = read(onnx_models.looping())
     with pytest.raises(UnsplittableError, match="repeat on the server reads outside, which is made on the device and cannot"):
-        split_onnx(traced.model, {"outside_tanh"}, {"x", "start", "end", "y"})
+        split_onnx(whole, {"outside_tanh"}, {"x", "start", "end", "y"})

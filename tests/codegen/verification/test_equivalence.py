@@ -28,7 +28,7 @@ from tests.codegen.small_models import Residual, calibrated
 def traced() -> FlatModule:
     torch.manual_seed(0)
     example = torch.randn(1, 3, 8, 8)
-    return flat_module(calibrated(Residual(), example), (example,), fused=True)
+    return flat_module(calibrated(Residual(), example), (example,))
 
 
 @pytest.fixture

@@ -11,13 +11,14 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-import cic
+from codegen.bundle.bundle import write_bundle
 from codegen.errors import CodegenError
 from codegen.formats.emitter import LARGEST_FILE_BYTES
 from codegen.loading import export_half, load_cut
 from codegen.manifest import read_manifest
 from codegen.serving.triton_repository import write_triton_repository
 from codegen.weights.onnx_file import write_model
+from tests.codegen.onnx_models import plans_of, source_of
 
 WIDTH, LAYERS = 96, 4
 LIMIT_BYTES = 60_000
@@ -50,9 +51,9 @@ def two_layers_and_more(folder: Path) -> Path:
 def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
     path = two_layers_and_more(tmp_path)
     monkeypatch.setitem(LARGEST_FILE_BYTES, "onnx", LIMIT_BYTES)
-    model = cic.compile(path, device="raspberry-pi-4", server="epyc-7742")
+    source = source_of(path)
     # What it takes apart saves less than a megabyte, and yet the halves stay apart.
-    cic.emit(path, model, tmp_path / "layers.split")
+    write_bundle(tmp_path / "layers.split", source, plans_of(source.model, 4))
     return path, tmp_path / "layers.split"
 
 
@@ -96,9 +97,9 @@ def test_an_exported_large_half_is_a_graph_with_its_weights_beside_it(bundle: tu
 
 def test_a_large_half_cannot_be_one_file(bundle: tuple[Path, Path], tmp_path: Path) -> None:
     path, _ = bundle
-    model = cic.compile(path, device="raspberry-pi-4", server="epyc-7742")
-    with pytest.raises(cic.CicError, match=rf"tail.onnx has \d+ bytes, .* at most {LIMIT_BYTES}; emit with weights='shared'"):
-        cic.emit(path, model, tmp_path / "plain.split", weights="inline")
+    source = source_of(path)
+    with pytest.raises(CodegenError, match=rf"tail.onnx has \d+ bytes, .* at most {LIMIT_BYTES}; emit with weights='shared'"):
+        write_bundle(tmp_path / "plain.split", source, plans_of(source.model, 4), weights="inline")
     assert not (tmp_path / "plain.split").exists()
 
 

@@ -2,64 +2,35 @@
 
 from __future__ import annotations
 
-import contextlib
-import random
 import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
-import onnx
 import onnxruntime
 import pytest
 import torch
-from onnx import numpy_helper
 
-import cic
 from codegen.bundle.bundle import write_bundle
 from codegen.bundle.directory import CutPlan, Weights
 from codegen.errors import CodegenError
-from codegen.formats.onnx_program import quiet_exporter
 from codegen.loading import export_half, load_cut
 from codegen.manifest import Manifest, read_manifest
-from codegen.weights.protobuf_spans import raw_data_spans
-from tests.codegen import onnx_models
 from tests.codegen.flat_module import flat_module
-from tests.codegen.small_models import Residual, calibrated
+from tests.codegen.onnx_models import plans_of, source_of
+from tests.codegen.weights.exported_residual import example
 
 PROMISE = 1.3
 
 
 @pytest.fixture(scope="module")
-def network() -> torch.nn.Module:
-    torch.manual_seed(0)
-    return calibrated(Residual(channels=128), example())
-
-
-@pytest.fixture(scope="module")
-def file(network: torch.nn.Module, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("exported") / "residual.onnx"
-    with quiet_exporter():
-        torch.onnx.export(network, (example(),), path, dynamo=True, verbose=False, external_data=False)
-    return path
-
-
-@pytest.fixture(scope="module")
 def bundles(file: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[Weights, Path]:
-    """One bundle with shared weights and one of plain files, each with a cut before every second op."""
-    traced = cic.trace_model(file)
-    plans = []
-    for end in range(0, len(traced.graph.ops) + 1, 2):
-        ops = traced.graph.ops[:end]
-        plans.append(CutPlan(f"cut-{end}", frozenset(node for op in ops for node in op.members), tuple(op.name for op in ops)))
+    """One bundle with shared weights and one of plain files, each with a cut before every third node."""
+    source = source_of(file)
+    plans = plans_of(source.model, 3)
     directory = tmp_path_factory.mktemp("bundles")
     for weights in ("auto", "inline"):
-        write_bundle(directory / weights, traced.source, plans, weights=weights)
+        write_bundle(directory / weights, source, plans, weights=weights)
     return {"auto": directory / "auto", "inline": directory / "inline"}
-
-
-def example() -> torch.Tensor:
-    return torch.randn(1, 3, 8, 8, generator=torch.Generator().manual_seed(1))
 
 
 def size_of(directory: Path) -> int:
@@ -125,7 +96,7 @@ print([value.shape for value in cut.run_head_flat([np.zeros((1, 3, 8, 8), np.flo
 
 
 def test_halves_made_from_torch_share_theirs(network: torch.nn.Module, tmp_path: Path):
-    traced = flat_module(network, (example(),), fused=True)
+    traced = flat_module(network, (example(),))
     plans = [CutPlan(f"cut-{index}", nodes, ()) for index, nodes in enumerate(traced.random_closed_sets(2))]
     write_bundle(tmp_path / "split", traced.source, plans, formats=("onnx",))
     own = sum(value.nbytes for value in network.state_dict().values())
@@ -136,33 +107,8 @@ def test_halves_made_from_torch_share_theirs(network: torch.nn.Module, tmp_path:
 
 
 def test_cut_ids_are_checked_as_for_torch(file: Path, tmp_path: Path):
-    source = cic.trace_model(file).source
+    source = source_of(file)
     for ids, message in ((["a", "a"], "cut ids must differ: a, a"), (["weights"], "the cut id 'weights' names a directory")):
         with pytest.raises(CodegenError, match=message):
             write_bundle(tmp_path / "split", source, [CutPlan(name, frozenset(), ()) for name in ids])
     assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize("name", ["branching", "looping", "plumbing", "counting"])
-def test_spans_are_the_bytes_of_the_weights(name: str, tmp_path: Path):
-    path = onnx_models.save(getattr(onnx_models, name)(), tmp_path / "m.onnx")
-    raw, weights = path.read_bytes(), onnx.load(path).graph.initializer
-    spans = raw_data_spans(path)
-    assert [raw[offset : offset + size] for offset, size in spans] == [weight.raw_data for weight in weights if weight.raw_data]
-    for (offset, size), weight in zip(spans, [weight for weight in weights if weight.raw_data], strict=True):
-        array = numpy_helper.to_array(weight)
-        np.testing.assert_array_equal(np.frombuffer(raw[offset : offset + size], array.dtype).reshape(array.shape), array)
-
-
-def test_what_is_no_onnx_file_is_refused(file: Path, tmp_path: Path):
-    raw, choice = file.read_bytes(), random.Random(5)
-    (tmp_path / "cut.onnx").write_bytes(raw[: len(raw) // 2])
-    with pytest.raises(CodegenError, match=r"cut\.onnx is no ONNX file"):
-        raw_data_spans(tmp_path / "cut.onnx")
-    for _ in range(200):  # whatever else is wrong, spans lie inside the file or the file is refused
-        damaged = bytearray(raw[: choice.randrange(1, 4000)])
-        damaged[choice.randrange(len(damaged))] ^= 1 << choice.randrange(8)
-        (tmp_path / "damaged.onnx").write_bytes(damaged)
-        with contextlib.suppress(CodegenError):
-            spans = raw_data_spans(tmp_path / "damaged.onnx")
-            assert all(0 <= offset <= offset + size <= len(damaged) for offset, size in spans)

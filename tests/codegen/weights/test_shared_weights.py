@@ -35,7 +35,7 @@ def residual() -> tuple[nn.Module, FlatModule]:
     torch.manual_seed(0)
     example = torch.randn(1, 3, 8, 8)
     model = calibrated(Residual(channels=128), example)
-    return model, flat_module(model, (example,), fused=True)
+    return model, flat_module(model, (example,))
 
 
 def plans_of(traced: FlatModule) -> list[CutPlan]:

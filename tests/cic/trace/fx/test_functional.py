@@ -8,27 +8,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from cic.errors import TraceError
 from cic.trace.fx.schema import written
 from cic.trace.fx.torch_trace import trace
+from tests.cic.trace.fx.written import Written, chain, residual_added_in_place
 from tests.cic.trace.graph_validity import (
     assert_cuts_are_exact,
     assert_equals_model,
     assert_graph_valid,
     assert_members_cover_module,
 )
-
-
-class Written(nn.Module):
-    """A convolution, then a function of its result that writes in place."""
-
-    def __init__(self, body: Callable[..., object]) -> None:
-        super().__init__()
-        self.conv, self.other = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 4, 1)
-        self.body = body
-
-    def forward(self, x: Tensor) -> object:
-        return self.body(self, self.conv(x))
 
 
 def view_written_later(model: Written, y: Tensor) -> Tensor:
@@ -48,16 +36,6 @@ def slice_written(model: Written, y: Tensor) -> Tensor:
     y[:, 1:3] += z[:, 1:3]
     y[:, :, 2] = 5
     return torch.cat([y, z], 1)
-
-
-def residual_added_in_place(model: Written, y: Tensor) -> Tensor:
-    z = model.other(y)
-    z += y
-    return model.other(z.relu_())
-
-
-def chain(model: Written, y: Tensor) -> Tensor:
-    return model.other(y.relu_().add_(1).mul_(y)).clamp_(min=0).sqrt_()
 
 
 def old_value_read_before(model: Written, y: Tensor) -> tuple[Tensor, Tensor]:
@@ -212,62 +190,3 @@ def test_every_cut_computes_the_model(body: Callable[..., object]) -> None:
     assert_equals_model(traced, model)
     assert not [node for node in traced.module.graph.nodes if written(node)]
     assert_cuts_are_exact(traced)
-
-
-@pytest.mark.parametrize("body", [chain, residual_added_in_place], ids=lambda body: body.__name__)
-def test_lone_writes_leave_ops_apart(body: Callable[..., object]) -> None:
-    traced = trace(Written(body), (torch.randn(1, 3, 6, 6),))
-    assert not [node for node in traced.module.graph.nodes if node.op == "call_module"]
-
-
-def test_constant_masks_filled_in_place_are_folded() -> None:
-    class Masked(nn.Module):
-        def forward(self, x: Tensor) -> Tensor:
-            mask = x.new_zeros(4, 4)
-            mask[:2, 2:] = 1
-            half = mask * 0.5
-            mask[0] = 9
-            return x * mask + half + torch.tensor([1.0, 2.0, 3.0, 4.0]).add_(1)
-
-    traced = trace(Masked(), (torch.randn(4, 4),))
-    assert_cuts_are_exact(traced)
-    assert all(node.op != "call_module" for node in traced.module.graph.nodes)
-    assert [op.kinds for op in traced.unfused.ops] == [("mul",), ("add",), ("add",)]
-
-
-class Counter(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.register_buffer("seen", torch.zeros(()))
-
-    def forward(self, x: Tensor) -> Tensor:
-        self.seen += 1
-        return x * self.seen
-
-
-def test_written_buffer_is_refused_by_name() -> None:
-    model = Counter()
-    with pytest.raises(TraceError, match=r"test_functional\.py:\d+ changes the parameter or buffer 'seen'"):
-        trace(model, (torch.ones(2),))
-    assert model.seen == 0
-
-
-@pytest.mark.parametrize("body", [lambda x: x.relu_(), lambda x: x[0].add_(1)])
-def test_written_input_is_refused_by_name(body: Callable[[Tensor], Tensor]) -> None:
-    class Writes(nn.Module):
-        def forward(self, picture: Tensor) -> Tensor:
-            return body(picture)
-
-    given = -torch.ones(2)
-    with pytest.raises(TraceError, match="changes the model input 'picture' in place"):
-        trace(Writes(), (given,))
-    assert torch.equal(given, -torch.ones(2))
-
-
-def test_random_ops_are_refused_by_name() -> None:
-    class Noisy(nn.Module):
-        def forward(self, x: Tensor) -> Tensor:
-            return x + torch.rand_like(x)
-
-    with pytest.raises(TraceError, match=r"rand_like at .*test_functional\.py:\d+ draws random numbers"):
-        trace(Noisy(), (torch.ones(2),))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import random
 from array import array
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable
 from contextvars import ContextVar
 from threading import local
@@ -21,13 +21,17 @@ import cic
 from cic.errors import TraceError
 from cic.trace.fx.torch_trace import trace
 from cic.trace.preservation.places import settled
-from cic.trace.preservation.preservation import COPIED_WEIGHT_BYTES, Preserved, preserved
+from cic.trace.preservation.preservation import preserved
 from tests.codegen.unverified import unverified  # noqa: F401 - emission takes seconds where halves run in processes of their own
 
 TABLES: dict[int, Tensor] = {}
+
 LATEST: Tensor | None = None
+
 BY_MODEL: WeakKeyDictionary[nn.Module, Tensor] = WeakKeyDictionary()
+
 OF_THREAD = local()
+
 OF_CONTEXT: ContextVar[Tensor | None] = ContextVar("OF_CONTEXT", default=None)
 
 
@@ -165,6 +169,7 @@ SPLIT = (
     *(grows, keeps_new_attribute, fills_containers, fills_a_global_dictionary, sets_a_global, uses_a_cached_function),
     *(fills_in_place_once, changes_hooks_and_flags, turns_a_buffer, fills_places_of_the_standard_library, changes_settings),
 )
+
 REFUSED = draws, writes_through_data, writes_to_a_buffer, is_interrupted, raises
 
 
@@ -233,19 +238,6 @@ def test_the_graph_is_the_same_before_and_after_a_call(body: Callable[[Keeper, T
         assert torch.allclose(fresh.module(example)[0], model(example))
 
 
-def test_a_large_weight_that_is_written_is_put_back_and_others_are_not_copied() -> None:
-    model = nn.Sequential(nn.Linear(600, 600), nn.Linear(600, 600)).eval()
-    assert model[0].weight.nbytes > COPIED_WEIGHT_BYTES
-    before, addresses = model[0].weight.detach().clone(), [weight.data_ptr() for weight in model.parameters()]
-    state = Preserved(model)
-    with state.writes_seen(), torch.no_grad():
-        model[0].weight.data.mul_(2)
-        model(torch.ones(1, 600))
-    assert len(state.memory.copies) == len(state.memory.spans) - 1
-    state.put_back()
-    assert torch.equal(model[0].weight, before) and addresses == [weight.data_ptr() for weight in model.parameters()]
-
-
 def test_halves_compute_where_weights_are_watched_instead_of_copied(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """torch.jit makes a constant of what it records while writes are watched."""
     monkeypatch.setattr("cic.trace.preservation.preservation.COPIED_WEIGHT_BYTES", 0)
@@ -263,39 +255,6 @@ def test_emission_leaves_the_model_too(tmp_path: Any) -> None:
     compiled = cic.compile(model, (example,), device="raspberry-pi-4b", server="i7-13700k")
     cic.emit(model, compiled, tmp_path / "halves")
     assert everything(model) == before
-
-
-class Scripted(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.count, self.table, self.log = torch.jit.Attribute(0, int), torch.zeros(0), torch.jit.Attribute([1], list[int])
-
-    def forward(self, x: Tensor) -> Tensor:
-        self.count += 1
-        self.log.append(self.count)
-        if self.table.numel() == 0:
-            self.table = torch.ones(4)
-        return x + self.table
-
-
-def test_attributes_of_torchscript_are_put_back() -> None:
-    model = torch.jit.script(nn.Sequential(OrderedDict(inner=Scripted())))
-    with preserved(nn.Sequential(model)):
-        model(torch.ones(4))
-        assert model.inner.count == 1
-    assert (model.inner.count, model.inner.log, model.inner.table.numel()) == (0, [1], 0)
-
-
-def test_what_hooks_of_all_modules_keep_is_put_back() -> None:
-    kept: list[Any] = []
-    hook = nn.modules.module.register_module_forward_hook(lambda *_: kept.append(1))
-    try:
-        with preserved(nn.Identity()):
-            nn.Identity()(torch.ones(1))
-            assert kept == [1]
-        assert kept == []
-    finally:
-        hook.remove()
 
 
 def test_what_every_call_changes_is_no_cache() -> None:

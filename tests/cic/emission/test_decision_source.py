@@ -9,7 +9,6 @@ import operator
 import os
 import random
 import shutil
-import stat
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -22,27 +21,26 @@ import torch
 from torch import nn
 
 import cic
-from benchmarks.harness.bare_tables import bare_model, provenance
-from benchmarks.harness.plain_problem import PlainProblem
-from benchmarks.harness.random_problems import network_shaped, small_problem
-from cic.cli import main
+from benchmarks.harness.bare_tables import provenance
 from cic.decision.conditions import Box
 from cic.decision.cut import Cut
 from cic.decision.splitting_model import SplittingModel
 from cic.decision.units import FACTORS, factor
-from cic.emission.decision_source import decision_table
 from cic.errors import CicError, EmitError, UnitError
-from codegen.decision.source_text import LONGEST_IDENTIFIER, check_identifier, identifier
-from codegen.errors import CodegenError
-from tests.cic.hand_made import changed, random_conditions, splitting_model, unfinished
-from tests.contracts.test_device_half import run as run_on_a_device
+from codegen.decision.source_text import LONGEST_IDENTIFIER, identifier
+from tests.cic.emission.models_to_export import make_model, model_of_features
+from tests.cic.hand_made import changed, random_conditions, unfinished
 
 COUNT = 10_000
+
 INVALID, OUTSIDE = -1, -2
+
 PREFIX = "exported"
+
 ODD = (0.0, -0.0, -1.0, math.nan, math.inf, -math.inf, 1e-300, 5e-324, 1e-9, 1e-8, 9e-9, 1e6, 1e9, 2e9, 1e14, 1e15, 1e300)
 
 STRICT = ("-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Wconversion", "-Werror", "-O2")
+
 BUILDS = {
     "c99": ("cc", "-x", "c", "-std=c99", *STRICT),
     "c++11": ("c++", "-x", "c++", "-std=c++11", *STRICT),
@@ -70,6 +68,7 @@ int main(void)
 """
 
 Conditions = tuple[float, float, float, float, float]
+
 Answer = tuple[int, int, int, float, float, str]
 """decide, decide_all, best_known, latency of the first, latency of the last, its id."""
 
@@ -142,51 +141,6 @@ def decided(model: SplittingModel, arguments: tuple[float, ...]) -> tuple[int, f
     if decision.optimal:
         return model.cuts.index(decision.cut), latency, decision.cut
     return OUTSIDE, -1.0 if len(arguments) == 1 else latency, decision.cut
-
-
-def model_of_features(features: Sequence[Sequence[int]], **conditions: float) -> SplittingModel:
-    return bare_model("by hand", [(f"cut-{index:02d}", row) for index, row in enumerate(features)], Box(), **conditions)
-
-
-def equal_cuts(step_ns: int, step_bytes: int, *, device_only: bool) -> SplittingModel:
-    """The same work shared out in every way: under many conditions many cuts take equally long, but for rounding."""
-    shares = [(device, server, 12 - device - server) for device in range(12) for server in range(13 - device)]
-    features = [
-        (device * step_ns, server * step_ns, upload * step_bytes, 4000 * (upload % 2), 1) for device, server, upload in shares
-    ]
-    return model_of_features([*features, *[(12 * step_ns, 0, 0, 0, 0)] * device_only], downlink_ratio=2.0)
-
-
-def pinned_to_server(plain: PlainProblem) -> PlainProblem:
-    pinned = [0] * (plain.op_count - 1) + [2]
-    return PlainProblem(plain.device_ns, plain.server_ns, plain.download_bytes, pinned, plain.tensors)
-
-
-def make_model(kind: str) -> SplittingModel:
-    rng = random.Random(kind)
-    narrow = Box(uplink=("1Mbps", "80Mbps"), downlink_ratio=(3, 3), rtt=("1ms", "1ms"))
-    if kind == "network":
-        return splitting_model(network_shaped(rng, 60), Box(), 0.01, 3.0)
-    if kind == "network in a narrow box":
-        return splitting_model(network_shaped(rng, 60), narrow, 0.001, 3.0)
-    if kind == "never on the device alone":
-        return splitting_model(pinned_to_server(network_shaped(rng, 40)), Box(), 0.02, 1.0)
-    if kind == "any graph":
-        plain = small_problem(rng, 10, amounts=[0, 100, 12_345, 10**6, 10**8], stuck=0)
-        return splitting_model(PlainProblem(*plain_lists(plain), plain.tensors), Box(), 0.0, 10.0)
-    if kind == "equal cuts":  # in steps of 2⁻⁹ s, which nothing rounds
-        return equal_cuts(1_953_125, 256, device_only=True)
-    if kind == "nearly equal cuts":
-        return equal_cuts(33_333_333, 4369, device_only=False)
-    if kind == "device only":
-        return model_of_features([(5_000, 0, 0, 0, 0)])
-    if kind == "server only":
-        return model_of_features([(0, 5_000, 10**6, 10**3, 1)])
-    raise ValueError(kind)
-
-
-def plain_lists(plain: PlainProblem) -> tuple[list[int], list[int], list[int], list[int]]:
-    return list(plain.device_ns), list(plain.server_ns), list(plain.download_bytes), [0] * plain.op_count
 
 
 KINDS = (
@@ -479,22 +433,6 @@ int main(void)
         assert printed.splitlines() == lines
 
 
-def test_equal_cuts_of_one_id_are_refused() -> None:
-    table = decision_table(make_model("server only"))
-    with pytest.raises(CodegenError, match="must differ in what they send"):
-        type(table)(**{**vars(table), "cut_ids": table.cut_ids * 2, "sent": table.sent * 2, "rows": table.rows * 2})
-
-
-def test_identifiers_are_identifiers() -> None:
-    rng = random.Random(4)
-    for _ in range(3000):
-        text = "".join(rng.choice("ab_9 -*é") for _ in range(rng.randint(0, LONGEST_IDENTIFIER + 9)))
-        made = identifier(text)
-        if len(made) <= LONGEST_IDENTIFIER:
-            assert check_identifier(made) == made
-    assert identifier("ResNet-50 (v2)") == "ResNet_50_v2"
-
-
 @pytest.mark.parametrize("prefix", ["", "5", "a b", "a__b", "_a", "a_", "é", "a;", "a\n", "a" * (LONGEST_IDENTIFIER + 1)])
 def test_prefixes_that_are_no_identifiers_are_refused(prefix: str, tmp_path: Path) -> None:
     with pytest.raises(EmitError, match="prefix"):
@@ -507,54 +445,6 @@ def test_headers_of_two_models_live_together_and_one_may_be_included_twice(tmp_p
         cic.export_decision(make_model(kind), tmp_path / f"{prefix}.h", "c", prefix=prefix)
     source = '#include "first.h"\n#include "second.h"\n#include "first.h"\n'
     build(tmp_path, "c99", source + "int main(void) { return first_decide(1e7) + second_decide(1e7) < 0; }\n")
-
-
-@pytest.mark.parametrize("field, bad", [("cut_ids", ()), ("break_points", (2e6, 1e6)), ("best_between", (99,)), ("rows", ())])
-def test_numbers_that_do_not_fit_together_are_refused(field: str, bad: object) -> None:
-    table = decision_table(make_model("network"))
-    with pytest.raises(CodegenError, match=field):
-        type(table)(**{**vars(table), field: bad})
-
-
-@pytest.mark.parametrize("bad", [math.nan, math.inf, -1.0, 1, 1e31])
-def test_amounts_that_are_none_are_refused(bad: float) -> None:
-    table = decision_table(make_model("server only"))
-    for fields in ({"rows": ((0.0, bad, 0.0, 0.0, 1.0),)}, {"break_points": (bad,)}, {"default_rtt_s": bad}):
-        with pytest.raises(CodegenError, match="got"):
-            type(table)(**{**vars(table), "best_between": (0,) * (1 + ("break_points" in fields)), **fields})
-
-
-def test_the_same_model_gives_the_same_file_and_the_command_writes_it(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    model = make_model("network")
-    model.save(tmp_path / "m.cic")
-    for format in ("c", "python"):
-        cic.export_decision(model, tmp_path / "library", format)
-        assert main(["export", str(tmp_path / "m.cic"), "--format", format, "-o", str(tmp_path / "command")]) == 0
-        assert (tmp_path / "command").read_bytes() == (tmp_path / "library").read_bytes()
-    assert stat.S_IMODE((tmp_path / "command").stat().st_mode) == 0o666 & ~umask()
-    assert "wrote" in capsys.readouterr().out
-    assert main(["export", str(tmp_path / "m.cic"), "--format", "c", "--prefix", "mine", "-o", str(tmp_path / "mine.h")]) == 0
-    assert "mine_decide" in (tmp_path / "mine.h").read_text()
-
-
-def umask() -> int:
-    value = os.umask(0)
-    os.umask(value)
-    return value
-
-
-@pytest.mark.parametrize(
-    "options", [("--format", "rust"), ("--format", "python", "--prefix", "mine"), ("--format", "c", "--prefix", "9")]
-)
-def test_what_the_command_cannot_do_is_said(
-    options: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    make_model("network").save(tmp_path / "m.cic")
-    assert main(["export", str(tmp_path / "m.cic"), *options, "-o", str(tmp_path / "out")]) == 2
-    assert repr(options[-1]) in capsys.readouterr().err
-    assert not (tmp_path / "out").exists()
 
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -571,11 +461,3 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyte
         cic.export_decision(model, path, "c")
     assert path.read_text() == "before"
     assert [entry.name for entry in tmp_path.iterdir()] == ["cut.h"]
-
-
-def test_exporting_needs_nothing_but_python(tmp_path: Path) -> None:
-    make_model("network").save(tmp_path / "m.cic")
-    code = "from cic.cli import main; sys.exit(main(['export', sys.argv[1], '--format', 'c', '-o', sys.argv[2]]))"
-    result = run_on_a_device(code, tmp_path / "m.cic", tmp_path / "cut.h")
-    assert result.returncode == 0, result.stderr
-    assert (tmp_path / "cut.h").stat().st_size > 1000

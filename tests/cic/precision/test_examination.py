@@ -1,0 +1,50 @@
+"""What cuts keep is found out on calibration inputs: labels count, and too few samples are said."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+import cic
+from cic.codec.registry import codec
+from cic.decision.splitting_model import SplittingModel
+from cic.precision.precision import Precision
+from tests.cic.inception import STRONG, WEAK
+
+
+def test_labels_count_not_just_agreement(network: nn.Module, images: torch.Tensor) -> None:
+    with torch.no_grad():
+        right = network(images).argmax(1)
+    by_label, by_agreement = (
+        cic.compile(network, (images[:1],), device=WEAK, server=STRONG, precision=Precision(None, [batch], "top1>=0.5"))
+        for batch in ((images, right), images)
+    )
+    assert [cut.accuracy for cut in by_label.cuts] == [cut.accuracy for cut in by_agreement.cuts]
+
+
+def test_too_few_samples_for_a_target_are_said_and_leave_only_lossless_codecs(network: nn.Module, images: torch.Tensor) -> None:
+    def kept(target: str) -> SplittingModel:
+        precision = Precision(calibration=[images], accuracy=target)
+        return cic.compile(network, (images[:1],), device=WEAK, server=STRONG, precision=precision)
+
+    with pytest.warns(cic.CicWarning, match=r"24 calibration samples cannot show that 'top1>=0.99'.*it takes \d+") as told:
+        careful = kept("top1>=0.99")
+    assert all(codec(name).lossless for cut in careful.cuts for name in cut.codecs)
+    advice = float(str(told[0].message).partition("top1>=0.99")[2].partition("top1>=")[2])
+    lower = kept(f"top1>={advice}")
+    assert any(not codec(name).lossless for cut in lower.cuts for name in cut.codecs), "the advice can be followed"
+    with pytest.warns(cic.CicWarning, match="no number of samples"):
+        kept("top1>=1")
+
+
+def test_the_whole_model_s_own_accuracy_is_told_and_kept(network: nn.Module, images: torch.Tensor) -> None:
+    with torch.no_grad():
+        labels = network(images).argmax(1)
+    labels[:6] = (labels[:6] + 1) % 10
+    told: list[cic.Progress] = []
+    precision = Precision("int8", [(images, labels)])
+    compiled = cic.compile(network, (images[:1],), device=WEAK, server=STRONG, precision=precision, progress=told.append)
+    assert compiled.information.codecs is not None and compiled.information.codecs.whole_top1 == 0.75
+    assert any("75.00%" in each.text for each in told)
+    assert any(each.done == each.of is not None and "accuracy" in each.text for each in told)

@@ -1,0 +1,3 @@
+"""Fixtures of several tests of weights."""
+
+from tests.codegen.weights.exported_residual import file, network  # noqa: F401
