@@ -145,4 +145,7 @@ def _put(root: nn.Module, path: str, weight: torch.Tensor) -> None:
         if not hasattr(root, folder):
             root.add_module(folder, nn.Module())
         root = getattr(root, folder)
-    root.register_buffer(name, weight.detach())
+    if isinstance(weight, nn.Parameter):
+        root.register_parameter(name, nn.Parameter(weight.detach(), requires_grad=False))
+    else:
+        root.register_buffer(name, weight.detach())

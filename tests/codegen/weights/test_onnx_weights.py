@@ -45,7 +45,7 @@ def test_all_cuts_weigh_little_more_than_the_file(file: Path, bundles: dict[Weig
     assert not list(bundles["inline"].rglob("*.bare"))
     # Only halves without weights are plain files: the head of "all on the server" and the tail of "all on the device".
     plain = [path.relative_to(bundles["auto"]).as_posix() for path in sorted(bundles["auto"].glob("*/*.onnx"))]
-    assert plain == [f"{cuts[0].id}/head.onnx", f"{cuts[-1].id}/tail.onnx"]
+    assert plain == sorted([f"{cuts[0].id}/head.onnx", f"{cuts[-1].id}/tail.onnx"])
 
 
 def test_plain_files_come_back_byte_for_byte(bundles: dict[Weights, Path], tmp_path: Path):
@@ -97,7 +97,9 @@ print([value.shape for value in cut.run_head_flat([np.zeros((1, 3, 8, 8), np.flo
 
 def test_halves_made_from_torch_share_theirs(network: torch.nn.Module, tmp_path: Path):
     traced = flat_module(network, (example(),))
-    plans = [CutPlan(f"cut-{index}", nodes, ()) for index, nodes in enumerate(traced.random_closed_sets(2))]
+    # Not between a convolution and its batch norm, which the exporter makes into one of other weights.
+    sets = [frozenset(), frozenset(traced.ops), traced.closed_set(["relu_2"]), traced.closed_set(["relu_4"])]
+    plans = [CutPlan(f"cut-{index}", nodes, ()) for index, nodes in enumerate(sets)]
     write_bundle(tmp_path / "split", traced.source, plans, formats=("onnx",))
     own = sum(value.nbytes for value in network.state_dict().values())
     assert size_of(tmp_path / "split") <= PROMISE * own
