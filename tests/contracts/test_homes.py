@@ -20,6 +20,7 @@ WHOLE_WAYS = {
     "cic/commands/test_warnings.py",
     "cic/trace/fx/test_random_writes.py",
     "codegen/serving/test_triton_server.py",
+    "compress/test_conditions.py",
     "mincut/test_face.py",
     "mincut/test_optimum.py",
 }

@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 
 import cic
+from cic.cli import main
+from cic.decision.payoff import payoff_of
+from cic.decision.units import show_bandwidth
 from tests.cic.conftest import Project, answer
 
 pytestmark = pytest.mark.usefixtures("in_project")
@@ -19,6 +22,16 @@ def test_show_prints_provenance_ops_and_tensors(capsys: pytest.CaptureFixture[st
     assert all(tensor.name in text for tensor in model.graph().tensors)
     assert model.information.graph_digest[:12] in text
     assert all(side.name in text for side in (model.information.device, model.information.server))
+
+
+def test_show_says_whether_a_split_pays(capsys: pytest.CaptureFixture[str], project: Project) -> None:
+    model = cic.load(project.file)
+    assert main(["show", str(project.file)]) == 0
+    shown = capsys.readouterr().out
+    found = payoff_of(model)
+    assert found is not None and found.best is not None
+    assert "A split pays at uplinks of " + show_bandwidth(found.windows[0][0]) in shown
+    assert f"{found.gains[found.best].factor:.2f} x as fast" in shown and "pays below" in shown
 
 
 def test_show_draws(capsys: pytest.CaptureFixture[str], project: Project, tmp_path: Path) -> None:

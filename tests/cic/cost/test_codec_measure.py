@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from cic.codec.registry import codec
 from cic.cost.codec_measure import SHIFTS, SIZES, activation, measure_codecs
-from cic.cost.stopwatch import seconds_of, torch_threads
+from cic.cost.stopwatch import torch_threads
+from cic.cost.timing import take_turns
 
 
 def test_measured_times_predict_measured_times() -> None:
@@ -14,6 +15,6 @@ def test_measured_times_predict_measured_times() -> None:
         ratios = []
         for tensor in (activation(size, shift) for size in SIZES for shift in SHIFTS):
             size = len(codec("int8+zstd").encode(tensor))
-            measured = seconds_of(lambda tensor=tensor: codec("int8+zstd").encode(tensor), 0.01)[0]
+            measured = take_turns([lambda tensor=tensor: codec("int8+zstd").encode(tensor)], 0.01).seconds[0]
             ratios.append(time.encode.seconds(tensor.size, size) / measured)
     assert 1 / 4 < sorted(ratios)[len(ratios) // 2] < 4
