@@ -9,42 +9,19 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper
 
-import cic
-from cic.errors import CicError
 from codegen.errors import CodegenError
-from codegen.formats.onnx_program import OnnxEmitter
 from codegen.formats.onnx_session import open_sharing
 from codegen.weights.onnx_locations import check_beside, check_within
 from codegen.weights.onnx_weights import BareGraph
 from codegen.weights.protobuf_spans import message_field
 from tests.codegen.onnx_models import value
-
-SECRET = np.arange(6, dtype=np.float32).reshape(2, 3)
-MACHINES = {"device": "raspberry-pi-4b", "server": "i7-13700k"}
-
-
-def outside(name: str, location: str) -> TensorProto:
-    """A weight of the shape of SECRET that is in another file."""
-    tensor = numpy_helper.from_array(SECRET, name)
-    onnx.external_data_helper.set_external_data(tensor, location=location, offset=0, length=SECRET.nbytes)
-    tensor.ClearField("raw_data")
-    return tensor
+from tests.codegen.weights.located import SECRET, made_of, outside, weight
 
 
 def graph_with(*nodes: onnx.NodeProto, **more: object) -> onnx.GraphProto:
     return helper.make_graph(list(nodes), "graph", [], [value("y", [2, 3])], **more)
-
-
-def made_of(graph: onnx.GraphProto) -> onnx.ModelProto:
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
-
-
-def weight(location: str) -> onnx.ModelProto:
-    add = helper.make_node("Add", ["x", "w"], ["y"])
-    graph = helper.make_graph([add], "graph", [value("x", [2, 3])], [value("y", [2, 3])], [outside("w", location)])
-    return made_of(graph)
 
 
 def constant(location: str) -> onnx.ModelProto:
@@ -107,45 +84,6 @@ def test_every_place_of_a_weight_is_seen(place: str, tmp_path: Path):
     path.write_bytes(PLACES[place]("../weights.bin").SerializeToString())
     with pytest.raises(CodegenError, match=r"model names the file '\.\./weights\.bin' for a weight, which leads out"):
         check_beside(path, "model")
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A folder for a model, with the secret outside of it and links that lead there."""
-    (tmp_path / "secret.bin").write_bytes(SECRET.tobytes())
-    inner = tmp_path / "model"
-    (inner / "below").mkdir(parents=True)
-    (inner / "here.bin").write_bytes(SECRET.tobytes())
-    (inner / "below" / "there.bin").write_bytes(SECRET.tobytes())
-    (inner / "link.bin").symlink_to("here.bin")
-    (inner / "out.bin").symlink_to(tmp_path / "secret.bin")
-    (inner / "circle").symlink_to("circle")
-    (inner / "up").symlink_to(tmp_path)
-    return inner
-
-
-OUT = ("{outer}/secret.bin", "../secret.bin", "below/../../secret.bin", "out.bin", "up/secret.bin", "circle", "a\0b",
-       "*/_ORT_MEM_ADDR_/*", "*/_ORT_NATIVE_ENDIAN_MEM_ADDR_/*")  # fmt: skip
-
-
-@pytest.mark.parametrize("location", OUT)
-def test_models_and_halves_cannot_name_files_outside(location: str, folder: Path):
-    made = weight(location.format(outer=folder.parent))
-    path = folder / "model.onnx"
-    path.write_bytes(made.SerializeToString())
-    with pytest.raises(CicError, match=r"model\.onnx names the file .* leads out of its folder"):
-        cic.compile(path, **MACHINES)
-    with pytest.raises(CodegenError, match=r"model\.onnx names the file .* has to hold all its weights itself"):
-        OnnxEmitter().load(path, (), optimize=True)
-
-
-@pytest.mark.parametrize("location", ["here.bin", "below/there.bin", "./here.bin", "link.bin"])
-def test_weights_in_the_folder_or_below_stay_allowed(location: str, folder: Path, monkeypatch: pytest.MonkeyPatch):
-    path = folder / "model.onnx"
-    path.write_bytes(weight(location).SerializeToString())
-    assert cic.compile(path, **MACHINES).proof.complete
-    monkeypatch.chdir(folder)  # nor does a folder depend on how it is written
-    assert cic.compile("model.onnx", **MACHINES).proof.complete
 
 
 def test_a_half_whose_weights_are_in_memory_names_no_other_file(folder: Path, monkeypatch: pytest.MonkeyPatch):

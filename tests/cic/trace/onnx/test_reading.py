@@ -10,13 +10,15 @@ import pytest
 from onnx import TensorProto, helper
 
 import cic
-from cic.errors import TraceError
+from cic.errors import CicError, TraceError
 from cic.trace.onnx.onnx_trace import trace_onnx
-from codegen.errors import UnsplittableError
+from codegen.errors import CodegenError, UnsplittableError
+from codegen.formats.onnx_program import OnnxEmitter
 from tests.cic.trace.onnx.answered import MACHINES, X, answers
 from tests.cic.trace.onnx.closed_sets import closed_sets, split_at
 from tests.codegen.onnx_models import constant, run_split, save, value
 from tests.codegen.onnx_oddities import ODDITIES, training_batch_norm, unchecked
+from tests.codegen.weights.located import weight
 
 
 @pytest.mark.parametrize("name", ODDITIES)
@@ -133,3 +135,27 @@ def test_types_that_cannot_be_handed_over_are_refused_by_name():
     made = unchecked(nodes, [value("x", [4])], [value("y", [4], TensorProto.INT4)], opset=21)
     with pytest.raises(TraceError, match="output 'y' is of type int4, which ONNX Runtime does not hand out"):
         trace_onnx(made)
+
+
+OUT = ("{outer}/secret.bin", "../secret.bin", "below/../../secret.bin", "out.bin", "up/secret.bin", "circle", "a\0b",
+       "*/_ORT_MEM_ADDR_/*", "*/_ORT_NATIVE_ENDIAN_MEM_ADDR_/*")  # fmt: skip
+
+
+@pytest.mark.parametrize("location", OUT)
+def test_models_and_halves_cannot_name_files_outside(location: str, folder: Path):
+    made = weight(location.format(outer=folder.parent))
+    path = folder / "model.onnx"
+    path.write_bytes(made.SerializeToString())
+    with pytest.raises(CicError, match=r"model\.onnx names the file .* leads out of its folder"):
+        cic.compile(path, **MACHINES)
+    with pytest.raises(CodegenError, match=r"model\.onnx names the file .* has to hold all its weights itself"):
+        OnnxEmitter().load(path, (), optimize=True)
+
+
+@pytest.mark.parametrize("location", ["here.bin", "below/there.bin", "./here.bin", "link.bin"])
+def test_weights_in_the_folder_or_below_stay_allowed(location: str, folder: Path, monkeypatch: pytest.MonkeyPatch):
+    path = folder / "model.onnx"
+    path.write_bytes(weight(location).SerializeToString())
+    assert cic.compile(path, **MACHINES).proof.complete
+    monkeypatch.chdir(folder)  # nor does a folder depend on how it is written
+    assert cic.compile("model.onnx", **MACHINES).proof.complete
