@@ -90,23 +90,87 @@ WITH_CODECS = {
 """What a mutant does: the module, a line of it, and what takes its place."""
 
 MOST_PROBLEMS = 5000
-# Any other seed would do, but some take longer.
-SEED = 1
+NOTHING = f"nothing was lost in {MOST_PROBLEMS} problems"
+
+LOST: list[dict[tuple[str, str], int]] = [
+    {
+        ("expand", "bounds.sends_no_more(more)"): 21,
+        ("expand", " & (problem.download_bytes == 0)"): 51,
+        ("expand", "joins &= wires.own_may_cross"): 462,
+        ("expand", " & (problem.pinned != ON_DEVICE)"): 518,
+        ("shrink", "bounds.sends_no_more(more)"): 128,
+        ("shrink", "wires.alone"): 128,
+        ("shrink", "joins &= wires.made_may_cross"): 219,
+        ("heavy", "server_is_free(device_ns, server_ns, more, "): 51,
+        ("heavy", "device_is_free(device_ns, server_ns, more"): 128,
+        ("heavy", " & wires.own_may_cross"): 30,
+        ("heavy", " & wires.made_may_cross"): 88,
+        ("block", "return _fewest_bytes(problem, inside, before, gate) =="): 330,
+        ("block", "read & (problem"): 60,
+        ("block", "(problem.download_bytes == 0) & "): 83,
+    },
+    {
+        ("expand", "bounds.device_is_never_faster(problem.device_ns[joins], problem.server_ns[joins])"): 58,
+        ("expand", "bounds.sends_no_more(more)"): 20,
+        ("expand", " & (problem.download_bytes == 0)"): 51,
+        ("expand", "joins &= wires.own_may_cross"): 132,
+        ("shrink", "bounds.sends_no_more(more)"): 143,
+        ("shrink", "wires.alone"): 143,
+        ("shrink", " & (problem.pinned != ON_SERVER)"): 30,
+        ("shrink", "joins &= wires.made_may_cross"): 61,
+        ("heavy", "server_is_free(device_ns, server_ns, more, "): 51,
+        ("heavy", "server_is_free(device_ns, server_ns"): 58,
+        ("heavy", "device_is_free(device_ns, server_ns, more"): 409,
+        ("heavy", " & wires.own_may_cross"): 61,
+        ("heavy", " & wires.made_may_cross"): 61,
+        ("block", "return _fewest_bytes(problem, inside, before, gate) =="): 168,
+        ("block", "read & (problem"): 134,
+        ("block", "(problem.download_bytes == 0) & "): 83,
+    },
+]
+"""Of a problem that is lost, the number, where it is far from the first: by rule and condition, as they are and with codecs."""
+
+LOST_WITH_CODECS = {
+    "block does not ask for one form without times": 3839,
+    "choices leave out decoding": 409,
+    "first forms leave out decoding": 139,
+    "for the first choice there is a choice": 39,
+    "tensors that stop have their first form": 39,
+    "encoding has one price": 629,
+    "forms are compared at one corner": 4948,
+    "forms are compared without decoding": 417,
+    "the problem that forbids nothing decides": 214,
+    "block does not ask for forms without times": 3839,
+    "choices leave out encoding": 409,
+    "first forms leave out encoding": 20,
+    "for some choice there is a choice": 39,
+    "only bytes are compared": 20,
+    "decoding has one price": 83,
+    "forms are compared without encoding": 579,
+    "two tensors with several forms become one": 50,
+    "the part with several forms does not lead": 42,
+    "the first alternative decides": 579,
+}
 
 
-def noticed(changed: Compressor, module: str, codecs: bool, *, hindered: bool = False) -> bool:
-    """Does the mutant lose an optimum, or merge what so plainly does not belong together that checks notice?"""
-    rng, real = random.Random(SEED), compressor()
+def noticed(changed: Compressor, module: str, codecs: bool, first: int, *, hindered: bool = False) -> int | None:
+    """The number of a problem of which the mutant loses the optimum, or in which it merges what so plainly does not belong
+    together that checks notice; None if there is none.
+
+    first: the number to begin with. From one that is known to be lost the search ends at once; any other would do.
+    """
+    real = compressor()
     rule = module.removeprefix("rules.") if module.startswith("rules.") else None
-    for _ in range(MOST_PROBLEMS):
+    for number in range(first, first + MOST_PROBLEMS):
+        rng = random.Random(number)
         problem = region_problem(rng, codecs) if rule == "block" else tight_problem(rng, codecs, hindered=hindered)[2]
         box = close_box(rng)
         try:
             if _lost(changed, real, problem, box, rule, module in ("reduction", "schedule"), rng):
-                return True
+                return number
         except InfeasibleError:
             continue
-    return False
+    return None
 
 
 def _lost(
@@ -133,10 +197,11 @@ def test_a_rule_with_a_condition_left_out_is_caught(rule: str, source_line: str,
     module = f"rules.{rule}"
     hindered = "may_cross" in source_line or "pinned" in source_line
     changed = mutant(module, source_line, replacement)
-    assert noticed(changed, module, codecs, hindered=hindered), f"nothing was lost in {MOST_PROBLEMS} problems"
+    first = LOST[codecs].get((rule, source_line), 0)
+    assert noticed(changed, module, codecs, first, hindered=hindered) is not None, NOTHING
 
 
 @pytest.mark.parametrize("name", WITH_CODECS)
 def test_a_compressor_that_mistakes_codecs_is_caught(name: str) -> None:
     module, source_line, replacement = WITH_CODECS[name]
-    assert noticed(mutant(module, source_line, replacement), module, True), f"nothing was lost in {MOST_PROBLEMS} problems"
+    assert noticed(mutant(module, source_line, replacement), module, True, LOST_WITH_CODECS.get(name, 0)) is not None, NOTHING
