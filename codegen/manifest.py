@@ -225,7 +225,8 @@ def _read_body(directory: Path) -> tuple[Path, dict[str, Any]]:
     try:
         content = read_regular(path, LARGEST_FILE_BYTES)
     except FileNotFoundError as error:
-        raise CodegenError(f"{directory} is not an emitted model: it has no {FILE_NAME}") from error
+        missing = f"it has no {FILE_NAME}" if directory.is_dir() else "there is no such directory"
+        raise CodegenError(f"{directory} is not an emitted model: {missing}") from error
     except OSError as error:
         raise CodegenError(f"cannot read {path}: {error.strerror or error}") from error
     try:

@@ -41,13 +41,15 @@ def run(arguments: Namespace) -> int:
     if arguments.format == TRITON:
         check_output_directory(arguments.output, within=True)
         return _triton(arguments)
+    from cic.emission.decision_source import FORMATS, export_decision
+
+    if arguments.format not in FORMATS:
+        raise EmitError(f"the format {arguments.format!r} is not known; known are {', '.join((*FORMATS, TRITON))}")
     check_output_file(arguments.output)
     check_not_read(arguments.output, arguments.file)
     for option, value in (("--cut", arguments.cuts), ("--tail-format", arguments.tail_format)):
         if value is not None:
             raise EmitError(f"{option} is for the format {TRITON!r}; the decision is exported with all cuts")
-    from cic.emission.decision_source import export_decision
-
     export_decision(load(arguments.file), arguments.output, arguments.format, prefix=arguments.prefix)
     print(f"wrote {arguments.output}")
     return 0

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
 
 from cic.errors import CompileError
 from cic.graph import Graph
@@ -29,16 +30,25 @@ def checked_pins(graph: Graph, pins: Mapping[str, str] | None, private: Sequence
     pins = dict(pins or {})
     for name, side in pins.items():
         if name not in graph.op_by_name:
-            raise CompileError(f"pins names the op {shown(name)}, which {graph.name} does not have; `cic show` lists its ops")
+            raise CompileError(
+                f"pins names the op {shown(name)}, which {graph.name} does not have; {_near(name, graph.op_by_name)}"
+            )
         if side not in _SIDES:
             raise CompileError(f"pins puts {name} on {shown(side)}; the sides are 'device' and 'server'")
     for name in private:
         if not isinstance(name, str) or name not in graph.tensor_by_name:
             raise CompileError(
-                f"private names the tensor {shown(name)}, which {graph.name} does not have; `cic show` lists them"
+                f"private names the tensor {shown(name)}, which {graph.name} does not have; {_near(name, graph.tensor_by_name)}"
             )
     _check_contradiction(graph, pins, frozenset(private))
     return pins
+
+
+def _near(name: object, known: Iterable[str]) -> str:
+    """What somebody may have meant."""
+    names = list(known)
+    near = get_close_matches(str(name), names, n=3, cutoff=0.4) or names[:3]
+    return f"did you mean {', '.join(near)}?"
 
 
 def _check_contradiction(graph: Graph, pins: Mapping[str, str], private: frozenset[str]) -> None:

@@ -130,6 +130,8 @@ def read(path: str | PathLike[str]) -> Lines:
             # Nothing is read, and no memory taken, for bytes that the header does not announce.
             _check_size(_header(content, where), size, where)
             content += file.read(size - len(content))
+    except IsADirectoryError as error:
+        raise ArtifactError(f"{where} is a directory; give a splitting model, a .cic file") from error
     except OSError as error:
         raise ArtifactError(f"cannot read {where}: {error.strerror or error}") from error
     return unpack(content, where)
@@ -146,7 +148,7 @@ class _Header:
 
 def _header(content: bytes, where: str) -> _Header:
     end = content.find(b"\n", 0, LARGEST_HEADER_BYTES)
-    header = parsed(content[:end], where, "header") if end > 0 and content[:1] == b"{" else None
+    header = parsed(content[:end], where, "header") if end > 1 and content[:1] == b"{" else None
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise ArtifactError(f"{where} is not a splitting model: it does not start with a {FORMAT!r} header")
     version = header.get("version")

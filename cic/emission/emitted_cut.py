@@ -14,7 +14,7 @@ from codegen.split import WireTensor
 _MADE_BY = "_cic_weights_digest"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class EmittedCut:
     """Head and tail of a cut; `cut.tail(*cut.head(*args, **kwargs))` is what the whole model would answer.
 
@@ -27,6 +27,10 @@ class EmittedCut:
     @property
     def id(self) -> str:
         return self.loaded.id
+
+    def __repr__(self) -> str:
+        sent = ", ".join(f"{tensor.name}: {tensor.dtype} {list(tensor.shape)}" for tensor in self.crossing)
+        return f"EmittedCut({self.id!r}, crossing: {sent or 'nothing'})"
 
     @property
     def crossing(self) -> tuple[WireTensor, ...]:

@@ -66,3 +66,11 @@ def test_pins_of_other_kinds_are_refused(pins: object) -> None:
 def test_private_tensors_of_other_kinds_are_refused(private: object) -> None:
     with pytest.raises(CompileError, match="private"):
         checked_pins(graph_of(chain()), {}, private)  # type: ignore[arg-type]
+
+
+def test_a_name_that_is_not_there_is_told_what_is_near() -> None:
+    graph = graph_of(PlainProblem([1, 1], [1, 1], [0, 1], [0, 0], [(-1, [0], 5, True), (0, [1], 5, True)]))
+    with pytest.raises(CompileError, match="which hand-made does not have; did you mean op1"):
+        checked_pins(graph, {"opp1": "device"}, [])
+    with pytest.raises(CompileError, match="names the tensor 'picture', which hand-made does not have; did you mean "):
+        checked_pins(graph, None, ["picture"])

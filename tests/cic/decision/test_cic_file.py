@@ -309,3 +309,12 @@ def test_what_could_not_be_loaded_again_is_not_saved(bad: str, content: bytes, t
     with pytest.raises(ArtifactError, match=r"not saved.*device\.name"):
         model.save(tmp_path / "m.cic")
     assert (tmp_path / "m.cic").read_bytes() == before
+
+
+def test_what_is_no_splitting_model_is_told_by_what_it_is(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match=r"is a directory; give a splitting model, a \.cic file"):
+        cic.load(tmp_path)
+    profile = tmp_path / "here.profile.json"
+    profile.write_text('{\n "format": "profile"\n}\n')
+    with pytest.raises(ArtifactError, match="is not a splitting model"):
+        cic.load(profile)
