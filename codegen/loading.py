@@ -203,12 +203,13 @@ def _load_half(
 ) -> Runner:
     emitter = emitter_of(format_name)
     if record.bare is None:
-        seen = check_size(directory, record).stat()
-        path = check_file(directory, record)
-        runner = emitter.load(path, inputs, optimize=optimize)
-        if not os.path.samestat(seen, path.stat()):
-            raise CodegenError(f"{path} was replaced while it was loaded; load it again")
-        return runner
+        # While the file is open no other one can get its number, as a new one may at once when it is closed and gone.
+        with check_size(directory, record).open("rb") as opened:
+            path = check_file(directory, record)
+            runner = emitter.load(path, inputs, optimize=optimize)
+            if not os.path.samestat(os.fstat(opened.fileno()), path.stat()):
+                raise CodegenError(f"{path} was replaced while it was loaded; load it again")
+            return runner
     if not isinstance(emitter, WeightSharing):
         raise CodegenError(f"{record.bare.path} has shared weights, which the format {format_name} cannot read; emit again")
     return emitter.load_shared(open_half(directory, manifest, record), inputs, optimize=optimize)

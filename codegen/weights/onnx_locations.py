@@ -7,6 +7,7 @@ read off the wire format (`codegen.weights.protobuf_spans`), so weights are pass
 from __future__ import annotations
 
 import mmap
+import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
@@ -47,9 +48,12 @@ def check_within(content: bytes, what: str, names: Collection[str] = ()) -> None
 def check_beside(path: Path, what: str) -> None:
     """Raise CodegenError naming `what` if a model's file names files for weights that are not in its folder or below it."""
     try:
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            named = dict.fromkeys(_locations(content, what))
-    except (OSError, ValueError) as error:  # ValueError: nothing is in it
+        with path.open("rb") as file:
+            if not os.fstat(file.fileno()).st_size:
+                return  # an empty file names nothing, and cannot be mapped
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                named = dict.fromkeys(_locations(content, what))
+    except OSError as error:
         raise CodegenError(f"{what} cannot be read: {error}") from error
     for location in named:
         if not _lies_in(path.parent, location):

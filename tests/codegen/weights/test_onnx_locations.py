@@ -114,9 +114,8 @@ def test_a_location_cannot_be_hidden(folder: Path):
             check_within(message_field(7, message_field(5, tensor)), what)
     with pytest.raises(CodegenError, match="is in the format of ONNX Runtime"):
         check_within(b"\x20\0\0\0ORTM" + bytes(64), "half")
-    with pytest.raises(CodegenError, match=r"empty\.onnx cannot be read"):
-        (folder / "empty.onnx").touch()
-        check_beside(folder / "empty.onnx", "empty.onnx")
+    (folder / "empty.onnx").touch()
+    check_beside(folder / "empty.onnx", "empty.onnx")  # it names nothing
 
 
 @pytest.mark.skipif(os.name == "nt", reason="names of files are texts there")
