@@ -26,6 +26,7 @@ ESCAPED_BITS = 16
 LOWEST, HIGHEST = -(2 ** (ESCAPED_BITS - 1)), 2 ** (ESCAPED_BITS - 1) - 1
 # A table holds at most this many symbols besides its escape.
 LONGEST = 2**12
+# Constants of the compiled functions, too, which take them as they are when they are compiled.
 _FIRST_STATE = 1 << 16
 
 Integers = npt.NDArray[np.int64]
@@ -181,7 +182,7 @@ def _encode(
     words: Any,
 ) -> int:
     """Fill `words` from its end; return where they begin. Backwards, since the decoder takes last what came first."""
-    state, place = 1 << 16, len(words)
+    state, place = _FIRST_STATE, len(words)
     for index in range(len(symbols) - 1, -1, -1):
         row = index // count
         at, escape = symbols[index] - low[row], lengths[row] - 1
@@ -191,11 +192,11 @@ def _encode(
             state = ((state >> 16) << 16) + (symbols[index] + 0x8000)
             at = escape
         frequency = frequencies[offsets[row] + at]
-        if state >= frequency << (32 - 14):
+        if state >= frequency << (32 - BITS):
             place -= 1
             words[place] = state & 0xFFFF
             state >>= 16
-        state = ((state // frequency) << 14) + state % frequency + starts[offsets[row] + at]
+        state = ((state // frequency) << BITS) + state % frequency + starts[offsets[row] + at]
     words[place - 1] = state & 0xFFFF
     words[place - 2] = state >> 16
     return place - 2
@@ -214,14 +215,14 @@ def _decode(
 ) -> int:
     """Fill `symbols`; return how many words were used, or -1 for words that no encoder wrote."""
     state, place = (words[0] << 16) + words[1], 2
-    if state < 1 << 16:
+    if state < _FIRST_STATE:
         return -1
     for index in range(len(symbols)):
         row = index // count
-        slot = state & ((1 << 14) - 1)
+        slot = state & ((1 << BITS) - 1)
         at = slots[row][slot]
-        state = frequencies[offsets[row] + at] * (state >> 14) + slot - starts[offsets[row] + at]
-        if state < 1 << 16:
+        state = frequencies[offsets[row] + at] * (state >> BITS) + slot - starts[offsets[row] + at]
+        if state < _FIRST_STATE:
             if place >= len(words):
                 return -1
             state = (state << 16) + words[place]
@@ -234,4 +235,4 @@ def _decode(
             place += 1
         else:
             symbols[index] = low[row] + at
-    return place if state == 1 << 16 else -1
+    return place if state == _FIRST_STATE else -1
