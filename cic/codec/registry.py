@@ -2,6 +2,8 @@
 
 For an input that is declared as pixels (`cic.codec.pixels`): "uint8", also "+zstd" or "+zlib", "png" and "jpeg90" (or
 another quality), followed by the declaration: "png, mean=0.5, std=0.25".
+
+For one tensor of one model: "transform-0.03@" and the SHA-256 of its stored numbers (`cic.codec.transform.transform_codec`).
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from cic.codec.form_codec import FormCodec
 from cic.codec.forms import Affine, Form, Half, Raw
 from cic.codec.picture import PictureCodec
 from cic.codec.pixels import PixelForm, parse_normalisation
-from cic.codec.tensors import Array
+from cic.codec.transform.transform_codec import digest_in, stored_codec
 from cic.errors import CodecError
 
 _FORMS: dict[str, Form] = {
@@ -35,18 +37,21 @@ _PICTURE = re.compile(r"png|jpeg([1-9][0-9]?|100)")
 LONGEST_NAME = 1000
 
 
-def codec(name: str, stored: Mapping[str, Array] | None = None) -> Codec:
+def codec(name: str, stored: Mapping[str, bytes] | None = None) -> Codec:
     """The codec of that name; "fp32" is another name of "raw".
 
-    stored: what a bundle keeps for a codec that was made from data, by name. No codec of today is.
-    Raises CodecError listing the names when there is none, and for stored data that the codec has no use for.
+    stored: what this side has from its own files for codecs that were made for one tensor, by its SHA-256 in hexadecimal.
+    Raises CodecError listing the names when there is none, and for a codec whose numbers are not stored.
     """
     if not isinstance(name, str):
         raise CodecError(f"the name of a codec is a text, not {type(name).__name__}")
-    if stored:
-        told = ", ".join(stored)
-        raise CodecError(f"data is stored for the codec {name[:80]!r}, which needs none: {told}; emit the bundle again")
-    return _codec(name)
+    digest = digest_in(name)
+    return _codec(name) if digest is None else stored_codec(name, digest, stored or {})
+
+
+def is_lossless(name: str) -> bool:
+    """As `Codec.lossless`, known from the name. Raises CodecError for a name of no codec."""
+    return digest_in(name) is None and codec(name).lossless
 
 
 # Few are used at once; a peer that names ever new ones may not fill the memory.
@@ -78,7 +83,10 @@ def _codec(name: str) -> Codec:
 
 
 def stage_of(name: str) -> str:
-    """The part of a codec's name that says what is lost: without the entropy stage, and without the declaration of an input."""
+    """The part of a codec's name that says what is lost: without the entropy stage, and without the declaration of an input.
+
+    Each transform loses otherwise, so of its name nothing is left out.
+    """
     return name.partition(",")[0].partition("+")[0].strip()
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import fx
 
 from cic.codec.crossing import cross
-from cic.codec.registry import codec
+from cic.codec.registry import is_lossless
 from cic.errors import CompileError
 from cic.precision.accuracy import Answer, Reached, Target, judge
 from cic.precision.calibration import Calibration, Tensors
@@ -99,7 +99,7 @@ def _through(halves: Split, codecs: Mapping[str, str], inputs: Tensors, count: i
 
 def _over_the_wire(value: torch.Tensor, wire: WireTensor, name: str | None, count: int) -> torch.Tensor:
     """Each sample is a message of its own, so each has its own scales."""
-    if name is None or codec(name).lossless:
+    if name is None or is_lossless(name):
         return value
     return _joined([(cross(each, name, wire.name)[0],) for each in _apart(value, count)])[0]
 

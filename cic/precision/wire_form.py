@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from cic.codec.registry import codec, entropy_here, stage_of
 from cic.codec.registry import input_codecs as pixel_codecs
+from cic.codec.registry import is_lossless as is_lossless_codec
 from cic.errors import CompileError
 
 # From exact to coarse; each allows the codecs of those before it, too.
@@ -90,4 +91,4 @@ def input_codecs(declared: str) -> tuple[str, ...]:
 
 def is_lossless(form: WireForm) -> bool:
     """Does every tensor come back bit by bit?"""
-    return codec(form.codec).lossless
+    return is_lossless_codec(form.codec)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from cic.codec.registry import codec, stage_of
+from cic.codec.registry import is_lossless, stage_of
 from cic.decision.cut import Cut
 from cic.decision.cut_table import CutTable
 from cic.decision.stored_graph import StoredGraph
@@ -82,7 +82,7 @@ def _lossy_stages(graph: StoredGraph) -> dict[tuple[int, int], str]:
     """What is lost under each lossy form, by the number of the tensor and that of the form."""
     numbered = [(tensor, form, name) for tensor, each in enumerate(graph.read) for form, name in enumerate(each.codecs)]
     try:
-        return {(tensor, form): stage_of(name) for tensor, form, name in numbered if not codec(name).lossless}
+        return {(tensor, form): stage_of(name) for tensor, form, name in numbered if not is_lossless(name)}
     except CodecError as error:
         raise ArtifactError(f"the graph names a codec: {error}; compile again") from error
 

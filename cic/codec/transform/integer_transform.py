@@ -1,6 +1,6 @@
 """A transform of the channels of one tensor: few components, one quantiser step for all, a static table of symbols for each.
 
-The transform is linear and made for its tensor from calibration inputs (`benchmarks.wire.transform.karhunen_loeve` says how,
+The transform is linear and made for its tensor from calibration inputs (`cic.precision.transforms.karhunen_loeve` says how,
 and why one step for all components is right). Device and server hold the same numbers, so a payload is nothing but
 entropy-coded symbols.
 
@@ -12,8 +12,8 @@ every machine and every version of numpy makes the same symbols, and the same va
 from __future__ import annotations
 
 import hashlib
-import json
 import math
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,15 +22,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.wire.transform.rans import Integers, Tables
+from cic.codec.transform.rans import Integers, Tables
 from cic.errors import CodecError
 
 # Numbers are below 2 to these. With 2^12 channels, forward sums stay below 2^(22 + 1 + 18 + 12), backward ones below
 # 2^(15 + 22 + 12): float64 holds all of them.
 VALUE_BITS, FORWARD_BITS, BACKWARD_BITS = 22, 18, 22
 MOST_CHANNELS = 1 << 12
-_MAGIC = b"CIC transform 1\n"
-_SHIFTS = ("value_shift", "forward_shift", "backward_shift")
+# What a stored transform begins with: a mark; the axis and three shifts; channels, components, frequencies.
+_HEADER = struct.Struct("<16s4b3I")
+_MARK = b"CIC transform 1\n"
 
 Reals = npt.NDArray[np.float64]
 
@@ -126,38 +127,26 @@ class Transform:
 
 
 def written(transform: Transform) -> bytes:
-    """A transform as bytes: a line of JSON, then its arrays, little-endian, one after another."""
+    """A transform as bytes: a header, then its arrays, little-endian, one after another."""
     tables = transform.tables
-    header = {
-        "axis": transform.axis,
-        "channels": transform.channels,
-        "components": transform.components,
-        "frequencies": len(tables.frequencies),
-        **{name: getattr(transform, name) for name in _SHIFTS},
-    }
+    shifts = (transform.value_shift, transform.forward_shift, transform.backward_shift)
+    sizes = (transform.channels, transform.components, len(tables.frequencies))
     arrays = (transform.forward, transform.backward, transform.centre, tables.low, tables.lengths, tables.frequencies)
-    body = b"".join(array.astype("<i4").tobytes() for array in arrays)
-    return _MAGIC + json.dumps(header, sort_keys=True).encode() + b"\n" + body
+    return _HEADER.pack(_MARK, transform.axis, *shifts, *sizes) + b"".join(array.astype("<i4").tobytes() for array in arrays)
 
 
 def read(content: bytes, name: str = "the transform") -> Transform:
     """What `written` wrote. Raises CodecError naming it for anything else; takes memory in proportion to the content."""
-    magic, header, body = content[: len(_MAGIC)], *content[len(_MAGIC) :].partition(b"\n")[::2]
-    try:
-        fields = json.loads(header) if magic == _MAGIC else None
-    except ValueError:
-        fields = None
-    names = ("axis", "channels", "components", "frequencies", *_SHIFTS)
-    if not isinstance(fields, dict) or any(type(fields.get(each)) is not int for each in names):
-        raise CodecError(f"{name} is no stored transform: it does not begin as one")
-    channels, components, frequencies = (fields[each] for each in ("channels", "components", "frequencies"))
+    if len(content) < _HEADER.size or not content.startswith(_MARK):
+        raise CodecError(f"{name} is no stored transform: its {len(content)} bytes do not begin as one")
+    _, axis, value_shift, forward_shift, backward_shift, channels, components, frequencies = _HEADER.unpack_from(content)
     shapes = ((components, channels), (channels, components), (channels,), (components,), (components,), (frequencies,))
-    if min(channels, components, frequencies) < 0 or sum(map(math.prod, shapes)) * 4 != len(body):
+    body = content[_HEADER.size :]
+    if sum(map(math.prod, shapes)) * 4 != len(body):
         raise CodecError(f"{name}: {len(body)} bytes do not hold {channels} channels and {components} components")
     numbers, arrays, place = np.frombuffer(body, "<i4").astype(np.int64), [], 0
     for shape in shapes:
         arrays.append(numbers[place : place + math.prod(shape)].reshape(shape))
         place += math.prod(shape)
     forward, backward, centre, *tables = arrays
-    value, forth, back = (fields[each] for each in _SHIFTS)
-    return Transform(fields["axis"], forward, backward, centre, value, forth, back, Tables(*tables))
+    return Transform(axis, forward, backward, centre, value_shift, forward_shift, backward_shift, Tables(*tables))

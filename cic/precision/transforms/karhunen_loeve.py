@@ -15,8 +15,8 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.wire.transform.integer_transform import BACKWARD_BITS, FORWARD_BITS, VALUE_BITS, Transform
-from benchmarks.wire.transform.rans import HIGHEST, LOWEST, Tables, tables_for
+from cic.codec.transform.integer_transform import BACKWARD_BITS, FORWARD_BITS, VALUE_BITS, Transform
+from cic.codec.transform.rans import HIGHEST, LOWEST, Tables, tables_for
 
 Reals = npt.NDArray[np.float64]
 

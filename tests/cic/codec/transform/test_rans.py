@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.wire.transform import rans
-from benchmarks.wire.transform.rans import BITS, HIGHEST, LOWEST, Tables, decode, encode, information_bits, tables_for
+from cic.codec.transform import rans
+from cic.codec.transform.rans import BITS, HIGHEST, LOWEST, Tables, decode, encode, information_bits, tables_for
 from cic.errors import CodecError
 
 FIRST_STATE_BITS = 32

@@ -112,7 +112,7 @@ def _widened(first: int, last: int) -> tuple[int, int]:
 def _whole(counts: npt.NDArray[np.float64]) -> Integers:
     """Positive integers with the sum 2^BITS in nearly the ratios of the counts: what is left over goes to the largest."""
     spare = (1 << BITS) - len(counts)
-    whole = 1 + np.floor(counts / counts.sum() * spare).astype(np.int64)
+    whole: Integers = 1 + np.floor(counts / counts.sum() * spare).astype(np.int64)
     whole[int(np.argmax(counts))] += (1 << BITS) - int(whole.sum())
     return whole
 

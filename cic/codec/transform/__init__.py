@@ -1,0 +1,1 @@
+"""Transform codecs: the channels of one tensor become few components, whose symbols take few bits."""

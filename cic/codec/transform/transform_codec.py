@@ -1,0 +1,136 @@
+"""The codec of one tensor's transform: components as entropy-coded symbols, under numbers that both sides have already.
+
+The numbers are made from calibration inputs (`cic.precision.transforms`) and kept beside the splitting model and the halves
+under the SHA-256 of their content. That is part of the codec's name, so both sides mean the same numbers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cic.codec.codec import Payload, check_type, checked_size
+from cic.codec.forms import Raw
+from cic.codec.tensors import FLOATS, Array, array_of, count, floats_of, of_floats
+from cic.codec.transform.integer_transform import Transform, read, written
+from cic.codec.transform.rans import decode, encode
+from cic.errors import CodecError
+
+if TYPE_CHECKING:
+    import torch
+
+KIND = "transform"
+_NAME = re.compile(KIND + r"-([0-9]{1,6}(?:\.[0-9]{1,6})?)@([0-9a-f]{64})")
+_RAW = Raw()
+# The first byte of a payload.
+_TRANSFORMED, _AS_THEY_ARE = b"\0", b"\1"
+
+
+@dataclass(frozen=True)
+class TransformCodec:
+    """A transform of the channels of one tensor.
+
+    Values that no symbol stands for (NaN, infinities, far larger ones than calibration had) are sent as they are, and so is
+    what symbols would not make smaller; the first byte of a payload says so. Every float tensor of its shape survives.
+
+    name: "transform-<rate>@<SHA-256 of the stored numbers>", as `name_of` gives it.
+    """
+
+    name: str
+    transform: Transform = field(repr=False, compare=False)
+
+    @property
+    def lossless(self) -> bool:
+        return False
+
+    @property
+    def of_pixels(self) -> bool:
+        return False
+
+    def accepts(self, dtype: str) -> bool:
+        return dtype in FLOATS
+
+    def largest_bytes(self, shape: Sequence[int], dtype: str) -> int:
+        """No payload of such a tensor is larger, and none that is gets decoded; reached by values sent as they are."""
+        return _RAW.body_bytes(shape, dtype) + 1
+
+    def encode(self, tensor: torch.Tensor | Array, name: str = "the tensor") -> Payload:
+        """The payload. Raises CodecError naming the tensor if its type or its channels are not those of the transform."""
+        array, dtype = array_of(tensor, name)
+        check_type(self, dtype, name)
+        self._positions(array.shape, name)
+        symbols = self.transform.symbols(floats_of(array, dtype))
+        payload = None if symbols is None else _TRANSFORMED + encode(symbols, self.transform.tables)
+        if payload is None or len(payload) > _RAW.body_bytes(array.shape, dtype):
+            return b"".join((_AS_THEY_ARE, _RAW.write(array, dtype, name).data))
+        return payload
+
+    def decode(self, payload: Payload, shape: Sequence[int], dtype: str, name: str = "the tensor") -> Array:
+        check_type(self, dtype, name)
+        view = checked_size(self, payload, shape, dtype, name)
+        positions = self._positions(shape, name)
+        mark, body = bytes(view[:1]), view[1:]
+        if mark == _TRANSFORMED:
+            symbols = decode(bytes(body), positions, self.transform.tables, name)
+            return of_floats(self.transform.values(symbols, shape, "float32"), dtype)
+        if mark == _AS_THEY_ARE and len(body) == _RAW.body_bytes(shape, dtype):
+            return _RAW.read(np.frombuffer(body, np.uint8), shape, dtype, name)
+        raise CodecError(
+            f"{name}: the payload of {len(view)} bytes begins with {mark.hex() or 'nothing'}; one of {self.name} begins with 00"
+            f" and holds symbols, or with 01 and holds {_RAW.body_bytes(shape, dtype)} bytes of values"
+        )
+
+    def work(self, shape: Sequence[int]) -> tuple[int, int]:
+        """Values and symbols that are handled, and multiply-adds of the product, either way."""
+        products = count(shape) * self.transform.components
+        return count(shape) + products // self.transform.channels, products
+
+    def _positions(self, shape: Sequence[int], name: str) -> int:
+        try:
+            return self.transform.positions(shape)
+        except CodecError as error:
+            raise CodecError(f"{name}: {error}; {self.name} was made for another tensor") from None
+
+
+def transform_codec(rate: float, transform: Transform) -> tuple[TransformCodec, bytes]:
+    """The codec of a transform, and the content to store for it. rate: tells it from others of its tensor, in its name."""
+    content = written(transform)
+    return TransformCodec(f"{KIND}-{rate:g}@{sha256(content).hexdigest()}", transform), content
+
+
+def digest_in(name: str) -> str | None:
+    """The SHA-256 in the name of a transform codec; None if the name is that of another codec."""
+    match = _NAME.fullmatch(name)
+    return None if match is None else match[2]
+
+
+def stored_codec(name: str, digest: str, stored: Mapping[str, bytes]) -> TransformCodec:
+    """The codec of that name and digest from what is stored. Raises CodecError if its numbers are missing, or not these."""
+    content = stored.get(digest)
+    if content is None:
+        raise CodecError(
+            f"the codec {shown_name(name)} needs numbers that were made for its tensor, and none with the SHA-256 {digest} are"
+            " stored here; both sides must have halves of the same splitting model, so emit them again"
+        )
+    return _read(name, digest, content)
+
+
+# Each holds its tables, some 30 kB a component once something was decoded.
+@lru_cache(maxsize=256)
+def _read(name: str, digest: str, content: bytes) -> TransformCodec:
+    if (found := sha256(content).hexdigest()) != digest:
+        raise CodecError(
+            f"the stored numbers of {shown_name(name)} have the SHA-256 {found}; they are damaged, emit them again"
+        )
+    return TransformCodec(name, read(content, f"what is stored for {shown_name(name)}"))
+
+
+def shown_name(name: str) -> str:
+    """A codec's name for people: without the digest, and without the declaration of an input."""
+    return name.partition("@")[0].partition(",")[0]
