@@ -39,6 +39,8 @@ class Target:
 class Reached:
     """What a cut reached on the calibration inputs.
 
+    A cut that cannot meet the target any more was run on the first of them only, and figures are of these.
+
     top1: its top-1 accuracy over the whole model's, or agreement where there are no labels, by the first tensor of each answer;
         None if that is no scores, or if the whole model gets none of them right.
     error: sqrt(sum |answer - whole|^2 / sum |whole|^2) over all answers, the largest of the output tensors' errors; infinite
@@ -107,8 +109,7 @@ def judge(
     top1 = float(kept.mean() / right.mean()) if scored and float(right.mean()) else None
     met = True
     if target is not None and target.least_top1 is not None:
-        in_part = any(answer[0].numel() > answer[0].shape[1] for answer in whole)
-        met = is_shown(kept.numpy(), right.numpy(), target.least_top1, level, in_part=in_part)
+        met = is_shown(kept.numpy(), right.numpy(), target.least_top1, level, in_part=is_in_part(whole))
     elif target is not None and target.most_error is not None:
         met = error <= target.most_error
     elif target is not None and target.judge is not None:
@@ -130,6 +131,11 @@ def are_scores(whole: Sequence[Answer]) -> bool:
     """Is the first tensor of each answer scores of classes, floats with at least two of them along dimension 1?"""
     first = [answer[0] for answer in whole]
     return all(scores.is_floating_point() and scores.dim() >= 2 and scores.shape[1] > 1 for scores in first)
+
+
+def is_in_part(whole: Sequence[Answer]) -> bool:
+    """May an answer be right in part: has one several rows or places with a class?"""
+    return any(answer[0].numel() > answer[0].shape[1] for answer in whole)
 
 
 def shares_right(answers: Sequence[Answer], whole: Sequence[Answer], labels: Sequence[torch.Tensor] | None) -> torch.Tensor:

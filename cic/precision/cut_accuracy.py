@@ -13,6 +13,7 @@ from cic.codec.registry import is_lossless
 from cic.errors import CompileError
 from cic.precision.accuracy import Answer, Reached, Target, judge
 from cic.precision.calibration import Calibration, Tensors
+from cic.precision.early_verdict import Missed, sure_miss
 from cic.precision.labels import check_labels
 from cic.trace.fx.observation import observe
 from codegen.split import Split, WireTensor
@@ -39,20 +40,26 @@ class Examiner:
     whole: tuple[Answer, ...]
 
     def reached(self, device_nodes: Collection[str], codecs: Mapping[str, str], level: float) -> Reached:
-        """What a cut reaches.
+        """What a cut reaches; it is run until all samples have answered, or the target can be met no more.
 
         device_nodes: members of the head's ops. codecs: names by crossing tensor; those not named cross as they are. level: see
         `cic.precision.accuracy.judge`.
 
         Raises CompileError where `cic.precision.accuracy.judge` does, and where answers that are compared are no tensors.
         """
-        answers = self.answers(device_nodes, codecs)
-        return judge(self.target, answers, self.whole, self.calibration.labels, level)
+        labels = self.calibration.labels
+        answers = self.answers(device_nodes, codecs, sure_miss(self.target, self.whole, labels, level))
+        if (count := len(answers)) == len(self.whole):
+            return judge(self.target, answers, self.whole, labels, level)
+        part = judge(None, answers, self.whole[:count], None if labels is None else labels[:count], level)
+        return replace(part, met=False)
 
-    def answers(self, device_nodes: Collection[str], codecs: Mapping[str, str]) -> list[Answer]:
-        """What a cut answers to each calibration sample."""
+    def answers(self, device_nodes: Collection[str], codecs: Mapping[str, str], enough: Missed | None = None) -> list[Answer]:
+        """What a cut answers to each calibration sample, up to the piece of them at which `enough` says so."""
         halves = split(self.module, device_nodes, self.tensors)
-        return _answers(self.calibration.samples, self.together, lambda inputs, count: _through(halves, codecs, inputs, count))
+        return _answers(
+            self.calibration.samples, self.together, lambda inputs, count: _through(halves, codecs, inputs, count), enough
+        )
 
 
 def examiner(module: fx.GraphModule, tensors: Collection[str], calibration: Calibration, target: Target | None) -> Examiner:
@@ -73,8 +80,13 @@ def examiner(module: fx.GraphModule, tensors: Collection[str], calibration: Cali
     return Examiner(module, tensors, replace(calibration, labels=labels), target, together, whole)
 
 
-def _answers(samples: Sequence[Tensors], together: int, run: Callable[[Tensors, int], Sequence[torch.Tensor]]) -> list[Answer]:
-    """The answer of each sample."""
+def _answers(
+    samples: Sequence[Tensors],
+    together: int,
+    run: Callable[[Tensors, int], Sequence[torch.Tensor]],
+    enough: Missed | None = None,
+) -> list[Answer]:
+    """The answer of each sample, up to the piece of them at which `enough` says so."""
     answers: list[Answer] = []
     with torch.no_grad():
         for start in range(0, len(samples), together):
@@ -82,7 +94,10 @@ def _answers(samples: Sequence[Tensors], together: int, run: Callable[[Tensors, 
             result = run(_joined(chunk), len(chunk))
             if not result:
                 raise CompileError("the model answers no tensor, so there is no accuracy to measure")
-            answers.extend(zip(*(_apart(tensor, len(chunk)) for tensor in result), strict=True))
+            piece = list(zip(*(_apart(tensor, len(chunk)) for tensor in result), strict=True))
+            answers.extend(piece)
+            if enough is not None and enough(piece):
+                break
     return answers
 
 

@@ -1,7 +1,8 @@
-"""Payload and error that a table states are those of the emitted halves."""
+"""What a table states of its cuts is what their emitted halves do, and no cut is run further than its verdict takes."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,11 @@ import cic
 from cic.codec.registry import codec
 from cic.codec.tensors import tensor_of
 from cic.decision.splitting_model import SplittingModel
+from cic.precision.accuracy import judge, parse_target
+from cic.precision.calibration import calibration_of
+from cic.precision.cut_accuracy import examiner
+from cic.precision.early_verdict import sure_miss
+from cic.trace.fx.traced_model import TracedModel
 
 
 def test_stated_payload_and_error_are_those_of_the_emitted_halves(
@@ -38,3 +44,26 @@ def test_stated_payload_and_error_are_those_of_the_emitted_halves(
             assert cut.accuracy is not None
             assert error == pytest.approx(cut.accuracy["error"], rel=0.02)
             assert sum(sizes) / len(sizes) == pytest.approx(cut.upload_bytes, rel=0.05)
+
+
+@pytest.mark.parametrize("text", ["top1>=0.8", "rel<=0.0001"])
+def test_a_cut_is_run_no_further_than_its_verdict_is_open(network: nn.Module, images: torch.Tensor, text: str) -> None:
+    """After every op under two codecs: as judged on all samples, with fewer of them run where the target is missed."""
+    traced = cic.trace_model(network, (images[:1],))
+    assert isinstance(traced, TracedModel)
+    calibration, target = calibration_of(traced, [images]), parse_target(text)
+    alone = replace(examiner(traced.module, traced.graph.crossable, calibration, target), together=1)
+    ops, stopped, met = traced.graph.ops, 0, 0
+    for count in range(1, len(ops)):
+        head = frozenset(node for op in ops[:count] for node in op.members)
+        # No number of these samples shows anything at the lower level.
+        codecs, level = dict.fromkeys(traced.graph.crossable, ["int4", "int8"][count % 2]), [1e-4, 0.05][count // 2 % 2]
+        answers = alone.answers(head, codecs)
+        part = alone.answers(head, codecs, sure_miss(target, alone.whole, None, level))
+        reached = alone.reached(head, codecs, level)
+        assert reached.met == judge(target, answers, alone.whole, None, level).met
+        assert all(torch.equal(mine[0], theirs[0]) for mine, theirs in zip(part, answers, strict=False))
+        assert len(part) == len(images) or not reached.met
+        stopped += len(part) < len(images)
+        met += reached.met
+    assert stopped and met, (stopped, met)
