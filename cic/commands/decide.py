@@ -6,6 +6,7 @@ import json
 import sys
 
 from cic.commands.arguments import add_link, optional_number
+from cic.decision.cut import short_name
 from cic.decision.splitting_model import load
 from cic.decision.units import show_bytes, show_seconds
 
@@ -46,9 +47,8 @@ def run(arguments: Namespace) -> int:
     print(decision.why)
     print(f"{len(decision.device_ops)} ops on the device")
     if decision.cut.offloads:
-        sent = (
-            ", ".join(name if codec == "raw" else f"{name} as {codec}" for name, codec in decision.codecs.items()) or "nothing"
-        )
+        short = {name: short_name(codec, decision.cut.shown_digits) for name, codec in decision.codecs.items()}
+        sent = ", ".join(name if codec == "raw" else f"{name} as {codec}" for name, codec in short.items()) or "nothing"
         print(f"sends {show_bytes(decision.upload_bytes)} ({sent}), gets back {show_bytes(decision.download_bytes)}")
     if not decision.optimal:
         print(

@@ -6,7 +6,7 @@ import json
 
 from cic.commands.document import SIDES, solver_document
 from cic.commands.table import print_table
-from cic.decision.cut import SERVER_ONLY
+from cic.decision.cut import SERVER_ONLY, short_name
 from cic.decision.payoff import payoff_of, splits_of
 from cic.decision.splitting_model import load
 from cic.decision.units import show_bandwidth, show_bytes
@@ -80,7 +80,7 @@ def print_cuts(model: SplittingModel, emitted: set[str] | None = None) -> None:
     ]
     if any(cut.codecs for cut in model.cuts):
         columns.insert(1, "codec")
-        rows = [[row[0], ", ".join(dict.fromkeys(cut.codecs)), *row[1:]] for row, cut in zip(rows, model.cuts, strict=True)]
+        rows = [[row[0], _codecs_of(cut), *row[1:]] for row, cut in zip(rows, model.cuts, strict=True)]
     if any(cut.accuracy for cut in model.cuts):
         columns += ["top1 kept", "error"]
         rows = [[*row, *_accuracy(cut)] for row, cut in zip(rows, model.cuts, strict=True)]
@@ -117,7 +117,7 @@ def print_payoff(model: SplittingModel) -> None:
     rows = [
         [
             cut.id,
-            ", ".join(dict.fromkeys(cut.codecs)),
+            _codecs_of(cut),
             f"{gain.factor:.2f} x",
             show_bandwidth(gain.uplink_bps),
             show_bytes(cut.upload_bytes),
@@ -174,6 +174,10 @@ def _box_said(model: SplittingModel, splits: Sequence[Cut]) -> str:
     return f"Under all conditions of the box the largest gain is {largest.factor:.2f} x, of {best} at {where}"
 
 
+def _codecs_of(cut: Cut) -> str:
+    return ", ".join(dict.fromkeys(short_name(name, cut.shown_digits) for name in cut.codecs))
+
+
 def machine_warnings(model: SplittingModel) -> list[str]:
     """What the profiles that a model was compiled from warn of, and what the figures of machines say little about, by side."""
     sides = (("device", model.information.device), ("server", model.information.server))
@@ -218,6 +222,8 @@ def _print_provenance(model: SplittingModel) -> None:
     )
     if information.codecs is not None:
         print(_codecs_described(information.codecs))
+    if stored := model.stored_codecs:
+        print(f"Stored for codecs: {len(stored)} transforms of tensors, {show_bytes(sum(map(len, stored.values())))}")
     if proof.complete:
         print(
             f"Proof: at each of the {len(proof.rays)} corners of the lower envelope a minimum cut was compared with it "

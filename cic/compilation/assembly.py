@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import isfinite
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ from cic.decision.cut_table import CutTable
 from cic.decision.proof import StoredProof
 from cic.decision.provenance import Provenance
 from cic.decision.splitting_model import SplittingModel
+from cic.decision.stored_codecs import check_complete, needed_digests
 from cic.decision.stored_graph import StoredCall, StoredForm, StoredGraph, StoredOp, StoredTensor
 from cic.graph import Tensor
 from cic.precision.accuracy import EXACT, Reached
@@ -33,10 +35,15 @@ def assemble(
     defaults: Conditions,
     inputs: StoredCall,
     information: Provenance,
+    stored: Mapping[str, bytes] = MappingProxyType({}),
 ) -> SplittingModel:
     """Put the pieces together; see `cic.compilation.pipeline.compile` for what they are.
 
     defaults: what `decide` assumes of rtt and downlink; of the bandwidths only their ratio counts.
+    stored: contents that forms are made from, by their SHA-256; those that no decision can ask for are left out.
+
+    Raises:
+        ArtifactError: a cut has a codec whose content is not among these.
     """
     placements = _ordered_placements(lowered, chosen)
     graph = _stored_graph(lowered, placements, chosen, inputs)
@@ -63,7 +70,9 @@ def assemble(
         information=information,
         proof=_stored_proof(chosen.found),
     )
-    return SplittingModel(table, lambda: graph)
+    kept = {digest: stored[digest] for digest in sorted(needed_digests(table, graph)) if digest in stored}
+    check_complete(kept, cuts, table.name)
+    return SplittingModel(table, lambda: graph, lambda: kept)
 
 
 def _stored_proof(found: Envelope) -> StoredProof:

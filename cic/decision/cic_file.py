@@ -1,8 +1,9 @@
 """The `.cic` file.
 
-Three lines of JSON: a header (format, version, length and CRC-32 of the other two), the table (all that `decide` needs) and
-the graph (ops, tensors, cuts in full; parsed only when asked for). Text, no code, nothing is ever unpickled. The checksum
-finds damage, not malice. What the two documents mean is for `cic.decision.cut_table` and `cic.decision.graph_document`.
+Four lines of JSON: a header (format, version, length and CRC-32 of the other three), the table (all that `decide` needs),
+the graph (ops, tensors, cuts in full; parsed only when asked for) and the stored codecs (read only when asked for). Text, no
+code, nothing is ever unpickled. The checksum finds damage, not malice. What the documents mean is for
+`cic.decision.cut_table`, `cic.decision.graph_document` and `cic.decision.stored_codecs`.
 """
 
 from __future__ import annotations
@@ -16,13 +17,17 @@ from cic.errors import ArtifactError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from os import PathLike
     from typing import Any
 
 FORMAT = "cic splitting model"
-VERSION = 3
+VERSION = 4
 # A network of 100,000 ops takes about 40 MB.
 LARGEST_FILE_BYTES = 256 * 2**20
+# Of the stored codecs alone: as base64 they take a third more than they have.
+LARGEST_STORED_BYTES = 96 * 2**20
+PARTS = ("table", "graph", "store of codecs")
 LARGEST_HEADER_BYTES = 4096
 
 
@@ -40,25 +45,25 @@ def names_file(value: object) -> bool:
 
 
 class Lines:
-    """The two documents of a file, whole by their checksums, not parsed yet.
+    """The documents of a file, whole by their checksums, not parsed yet.
 
-    where: names the file in errors.
+    stored: a function that gives the stored codecs, read and checked when it is called. where: names the file in errors.
     """
 
-    __slots__ = ("graph", "table", "where")
+    __slots__ = ("graph", "stored", "table", "where")
 
-    def __init__(self, table: bytes, graph: bytes, where: str) -> None:
-        self.table, self.graph, self.where = table, graph, where
+    def __init__(self, table: bytes, graph: bytes, stored: Callable[[], bytes], where: str) -> None:
+        self.table, self.graph, self.stored, self.where = table, graph, stored, where
 
 
-def pack(name: str, table: Any, graph: Any) -> bytes:
+def pack(name: str, table: Any, graph: Any, stored: Any) -> bytes:
     """The content of a `.cic` file that holds these documents, JSON values and nouns.
 
     Raises:
         ArtifactError: one of them is no JSON, or they are too large; names the model.
     """
     try:
-        lines = [_dump(table), _dump(graph)]
+        lines = [_dump(table), _dump(graph), _dump(stored)]
     except (TypeError, ValueError, RecursionError) as error:
         raise ArtifactError(f"{name} cannot be written as JSON: {error}") from error
     header = {
@@ -83,7 +88,8 @@ def unpack(content: bytes, where: str) -> Lines:
         raise ArtifactError(f"{where} is a {type(content).__name__}; the bytes of a file are expected")
     header = _header(content, where)
     _check_size(header, len(content), where)
-    return Lines(*_checked_lines(header, content, where), where)
+    stored = content[header.begin(2) : -1]
+    return _checked_lines(header, content, lambda: stored, where)
 
 
 def parsed(line: bytes, where: str, part: str) -> Any:
@@ -115,7 +121,7 @@ def write(path: str | PathLike[str], content: bytes) -> None:
 
 
 def read(path: str | PathLike[str]) -> Lines:
-    """The documents in a `.cic` file.
+    """The documents in a `.cic` file. Stored codecs, unless they are small, stay there until they are asked for.
 
     Raises:
         ArtifactError: missing, damaged, foreign or of another version; says which.
@@ -127,23 +133,34 @@ def read(path: str | PathLike[str]) -> Lines:
         file, size = open_regular(path, LARGEST_FILE_BYTES)
         with file:
             content = file.read(min(size, LARGEST_HEADER_BYTES))
+            header = _header(content, where)
             # Nothing is read, and no memory taken, for bytes that the header does not announce.
-            _check_size(_header(content, where), size, where)
-            content += file.read(size - len(content))
+            _check_size(header, size, where)
+            small = header.sizes[2] <= LARGEST_HEADER_BYTES
+            content += file.read(max(0, (size if small else header.begin(2)) - len(content)))
     except IsADirectoryError as error:
         raise ArtifactError(f"{where} is a directory; give a splitting model, a .cic file") from error
     except OSError as error:
         raise ArtifactError(f"cannot read {where}: {error.strerror or error}") from error
-    return unpack(content, where)
+    if small:
+        return unpack(content, where)
+    from os.path import abspath
+
+    place, head = abspath(path), content[: header.begin(0)]
+    return _checked_lines(header, content, lambda: _stored_line(place, header, head, where), where)
 
 
 class _Header:
-    """What the first line says: where the two others are in the file, and their sums."""
+    """What the first line says: the sizes of the others in the file, and their sums. end: its own size without its end."""
 
     __slots__ = ("end", "sizes", "sums")
 
-    def __init__(self, end: int, sizes: tuple[int, int], sums: tuple[int, int]) -> None:
+    def __init__(self, end: int, sizes: tuple[int, ...], sums: tuple[int, ...]) -> None:
         self.end, self.sizes, self.sums = end, sizes, sums
+
+    def begin(self, part: int) -> int:
+        """At which byte of the file a part begins; of one more than there are, how many bytes the file has."""
+        return self.end + 1 + sum(self.sizes[:part]) + part
 
 
 def _header(content: bytes, where: str) -> _Header:
@@ -158,34 +175,60 @@ def _header(content: bytes, where: str) -> _Header:
         )
     if type(version) is not int or version != VERSION:
         raise ArtifactError(f"{where} has format version {shown(version)}, this CIC reads {VERSION}; use a matching CIC")
-    return _Header(end, _two_counts(header.get("bytes"), where), _two_counts(header.get("crc32"), where))
+    sizes = _counts(header.get("bytes"), where)
+    if sizes[2] > LARGEST_STORED_BYTES:
+        raise ArtifactError(
+            f"{where} announces {sizes[2]} bytes of stored codecs, a splitting model has at most {LARGEST_STORED_BYTES}; "
+            "copy it again"
+        )
+    return _Header(end, sizes, _counts(header.get("crc32"), where))
 
 
 def _check_size(header: _Header, found: int, where: str) -> None:
-    expected = header.end + 1 + header.sizes[0] + 1 + header.sizes[1] + 1
-    if found != expected:
+    if found != (expected := header.begin(len(PARTS))):
         raise ArtifactError(f"{where} is damaged: {found} bytes, its header says {expected}; copy it again")
 
 
-def _checked_lines(header: _Header, content: bytes, where: str) -> tuple[bytes, bytes]:
-    start, middle = header.end + 1, header.end + 1 + header.sizes[0]
-    lines = content[start:middle], content[middle + 1 : -1]
-    for part, line, expected_sum in zip(("table", "graph"), lines, header.sums, strict=True):
-        if crc32(line) != expected_sum:
+def _checked_lines(header: _Header, content: bytes, stored: Callable[[], bytes], where: str) -> Lines:
+    def checked(part: int, line: bytes) -> bytes:
+        if crc32(line) != header.sums[part]:
             raise ArtifactError(
-                f"{where} is damaged: the {part} has checksum {crc32(line)}, its header says {expected_sum}; copy it again"
+                f"{where} is damaged: the {PARTS[part]} has checksum {crc32(line)}, its header says {header.sums[part]}; "
+                "copy it again"
             )
-    return lines
+        return line
+
+    table, graph = (content[header.begin(part) : header.begin(part + 1) - 1] for part in (0, 1))
+    return Lines(checked(0, table), checked(1, graph), lambda: checked(2, stored()), where)
 
 
-def _two_counts(value: Any, where: str) -> tuple[int, int]:
+def _stored_line(place: str, header: _Header, head: bytes, where: str) -> bytes:
+    """The line of stored codecs of a file whose header was read before. head: that, as it stood there."""
+    from codegen.files.regular_file import open_regular
+
+    try:
+        file, size = open_regular(place, LARGEST_FILE_BYTES)
+        with file:
+            if file.read(len(head)) != head:
+                raise ArtifactError(f"{where} was replaced after it was loaded; load it again")
+            _check_size(header, size, where)
+            file.seek(header.begin(2))
+            return file.read(header.sizes[2])
+    except OSError as error:
+        raise ArtifactError(f"cannot read the stored codecs of {where}: {error.strerror or error}; load it again") from error
+
+
+def _counts(value: Any, where: str) -> tuple[int, ...]:
+    """One for each part."""
     if (
         not isinstance(value, list)
-        or len(value) != 2
+        or len(value) != len(PARTS)
         or any(type(count) is not int or not 0 <= count < 2**40 for count in value)
     ):
-        raise ArtifactError(f"{where} is damaged: its header gives {shown(value)} where two counts belong; copy it again")
-    return value[0], value[1]
+        raise ArtifactError(
+            f"{where} is damaged: its header gives {shown(value)} where {len(PARTS)} counts belong; copy it again"
+        )
+    return tuple(value)
 
 
 def _dump(value: object) -> bytes:

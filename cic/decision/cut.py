@@ -29,6 +29,7 @@ class Cut:
     device_ns, server_ns: profiled op times on either side, summed. upload_bytes, download_bytes: sent up and down.
     offloads: 1 if anything runs on the server.
     row: the same in seconds and bits.
+    shown_digits: how many of a codec's digest its label shows, where a splitting model would have two labels alike.
 
     Raises:
         ArtifactError: the id is no text, or the features are not five whole numbers.
@@ -44,6 +45,7 @@ class Cut:
         "offloads",
         "row",
         "server_ns",
+        "shown_digits",
         "upload_bytes",
     )
 
@@ -76,6 +78,7 @@ class Cut:
             float(self.offloads),
         )
         self._details = details
+        self.shown_digits = 0
 
     @property
     def features(self) -> tuple[int, int, int, int, int]:
@@ -95,8 +98,7 @@ class Cut:
     @property
     def label(self) -> str:
         """The id, and which codecs are used where tensors do not cross as they are; unique in a splitting model."""
-        # Without the normalisation of a declared input, which stands behind a comma.
-        names = [name.partition(",")[0] for name in self.codecs]
+        names = [short_name(name, self.shown_digits) for name in self.codecs]
         return f"{self.id} {','.join(names)}" if names else self.id
 
     @property
@@ -125,6 +127,24 @@ class Cut:
 
     def __repr__(self) -> str:
         return f"Cut({self.label!r}, features={self.features})"
+
+
+def short_name(codec: str, digits: int = 0) -> str:
+    """The name of a codec for people: without the normalisation of a declared input, which stands behind a comma, and of the
+    digest of stored content, which stands behind an @, so many digits."""
+    name, _, digest = codec.partition(",")[0].partition("@")
+    return f"{name}@{digest[:digits]}" if digest and digits else name
+
+
+def tell_apart(cuts: Sequence[Cut]) -> None:
+    """Let labels show more, where two of these cuts differ in the digest of a codec alone."""
+    if not any("@" in name for cut in cuts for name in cut.codecs):
+        return
+    for digits in (8, 64):
+        seen: dict[str, Cut] = {}
+        for cut in cuts:
+            if (other := seen.setdefault(cut.label, cut)) is not cut:
+                cut.shown_digits = other.shown_digits = digits
 
 
 def details_of(graph: Callable[[], StoredGraph], index: int) -> Callable[[], Names]:

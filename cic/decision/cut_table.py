@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cic.decision.conditions import Box, Conditions
-from cic.decision.cut import DEVICE_ONLY, Cut, details_of
+from cic.decision.cut import DEVICE_ONLY, Cut, details_of, tell_apart
 from cic.decision.frozen import Frozen
 from cic.decision.proof import StoredProof, read_proof
 from cic.decision.provenance import Provenance, read_provenance
@@ -60,6 +60,7 @@ class CutTable(Frozen):
     def check(self) -> None:
         """Raise unless a look-up in this table always finds a cut."""
         _check_cuts(self.cuts)
+        tell_apart(self.cuts)
         if not isinstance(self.box, Box):
             raise ArtifactError(f"the box is {shown(self.box)}; a cic.Box is expected")
         _check_break_points(self.break_points, self.best_between, self.box.uplink_bps, len(self.cuts))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 
 from cic.decision.answer import BestKnownDecision, Decision, RoundedDecision, SolvedDecision
-from cic.decision.cic_file import check_writable, pack, parsed, read, unpack, write
+from cic.decision.cic_file import PARTS, check_writable, pack, parsed, read, unpack, write
 from cic.decision.conditions import Conditions
 from cic.decision.cut import Cut
 from cic.decision.cut_table import CutTable, read_table, table_document
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from os import PathLike
     from typing import Any
 
+    from cic.codec.codec import Codec
     from cic.decision.cic_file import Lines
     from cic.decision.off_table.solving import OffTable, Solved
     from cic.decision.stored_graph import StoredGraph
@@ -31,12 +32,19 @@ class SplittingModel:
 
     table: all that `decide` needs.
     graph: a function that gives the ops, tensors and cuts in full; called only when they are asked for.
+    stored_codecs: a function that gives the contents that codecs are made from (`cic.decision.stored_codecs`), by their
+        SHA-256; called only when they are asked for.
 
     Raises:
         ArtifactError: `table` is no table.
     """
 
-    def __init__(self, table: CutTable, graph: Callable[[], StoredGraph]) -> None:
+    def __init__(
+        self,
+        table: CutTable,
+        graph: Callable[[], StoredGraph],
+        stored_codecs: Callable[[], Mapping[str, bytes]] = dict,
+    ) -> None:
         if not isinstance(table, CutTable):
             raise ArtifactError(f"the table is {shown(table)}; a CutTable is expected")
         self.table = table
@@ -56,6 +64,8 @@ class SplittingModel:
         self._points = [slowest, *self.break_points, just_above(fastest)]
         self._rows = _rows(self.cuts)
         self._off_table: OffTable | None = None
+        self._read_stored = stored_codecs
+        self._stored: Mapping[str, bytes] | None = None
 
     def decide(
         self,
@@ -101,6 +111,27 @@ class SplittingModel:
         """Is every look-up inside the box optimal, up to `NEGLIGIBLE_GAP`? Not if the search for cuts was left unfinished."""
         return self.table.proved
 
+    @property
+    def stored_codecs(self) -> Mapping[str, bytes]:
+        """What codecs of its cuts are made from, by the SHA-256 of each content; empty where they need nothing.
+
+        Raises:
+            ArtifactError: a content is damaged, or missing though a cut has a codec made from it.
+        """
+        if self._stored is None:
+            self._stored = self._read_stored()
+        return self._stored
+
+    def codec(self, name: str) -> Codec:
+        """The codec of this name, such as `decision.codecs` has for each crossing tensor. Needs numpy.
+
+        Raises:
+            CodecError: there is no such codec, or what it is made from is not stored here. ArtifactError: as `stored_codecs`.
+        """
+        from cic.codec.registry import codec
+
+        return codec(name, self.stored_codecs)
+
     def default_conditions(self, uplink_bps: float) -> Conditions:
         """The conditions assumed when only the uplink is known."""
         return self.table.default_conditions(uplink_bps)
@@ -141,7 +172,7 @@ class SplittingModel:
         check_writable(path)
         content = dumps(self)
         try:
-            loads(content, "it")
+            loads(content, "it").stored_codecs  # noqa: B018 - read, and so checked
         except ArtifactError as error:
             raise ArtifactError(f"{self.name!a} is not saved, since it could not be loaded again: {error}") from error
         write(path, content)
@@ -218,30 +249,37 @@ def loads(content: bytes, where: str = "splitting model") -> SplittingModel:
 
 def dumps(model: SplittingModel) -> bytes:
     """A splitting model as the bytes of a `.cic` file."""
-    return pack(model.name, table_document(model.table), model.graph())
+    from cic.decision.stored_codecs import stored_document
+
+    return pack(model.name, table_document(model.table), model.graph(), stored_document(model.stored_codecs))
 
 
 def _made_of(lines: Lines) -> SplittingModel:
-    """The graph is parsed and checked when it is asked for, which deciding does not."""
+    """The graph and the stored codecs are parsed and checked when they are asked for, which deciding does not."""
     parsed_graph: list[StoredGraph] = []
 
     def graph() -> StoredGraph:
         if not parsed_graph:
             from cic.decision.graph_document import read_graph
 
-            document = parsed(lines.graph, lines.where, "graph")
+            document = parsed(lines.graph, lines.where, PARTS[1])
             codecs = [cut.codecs for cut in table.cuts]
             parsed_graph.append(read_graph(document, table.information.ops, codecs, lines.where))
         return parsed_graph[0]
 
-    document = parsed(lines.table, lines.where, "table")
+    def stored_codecs() -> Mapping[str, bytes]:
+        from cic.decision.stored_codecs import read_stored
+
+        return read_stored(parsed(lines.stored(), lines.where, PARTS[2]), table.cuts, lines.where)
+
+    document = parsed(lines.table, lines.where, PARTS[0])
     try:
         table = read_table(document, graph)
     except CicError as error:
         raise ArtifactError(f"{lines.where}: {error}") from error
     except ValueError as error:
         raise ArtifactError(f"{lines.where}: the table is not as CIC writes it: {error}; compile again") from error
-    return SplittingModel(table, graph)
+    return SplittingModel(table, graph, stored_codecs)
 
 
 def _rows(cuts: Sequence[Cut]) -> tuple[list[tuple[Any, ...]], Cut | None, float]:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
+from hashlib import sha256
+from itertools import cycle
 
 from benchmarks.harness.bare_tables import NO_CALL, provenance
 from benchmarks.harness.plain_problem import PlainProblem
 from cic.compilation.assembly import assemble
 from cic.compilation.lowering import Lowered, bounds, lower
 from cic.decision.conditions import Box, Conditions
+from cic.decision.cut import Cut
 from cic.decision.splitting_model import SplittingModel
 from cic.graph import Graph, Op, Tensor
 from cic.precision.target_search import within_target
@@ -73,7 +77,16 @@ def splitting_model(plain: PlainProblem, box: Box, rtt_s: float = 0.0, downlink_
 
 def changed(model: SplittingModel, **changes: object) -> SplittingModel:
     """The same model with some fields of its table changed."""
-    return SplittingModel(model.table.replaced(**changes), model.graph)
+    return SplittingModel(model.table.replaced(**changes), model.graph, lambda: model.stored_codecs)
+
+
+def with_stored(model: SplittingModel, contents: Sequence[bytes]) -> SplittingModel:
+    """The same model with these contents stored; cut after cut sends its tensors under a codec made from one of them."""
+    stored, cuts = {sha256(content).hexdigest(): content for content in contents}, []
+    for digest, cut in zip(cycle(stored), model.cuts):
+        codecs = [f"transform-0.5@{digest}"] * len(cut.crossing)
+        cuts.append(Cut(cut.id, cut.features, lambda cut=cut: (cut.device_ops, cut.crossing), codecs))
+    return SplittingModel(model.table.replaced(cuts=tuple(cuts)), model.graph, lambda: stored)
 
 
 def unfinished(model: SplittingModel) -> SplittingModel:

@@ -40,7 +40,7 @@ from mincut.weighted import solve_weighted
 # What rounding may hide in a table, and in what it is compared with.
 ROOM = 1 + 3e-6
 CONDITIONS = 10
-PARTS = ("table", "graph", "bytes")
+PARTS = ("table", "graph", "store of codecs", "bytes")
 
 
 def sound_files() -> list[bytes]:
@@ -58,7 +58,7 @@ def changed(content: bytes, part: str, draw: random.Random) -> tuple[bytes, str]
     """The file with something changed in one of its parts and all checksums right, and what was changed."""
     _, *lines = content.splitlines()
     if part == "bytes":
-        index = draw.randrange(2)
+        index = draw.randrange(3)
         lines[index], how = mutated_bytes(lines[index], draw)
         how = f"{PARTS[index]} {how}"
     else:

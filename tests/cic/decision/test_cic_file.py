@@ -62,10 +62,10 @@ def test_every_changed_bit_is_refused_or_changes_nothing(content: bytes) -> None
         damaged = bytearray(content)
         damaged[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
         try:
-            again = loads(bytes(damaged), "the file")
+            again = dumps(loads(bytes(damaged), "the file"))
         except ArtifactError:
             continue
-        assert dumps(again) == content  # white space after the header's last brace, say
+        assert again == content  # white space after the header's last brace, say
 
 
 def with_table(content: bytes, change: dict[str, object], part: int = 0) -> bytes:

@@ -21,7 +21,7 @@ from cic.errors import ArtifactError, CicError
 from tests.cic.hand_made import splitting_model
 
 MODEL = splitting_model(network_shaped(random.Random(2), 12), Box(), 0.01, 2.0)
-TABLE, GRAPH = (json.loads(line) for line in dumps(MODEL).splitlines()[1:])
+TABLE, GRAPH = (json.loads(line) for line in dumps(MODEL).splitlines()[1:3])
 OPS, CODECS = len(GRAPH["ops"]), [cut.codecs for cut in MODEL.cuts]
 # What they hold is their own, or read by somebody else.
 OPEN = {"structure", "values"}
