@@ -16,8 +16,7 @@ import torch
 
 from cic.cost.timing import Run
 from cic.graph import Graph, Op
-from codegen.files.leftovers import temporary_directory
-from codegen.formats.onnx_session import open_session
+from codegen.formats.onnx_in_memory import answering, session_of
 from codegen.formats.onnx_values import to_ort
 from codegen.splitters.onnx import clone_part
 
@@ -77,18 +76,14 @@ class OnnxWorkbench:
 
     def _capture(self, names: Collection[str]) -> Values:
         """The named tensors in one run of the whole model on its example call."""
-        outputs = self.traced.model.graph.outputs
-        declared, example = len(outputs), self._example()
-        known = {value.name for value in outputs} | example.keys()
-        outputs.extend(self._values[name] for name in sorted(names) if name not in known)
+        example = self._example()
         try:
-            session, given = _fed(self.traced.model, example, optimize=False)
+            with answering(self.traced.model, [self._values[name] for name in sorted(names) if name not in example]):
+                session, given = _fed(self.traced.model, example, optimize=False)
             results = session.run_with_ort_values(None, given)
-            return {**example, **dict(zip((value.name for value in session.get_outputs()), results, strict=True))}
         except Exception as error:  # onnxruntime has a dozen exception classes without a common root
             raise RuntimeError(_first_line(error)) from error
-        finally:
-            del outputs[declared:]
+        return {**example, **dict(zip((value.name for value in session.get_outputs()), results, strict=True))}
 
 
 def _run_of(model: ir.Model, feeds: Values) -> Run:
@@ -103,11 +98,7 @@ def _run_of(model: ir.Model, feeds: Values) -> Run:
 
 def _fed(model: ir.Model, feeds: Values, *, optimize: bool = True) -> tuple[onnxruntime.InferenceSession, dict[str, Any]]:
     """A session and what it is given."""
-    # Weights lie beside the file, so that a model of more than 2 GB can be measured, too.
-    with temporary_directory() as scratch:
-        path = scratch / "model.onnx"
-        ir.save(model, path, external_data="weights")
-        session = open_session(path, str(model.graph.name), optimize=optimize)
+    session = session_of(model, str(model.graph.name), optimize=optimize)
     return session, {value.name: feeds[value.name] for value in session.get_inputs()}
 
 

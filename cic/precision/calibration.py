@@ -10,12 +10,12 @@ from typing import Any
 import torch
 
 from cic.errors import CompileError
-from cic.trace.fx.traced_model import TracedModel
-from codegen.calls.structure import flatten_like
+from cic.precision.model_runner import Tensors
+from cic.trace.traced import Traced
+from codegen.calls.call import flatten_call, takes_names
 from codegen.checked_json import shown
 from codegen.errors import codegen_error_as
 
-Tensors = tuple[torch.Tensor, ...]
 _PARTS = ("args", "kwargs", "labels")
 
 
@@ -34,13 +34,14 @@ class Calibration:
         return len({b"".join(map(_bytes_of, sample)) for sample in self.samples})
 
 
-def calibration_of(traced: TracedModel, batches: Sequence[Any] | None) -> Calibration:
+def calibration_of(traced: Traced, batches: Sequence[Any] | None) -> Calibration:
     """Batches as a person gives them, cut to the batch size of the compiled call.
 
     Args:
-        batches: each a tensor (the one input), a pair (tensor, labels), or a dict with "args", "kwargs" and "labels", of which
-            any may be missing. A batch may be several times as large along the first dimension as the example inputs.
-            None: the example inputs are the only sample.
+        batches: each a tensor or an array (the one input), a pair (tensor, labels), or a dict with "args", "kwargs" and
+            "labels", of which any may be missing. For an ONNX model, whose inputs have names, a dict of inputs by name, and
+            perhaps "labels", does as well. A batch may be several times as large along the first dimension as the example
+            inputs. None: the example inputs are the only sample.
 
     Raises:
         CompileError: a batch does not fit the model's inputs, or holds what is not finite; says which, and the shapes.
@@ -53,9 +54,9 @@ def calibration_of(traced: TracedModel, batches: Sequence[Any] | None) -> Calibr
     samples: list[Tensors] = []
     labels: list[torch.Tensor] = []
     for number, batch in enumerate(batches):
-        call, wanted = _call_and_labels(number, batch)
+        args, kwargs, wanted = _call_and_labels(number, batch, takes_names(structure))
         with codegen_error_as(CompileError, f"calibration batch {number} does not fit the model's inputs"):
-            tensors = [torch.as_tensor(tensor) for tensor in flatten_like(structure, call)]
+            tensors = [_tensor_of(number, value) for value in flatten_call(structure, args, kwargs)]
         pieces = _pieces(number, tensors, example)
         samples.extend(pieces)
         if wanted is not None:
@@ -72,14 +73,28 @@ def _bytes_of(tensor: torch.Tensor) -> bytes:
     return blake2b(flat.numpy().data).digest()
 
 
-def _call_and_labels(number: int, batch: Any) -> tuple[dict[str, Any], Any]:
+def _call_and_labels(number: int, batch: Any, by_name: bool) -> tuple[tuple[Any, ...], dict[str, Any], Any]:
+    """Arguments by position, by name, and labels."""
     if isinstance(batch, Mapping):
-        if unknown := [key for key in batch if key not in _PARTS]:
+        unknown = [key for key in batch if key not in _PARTS]
+        if unknown and by_name and not {"args", "kwargs"} & batch.keys():
+            return (), {key: value for key, value in batch.items() if key != "labels"}, batch.get("labels")
+        if unknown:
             raise CompileError(f"calibration batch {number} has {shown(unknown)}; a dict may have {', '.join(_PARTS)}")
-        return {"args": tuple(batch.get("args", ())), "kwargs": dict(batch.get("kwargs", {}))}, batch.get("labels")
+        return tuple(batch.get("args", ())), dict(batch.get("kwargs", {})), batch.get("labels")
     if isinstance(batch, tuple | list) and len(batch) == 2:
-        return {"args": (batch[0],), "kwargs": {}}, batch[1]
-    return {"args": (batch,), "kwargs": {}}, None
+        return (batch[0],), {}, batch[1]
+    return (batch,), {}, None
+
+
+def _tensor_of(number: int, value: Any) -> torch.Tensor:
+    try:
+        return torch.as_tensor(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise CompileError(
+            f"calibration batch {number} holds a {type(value).__name__} of {value.dtype}, of which torch can make no tensor: "
+            f"{error}"
+        ) from error
 
 
 def _pieces(number: int, tensors: Sequence[torch.Tensor], example: Sequence[torch.Tensor]) -> list[Tensors]:

@@ -6,34 +6,29 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from torch import fx
 
 from cic.codec.crossing import cross
 from cic.codec.registry import is_lossless
 from cic.errors import CompileError
 from cic.precision.accuracy import Answer, Reached, Target, judge
-from cic.precision.calibration import Calibration, Tensors
+from cic.precision.calibration import Calibration
 from cic.precision.early_verdict import Missed, sure_miss
 from cic.precision.labels import check_labels
-from cic.trace.fx.observation import observe
+from cic.precision.model_runner import ModelRunner, Tensors
 from codegen.split import Split, WireTensor
-from codegen.splitters.fx import split
-from codegen.verification.agreement import relative_error
 
 # So many samples are run at once, if the model does not mind.
 TOGETHER = 16
-SAME = 1e-4
 
 
 @dataclass(frozen=True, eq=False)
 class Examiner:
     """Runs cuts of one model.
 
-    module: flat; tensors: names of those that may cross. together: samples run at once. whole: the model's answers.
+    together: samples run at once. whole: the model's answers.
     """
 
-    module: fx.GraphModule
-    tensors: Collection[str]
+    runner: ModelRunner
     calibration: Calibration
     target: Target | None
     together: int
@@ -56,20 +51,20 @@ class Examiner:
 
     def answers(self, device_nodes: Collection[str], codecs: Mapping[str, str], enough: Missed | None = None) -> list[Answer]:
         """What a cut answers to each calibration sample, up to the piece of them at which `enough` says so."""
-        halves = split(self.module, device_nodes, self.tensors)
+        halves = self.runner.halves(device_nodes)
         return _answers(
             self.calibration.samples, self.together, lambda inputs, count: _through(halves, codecs, inputs, count), enough
         )
 
 
-def examiner(module: fx.GraphModule, tensors: Collection[str], calibration: Calibration, target: Target | None) -> Examiner:
+def examiner(runner: ModelRunner, calibration: Calibration, target: Target | None) -> Examiner:
     """Run the whole model on all calibration inputs, several at once if that gives the same answers.
 
     Raises:
         CompileError: an answer is not finite, or the labels cannot be those of this model; see `cic.precision.labels`.
     """
-    together = TOGETHER if _runs_together(module, calibration.samples) else 1
-    whole = tuple(_answers(calibration.samples, together, lambda inputs, _: module(*inputs)))
+    together = runner.most_together(calibration.samples, TOGETHER)
+    whole = tuple(_answers(calibration.samples, together, lambda inputs, _: runner.whole(inputs)))
     for number, answer in enumerate(whole):
         if not all(bool(tensor.isfinite().all()) for tensor in answer if tensor.is_floating_point() or tensor.is_complex()):
             raise CompileError(
@@ -77,7 +72,7 @@ def examiner(module: fx.GraphModule, tensors: Collection[str], calibration: Cali
                 "compared; leave that sample out, or end the model before it makes them"
             )
     labels = None if calibration.labels is None else check_labels(calibration.labels, whole)
-    return Examiner(module, tensors, replace(calibration, labels=labels), target, together, whole)
+    return Examiner(runner, replace(calibration, labels=labels), target, together, whole)
 
 
 def _answers(
@@ -125,36 +120,3 @@ def _joined(chunk: Sequence[Tensors]) -> Tensors:
 
 def _apart(value: torch.Tensor, count: int) -> Sequence[torch.Tensor]:
     return [value] if count == 1 else value.chunk(count)
-
-
-def _runs_together(module: fx.GraphModule, samples: Sequence[Tensors]) -> bool:
-    """Do several samples, one after another along the first dimension, give at every node what they give alone?"""
-    if len(samples) < 2 or any(not tensor.dim() for tensor in samples[0]):
-        return False
-    pair = samples[:2]
-    try:
-        alone = [_values(module, sample) for sample in pair]
-        both = _values(module, _joined(pair))
-    except Exception:  # whatever a graph of fixed shapes makes of others  # noqa: BLE001
-        return False
-    for name, (first, second) in ((name, (alone[0][name], alone[1][name])) for name in alone[0]):
-        if not first.dim() or both[name].shape != (2 * first.shape[0], *first.shape[1:]):
-            return False
-        if relative_error(both[name], torch.cat((first, second))) > SAME:
-            return False
-    return True
-
-
-def _values(module: fx.GraphModule, inputs: Tensors) -> dict[str, torch.Tensor]:
-    """Every tensor that depends on the inputs, by node."""
-    values: dict[str, torch.Tensor] = {}
-    constants: set[fx.Node] = set()
-
-    def see(node: fx.Node, value: object) -> None:
-        if node.op not in ("placeholder", "output") and constants.issuperset(node.all_input_nodes):
-            constants.add(node)
-        elif isinstance(value, torch.Tensor):
-            values[node.name] = value
-
-    observe(module, inputs, see)
-    return values

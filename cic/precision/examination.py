@@ -11,18 +11,18 @@ import numpy as np
 
 from cic.cost.cost_source import CostSource
 from cic.decision.provenance import CodecProvenance
-from cic.errors import CicWarning, CompileError
+from cic.errors import CicWarning
 from cic.graph import Graph
 from cic.precision.accuracy import Reached, are_scores, shares_right
 from cic.precision.calibration import calibration_of
 from cic.precision.cut_accuracy import Examiner, examiner
 from cic.precision.evidence import level_of, samples_needed, share_shown
+from cic.precision.model_runner import runner_of
 from cic.precision.payloads import wire_forms
 from cic.precision.precision import Precision
 from cic.precision.target_search import WithinTarget
 from cic.precision.wire_form import WireForm, codecs_for, input_codecs, is_lossless
 from cic.progress import Progress, Tell
-from cic.trace.fx.traced_model import TracedModel
 from cic.trace.traced import Traced
 from mincut.problem import BoolArray, Problem
 
@@ -118,24 +118,23 @@ def examine(traced: Traced, asked: Precision, costs: Costs, tell: Tell) -> Exami
     """Measure the payloads of a model's tensors, and get ready to run its cuts.
 
     Raises:
-        CompileError: calibration inputs that do not fit, or codecs for an ONNX file.
+        CompileError: calibration inputs that do not fit, or with which the model does not run or gives nothing to compare.
         CostError: nothing is known about a codec's time on one of the machines.
     """
     if not asked.allows_codecs:
         return Examined(asked, None, None)
-    if not isinstance(traced, TracedModel):
-        raise CompileError(f"{traced.source.called}: codecs are chosen for torch models only, as yet; leave precision out")
     target = asked.target
     usual = ["raw"] if target is None else "int4"
     names = codecs_for(usual if asked.codecs is None else asked.codecs)
     pictures = () if asked.input is None else input_codecs(asked.input)
     calibration = calibration_of(traced, asked.calibration)
     tell(Progress(f"measuring payloads under {len(names)} codecs"))
-    forms = wire_forms(traced.module, traced.graph, calibration.samples, names, costs, pictures)
+    runner = runner_of(traced)
+    forms = wire_forms(runner, traced.graph, calibration.samples, names, costs, pictures)
     if asked.calibration is None:
         return Examined(asked, forms, None)
     tell(Progress(f"running the whole model on {len(calibration.samples)} calibration samples"))
-    examined = Examined(asked, forms, examiner(traced.module, traced.graph.crossable, calibration, target))
+    examined = Examined(asked, forms, examiner(runner, calibration, target))
     if examined.whole_top1 is not None:
         tell(Progress(f"the whole model gets {examined.whole_top1:.2%} of the labelled calibration samples right"))
     _warn_of_few_samples(examined)

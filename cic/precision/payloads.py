@@ -7,16 +7,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import fx
 
 from cic.codec.codec import Codec
 from cic.codec.registry import codec, stage_of
 from cic.cost.cost_source import CostSource
 from cic.graph import Graph, Tensor
-from cic.precision.calibration import Tensors
 from cic.precision.mean_error import root_mean_square_error
+from cic.precision.model_runner import ModelRunner, Tensors
 from cic.precision.wire_form import WireForm, as_it_is
-from cic.trace.fx.observation import observe
 from codegen.dtypes import type_name
 
 # Payload sizes differ little from input to input: a few tell the mean.
@@ -24,7 +22,7 @@ MOST_SAMPLES = 4
 
 
 def wire_forms(
-    module: fx.GraphModule,
+    runner: ModelRunner,
     graph: Graph,
     samples: Sequence[Tensors],
     names: Sequence[str],
@@ -34,7 +32,7 @@ def wire_forms(
     """The forms in which each tensor that may cross can do so, raw first; forms that gain no byte are left out.
 
     Args:
-        module: whose node names are the graph's tensor names. samples: flat inputs; the first few are run.
+        runner: of the model that the graph is of. samples: flat inputs; the first few are run.
         names: of codecs, "raw" among them. costs: of device and server.
         input_names: of codecs for model inputs that are pictures, the form first in which the device holds them.
 
@@ -45,17 +43,17 @@ def wire_forms(
     chosen = {name: _fitting(tensor, names, input_names) for name, tensor in wanted.items()}
     seen: dict[str, dict[Codec, list[tuple[int, float]]]] = {name: {each: [] for each in chosen[name]} for name in wanted}
 
-    def weigh(node: fx.Node, value: Any) -> None:
+    def weigh(name: str, value: torch.Tensor) -> None:
         errors: dict[str, float] = {}
-        for each in chosen.get(node.name, ()):
-            payload = each.encode(value, node.name)
+        for each in chosen[name]:
+            payload = each.encode(value, name)
             stage = stage_of(each.name)
             if stage not in errors:
-                errors[stage] = 0.0 if each.lossless else _error(each, payload, value, node.name)
-            seen[node.name][each].append((memoryview(payload).nbytes, errors[stage]))
+                errors[stage] = 0.0 if each.lossless else _error(each, payload, value, name)
+            seen[name][each].append((memoryview(payload).nbytes, errors[stage]))
 
     for sample in samples[:MOST_SAMPLES]:
-        observe(module, sample, weigh)
+        runner.observe(sample, wanted.keys(), weigh)
     # The device has this form already: a user would not turn pixels to floats and back to send them.
     held = input_names[0] if input_names else None
     return {name: _forms(tensor, seen[name], costs, held) for name, tensor in wanted.items()}

@@ -19,12 +19,17 @@ def describe_named(inputs: Mapping[str, Any]) -> Structure:
     return {**describe({"args": (), "kwargs": dict(inputs)})[0], _BY_POSITION: True}
 
 
+def takes_names(structure: Structure) -> bool:
+    """Tell whether calls of this structure may give each input by name or by position (`describe_named`)."""
+    return structure.get(_BY_POSITION) is True
+
+
 def flatten_call(structure: Structure, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Any]:
     """Return the tensors of a call in the order of `structure`.
 
     Raises CodegenError naming the argument that is missing, there twice, one too many, or not what the model was compiled for.
     """
-    if structure.get(_BY_POSITION) is True:
+    if takes_names(structure):
         args, kwargs = (), _named(structure["items"][1]["keys"], args, kwargs)
     return flatten_like(structure, {"args": tuple(args), "kwargs": dict(kwargs)})
 

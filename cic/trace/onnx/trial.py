@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 import onnx_ir as ir
@@ -12,10 +11,9 @@ import torch
 
 from cic.errors import TraceError
 from codegen.errors import CodegenError
-from codegen.files.leftovers import temporary_directory
-from codegen.formats.onnx_session import open_session
+from codegen.formats.onnx_in_memory import answering, session_of
 from codegen.formats.onnx_values import to_ort
-from codegen.splitters.onnx import OPEN, opened
+from codegen.splitters.onnx import OPEN
 from codegen.verification.equivalence import redraw
 
 _DRAWS = 3
@@ -36,16 +34,16 @@ class Trial:
     def __init__(self, model: ir.Model, wanted: Sequence[ir.Value]) -> None:
         self._name = str(model.graph.name)
         self._wanted = [str(value.name) for value in wanted]
-        with _answering(model, wanted):
+        with answering(model, wanted):
             try:
-                self._session = _session_of(model, self._name)
+                self._session = _session(model, self._name)
             except CodegenError as error:
                 refused = error
             else:
                 return
             model.meta[OPEN] = True
             try:
-                self._session = _session_of(opened(model), self._name)
+                self._session = _session(model, self._name)
             except CodegenError:
                 model.meta.pop(OPEN)
                 self._session, self._refused = None, refused
@@ -104,22 +102,8 @@ def _others(examples: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         yield {name: value + more if value.dtype in _WHOLE else value for name, value in examples.items()}
 
 
-@contextmanager
-def _answering(model: ir.Model, wanted: Sequence[ir.Value]) -> Iterator[None]:
-    outputs = model.graph.outputs
-    before = list(outputs)
-    outputs.extend(value for value in wanted if value not in before)
+def _session(model: ir.Model, name: str) -> onnxruntime.InferenceSession:
     try:
-        yield
-    finally:
-        del outputs[len(before) :]
-
-
-def _session_of(model: ir.Model, name: str) -> onnxruntime.InferenceSession:
-    try:
-        with temporary_directory() as scratch:
-            path = scratch / "model.onnx"
-            ir.save(model, path, external_data="weights")
-            return open_session(path, f"{name} with all values as outputs", optimize=False)
+        return session_of(model, f"{name} with all values as outputs", optimize=False)
     except OSError as error:
         raise TraceError(f"cannot write {name} to the directory for temporary files: {error.strerror or error}") from error
