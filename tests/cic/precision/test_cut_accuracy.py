@@ -17,7 +17,7 @@ from cic.precision.accuracy import judge, parse_target
 from cic.precision.calibration import calibration_of
 from cic.precision.cut_accuracy import examiner
 from cic.precision.early_verdict import sure_miss
-from cic.trace.fx.traced_model import TracedModel
+from cic.precision.model_runner import runner_of
 
 
 def test_stated_payload_and_error_are_those_of_the_emitted_halves(
@@ -50,9 +50,8 @@ def test_stated_payload_and_error_are_those_of_the_emitted_halves(
 def test_a_cut_is_run_no_further_than_its_verdict_is_open(network: nn.Module, images: torch.Tensor, text: str) -> None:
     """After every op under two codecs: as judged on all samples, with fewer of them run where the target is missed."""
     traced = cic.trace_model(network, (images[:1],))
-    assert isinstance(traced, TracedModel)
     calibration, target = calibration_of(traced, [images]), parse_target(text)
-    alone = replace(examiner(traced.module, traced.graph.crossable, calibration, target), together=1)
+    alone = replace(examiner(runner_of(traced), calibration, target), together=1)
     ops, stopped, met = traced.graph.ops, 0, 0
     for count in range(1, len(ops)):
         head = frozenset(node for op in ops[:count] for node in op.members)
