@@ -16,7 +16,7 @@ from statistics import median
 from benchmarks.harness.report import Report, Section, shared_options
 from cic.codec.codec import Codec
 from cic.codec.registry import codec
-from cic.cost.codec_measure import DECLARATION, examples, measure_codecs
+from cic.cost.codec_measure import PICTURES, examples, measure_codecs
 from cic.cost.codec_time import CodecTime
 from cic.cost.host import describe_host
 from cic.cost.stopwatch import torch_threads
@@ -45,7 +45,7 @@ def _check(time: CodecTime) -> float:
     for tensor in examples(chosen):
         payload = bytes(chosen.encode(tensor))
         encode_s = take_turns([partial(chosen.encode, tensor)], 0.02).seconds[0]
-        decode_s = take_turns([partial(chosen.decode, payload, tensor.shape, "float32")], 0.02).seconds[0]
+        decode_s = take_turns([partial(chosen.decode, payload, tensor.shape, tensor.dtype.name)], 0.02).seconds[0]
         errors.append(abs(time.encode.seconds(tensor.size, len(payload)) / encode_s - 1))
         errors.append(abs(time.decode.seconds(tensor.size, len(payload)) / decode_s - 1))
     return median(errors)
@@ -53,9 +53,7 @@ def _check(time: CodecTime) -> float:
 
 def _codec(name: str) -> Codec:
     """The codec whose times are kept under that name."""
-    if name.startswith(("uint8", "png", "jpeg")):
-        return codec(name.replace("jpeg", "jpeg90") + DECLARATION.removeprefix("uint8"))
-    return codec(name)
+    return codec(next((picture for picture in PICTURES.values() if picture.startswith(name)), name))
 
 
 def _report(machine: str, times: tuple[CodecTime, ...], checked: dict[str, float]) -> Report:

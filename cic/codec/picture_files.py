@@ -1,8 +1,11 @@
-"""What of a PNG or JPEG file its pixels depend on, and no more work than such files ask for.
+"""What of a PNG, JPEG or WebP file its pixels depend on, and no more work than such files ask for.
 
 A file within its size may still keep a decoder busy for minutes: with thousands of empty scans (JPEG), of empty chunks (PNG),
 or of entries in its metadata that all name the same bytes. So the file is walked first, which costs a step a segment. What
 pixels do not depend on is left out, the rest is counted, and only then does Pillow see it.
+
+What is left of a WebP file is one key frame of VP8. Decoding one is a single pass over its macroblocks, whose number its
+size says: each asks for at most 25 blocks of 16 numbers, and where the bytes end before, zeros are read (RFC 6386).
 """
 
 from __future__ import annotations
@@ -27,6 +30,11 @@ _FRAMES = (0xC0, 0xC1, 0xC2)
 # These two say which colours the components are; other application segments and comments (0xFE) say nothing of pixels.
 _JFIF, _ADOBE = (0xE0, b"JFIF\0"), (0xEE, b"Adobe")
 _LEFT_OUT = (*range(0xE0, 0xF0), 0xFE)
+
+# A key frame that is shown, of one of the four versions there are: the least bits of its first byte.
+_SHOWN_KEY_FRAMES, _START_CODE = (0x10, 0x12, 0x14, 0x16), b"\x9d\x01\x2a"
+# Pixels without loss, with transparency, or several pictures.
+_OTHER_WEBP = (b"VP8L", b"ALPH", b"ANIM", b"ANMF")
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _HEAD = struct.Struct(">I4s")
@@ -70,6 +78,44 @@ def bare_jpeg(content: bytes, name: str) -> bytes:
             kept.append(content[place:end])
             place = end
     raise CodecError(f"{name}: the payload is a JPEG file of more than {_MOST_SEGMENTS} segments")
+
+
+def bare_webp(content: bytes, size: tuple[int, int, int], name: str) -> bytes:
+    """The WebP file of one key frame of VP8 and nothing else, which is all that pixels depend on.
+
+    size: channels, height and width that belong there. Raises CodecError naming the tensor for a damaged file, one of another
+    size, one that is lossless, transparent or moves, and one of more chunks than encoders write.
+    """
+    if (content[:4], content[8:12]) != (b"RIFF", b"WEBP") or len(content) != 8 + int.from_bytes(content[4:8], "little"):
+        raise CodecError(f"{name}: the payload is no WebP file: it does not begin as one of {len(content)} bytes")
+    frames, place = [], 12
+    for _ in range(_MOST_SEGMENTS):
+        if place == len(content):
+            break
+        kind, length = content[place : place + 4], int.from_bytes(content[place + 4 : place + 8], "little")
+        end = place + 8 + length + length % 2
+        if place + 8 > len(content) or end > len(content) or kind in _OTHER_WEBP:
+            raise CodecError(f"{name}: the payload is no WebP file that is decoded here: a chunk is {kind!r} of {length} bytes")
+        if kind == b"VP8 ":
+            frames.append(content[place + 8 : place + 8 + length])
+        place = end
+    if place != len(content) or len(frames) != 1:
+        raise CodecError(
+            f"{name}: the payload is a WebP file of {len(frames)} frames in {_MOST_SEGMENTS} chunks or fewer, not of 1"
+        )
+    return _webp(frames[0], size, name)
+
+
+def _webp(frame: bytes, size: tuple[int, int, int], name: str) -> bytes:
+    first, width, height = (int.from_bytes(frame[at : at + 2], "little") for at in (0, 6, 8))
+    if len(frame) < 10 or first & 0x1F not in _SHOWN_KEY_FRAMES or frame[3:6] != _START_CODE:
+        raise CodecError(f"{name}: the payload is a WebP file without a key frame that is shown")
+    # The two bits above a side ask a player to scale it, which decoders leave to it.
+    stated = (height & 0x3FFF, width & 0x3FFF)
+    if stated != size[1:]:
+        raise CodecError(f"{name}: the payload is a picture of {stated} (height, width), {size[1:]} belongs there")
+    chunk = b"VP8 " + len(frame).to_bytes(4, "little") + frame + bytes(len(frame) % 2)
+    return b"RIFF" + (4 + len(chunk)).to_bytes(4, "little") + b"WEBP" + chunk
 
 
 def bare_png(content: bytes, size: tuple[int, int, int], name: str) -> bytes:

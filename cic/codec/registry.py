@@ -1,7 +1,7 @@
 """Codecs by name: "raw", "fp16", "int8", "int8-channel", "int4", "int4-channel", "int4-clip", each also "+zstd" or "+zlib".
 
-For an input that is declared as pixels (`cic.codec.pixels`): "uint8", also "+zstd" or "+zlib", "png" and "jpeg90" (or
-another quality), followed by the declaration: "png, mean=0.5, std=0.25".
+For an input that is declared as pixels (`cic.codec.pixels`): "uint8", also "+zstd" or "+zlib", "png", "jpeg90" and "webp75"
+(or another quality), followed by the declaration: "png, mean=0.5, std=0.25".
 
 For one tensor of one model: "transform-0.03@" and the SHA-256 of its stored numbers (`cic.codec.transform.transform_codec`).
 """
@@ -16,7 +16,7 @@ from cic.codec.codec import Codec
 from cic.codec.entropy import Entropy, zstd_here
 from cic.codec.form_codec import FormCodec
 from cic.codec.forms import Affine, Form, Half, Raw
-from cic.codec.picture import PictureCodec
+from cic.codec.picture import PictureCodec, PictureKind
 from cic.codec.pixels import PixelForm, parse_normalisation
 from cic.codec.transform.transform_codec import digest_in, stored_codec
 from cic.errors import CodecError
@@ -33,7 +33,13 @@ _FORMS: dict[str, Form] = {
 _ENTROPIES: dict[str, Entropy | None] = {"": None, "zstd": "zstd", "zlib": "zlib"}
 # What people call a float32 tensor sent as it is.
 _OTHER_NAMES = {"fp32": "raw"}
-_PICTURE = re.compile(r"png|jpeg([1-9][0-9]?|100)")
+_PICTURE = re.compile(r"(png)|(jpeg|webp)([1-9][0-9]?|100)")
+_PICTURE_KINDS: dict[str, PictureKind] = {"png": "PNG", "jpeg": "JPEG", "webp": "WEBP"}
+# Qualities worth trying, from fine to coarse: sizes fall by a fifth or more from one to the next.
+LOSSY_PICTURES = (
+    *(f"jpeg{quality}" for quality in (95, 90, 85, 75, 50, 25, 10)),
+    *(f"webp{quality}" for quality in (90, 75, 50, 25, 10)),
+)
 LONGEST_NAME = 1000
 
 
@@ -71,14 +77,14 @@ def _codec(name: str) -> Codec:
     ):
         raise CodecError(
             f"there is no codec {name[:80]!r}; there are {', '.join(_FORMS)}, each also with '+zstd' or '+zlib', and for pixels"
-            " uint8, png and jpeg90 with their normalisation"
+            " uint8, png, jpeg90 and webp75 with their normalisation"
         )
     if form_name in _FORMS:
         return FormCodec(form_name + plus + entropy_name, _FORMS[form_name], _ENTROPIES[entropy_name])
     pixels = PixelForm(parse_normalisation(declaration))
     full_name = form_name + plus + entropy_name + str(pixels.normalisation)
     if picture:
-        return PictureCodec(full_name, form=pixels, quality=int(picture[1]) if picture[1] else None)
+        return PictureCodec(full_name, pixels, _PICTURE_KINDS[picture[1] or picture[2]], int(picture[3] or 100))
     return FormCodec(full_name, pixels, _ENTROPIES[entropy_name])
 
 
@@ -102,8 +108,8 @@ def codec_names() -> tuple[str, ...]:
     return tuple(form + ending for form in _FORMS for ending in endings)
 
 
-def input_codecs(declaration: str, *, jpeg_quality: int | None = None) -> tuple[str, ...]:
-    """The codecs for an input declared as pixels: "uint8", the same compressed, "png", and "jpeg" if its quality is given.
+def input_codecs(declaration: str, *, lossy: bool = False) -> tuple[str, ...]:
+    """The codecs for an input declared as pixels: "uint8", the same compressed, "png", and `LOSSY_PICTURES` if asked for.
 
     Raises CodecError when the declaration cannot be understood.
     """
@@ -111,7 +117,7 @@ def input_codecs(declaration: str, *, jpeg_quality: int | None = None) -> tuple[
     if kind.strip() != "uint8":
         raise CodecError(f"an input is declared as {kind.strip()!r}; it begins with 'uint8', as in 'uint8, mean=0.5, std=0.25'")
     normalisation = parse_normalisation(rest)
-    kinds = ["uint8", "uint8" + entropy_here(), "png"] + ([] if jpeg_quality is None else [f"jpeg{jpeg_quality}"])
+    kinds = ["uint8", "uint8" + entropy_here(), "png", *(LOSSY_PICTURES if lossy else ())]
     return tuple(codec(f"{kind}{normalisation}").name for kind in kinds)
 
 

@@ -9,9 +9,8 @@ import numpy as np
 from scipy.optimize import nnls
 
 from cic.codec.codec import Codec
-from cic.codec.picture import pillow_here
-from cic.codec.pixels import PixelForm, parse_normalisation
-from cic.codec.registry import codec, codec_names, input_codecs
+from cic.codec.picture import picture_kinds_here
+from cic.codec.registry import codec, codec_names, entropy_here
 from cic.codec.tensors import Array
 from cic.cost.codec_time import CodecTime, Rate, plain_name
 from cic.cost.timing import Pace, Run, Session, take_turns, total_pace
@@ -23,8 +22,8 @@ SHIFTS = (3.0, 0.0, -1.28)
 # Pictures of so many pixels a side, and how strong their noise is; smooth ones compress better.
 SIDES = (32, 80, 160)
 NOISES = (0.5, 3.0, 20.0)
-# Any will do: times do not depend on the figures.
-DECLARATION = "uint8, mean=0.485 0.456 0.406, std=0.229 0.224 0.225"
+# Of each kind of file one quality: others differ in the bytes that they make, on which the time depends.
+PICTURES = {"PNG": "png", "JPEG": "jpeg75", "WEBP": "webp75"}
 
 
 def measure_codecs(names: Sequence[str] | None = None, *, budget_s: float = 0.002) -> tuple[CodecTime, ...]:
@@ -62,18 +61,16 @@ def activation(size: int, shift: float) -> Array:
 
 
 def picture(side: int, noise: float) -> Array:
-    """float32[1, 3, side, side]: pixels of waves and noise, normalised; the same every time."""
+    """uint8[1, 3, side, side]: pixels of waves and noise; the same every time."""
     waves = np.add.outer(np.sin(np.arange(side) / 17), np.cos(np.arange(side) / 23))
     pixels = 127 + 50 * waves + noise * np.random.default_rng(side).standard_normal((1, 3, side, side))
-    form = PixelForm(parse_normalisation(DECLARATION.partition(",")[2]))
-    return form.values(np.clip(pixels, 0, 255).astype(np.uint8), "float32", "a picture")
+    return np.clip(pixels, 0, 255).astype(np.uint8)
 
 
 def _names_here() -> list[str]:
-    inputs = [name for name in input_codecs(DECLARATION, jpeg_quality=90) if pillow_here() or name.startswith("uint8")]
     # What is compressed is measured both ways, as for other codecs.
-    zlib = codec("uint8+zlib" + DECLARATION.removeprefix("uint8")).name
-    return [*codec_names(), *dict.fromkeys([*inputs, zlib])]
+    pixels = dict.fromkeys(["uint8", "uint8" + entropy_here(), "uint8+zlib"])
+    return [*codec_names(), *pixels, *(PICTURES[kind] for kind in picture_kinds_here())]
 
 
 def _measure(chosen: Codec, budget_s: float) -> tuple[list[tuple[float, float, float]], Session]:
@@ -83,7 +80,7 @@ def _measure(chosen: Codec, budget_s: float) -> tuple[list[tuple[float, float, f
     for tensor in examples(chosen):
         payload = bytes(chosen.encode(tensor))
         rows.append((1.0, float(tensor.size), float(len(payload))))
-        runs += [partial(chosen.encode, tensor), partial(chosen.decode, payload, tensor.shape, "float32")]
+        runs += [partial(chosen.encode, tensor), partial(chosen.decode, payload, tensor.shape, tensor.dtype.name)]
     return rows, take_turns(runs, budget_s * len(runs))
 
 

@@ -56,10 +56,10 @@ def seconds_of_codec(times: Sequence[CodecTime], where: str, codec: str, element
 
 
 def plain_name(codec: str) -> str:
-    """The name under which a codec's times are kept: without parameters, JPEG in every quality, and "raw" for "fp32"."""
+    """The name under which a codec's times are kept: without parameters, JPEG and WebP without quality, "raw" for "fp32"."""
     name, _, _ = codec.partition(",")
     form, plus, entropy = name.strip().partition("+")
-    form = "jpeg" if form.startswith("jpeg") else form
+    form = next((kind for kind in ("jpeg", "webp") if form.startswith(kind)), form)
     return {"fp32": "raw"}.get(form, form) + plus + entropy
 
 

@@ -25,7 +25,7 @@ def bombs_for(used: Codec, shape: tuple[int, ...], dtype: str) -> Iterator[Bomb]
     room = used.largest_bytes(shape, dtype)
     if isinstance(used, PictureCodec):
         *_, height, width = shape
-        yield from _jpegs(height, width, room) if used.quality else _pngs(height, width, room)
+        yield from {"PNG": _pngs, "JPEG": _jpegs, "WEBP": _webps}[used.kind](height, width, room)
     elif used.entropy is not None:
         streams = dict(_zlib_streams(room) if used.entropy == "zlib" else _zstd_streams(room, shape))
         for kind, stream in streams.items():
@@ -100,6 +100,28 @@ def _pngs(height: int, width: int, room: int) -> Iterator[Bomb]:
     for depth, colour, interlaced in ((16, 2, 0), (1, 0, 0), (8, 2, 1), (8, 6, 0), (8, 3, 0)):
         header = _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, interlaced))
         yield f"{depth} bits of kind {colour}", file(_chunk(b"IDAT", zlib.compress(bytes(1 << 22))), first=header)
+
+
+def _webps(height: int, width: int, room: int) -> Iterator[Bomb]:
+    """Frames of a sound head and a body of anything, which is read as far as the frame's macroblocks ask for it."""
+    file = io.BytesIO()
+    Image.effect_noise((width, height), 90).convert("RGB").save(file, "WEBP", quality=100, method=0)
+    frame = file.getvalue()[20:]
+    noise = np.random.default_rng(0).bytes(room)
+    bodies = {"zeros": bytes(room), "ones": b"\xff" * room, "noise": noise, "noise, its own head": frame[10:40] + noise}
+    for kind, body in bodies.items():
+        for first in (len(frame), 1, (1 << 19) - 1):
+            tag = (0x10 | first << 5 & 0xFFFFFF).to_bytes(3, "little")
+            yield f"{kind}, a first part of {first}", _riff((b"VP8 ", (tag + frame[3:10] + body)[: room - 20 & ~1]))
+    sound = (b"VP8 ", frame[: room // 2])
+    yield "empty chunks", _riff(sound, *[(b"EXIF", b"")] * ((room // 2 - 40) // 8))
+    yield "metadata", _riff((b"VP8X", bytes(10)), sound, *[(b"EXIF", noise[:60_000])] * (room // 2 // 70_000))
+    yield "two frames", _riff(sound, (b"VP8 ", frame[: room // 2 - 60]))
+
+
+def _riff(*chunks: tuple[bytes, bytes]) -> bytes:
+    body = b"".join(kind + struct.pack("<I", len(each)) + each + bytes(len(each) % 2) for kind, each in chunks)
+    return b"RIFF" + struct.pack("<I", len(body) + 4) + b"WEBP" + body
 
 
 def _chunk(kind: bytes, content: bytes) -> bytes:

@@ -23,7 +23,7 @@ from cic.codec.codec import Codec
 from cic.codec.registry import codec, codec_names
 from cic.codec.tensors import Array
 
-PIXELS = ("uint8", "uint8+zstd", "uint8+zlib", "png", "jpeg90")
+PIXELS = ("uint8", "uint8+zstd", "uint8+zlib", "png", "jpeg90", "webp75")
 NAMES = (*codec_names(), *PIXELS)
 BOMBED = ((1, 3, 64, 64), (1, 3, 224, 224), (1, 3, 1080, 1920))
 _AT_ONCE = 50

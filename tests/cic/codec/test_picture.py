@@ -24,7 +24,7 @@ from tests.cic.codec.pictures_to_send import IMAGENET, KINDS, chunk, normalised,
 
 def test_a_photograph_is_smallest_as_jpeg_and_smaller_as_png_than_as_bytes() -> None:
     photo = read_photo(None, [(1, 3, 224, 224)])
-    names = input_codecs(f"uint8, {IMAGENET}", jpeg_quality=90)
+    names = (*input_codecs(f"uint8, {IMAGENET}"), f"jpeg90, {IMAGENET}")
     sizes = [cross(photo, name)[1] for name in names]
     assert sizes == sorted(sizes, reverse=True)
     assert sizes[0] == 3 * 224 * 224 + 1 and sizes[-1] < 20_000
@@ -32,16 +32,32 @@ def test_a_photograph_is_smallest_as_jpeg_and_smaller_as_png_than_as_bytes() -> 
         assert codec(name).lossless and torch.equal(cross(photo, name)[0], photo)
 
 
-def test_jpeg_loses_little_and_less_at_higher_quality() -> None:
+@pytest.mark.parametrize("kind", ["jpeg", "webp"])
+def test_a_picture_that_loses_loses_little_and_less_at_higher_quality_in_more_bytes(kind: str) -> None:
     photo = read_photo(None, [(1, 3, 224, 224)])
-    errors = [float((cross(photo, f"jpeg{quality}, {IMAGENET}")[0] - photo).norm() / photo.norm()) for quality in (30, 90, 100)]
+    crossed = [cross(photo, f"{kind}{quality}, {IMAGENET}") for quality in (30, 90, 100)]
+    errors, sizes = [float((back - photo).norm() / photo.norm()) for back, _ in crossed], [size for _, size in crossed]
     assert 0.2 > errors[0] > errors[1] > errors[2] > 0
-    assert not codec("jpeg90").lossless
+    assert sizes == sorted(sizes)
+    assert not codec(f"{kind}90").lossless
+
+
+def test_a_grey_picture_as_webp_comes_back_grey() -> None:
+    grey = smooth_pixels(1, 30, 50).numpy()
+    back = codec("webp90").decode(codec("webp90").encode(grey), grey.shape, "uint8")
+    assert np.abs(back.astype(int) - grey).max() < 16
+
+
+def test_webp_is_smaller_than_jpeg_at_no_larger_error() -> None:
+    photo = read_photo(None, [(1, 3, 224, 224)])
+    for webp, jpeg in ((75, 75), (25, 25), (10, 10)):
+        (small, fewer), (large, more) = cross(photo, f"webp{webp}, {IMAGENET}"), cross(photo, f"jpeg{jpeg}, {IMAGENET}")
+        assert fewer < more and float((small - photo).norm()) < float((large - photo).norm())
 
 
 @pytest.mark.parametrize("shape", [(1, 2, 8, 8), (3, 8), (0, 3, 8, 8), (1, 3, 0, 8), (1, 3, 70_000, 1)])
 def test_pictures_have_one_or_three_channels_and_a_size(shape: tuple[int, ...]) -> None:
-    for kind in ("png", "jpeg90"):
+    for kind in ("png", "jpeg90", "webp75"):
         with pytest.raises(CodecError, match=r"image (has the shape|is a picture of)"):
             codec(kind).encode(np.zeros(shape, np.uint8), "image")
 
@@ -51,7 +67,7 @@ SHAPE = (1, 3, 12, 10)
 IMAGE = normalised(smooth_pixels(*SHAPE))
 
 
-@pytest.mark.parametrize("kind", (*KINDS, "jpeg90"))
+@pytest.mark.parametrize("kind", (*KINDS, "jpeg90", "webp75"))
 def test_every_truncation_and_extension_is_refused(kind: str) -> None:
     used = codec(f"{kind}, {IMAGENET}")
     payload = bytes(used.encode(IMAGE))
@@ -60,8 +76,8 @@ def test_every_truncation_and_extension_is_refused(kind: str) -> None:
             used.decode(other, SHAPE, "float32", "image")
 
 
-@settings(max_examples=400, deadline=None)
-@given(st.sampled_from((*KINDS, "jpeg90")), st.data())
+@settings(max_examples=480, deadline=None)
+@given(st.sampled_from((*KINDS, "jpeg90", "webp75")), st.data())
 def test_damaged_pictures_are_refused_or_give_a_tensor_of_that_shape(kind: str, data: st.DataObject) -> None:
     used = codec(f"{kind}, {IMAGENET}")
     payload = bytearray(used.encode(IMAGE))
@@ -99,19 +115,20 @@ def test_a_picture_of_another_size_or_kind_is_refused_before_it_is_unpacked() ->
 
 
 def test_noise_stays_within_the_largest_size() -> None:
-    for name in ("png", "jpeg100"):
+    for name in ("png", "jpeg100", "webp100"):
         for channels in (1, 3):
             noise = (np.random.default_rng(0).integers(0, 2, (channels, 200, 200)) * 255).astype(np.uint8)
             assert len(codec(name).encode(noise)) <= codec(name).largest_bytes(noise.shape, "uint8")
 
 
-def test_a_file_that_the_device_has_is_sent_as_it_is() -> None:
+@pytest.mark.parametrize("kind", ["JPEG", "WEBP"])
+def test_a_file_that_the_device_has_is_sent_as_it_is(kind: str) -> None:
     from PIL import Image
 
     pixels = smooth_pixels(16, 20, 3).numpy()
     file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "JPEG", quality=75)
-    back = codec("jpeg90").decode(file.getvalue(), (1, 3, 16, 20), "uint8")
+    Image.fromarray(pixels).save(file, kind, quality=75)
+    back = codec(f"{kind.lower()}90").decode(file.getvalue(), (1, 3, 16, 20), "uint8")
     assert np.array_equal(back[0].transpose(1, 2, 0), np.array(Image.open(file)))
 
 
