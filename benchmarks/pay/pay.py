@@ -1,0 +1,198 @@
+"""Does a split of a real trained network pay? What the best cut gains over the better of both extremes, all at equal accuracy.
+
+`make bench-pay`. Networks with real weights, inputs of their kind, and four devices and two servers of the catalogue.
+Server-only sends its input in whichever form is best, JPEG and WebP files of the lowest quality among them. The same share of
+the network's own answers is to be kept by both; it is judged on calibration inputs and reported for others. A gain depends on
+the uplink, and is largest about where both extremes tie.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+from benchmarks.harness.report import Report, Section, Target, shared_options, show_ratio
+from benchmarks.pay import materials
+from benchmarks.pay.gains import AROUND, DEVICES, FAMILIES, SERVERS, SHARES, Cell, Point, cells
+from benchmarks.pay.gains_picture import draw
+from benchmarks.pay.networks import LOADERS
+
+# At the tie, of at least one pair of machines: (share to keep, least gain) for EfficientNet-Lite0.
+GOALS = ((0.985, 1.5), (0.95, 1.3))
+PHOTOGRAPHS = "efficientnet-lite0"
+GOAL_OF_HALF, LEAST = 1.2, 0.97
+
+
+def main() -> int:
+    """Measure, publish, and say whether everything was kept."""
+    options = shared_options(__doc__, "the two smallest networks between one pair of machines")
+    options.add_argument("names", nargs="*", metavar="NETWORK", help=f"of {', '.join(LOADERS)}; all if none is given")
+    options.add_argument("--materials", type=Path, default=materials.DEFAULT, help="where weights and inputs are installed to")
+    given = options.parse_args()
+    torch.set_num_threads(1)
+    materials.install(given.materials)
+    names = given.names or (["digits", "speech-detector"] if given.quick else list(LOADERS))
+    devices, servers = (DEVICES[1:2], SERVERS[:1]) if given.quick else (DEVICES, SERVERS)
+    found: list[Cell] = []
+    for name in names:
+        network = LOADERS[name](given.materials)
+        found += cells(network, given.materials / "runs", devices, servers, list(FAMILIES))
+    picture = "pay.png"
+    draw(found, given.results / picture)
+    report = published(found, picture)
+    report.publish(given.results)
+    return 0 if report.kept or given.quick else 1
+
+
+def published(found: Sequence[Cell], picture: str) -> Report:
+    """Tables and promises."""
+    families = list(dict.fromkeys(cell.family for cell in found))
+    return Report(
+        "pay",
+        "What a split of a real network gains over the better of device-only and server-only, at equal accuracy",
+        [
+            _summary(found, families),
+            *(_around(found, name) for name in dict.fromkeys(cell.network for cell in found)),
+            _published_uplinks(found),
+        ],
+        targets(found),
+        {"cells": [asdict(cell) for cell in found], "around": AROUND, "shares": SHARES},
+        _notes(),
+        (picture,),
+    )
+
+
+def targets(found: Sequence[Cell]) -> list[Target]:
+    """The goals, each of the best family of codecs."""
+    promises = []
+    for share, least in GOALS:
+        gains = [point.gain for cell in found if (cell.network, cell.share) == (PHOTOGRAPHS, share) for point in _tie(cell)]
+        if gains:
+            what = f"{PHOTOGRAPHS} gains {least:g} × or more at the tie of some pair of machines, {share:.1%} kept"
+            promises.append(Target(what, show_ratio(max(gains)), max(gains) >= least))
+    names = list(dict.fromkeys(cell.network for cell in found))
+    best = {name: max((_largest(cell) for cell in found if cell.network == name), default=1.0) for name in names}
+    winners = [name for name, gain in best.items() if gain >= GOAL_OF_HALF]
+    promises.append(
+        Target(
+            f"at least half of the networks gain {GOAL_OF_HALF:g} × somewhere about a tie",
+            f"{len(winners)} of {len(names)}: {', '.join(winners) or 'none'}",
+            2 * len(winners) >= len(names),
+        )
+    )
+    lowest = min((point.gain, cell.network, cell.device, cell.share) for cell in found for point in cell.points)
+    promises.append(Target(f"nowhere below {LEAST:g} ×", f"{lowest[0]:.3f} × ({lowest[1]}, {lowest[2]})", lowest[0] >= LEAST))
+    missed = [(point.kept - cell.share, cell, point) for cell in found for point in cell.points if point.kept < cell.share]
+    worst = min(missed, default=None, key=lambda each: each[0])
+    promises.append(
+        Target(
+            "every decision keeps its share on inputs that nobody has seen",
+            "all"
+            if worst is None
+            else f"{len(missed)} do not, the worst {worst[2].kept:.2%} of {worst[1].share:.1%} "
+            f"({worst[1].network}, {worst[2].decision})",
+            worst is None,
+        )
+    )
+    return promises
+
+
+def _tie(cell: Cell) -> list[Point]:
+    at = cell.at(1.0)
+    return [] if at is None else [at]
+
+
+def _largest(cell: Cell) -> float:
+    return max((point.gain for point in cell.points if point.times_tie is not None), default=1.0)
+
+
+def _summary(found: Sequence[Cell], families: Sequence[str]) -> Section:
+    rows = []
+    for name in dict.fromkeys(cell.network for cell in found):
+        for share in SHARES:
+            row = [name, f"{share:.1%}"]
+            for family in families:
+                mine = [cell for cell in found if (cell.network, cell.share, cell.family) == (name, share, family)]
+                ties = [(point.gain, cell) for cell in mine for point in _tie(cell)]
+                if not ties:
+                    row += ["no tie", ""]
+                    continue
+                gain, cell = max(ties, key=lambda pair: pair[0])
+                row += [show_ratio(gain), f"{cell.device} to {cell.server}, {_at_tie(cell).decision}"]
+            rows.append(tuple(row))
+    columns = ("network", "kept", *(title for family in families for title in (f"gain, {family}", "where")))
+    return Section("The largest gain at a tie, over all pairs of machines", columns, rows)
+
+
+def _at_tie(cell: Cell) -> Point:
+    point = cell.at(1.0)
+    assert point is not None
+    return point
+
+
+def _around(found: Sequence[Cell], name: str) -> Section:
+    rows = []
+    for cell in found:
+        if cell.network != name or cell.tie_bps is None:
+            continue
+        at = _at_tie(cell)
+        gains = [cell.at(times) for times in AROUND]
+        rows.append(
+            (
+                f"{cell.device} to {cell.server}",
+                f"{cell.share:.1%}",
+                cell.family,
+                f"{cell.tie_bps / 1e6:.2f}",
+                *(show_ratio(point.gain) if point else "" for point in gains),
+                f"{at.device_only_ms:,.0f} ms",
+                at.server_form.removeprefix("server-only "),
+                at.decision,
+                f"{at.upload_bytes:,}",
+                f"{at.kept:.2%}",
+            )
+        )
+    columns = ("machines", "to keep", "codecs", "tie B0, Mbit/s", *(f"{times:g} B0" for times in AROUND))
+    last = ("device-only", "server-only sends", "decision at B0", "its bytes", "kept, unseen")
+    return Section(f"{name}: gain around the uplink B0 at which both extremes tie", (*columns, *last), rows)
+
+
+def _published_uplinks(found: Sequence[Cell]) -> Section:
+    uplinks = [point.uplink_bps for point in found[0].points if point.times_tie is None]
+    rows = []
+    for name in dict.fromkeys(cell.network for cell in found):
+        for family in dict.fromkeys(cell.family for cell in found):
+            row = [name, family]
+            for uplink in uplinks:
+                mine = [
+                    point.gain
+                    for cell in found
+                    if (cell.network, cell.family) == (name, family)
+                    for point in cell.points
+                    if point.times_tie is None and point.uplink_bps == uplink
+                ]
+                row.append(f"{min(mine):.2f} to {max(mine):.2f} ×" if mine else "")
+            rows.append(tuple(row))
+    columns = ("network", "codecs", *(f"{uplink / 1e6:g} Mbit/s" for uplink in uplinks))
+    return Section("Least and largest gain at published uplinks, over all pairs of machines and both shares", columns, rows)
+
+
+def _notes() -> tuple[str, ...]:
+    return (
+        "A gain is the time of the better of device-only and server-only over the time of the decision. Times are predicted "
+        "from the catalogue of machines, codecs' times included; no round trip, and a downlink as fast as the uplink.",
+        "Server-only sends its input in the best of all forms that keep the same share: the codecs that are compared, with "
+        "all ops pinned to the server, and JPEG and WebP files of the lowest quality, found by bisection on the calibration "
+        "inputs. Writing a WebP file is charged as a JPEG's, which favours server-only.",
+        "Kept: of the network's own answers. For photographs and rendered pictures that is the class of highest score, with "
+        "the evidence that CIC asks for on calibration inputs; for text the letters read, or the pixels found, intersection "
+        "over union; for speech the verdict. Unseen: inputs that nothing was chosen on; photographs of other things, other "
+        "lines of text, other recordings.",
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
