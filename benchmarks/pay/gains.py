@@ -18,6 +18,7 @@ from cic.cost.pricing import resolve
 from cic.decision.splitting_model import SplittingModel
 from cic.precision.calibration import Calibration
 from cic.precision.cut_accuracy import Examiner, examiner
+from cic.precision.model_runner import runner_of
 
 DEVICES = ("raspberry-pi-zero-2w", "raspberry-pi-4", "jetson-nano", "snapdragon-835")
 SERVERS = ("i7-13700k", "v100")
@@ -73,7 +74,7 @@ def cells(
     """Every cell of one network."""
     memory = Memory(kept_in, network)
     traced = trace(network)
-    held_out = examiner(traced.module, traced.graph.crossable, Calibration(tuple(network.held_out), None), None)
+    held_out = examiner(runner_of(traced), Calibration(tuple(network.held_out), None), None)
     for share in SHARES:
         files = _files(network, memory, share)
         for device in devices:
