@@ -8,11 +8,12 @@ lists for its head, or the one plain file that `export_half` writes.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from codegen.bundle.codecs import codec_records, read_codecs
 from codegen.bundle.directory import check_outside
 from codegen.bundle.reading import from_one_bundle
 from codegen.calls.call import flatten_call
@@ -35,12 +36,15 @@ class LoadedCut:
         results = cut.run_head_flat(cut.flatten_inputs(*args, **kwargs))                       # device
         returned = cut.run_tail_flat(results[: len(cut.crossing)])                             # server
         answer = cut.assemble(results, returned)                                               # device
+
+    codecs: the contents that codecs of the crossing tensors are made from, by SHA-256.
     """
 
     manifest: Manifest
     record: CutRecord
     head_runner: Runner | None
     tail_runner: Runner | None
+    codecs: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
     @property
     def id(self) -> str:
@@ -132,7 +136,7 @@ def load_cut(
             inputs = manifest.inputs if name == "head" else record.crossing
             return _load_half(directory, manifest, _file_of(manifest, cut_id, name, chosen), inputs, chosen, optimize)
 
-        return LoadedCut(manifest, record, runner("head"), runner("tail"))
+        return LoadedCut(manifest, record, runner("head"), runner("tail"), read_codecs(directory, manifest, record))
 
     return from_one_bundle(Path(directory), load)
 
@@ -146,11 +150,12 @@ def files_of(directory: str | Path, cut_id: str, half: Half, format_name: str | 
     with as_codegen_error(f"cannot read {directory}"):
         manifest = read_manifest(Path(directory))
     record = _file_of(manifest, cut_id, half, format_name or first_format(manifest, cut_id))
+    codecs = codec_records(manifest, manifest.cut(cut_id))
     if record.bare is None:
-        return (record,)
+        return (record, *codecs)
     bare = FileRecord(record.bare.path, record.bare.bytes, record.bare.sha256)
     weights = dict.fromkeys(place.sha256 for place in record.bare.weights)
-    return (bare, *(FileRecord(weight_path(sha256), manifest.weights[sha256], sha256) for sha256 in weights))
+    return (bare, *(FileRecord(weight_path(sha256), manifest.weights[sha256], sha256) for sha256 in weights), *codecs)
 
 
 def export_half(

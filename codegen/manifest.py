@@ -1,8 +1,8 @@
 """The manifest of a bundle: everything known about its cuts, as JSON beside their files.
 
 It stands for the files: each is listed with its size and SHA-256, and none is loaded that does not match. Weights that
-several halves use are files of their own, named by their digest. The manifest itself is read with the standard library
-alone.
+several halves use are files of their own, named by their digest, and so is whatever codecs of crossing tensors are made from,
+of which nothing is known here. The manifest itself is read with the standard library alone.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 
 from codegen.calls.structure import Structure
 from codegen.calls.structure_check import check_structure
-from codegen.checked_json import Fields, as_matching
+from codegen.checked_json import LARGEST_COUNT, Fields, as_matching
 from codegen.errors import CodegenError
 from codegen.files.atomic import write_whole
 from codegen.files.regular_file import read_regular
@@ -26,10 +26,11 @@ from codegen.split import Half, OutputSource, WireTensor
 
 FORMAT = "cic-split"
 # Version 3 has a digest of the manifest itself, and one of the weights; in version 4 bare files are compressed and
-# end with a digest of their weights' places.
-VERSION = 4
+# end with a digest of their weights' places; version 5 has contents of codecs.
+VERSION = 5
 FILE_NAME = "manifest.json"
-WEIGHTS_FOLDER = "weights"
+WEIGHTS_FOLDER, CODECS_FOLDER = "weights", "codecs"
+LARGEST_CODEC_BYTES = 64 * 2**20
 # A bundle of a hundred cuts with a thousand weights each takes about 20 MB.
 LARGEST_FILE_BYTES = 64 * 2**20
 
@@ -119,7 +120,8 @@ class Verification:
 class CutRecord:
     """One cut: what runs on the device, what crosses, where the outputs are found, and the files, by format.
 
-    The tensors are those of `codegen.split.Split`.
+    The tensors are those of `codegen.split.Split`. codecs: SHA-256 of each content that codecs of its crossing tensors are
+    made from.
     """
 
     id: str
@@ -130,6 +132,7 @@ class CutRecord:
     outputs: tuple[OutputSource, ...]
     files: Mapping[str, HalfFiles]
     verification: tuple[Verification, ...] = ()
+    codecs: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self.output_wires  # noqa: B018 - raises if an output is found nowhere
@@ -152,7 +155,7 @@ class Manifest:
     """One bundle. Structures are those of `codegen.calls.structure`; the input's is of {"args": (...), "kwargs": {...}}.
 
     model_digest: of the graph, weights_digest: of the weights (`codegen.weights.weights_digest`): halves fit together only if
-    both are the same. weights: the size of each shared weight by its digest.
+    both are the same. weights: the size of each shared weight by its digest. codecs: that of each content of a codec.
     """
 
     model_digest: str
@@ -163,6 +166,7 @@ class Manifest:
     output_structure: Structure
     cuts: tuple[CutRecord, ...]
     weights: Mapping[str, int] = field(default_factory=dict)
+    codecs: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         ids = [cut.id for cut in self.cuts]
@@ -215,9 +219,16 @@ def read_files(directory: Path) -> set[str]:
     try:
         records = [file for cut in body["cuts"] for files in cut["files"].values() for file in files.values()]
         records += [record["bare"] for record in records if record.get("bare")]
-        return {str(record["path"]) for record in records} | {f"{WEIGHTS_FOLDER}/{sha256}.bin" for sha256 in body["weights"]}
+        shared = {f"{WEIGHTS_FOLDER}/{sha256}.bin" for sha256 in body["weights"]}
+        # Bundles of older versions have none.
+        return {str(record["path"]) for record in records} | shared | set(map(codec_path, body.get("codecs", ())))
     except (KeyError, TypeError, AttributeError) as error:
         raise CodegenError(f"{path} is damaged: {error!r}; move the directory away first") from error
+
+
+def codec_path(sha256: str) -> str:
+    """Return where in a bundle the content of a codec with this digest is."""
+    return f"{CODECS_FOLDER}/{sha256}"
 
 
 def _read_body(directory: Path) -> tuple[Path, dict[str, Any]]:
@@ -263,8 +274,7 @@ def _check_structures(manifest: Manifest) -> None:
 
 
 def _manifest_of(fields: Fields) -> Manifest:
-    sizes = fields.object("weights")
-    weights = {as_matching(name, sizes, "weights", _SHA256, "a SHA-256"): sizes.count(name) for name in sizes.all_names()}
+    weights, codecs = _sizes(fields, "weights"), _sizes(fields, "codecs", LARGEST_CODEC_BYTES)
     versions = fields.object("versions")
     return Manifest(
         model_digest=fields.text("model_digest"),
@@ -273,13 +283,22 @@ def _manifest_of(fields: Fields) -> Manifest:
         inputs=_wires(fields, "inputs"),
         input_structure=fields["input_structure"],
         output_structure=fields["output_structure"],
-        cuts=tuple(_cut(cut, weights) for cut in fields.objects("cuts")),
+        cuts=tuple(_cut(cut, weights, codecs) for cut in fields.objects("cuts")),
         weights=weights,
+        codecs=codecs,
     )
 
 
-def _cut(fields: Fields, weights: Mapping[str, int]) -> CutRecord:
+def _sizes(fields: Fields, name: str, largest: int = LARGEST_COUNT) -> dict[str, int]:
+    """Sizes by SHA-256."""
+    sizes = fields.object(name)
+    return {as_matching(each, sizes, name, _SHA256, "a SHA-256"): sizes.count(each, largest) for each in sizes.all_names()}
+
+
+def _cut(fields: Fields, weights: Mapping[str, int], codecs: Mapping[str, int]) -> CutRecord:
     files = fields.object("files")
+    if unknown := [sha256 for sha256 in fields.texts("codecs") if sha256 not in codecs]:
+        raise fields.unfit("codecs", unknown[0], "one that codecs has the size of")
     return CutRecord(
         id=fields.matching("id", _NAME, _A_NAME),
         device_ops=fields.texts("device_ops"),
@@ -295,6 +314,7 @@ def _cut(fields: Fields, weights: Mapping[str, int]) -> CutRecord:
             for name in files.all_names()
         },
         verification=tuple(map(_verification, fields.objects("verification"))),
+        codecs=fields.texts("codecs"),
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 
 from cic.codec.registry import codec
@@ -9,12 +11,15 @@ from cic.codec.tensors import tensor_of
 from codegen.dtypes import type_name
 
 
-def cross(tensor: torch.Tensor, codec_name: str, name: str = "the tensor") -> tuple[torch.Tensor, int]:
+def cross(
+    tensor: torch.Tensor, codec_name: str, name: str = "the tensor", stored: Mapping[str, bytes] | None = None
+) -> tuple[torch.Tensor, int]:
     """The tensor as the other side decodes it, in memory of its own, and the size of its payload in bytes.
 
+    stored: see `cic.codec.registry.codec`.
     Raises CodecError naming the tensor if the codec does not take its type.
     """
-    chosen = codec(codec_name)
+    chosen = codec(codec_name, stored)
     payload = chosen.encode(tensor, name)
     dtype = type_name(tensor.dtype)
     return tensor_of(chosen.decode(payload, tuple(tensor.shape), dtype, name), dtype), memoryview(payload).nbytes

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cic.decision.splitting_model import SplittingModel
+from cic.decision.stored_codecs import needed_digest
 from cic.emission.matching_weights import other_weights
 from cic.errors import ArtifactError
 from codegen.errors import as_codegen_error, codegen_error_as
@@ -28,6 +29,12 @@ def check_bundle(model: SplittingModel, directory: str | Path, cut_ids: Sequence
             raise ArtifactError(
                 f"the cut {cut_id!r} in {directory} has {len(emitted[cut_id].device_ops)} ops on the device, that of the "
                 f"splitting model {len(model.cut_by_id[cut_id].device_ops)}, or others; compiled again since? Emit again"
+            )
+        needed = {needed_digest(name) for cut in model.cuts if cut.id == cut_id for name in cut.codecs} - {None}
+        if missing := sorted(needed.difference(emitted[cut_id].codecs), key=str):
+            raise ArtifactError(
+                f"the cut {cut_id!r} in {directory} was emitted without the stored codec {missing[0]}, which the"
+                " splitting model has for it; compiled again since? Emit again"
             )
 
 

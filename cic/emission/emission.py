@@ -111,6 +111,7 @@ def emit(
                 tolerance=tolerance,
                 progress=counted(tell, steps),
                 replace=replace,
+                codecs=splitting_model.stored_codecs,
             )
 
 

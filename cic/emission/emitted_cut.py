@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cic.errors import EmitError
 from codegen.errors import codegen_error_as
 from codegen.loading import LoadedCut
 from codegen.split import WireTensor
+
+if TYPE_CHECKING:
+    from cic.codec.codec import Codec
 
 _MADE_BY = "_cic_weights_digest"
 
@@ -41,6 +44,15 @@ class EmittedCut:
     def kept(self) -> tuple[WireTensor, ...]:
         """Outputs of the model that stay on the device: the rest of what `head` returns."""
         return self.loaded.kept
+
+    def codec(self, name: str) -> Codec:
+        """The codec of this name, such as `decision.codecs` has for each crossing tensor, from what the bundle stores for it.
+
+        Needs numpy. Raises CodecError if there is no such codec, or the cut was emitted without what it is made from.
+        """
+        from cic.codec.registry import codec  # a cut that is run whole needs none
+
+        return codec(name, self.loaded.codecs)
 
     @property
     def weights_digest(self) -> str:

@@ -145,7 +145,7 @@ class Rehearsal:
         results = both.run_head_flat(inputs)
         sent = results[: len(both.crossing)]
         if self._codecs:
-            sent = tuple(cross(tensor, name)[0] for tensor, name in zip(sent, self._codecs, strict=True))
+            sent = tuple(cross(tensor, name, stored=both.codecs)[0] for tensor, name in zip(sent, self._codecs, strict=True))
         returned = both.run_tail_flat(sent)
         halves = {"head": results, "tail": returned}
         whole = [halves[source.half][source.position] for source in both.record.outputs]
@@ -173,7 +173,7 @@ class Rehearsal:
                 f"codecs names the tensor {unknown[0]!r}, which does not cross at {self._cut_id}; {_listed(crossing)}"
             )
         for name, chosen in codecs.items():
-            if not codec(chosen).accepts(crossing[name].dtype):
+            if not codec(chosen, self._head.codecs).accepts(crossing[name].dtype):
                 raise CodecError(
                     f"{name} has the type {crossing[name].dtype!r}, which {chosen} does not take; send it as it is"
                 )
@@ -202,7 +202,8 @@ class Rehearsal:
         self._number += 1
         crossing = tuple(results[: len(self._head.crossing)])
         names = tuple(wire.name for wire in self._head.crossing)
-        buffers = encode(Message(kind, self._number, crossing, codecs=self._codecs, names=names))
+        message = Message(kind, self._number, crossing, codecs=self._codecs, names=names)
+        buffers = encode(message, self._head.codecs)
         payload, sending_s, waiting_s, sent_bytes = self._exchange_buffers(buffers, shaped=kind == "run")
         reply = decode(payload, self._head.returned)
         if reply.kind == "failure":

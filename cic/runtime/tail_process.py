@@ -137,7 +137,7 @@ def serve(
 
 def _request(payload: bytearray, cut: LoadedCut) -> Message:
     """The request in a frame. Raises LinkError if there is none."""
-    request = decode(payload, cut.crossing)
+    request = decode(payload, cut.crossing, cut.codecs)
     if request.kind not in ("greet", "run", "rehearse"):
         raise LinkError(f"the device sent a message of kind {request.kind!r}, expected is 'run' or 'rehearse'")
     if request.kind == "greet" and request.text != identity(cut.manifest, cut.id):

@@ -4,7 +4,8 @@ What tensors a message carries is known on both sides from the manifest; the hea
 peer with other files is found out. It names the codec of each tensor and the size of its payload, unless all are sent as
 they are. Nothing is ever unpickled, and no size is believed before it was compared: a codec's payload is decoded to the
 shape and type of the manifest or not at all. How long a message can be at most follows from the manifest, too
-(`largest_message_bytes`), so a receiver refuses a longer one before it takes memory for it.
+(`largest_message_bytes`), so a receiver refuses a longer one before it takes memory for it. Codecs that are made from stored
+content are made from that of this side's own files.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import json
 import math
 import reprlib
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NoReturn, get_args
 
@@ -70,14 +71,16 @@ def largest_message_bytes(expected: Sequence[WireTensor]) -> int:
     return header + sum(largest_payload_bytes(wire.shape, wire.dtype) for wire in expected)
 
 
-def encode(message: Message) -> list[Payload]:
+def encode(message: Message, stored: Mapping[str, bytes] | None = None) -> list[Payload]:
     """A message as buffers to be sent one after another; memory of tensors that are sent as they are is not copied.
 
+    stored: contents that codecs are made from, see `cic.codec.registry.codec`.
     Raises CodecError naming the tensor if its codec does not take it, or there is no such codec.
     """
     codecs = message.codecs or ("raw",) * len(message.tensors)
     names = message.names or tuple(f"tensor {index}" for index in range(len(message.tensors)))
-    payloads = [codec(each).encode(tensor, name) for each, tensor, name in zip(codecs, message.tensors, names, strict=True)]
+    sent = zip(codecs, message.tensors, names, strict=True)
+    payloads = [codec(each, stored).encode(tensor, name) for each, tensor, name in sent]
     header = {
         "kind": message.kind,
         "number": message.number,
@@ -92,9 +95,10 @@ def encode(message: Message) -> list[Payload]:
     return [_LENGTH.pack(len(text)) + text, *payloads]
 
 
-def decode(payload: bytearray, expected: Sequence[WireTensor]) -> Message:
+def decode(payload: bytearray, expected: Sequence[WireTensor], stored: Mapping[str, bytes] | None = None) -> Message:
     """The message in `payload`; `expected` are the tensors that it must carry, unless it greets or is a failure.
 
+    stored: contents that codecs are made from; a message that names a codec made from another one is refused.
     Raises LinkError saying what is wrong with it.
     """
     header, rest = _header_of(payload)
@@ -115,7 +119,7 @@ def decode(payload: bytearray, expected: Sequence[WireTensor]) -> Message:
         raise LinkError(f"a message carries {len(rest)} bytes of tensors, the {_authority(header)} says {total}")
     tensors = []
     for wire, (name, size) in zip(expected, coded, strict=True):
-        tensors.append(_tensor_of(rest[:size], wire, name))
+        tensors.append(_tensor_of(rest[:size], wire, name, stored))
         rest = rest[size:]
     return Message(kind, number, tuple(tensors), float(worked_s), text, tuple(name for name, _ in coded))
 
@@ -193,9 +197,9 @@ def _check_tensors(described: Any, expected: Sequence[WireTensor]) -> None:
             )
 
 
-def _tensor_of(payload: memoryview, wire: WireTensor, name: str) -> torch.Tensor:
+def _tensor_of(payload: memoryview, wire: WireTensor, name: str, stored: Mapping[str, bytes] | None) -> torch.Tensor:
     try:
-        return tensor_of(codec(name).decode(payload, wire.shape, wire.dtype, wire.name), wire.dtype)
+        return tensor_of(codec(name, stored).decode(payload, wire.shape, wire.dtype, wire.name), wire.dtype)
     except CodecError as error:
         raise LinkError(f"{wire.name} cannot be decoded: {error}") from None
     except MemoryError:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import replace as changed
 from pathlib import Path
 
+from codegen.bundle.codecs import codec_records
 from codegen.bundle.directory import REPLACE, Weights, check_own, standing_bundle
 from codegen.bundle.weights import settled, stored
 from codegen.errors import CodegenError
@@ -51,10 +52,15 @@ def put_bundle(building: Path, manifest: Manifest, directory: Path, *, weights: 
 
 def _joined(building: Path, new: Manifest, directory: Path, old: Manifest, weights: Weights) -> Manifest:
     """Bring what the older bundle has besides into `building`, and return the manifest of all."""
-    sizes = dict(new.weights)
+    sizes, codecs = dict(new.weights), dict(new.codecs)
     emitted = {cut.id: cut for cut in new.cuts}
     cuts = [_with_kept(building, emitted.pop(cut.id, None), cut, directory, old, sizes) for cut in old.cuts]
-    manifest = changed(new, versions={**old.versions, **new.versions}, cuts=(*cuts, *emitted.values()), weights=sizes)
+    for cut in old.cuts:
+        for record in codec_records(old, cut):
+            _bring(building, directory, record)
+            codecs[record.sha256] = record.bytes
+    versions = {**old.versions, **new.versions}
+    manifest = changed(new, versions=versions, cuts=(*cuts, *emitted.values()), weights=sizes, codecs=codecs)
     if weights != "inline":
         # As if all had been emitted together: whether sharing pays is a question of all halves.
         apart = [
@@ -84,7 +90,9 @@ def _with_kept(
     if new is None:
         return old
     kept = [check for check in old.verification if check.format not in new.files]
-    return changed(new, files={**old.files, **new.files}, verification=(*kept, *new.verification))
+    # Whoever has the splitting model that the older one was emitted from may still ask for its codecs.
+    codecs = tuple(dict.fromkeys((*old.codecs, *new.codecs)))
+    return changed(new, files={**old.files, **new.files}, verification=(*kept, *new.verification), codecs=codecs)
 
 
 def _files_of(files: HalfFiles, manifest: Manifest) -> Iterator[FileRecord]:

@@ -5,6 +5,7 @@
       <cut id>/head.ts, tail.ts                  plain files; or, with shared weights,
       <cut id>/head.ts.bare, tail.ts.bare
       weights/<SHA-256>.bin                      each weight once (`codegen.weights.shared_weights`)
+      codecs/<SHA-256>                           what codecs of crossing tensors are made from (`codegen.bundle.codecs`)
 
 It is built and verified in a temporary directory beside its place and then renamed, so a bundle is either whole or
 absent. What an older bundle of the same model and weights has besides is kept.
@@ -12,13 +13,15 @@ absent. What an older bundle of the same model and weights has besides is kept.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace as changed
 from pathlib import Path
+from types import MappingProxyType
 
 import torch
 
 from codegen.bundle.addition import put_bundle
+from codegen.bundle.codecs import check_codecs, write_codecs
 from codegen.bundle.directory import CutPlan, Weights, check_request, file_record, place_of_bundle, standing_bundle
 from codegen.bundle.source import Source, Whole
 from codegen.bundle.weights import settled, stored
@@ -43,6 +46,7 @@ def write_bundle(
     tolerance: float | None = None,
     progress: Progress | None = None,
     replace: bool = False,
+    codecs: Mapping[str, bytes] = MappingProxyType({}),
 ) -> Manifest:
     """Split, write and verify every cut, and put the bundle at `directory`, added to what was emitted there before.
 
@@ -54,12 +58,14 @@ def write_bundle(
     progress: is told each finished step ("write <cut id>", "head <cut id>", "tail <cut id>"); for each format there are
         three steps a cut.
     replace: an older bundle goes, whatever model it is of. Else what it has besides stays (`codegen.bundle.addition`).
+    codecs: the contents that plans name, by SHA-256; others are left out.
     Returns the manifest of all that is there. Raises CodegenError (UnsplittableError, MismatchError), also for what the file
     system refuses; then nothing is left behind and an older bundle stays as it was.
     """
     directory = place_of_bundle(directory)
     with as_codegen_error(f"cannot write {directory}"):
         check_request(directory, plans, weights)
+        check_codecs(plans, codecs)
         emitters = _emitters(source, formats)
         outline = _outline(source, emitters)
         _check_inputs(outline, source.example_inputs, further_inputs)
@@ -69,7 +75,9 @@ def write_bundle(
         with built_beside(directory) as building:
             sizes: dict[str, int] = {}
             cuts = [_write_cut(building, plan, source, emitters, weights, sizes, progress) for plan in plans]
-            manifest = settled(building, changed(outline, cuts=tuple(cuts), weights=sizes), weights)
+            stored_codecs = write_codecs(building, plans, codecs)
+            manifest = changed(outline, cuts=tuple(cuts), weights=sizes, codecs=stored_codecs)
+            manifest = settled(building, manifest, weights)
             write_manifest(building, manifest)
             manifest = _verified(building, manifest, source, input_sets, expected, tolerance, progress)
             write_manifest(building, manifest)
@@ -129,6 +137,7 @@ def _write_cut(
         returned=halves.returned,
         outputs=halves.outputs,
         files=files,
+        codecs=plan.codecs,
     )
 
 

@@ -19,22 +19,38 @@ from typing import Any, Literal
 
 from codegen.errors import CodegenError
 from codegen.files.atomic import check_allowed
-from codegen.manifest import FILE_NAME, WEIGHTS_FOLDER, CutRecord, FileRecord, Manifest, read_files, read_manifest
+from codegen.manifest import (
+    CODECS_FOLDER,
+    FILE_NAME,
+    WEIGHTS_FOLDER,
+    CutRecord,
+    FileRecord,
+    Manifest,
+    read_files,
+    read_manifest,
+)
 
 Weights = Literal["auto", "shared", "inline"]
 
 # What an emitted file can be called, so that no manifest can make a user's file one of the bundle's.
-_OWN = re.compile(rf"[A-Za-z0-9_-][A-Za-z0-9._-]*/(head|tail)\.[a-z0-9]+(\.bare)?|{WEIGHTS_FOLDER}/[0-9a-f]{{64}}\.bin")
+_OWN = re.compile(
+    rf"[A-Za-z0-9_-][A-Za-z0-9._-]*/(head|tail)\.[a-z0-9]+(\.bare)?|{WEIGHTS_FOLDER}/[0-9a-f]{{64}}\.bin"
+    rf"|{CODECS_FOLDER}/[0-9a-f]{{64}}"
+)
 REPLACE = "emit with replace=True (--replace) to put the new one in its place, or choose another place"
 
 
 @dataclass(frozen=True)
 class CutPlan:
-    """A cut to be written: `device_nodes` are node names in the graph, `device_ops` the names people know them by."""
+    """A cut to be written: `device_nodes` are node names in the graph, `device_ops` the names people know them by.
+
+    codecs: SHA-256 of each content that codecs of its crossing tensors are made from.
+    """
 
     id: str
     device_nodes: frozenset[str]
     device_ops: tuple[str, ...]
+    codecs: tuple[str, ...] = ()
 
 
 def check_request(directory: Path, plans: Sequence[CutPlan], weights: str) -> None:
@@ -61,10 +77,10 @@ def check_request(directory: Path, plans: Sequence[CutPlan], weights: str) -> No
 
 def check_cut_id(cut_id: str) -> None:
     """Raise CodegenError unless a cut's id can name a directory."""
-    if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]*", cut_id) or cut_id in (FILE_NAME, WEIGHTS_FOLDER):
+    reserved = FILE_NAME, WEIGHTS_FOLDER, CODECS_FOLDER
+    if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]*", cut_id) or cut_id in reserved:
         raise CodegenError(
-            f"the cut id {cut_id!r} names a directory: use letters, digits, '.', '_' and '-', but not"
-            f" {FILE_NAME!r} or {WEIGHTS_FOLDER!r}"
+            f"the cut id {cut_id!r} names a directory: use letters, digits, '.', '_' and '-', but not {', '.join(reserved)}"
         )
 
 

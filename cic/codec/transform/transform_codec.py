@@ -118,17 +118,18 @@ def stored_codec(name: str, digest: str, stored: Mapping[str, bytes]) -> Transfo
             f"the codec {shown_name(name)} needs numbers that were made for its tensor, and none with the SHA-256 {digest} are"
             " stored here; both sides must have halves of the same splitting model, so emit them again"
         )
-    return _read(name, digest, content)
+    return TransformCodec(name, _transform(digest, content))
 
 
-# Each holds its tables, some 30 kB a component once something was decoded.
+# By content and not by name, of which a peer can make up any number. Each holds its tables, some 30 kB a component once
+# something was decoded.
 @lru_cache(maxsize=256)
-def _read(name: str, digest: str, content: bytes) -> TransformCodec:
+def _transform(digest: str, content: bytes) -> Transform:
     if (found := sha256(content).hexdigest()) != digest:
         raise CodecError(
-            f"the stored numbers of {shown_name(name)} have the SHA-256 {found}; they are damaged, emit them again"
+            f"what is stored for the codec with the SHA-256 {digest} has {found}; its numbers are damaged, emit them again"
         )
-    return TransformCodec(name, read(content, f"what is stored for {shown_name(name)}"))
+    return read(content, f"the stored codec {digest}")
 
 
 def shown_name(name: str) -> str:

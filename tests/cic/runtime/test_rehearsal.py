@@ -22,6 +22,7 @@ from cic.runtime.tail_process import load_tail
 from cic.runtime.wire import Message, encode
 from tests.cic.conftest import Project
 from tests.cic.runtime.small_split import FAST, whole_answer
+from tests.cic.runtime.stored_transforms import transform_of, with_contents
 
 
 def joined(message: Message) -> bytes:
@@ -65,6 +66,22 @@ def test_crossing_tensors_are_coded(project: Project, model: cic.SplittingModel,
     parts = (timing.device_s, timing.uplink_s, timing.server_s, timing.downlink_s, timing.rtt_s)
     assert min(parts) > -1e-9
     assert sum(parts) == pytest.approx(timing.latency_s, abs=1e-6)
+
+
+def test_a_transform_of_the_bundle_codes_a_crossing_tensor(
+    project: Project, model: cic.SplittingModel, image: torch.Tensor, tmp_path: Path
+) -> None:
+    used, stored = transform_of(3)
+    split = with_contents(project.split, tmp_path / "small.split", stored)
+    with Rehearsal(split, model.cut_by_id["server-only"], FAST, codecs={"image": used.name}) as session:
+        inputs = session.flatten((image,), {})
+        answer, timing = session.infer(inputs)
+        assert session.error_against_one_process(inputs, answer) <= 1e-5
+    assert timing.sent_bytes < 200 + used.largest_bytes((1, 3, 64, 64), "float32") / 2
+    expected = whole_answer(project, image)
+    assert 1e-5 < float((answer - expected).norm() / expected.norm()) < 0.1
+    with pytest.raises(CodecError, match=rf"none with the SHA-256 {next(iter(stored))} are stored here"):
+        Rehearsal(project.split, model.cut_by_id["server-only"], FAST, codecs={"image": used.name})
 
 
 def test_coding_counts_as_work_of_the_two_sides(

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 import torch
 
 from benchmarks.trust.attack import peers
 from cic.codec.crossing import cross
+from cic.codec.registry import codec
 from cic.errors import LinkError
 from cic.runtime import tail_process
 from cic.runtime.paced_link import MARK, Link, Pacing
@@ -22,6 +26,7 @@ from cic.runtime.wire import Message, decode, encode, identity, largest_message_
 from codegen.loading import LoadedCut
 from tests.cic.conftest import Project
 from tests.cic.runtime.small_split import whole_answer
+from tests.cic.runtime.stored_transforms import transform_of, with_contents
 
 
 def test_a_tail_decodes_each_tensor_under_the_codec_named(
@@ -38,6 +43,38 @@ def test_a_tail_decodes_each_tensor_under_the_codec_named(
         assert torch.allclose(reply.tensors[0], whole_answer(project, cross(image, name)[0]), rtol=1e-4, atol=1e-5)
     device.close()
     thread.join(20)
+
+
+def test_a_tail_decodes_under_transforms_of_its_own_bundle_alone(project: Project, image: torch.Tensor, tmp_path: Path) -> None:
+    """What a peer names is looked up here: another transform, or one of another tensor, is answered by a failure."""
+    used, own = transform_of(3)
+    _, wider = transform_of(7)
+    stranger, strange = transform_of(3, seed=1)
+    cut = load_tail(str(with_contents(project.split, tmp_path / "small.split", own | wider)), "server-only", "torchscript")
+
+    def asked(number: int, name: str, stored: dict[str, bytes]) -> Message:
+        payload = bytes(codec(name, stored).encode(image))
+        header = {"kind": "run", "number": number, "tensors": [["float32", [1, 3, 64, 64]]], "codecs": [[name, len(payload)]]}
+        text = json.dumps(header).encode()
+        device.send([struct.pack("<I", len(text)), text, payload])
+        return decode(device.receive(wait_s=20), cut.returned)
+
+    with serving(cut) as connect, connect() as device:
+        reply = asked(1, used.name, own)
+        assert reply.kind == "answer"
+        expected = whole_answer(project, cross(image, used.name, stored=own)[0])
+        assert torch.allclose(reply.tensors[0], expected, rtol=1e-4, atol=1e-5)
+        assert len(bytes(used.encode(image))) < 0.5 * 4 * image.numel()
+        unknown = asked(2, stranger.name, strange)
+        assert unknown.kind == "failure" and f"{next(iter(strange))} are stored here" in unknown.text
+        # As they are, a payload of any transform has the same bytes.
+        header = {"kind": "run", "number": 3, "tensors": [["float32", [1, 3, 64, 64]]]}
+        header["codecs"] = [[f"transform-0.05@{next(iter(wider))}", 1 + 4 * image.numel()]]
+        text = json.dumps(header).encode()
+        device.send([struct.pack("<I", len(text)), text, b"\1", image.numpy().tobytes()])
+        failure = decode(device.receive(wait_s=20), cut.returned)
+        assert failure.kind == "failure" and "was made for another tensor" in failure.text
+        assert asked(4, used.name, own).kind == "answer"
 
 
 @pytest.fixture

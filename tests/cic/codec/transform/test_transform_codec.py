@@ -53,7 +53,7 @@ def test_without_its_numbers_it_is_refused_and_told_by_a_short_name() -> None:
     with pytest.raises(CodecError, match=r"the codec transform-0\.05 needs numbers .* emit them again"):
         codec(used.name)
     digest = next(iter(stored))
-    with pytest.raises(CodecError, match="they are damaged"):
+    with pytest.raises(CodecError, match="its numbers are damaged"):
         codec(used.name, {digest: stored[digest][:-1] + b"\1"})
     assert shown_name(used.name) == "transform-0.05"
 

@@ -1,0 +1,32 @@
+"""Bundles whose cuts have transform codecs: the small model's, with contents put beside its halves as `write_bundle` does."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from cic.codec.transform.transform_codec import TransformCodec, transform_codec
+from cic.precision.transforms.karhunen_loeve import transform_for
+from codegen.manifest import CODECS_FOLDER, codec_path, read_manifest, write_manifest
+
+
+def transform_of(channels: int, step: float = 0.05, seed: int = 0) -> tuple[TransformCodec, dict[str, bytes]]:
+    """A transform of so many channels in dimension 1, for values drawn from the normal distribution, and its content."""
+    columns = np.random.default_rng(seed).standard_normal((channels, 2000))
+    used, content = transform_codec(step, transform_for(columns, np.eye(channels), step, 1))
+    return used, {used.name.partition("@")[2]: content}
+
+
+def with_contents(bundle: Path, place: Path, contents: dict[str, bytes]) -> Path:
+    """A copy of a bundle at `place` in which every cut has these contents of codecs."""
+    shutil.copytree(bundle, place)
+    (place / CODECS_FOLDER).mkdir()
+    for digest, content in contents.items():
+        (place / codec_path(digest)).write_bytes(content)
+    manifest = read_manifest(place)
+    cuts = tuple(replace(cut, codecs=tuple(contents)) for cut in manifest.cuts)
+    write_manifest(place, replace(manifest, cuts=cuts, codecs={digest: len(content) for digest, content in contents.items()}))
+    return place
