@@ -1,4 +1,4 @@
-"""Each cut is emitted with what its codecs are made from, and both the file and the bundle give the same codecs by name."""
+"""An emitted cut has what its codecs are made from: both the file and the bundle give the same codecs by name."""
 
 from __future__ import annotations
 
