@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import numba  # noqa: F401 - the solver needs it, and its first use would say so late
 
+from cic.codec.transform.transform_codec import digest_in, stored_codec
 from cic.compilation.lowering import price_box
 from cic.decision.break_points import break_points, line
 from cic.decision.conditions import Conditions
@@ -15,7 +16,7 @@ from cic.decision.cut import DEVICE_ONLY, SERVER_ONLY
 from cic.decision.off_table.problem import codecs_of, is_allowed, side_of, stored_alternatives, stored_problem
 from cic.decision.proof import NEGLIGIBLE_GAP
 from cic.decision.splitting_model import SplittingModel
-from cic.errors import ArtifactError
+from cic.errors import ArtifactError, CodecError
 from cic.progress import Progress, Tell, teller
 from mincut.errors import MincutError
 from mincut.lower_envelope import DOWNLOAD, UPLOAD, all_prices, envelope_cone
@@ -39,7 +40,8 @@ class Verification:
 def verify(model: SplittingModel, *, progress: Tell | None = None) -> Verification:
     """Recount every cut from the ops and tensors, recompute the break points, and prove that no cut is missing.
 
-    All that a decision uses is checked: cuts and their ids, break points, defaults, box, and the proof that stands in the file.
+    All that a decision uses is checked: cuts and their ids, break points, defaults, box, the proof that stands in the file, and
+    that the numbers which its codecs are made from are stored and fit their tensors.
     What is said for people of where the model comes from is believed. progress: told of each minimum cut, see `cic.progress`.
 
     Raises:
@@ -72,6 +74,7 @@ def verify(model: SplittingModel, *, progress: Tell | None = None) -> Verificati
             raise ArtifactError(
                 f"{model.name}: cut {cut.label} stores the features {cut.features}, its ops add up to {counted}"
             )
+    _check_stored_codecs(model)
     _check_break_points(model)
     try:
         proof = prove(problem, price_box(model.box), placements, codecs, alternatives=alternatives, progress=at_ray)
@@ -79,6 +82,18 @@ def verify(model: SplittingModel, *, progress: Tell | None = None) -> Verificati
         raise ArtifactError(f"{model.name}: the table is not optimal in its box: {error}") from error
     _check_proof(model, proof)
     return Verification(len(placements), len(proof.rays), proof.gap)
+
+
+def _check_stored_codecs(model: SplittingModel) -> None:
+    """Codecs that are made from stored numbers can be made, and take the tensors that are sent under them."""
+    stored, shapes = model.stored_codecs, {tensor.name: tensor.shape for tensor in model.graph().tensors}
+    for cut in model.cuts:
+        for tensor, name in cut.codec_of.items():
+            try:
+                if (digest := digest_in(name)) is not None:
+                    stored_codec(name, digest, stored).transform.positions(shapes[tensor])
+            except CodecError as error:
+                raise ArtifactError(f"{model.name}: cut {cut.label} cannot send {tensor}: {error}; compile again") from error
 
 
 def _check_ids(model: SplittingModel, placements: list[BoolArray]) -> None:
