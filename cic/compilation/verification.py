@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numba  # noqa: F401 - the solver needs it, and its first use would say so late
+import numpy as np
 
-from cic.codec.transform.transform_codec import digest_in, stored_codec
 from cic.compilation.lowering import price_box
 from cic.decision.break_points import break_points, line
 from cic.decision.conditions import Conditions
@@ -16,6 +16,7 @@ from cic.decision.cut import DEVICE_ONLY, SERVER_ONLY
 from cic.decision.off_table.problem import codecs_of, is_allowed, side_of, stored_alternatives, stored_problem
 from cic.decision.proof import NEGLIGIBLE_GAP
 from cic.decision.splitting_model import SplittingModel
+from cic.decision.stored_codecs import needed_digest
 from cic.errors import ArtifactError, CodecError
 from cic.progress import Progress, Tell, teller
 from mincut.errors import MincutError
@@ -86,12 +87,12 @@ def verify(model: SplittingModel, *, progress: Tell | None = None) -> Verificati
 
 def _check_stored_codecs(model: SplittingModel) -> None:
     """Codecs that are made from stored numbers can be made, and take the tensors that are sent under them."""
-    stored, shapes = model.stored_codecs, {tensor.name: tensor.shape for tensor in model.graph().tensors}
+    shapes = {tensor.name: tensor.shape for tensor in model.graph().tensors}
     for cut in model.cuts:
         for tensor, name in cut.codec_of.items():
             try:
-                if (digest := digest_in(name)) is not None:
-                    stored_codec(name, digest, stored).transform.positions(shapes[tensor])
+                if needed_digest(name) is not None:
+                    model.codec(name).encode(np.zeros(shapes[tensor], np.float32), tensor)
             except CodecError as error:
                 raise ArtifactError(f"{model.name}: cut {cut.label} cannot send {tensor}: {error}; compile again") from error
 

@@ -76,7 +76,7 @@ class Tables:
         return before - np.repeat(before[self.offsets], self.lengths) if self.rows else before
 
     @cached_property
-    def slots(self) -> npt.NDArray[np.int16]:
+    def slots(self) -> npt.NDArray[Any]:
         """int16[rows, 2^BITS]: which frequency of its row each slot belongs to."""
         places = np.concatenate([np.arange(length) for length in self.lengths]) if self.rows else np.zeros(0, np.int64)
         return np.repeat(places, self.frequencies).astype(np.int16).reshape(self.rows, 1 << BITS)
@@ -120,17 +120,17 @@ def _whole(counts: npt.NDArray[np.float64]) -> Integers:
 def encode(symbols: npt.NDArray[np.int64], tables: Tables) -> bytes:
     """Rows of symbols, int64[tables.rows, n], as bytes. Symbols that do not fit 16 bits become the nearest that do."""
     clipped = np.clip(symbols, LOWEST, HIGHEST).astype(np.int64, copy=False)
-    words = np.empty(2 * clipped.size + 2, np.int64)
+    words = np.empty(2 * clipped.size + 2, np.int32)
     first = _run(_encode, clipped.reshape(-1), clipped.shape[1], _numbers(tables), words)
     return words[first:].astype("<u2").tobytes()
 
 
-def decode(payload: bytes, count: int, tables: Tables, name: str = "the tensor") -> npt.NDArray[np.int64]:
-    """int64[tables.rows, count]: what `encode` was given. Raises CodecError naming the tensor for bytes it did not write."""
+def decode(payload: bytes | memoryview, count: int, tables: Tables, name: str = "the tensor") -> npt.NDArray[Any]:
+    """int16[tables.rows, count]: what `encode` was given. Raises CodecError naming the tensor for bytes it did not write."""
     if len(payload) % 2 or len(payload) < 4 or len(payload) > 2 * (2 * tables.rows * count + 2):
         raise CodecError(f"{name}: the payload has {len(payload)} bytes, which no {tables.rows} x {count} symbols take")
-    words = np.frombuffer(payload, "<u2").astype(np.int64)
-    symbols = np.empty(tables.rows * count, np.int64)
+    words = np.frombuffer(payload, "<u2").astype(np.int32)
+    symbols = np.empty(tables.rows * count, np.int16)
     if _run(_decode, symbols, count, (*_numbers(tables), tables.slots), words) != len(words):
         raise CodecError(f"{name}: the payload does not hold {tables.rows} x {count} symbols of its tables")
     return symbols.reshape(tables.rows, count)
@@ -157,7 +157,10 @@ def _run(kernel: Callable[..., int], symbols: Any, count: int, numbers: Sequence
     # Lists of whole numbers: ten times faster than arrays, one number at a time.
     kept, lists = symbols.tolist(), words.tolist()
     answer = kernel(kept, count, *(each.tolist() for each in numbers), lists)
-    symbols[:], words[:] = kept, lists
+    if kernel is _encode:
+        words[:] = lists
+    else:
+        symbols[:] = kept
     return answer
 
 

@@ -56,7 +56,5 @@ def test_numbers_that_codecs_are_made_from_are_there_and_fit_their_tensor(compil
     with pytest.raises(ArtifactError, match=rf"cannot send {tensor}: the codec transform-0\.05 needs numbers"):
         verify(renamed(compiled, old, tensor, fits.name, {}))
     other, stored = transform_of(shapes[tensor][1] + 1)
-    with pytest.raises(
-        ArtifactError, match=f"cannot send {tensor}: a tensor of shape .* has no {shapes[tensor][1] + 1} channels"
-    ):
+    with pytest.raises(ArtifactError, match=f"cannot send {tensor}: .* was made for another tensor"):
         verify(renamed(compiled, old, tensor, other.name, stored))
