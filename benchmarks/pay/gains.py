@@ -12,7 +12,15 @@ from typing import Any
 import cic
 from benchmarks.pay.real_network import RealNetwork
 from benchmarks.pay.remembered_runs import Memory, remembered
-from benchmarks.pay.server_only import FILES, PictureFile, PictureFiles, SentInput, forms_of_server_only, tie_bps
+from benchmarks.pay.server_only import (
+    DOWNLINK_RATIO,
+    FILES,
+    PictureFile,
+    PictureFiles,
+    SentInput,
+    forms_of_server_only,
+    tie_bps,
+)
 from benchmarks.wire.published_blocks import UPLINKS_MBPS
 from cic.cost.pricing import resolve
 from cic.decision.splitting_model import SplittingModel
@@ -131,6 +139,7 @@ def _cell(
             device=machines[0],
             server=machines[1],
             box=_box(low, high),
+            defaults=cic.Conditions(low, DOWNLINK_RATIO * low),
             precision=network.precision(share, codecs),
         )
     kept = _KeptByCut(network, traced, held_out, memory)
@@ -140,7 +149,13 @@ def _cell(
 
 def _box(low_bps: float, high_bps: float) -> cic.Box:
     """All but the uplink is fixed: fewer cuts, and so fewer to run on all inputs."""
-    return cic.Box((low_bps, high_bps), downlink_ratio=(1, 1), rtt=(0, 0), device_slowdown=(1, 1), server_slowdown=(1, 1))
+    return cic.Box(
+        (low_bps, high_bps),
+        downlink_ratio=(DOWNLINK_RATIO, DOWNLINK_RATIO),
+        rtt=(0, 0),
+        device_slowdown=(1, 1),
+        server_slowdown=(1, 1),
+    )
 
 
 def _point(
@@ -151,7 +166,7 @@ def _point(
     uplink_bps: float,
     kept: _KeptByCut,
 ) -> Point:
-    decision = compiled.decide(uplink_bps)
+    decision = compiled.decide(uplink_bps, downlink=DOWNLINK_RATIO * uplink_bps)
     best = min(forms, key=lambda form: form.latency_s(uplink_bps))
     server_only_s = best.latency_s(uplink_bps)
     return Point(

@@ -1,0 +1,142 @@
+"""The device of `benchmarks.pay.measured`: a process that has a quota of a processor, while its servers have a whole one.
+
+Servers are started before the process joins the group with the quota, which their processes do not.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import torch
+
+import cic
+from benchmarks.cost.quota_group import QuotaGroup
+from benchmarks.pay import photographs
+from benchmarks.pay.photographs import as_inputs
+from benchmarks.pay.picture_server import PictureClient
+from benchmarks.pay.server_only import DOWNLINK_RATIO
+from cic.cost.measure import measure
+from cic.decision.cut import DEVICE_ONLY
+from cic.decision.splitting_model import SplittingModel
+from cic.runtime.rehearsal import Rehearsal
+
+# Counted in short periods, so that a run is slowed evenly: in 100 ms it would now and then pass without being held back.
+PERIOD_S = 0.01
+WARM_UPS = 3
+Way = Callable[[np.ndarray], tuple[torch.Tensor, int]]
+"""From a picture, uint8[h, w, 3], to scores and the bytes sent."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The group to join, and its share of a processor."""
+
+    folder: str
+    old: bool
+    quota: float
+
+    def keep(self) -> None:
+        """From now on this process has no more than that."""
+        group = QuotaGroup(Path(self.folder), self.old)
+        group.limit(self.quota, PERIOD_S)
+        group.join()
+
+
+def profile_here(limits: Limits | None, materials: Path, path: Path) -> None:
+    """Measure the network's ops, under a quota if one is given, and save the profile."""
+    os.nice(-20)
+    torch.set_num_threads(1)
+    network = photographs.model(materials)
+    traced = cic.trace_model(network, (torch.rand(1, 3, 224, 224),), name="efficientnet-lite0")
+    if limits is not None:
+        limits.keep()
+    measure(traced, threads=1, seconds_per_op=0.1).save(path)
+
+
+def run_ways(
+    limits: Limits,
+    bundle: Path,
+    model: SplittingModel,
+    label: str | None,
+    uplink_bps: float,
+    file: tuple[str, int],
+    pictures: Path,
+    rounds: int,
+) -> list[dict[str, Any]]:
+    """Classify pictures in every way, in turn, and say what each took.
+
+    label: of the cut to run; None: only both extremes. file: kind and quality of what server-only sends.
+    """
+    os.nice(-20)
+    torch.set_num_threads(1)
+    conditions = cic.Conditions(uplink_bps, DOWNLINK_RATIO * uplink_bps)
+    by_label = {cut.label: cut for cut in model.cuts}
+    client = PictureClient(bundle, conditions.uplink_bps, conditions.downlink_bps)
+    sessions = {"device-only": Rehearsal(bundle, by_label[DEVICE_ONLY], conditions)}
+    if label is not None:
+        sessions["split"] = Rehearsal(bundle, by_label[label], conditions, codecs=by_label[label].codec_of)
+    ways: dict[str, Way] = {name: _through(session) for name, session in sessions.items()}
+    ways["server-only"] = lambda picture: client.classify(picture, *file)
+    try:
+        limits.keep()
+        with np.load(pictures) as stored:
+            return _rounds(ways, stored["held_out"], rounds)
+    finally:
+        client.close()
+        for session in sessions.values():
+            session.close()
+
+
+def _through(session: Rehearsal) -> Way:
+    def classify(picture: np.ndarray) -> tuple[torch.Tensor, int]:
+        scores, timing = session.infer([as_inputs(picture[None])])
+        return scores.reshape(-1), timing.sent_bytes
+
+    return classify
+
+
+def _rounds(ways: dict[str, Way], pictures: Sequence[np.ndarray], rounds: int) -> list[dict[str, Any]]:
+    found = []
+    with torch.inference_mode():
+        for number in range(-WARM_UPS, rounds):
+            picture = pictures[number % len(pictures)]
+            for name, way in ways.items():
+                started = perf_counter()
+                scores, sent = way(picture)
+                taken_s = perf_counter() - started
+                if number >= 0:
+                    found.append({"way": name, "picture": number, "s": taken_s, "bytes": sent, "class": int(scores.argmax())})
+    return found
+
+
+def main() -> None:
+    """One job, as JSON in the only argument; what was found goes to the file that it names."""
+    job = json.loads(sys.argv[1])
+    limits = None if job["limits"] is None else Limits(**job["limits"])
+    if job["kind"] == "profile":
+        profile_here(limits, Path(job["materials"]), Path(job["found"]))
+        return
+    assert limits is not None
+    rows = run_ways(
+        limits,
+        Path(job["bundle"]),
+        cic.load(job["model"]),
+        job["label"],
+        job["uplink_bps"],
+        (job["file"][0], job["file"][1]),
+        Path(job["pictures"]),
+        job["rounds"],
+    )
+    Path(job["found"]).write_text(json.dumps(rows))
+
+
+if __name__ == "__main__":
+    main()
