@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 import cic
-from benchmarks.cost.quota_group import QuotaGroup, quota_group
+from benchmarks.cost.quota_group import quota_group
 from benchmarks.harness.report import Report, Section, Target, shared_options, show_ratio, show_time
 from benchmarks.pay import materials, photographs
 from benchmarks.pay.gains import trace
@@ -30,6 +30,7 @@ from benchmarks.pay.measured_device import PERIOD_S, Limits
 from benchmarks.pay.picture_server import REPOSITORY
 from benchmarks.pay.real_network import RealNetwork
 from benchmarks.pay.remembered_runs import Memory, remembered
+from benchmarks.pay.roomy_memory import keep_memory
 from benchmarks.pay.server_only import DOWNLINK_RATIO, PictureFiles
 from cic.decision.cut import DEVICE_ONLY, SERVER_ONLY
 
@@ -50,11 +51,13 @@ def main() -> int:
     options.add_argument("--materials", type=Path, default=materials.DEFAULT, help="where weights and inputs are installed to")
     given = options.parse_args()
     torch.set_num_threads(1)
+    keep_memory()
     materials.install(given.materials)
     network = photographs.load(given.materials)
     try:
-        with quota_group("cic-measured") as group, tempfile.TemporaryDirectory() as folder:
-            found = measure(network, given.materials, group, Path(folder), 3 if given.quick else ROUNDS)
+        with quota_group("cic-device") as device, quota_group("cic-server") as server, tempfile.TemporaryDirectory() as folder:
+            limits = tuple(Limits(str(g.folder), g.old, quota) for g, quota in ((device, QUOTA), (server, None)))
+            found = measure(network, given.materials, limits, Path(folder), 3 if given.quick else ROUNDS)
     except OSError as error:
         print(f"skipped: no control group can be made here: {error}")
         return 0
@@ -63,13 +66,15 @@ def main() -> int:
     return 0 if report.kept or given.quick else 1
 
 
-def measure(network: RealNetwork, folder: Path, group: QuotaGroup, work: Path, rounds: int) -> dict[str, Any]:
-    """Profiles, the compiled model, where both extremes tie, and what every way took around there."""
-    limits = Limits(str(group.folder), group.old, QUOTA)
+def measure(network: RealNetwork, folder: Path, limits: Sequence[Limits], work: Path, rounds: int) -> dict[str, Any]:
+    """Profiles, the compiled model, where both extremes tie, and what every way took around there.
+
+    limits: of the device and of the server.
+    """
     profiles = {}
-    for side, held_back in (("device", limits), ("server", None)):
+    for side, held_back in zip(("device", "server"), limits, strict=True):
         path = work / f"{side}.profile.json"
-        _in_a_process({"kind": "profile", "materials": str(folder.resolve()), "found": str(path)}, held_back)
+        _in_a_process({"kind": "profile", "materials": str(folder.resolve()), "found": str(path)}, [held_back])
         profiles[side] = cic.load_profile(path)
     memory = Memory(folder / "runs", network)
     file = PictureFiles(network, memory).lowest(FILE, SHARE)
@@ -136,10 +141,10 @@ def _compiled(
         )
 
 
-def _in_a_process(job: dict[str, Any], limits: Limits | None) -> list[dict[str, Any]]:
+def _in_a_process(job: dict[str, Any], limits: Sequence[Limits]) -> list[dict[str, Any]]:
     """What the device's process found; nothing for a profile, which it writes to where it is told."""
     with tempfile.TemporaryDirectory() as folder:
-        told = {"found": f"{folder}/found.json", **job, "limits": None if limits is None else asdict(limits)}
+        told = {"found": f"{folder}/found.json", **job, "limits": [asdict(each) for each in limits]}
         command = [sys.executable, "-W", "ignore", "-m", "benchmarks.pay.measured_device", json.dumps(told)]
         subprocess.run(command, check=True, cwd=REPOSITORY, env={**os.environ, "OMP_NUM_THREADS": "1"})
         return [] if job["kind"] == "profile" else list(json.loads(Path(told["found"]).read_text()))

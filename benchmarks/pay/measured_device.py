@@ -1,12 +1,11 @@
 """The device of `benchmarks.pay.measured`: a process that has a quota of a processor, while its servers have a whole one.
 
-Servers are started before the process joins the group with the quota, which their processes do not.
+Servers are started before the process joins the group with the quota, and stay in the one without.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -37,32 +36,34 @@ Way = Callable[[np.ndarray], tuple[torch.Tensor, int]]
 
 @dataclass(frozen=True)
 class Limits:
-    """The group to join, and its share of a processor."""
+    """A group of this process, and the share of a processor that it has; None: as much as it wants.
+
+    Other work on the machine stands behind both groups.
+    """
 
     folder: str
     old: bool
-    quota: float
+    quota: float | None
 
     def keep(self) -> None:
-        """From now on this process has no more than that."""
+        """From now on this process, and those that it starts, have that."""
         group = QuotaGroup(Path(self.folder), self.old)
         group.limit(self.quota, PERIOD_S)
         group.join()
 
 
-def profile_here(limits: Limits | None, materials: Path, path: Path) -> None:
-    """Measure the network's ops, under a quota if one is given, and save the profile."""
-    os.nice(-20)
+def profile_here(limits: Limits, materials: Path, path: Path) -> None:
+    """Measure the network's ops under these limits and save the profile."""
     torch.set_num_threads(1)
     network = photographs.model(materials)
     traced = cic.trace_model(network, (torch.rand(1, 3, 224, 224),), name="efficientnet-lite0")
-    if limits is not None:
-        limits.keep()
+    limits.keep()
     measure(traced, threads=1, seconds_per_op=0.1).save(path)
 
 
 def run_ways(
-    limits: Limits,
+    device: Limits,
+    server: Limits,
     bundle: Path,
     model: SplittingModel,
     label: str | None,
@@ -75,8 +76,8 @@ def run_ways(
 
     label: of the cut to run; None: only both extremes. file: kind and quality of what server-only sends.
     """
-    os.nice(-20)
     torch.set_num_threads(1)
+    server.keep()
     conditions = cic.Conditions(uplink_bps, DOWNLINK_RATIO * uplink_bps)
     by_label = {cut.label: cut for cut in model.cuts}
     client = PictureClient(bundle, conditions.uplink_bps, conditions.downlink_bps)
@@ -86,7 +87,7 @@ def run_ways(
     ways: dict[str, Way] = {name: _through(session) for name, session in sessions.items()}
     ways["server-only"] = lambda picture: client.classify(picture, *file)
     try:
-        limits.keep()
+        device.keep()
         with np.load(pictures) as stored:
             return _rounds(ways, stored["held_out"], rounds)
     finally:
@@ -120,13 +121,12 @@ def _rounds(ways: dict[str, Way], pictures: Sequence[np.ndarray], rounds: int) -
 def main() -> None:
     """One job, as JSON in the only argument; what was found goes to the file that it names."""
     job = json.loads(sys.argv[1])
-    limits = None if job["limits"] is None else Limits(**job["limits"])
+    limits = [Limits(**each) for each in job["limits"]]
     if job["kind"] == "profile":
-        profile_here(limits, Path(job["materials"]), Path(job["found"]))
+        profile_here(limits[0], Path(job["materials"]), Path(job["found"]))
         return
-    assert limits is not None
     rows = run_ways(
-        limits,
+        *limits,
         Path(job["bundle"]),
         cic.load(job["model"]),
         job["label"],

@@ -20,6 +20,7 @@ from benchmarks.pay import materials
 from benchmarks.pay.gains import AROUND, DEVICES, FAMILIES, SERVERS, SHARES, Cell, Point, cells
 from benchmarks.pay.gains_picture import draw
 from benchmarks.pay.networks import LOADERS
+from benchmarks.pay.roomy_memory import keep_memory
 
 # At the tie, of at least one pair of machines: (share to keep, least gain) for EfficientNet-Lite0.
 GOALS = ((0.985, 1.5), (0.95, 1.3))
@@ -34,6 +35,7 @@ def main() -> int:
     options.add_argument("--materials", type=Path, default=materials.DEFAULT, help="where weights and inputs are installed to")
     given = options.parse_args()
     torch.set_num_threads(1)
+    keep_memory()
     materials.install(given.materials)
     names = given.names or (["digits", "speech-detector"] if given.quick else list(LOADERS))
     devices, servers = (DEVICES[1:2], SERVERS[:1]) if given.quick else (DEVICES, SERVERS)
@@ -187,7 +189,7 @@ def _notes() -> tuple[str, ...]:
         "fast as the uplink, as that of 4G in published figures.",
         "Server-only sends its input in the best of all forms that keep the same share: the codecs that are compared, with "
         "all ops pinned to the server, and JPEG and WebP files of the lowest quality, found by bisection on the calibration "
-        "inputs and judged as if nothing else were tried. Writing a WebP file takes eight times as long as writing a JPEG.",
+        "inputs and judged as cuts are.",
         "Kept: of the network's own answers. For photographs and rendered pictures that is the class of highest score, with "
         "the evidence that CIC asks for on calibration inputs; for text the letters read, or the pixels found, intersection "
         "over union; for speech the verdict. Unseen: inputs that nothing was chosen on; photographs of other things, other "

@@ -1,8 +1,7 @@
 """Server-only in its best form: the input as a user would send it who knows what of it the answer needs.
 
 The forms are those that `compile` finds when every op is pinned to the server, and pictures as JPEG and WebP files of the
-lowest quality that keeps what is asked, which is looked for here on its own. The choice favours server-only: a quality is
-judged on the calibration inputs as if it were the only thing that is tried.
+lowest quality that keeps what is asked, which is looked for here on its own, and judged as cuts are.
 """
 
 from __future__ import annotations
@@ -24,13 +23,16 @@ from cic.cost.cost_source import CostSource
 from cic.decision.cut import SERVER_ONLY
 from cic.precision.accuracy import Answer, judge, parse_target
 from cic.precision.early_verdict import sure_miss
-from cic.precision.evidence import CONFIDENCE
+from cic.precision.evidence import level_of
 
-# How a file is written beside its quality, and how much longer than a JPEG with Pillow's defaults that takes: 0.17, 0.28 and
-# 1.4 ms for 224 x 224 pixels on one core of an EPYC. Optimal Huffman tables save 10 % of a JPEG. The usual effort of WebP, 4
-# instead of 2, would save 5 % more in twice the time.
-FILES: dict[str, tuple[dict[str, int], float]] = {"JPEG": ({"optimize": True}, 1.7), "WEBP": ({"method": 2}, 8.0)}
-LEVEL = (1 - CONFIDENCE) / 2
+# How a file is written beside its quality, whose codec's times are charged, and times what: optimal Huffman tables save 10 % of
+# a JPEG's bytes and take 1.7 times as long as Pillow's defaults.
+FILES: dict[str, tuple[dict[str, int], str, float]] = {
+    "JPEG": ({"optimize": True}, "jpeg90", 1.7),
+    "WEBP": ({"method": 2}, "webp90", 1.0),
+}
+# As if it were one of a few hundred ways for a tensor to cross, which is what cuts are judged at.
+LEVEL = level_of(1, 300)
 PIECE = 64
 # 13.76 over 5.85 Mbit/s: the 4G link of published figures (JointDNN, IEEE TMC 2021), whose 3G and WiFi have 1.8 and 2.9.
 DOWNLINK_RATIO = 2.35
@@ -76,12 +78,12 @@ class PictureFiles:
 
     def lowest(self, kind: str, share: float) -> PictureFile | None:
         """The lowest quality that is shown to keep so much, found by bisection; None if the highest does not."""
-        low, high = 1, 100
-        if not self._is_shown(kind, high, share):
-            return None
+        low, high = 1, 101
         while low < high:
             middle = (low + high) // 2
             low, high = (low, middle) if self._is_shown(kind, middle, share) else (middle + 1, high)
+        if high > 100:
+            return None
         return PictureFile(kind, high, *self._held_out(kind, high))
 
     def _is_shown(self, kind: str, quality: int, share: float) -> bool:
@@ -97,7 +99,7 @@ class PictureFiles:
                 answers += some
             return judge(target, answers, whole, None, LEVEL).met
 
-        return bool(self._memory.ask(("picture file", kind, FILES[kind], quality, share), found))
+        return bool(self._memory.ask(("picture file", kind, FILES[kind][0], quality, share), found))
 
     def _held_out(self, kind: str, quality: int) -> tuple[float, float]:
         def found() -> tuple[float, float]:
@@ -105,7 +107,7 @@ class PictureFiles:
             answers = self._network.answers(self._through(self._network.held_out, kind, quality, sizes))
             return float(np.mean(sizes)), self._network.share_kept(answers, self._network.whole_held_out)
 
-        mean_bytes, kept = self._memory.ask(("held-out file", kind, FILES[kind], quality), found)
+        mean_bytes, kept = self._memory.ask(("held-out file", kind, FILES[kind][0], quality), found)
         return mean_bytes, kept
 
     def _through(self, samples: Sequence[Tensors], kind: str, quality: int, sizes: list[int]) -> Iterator[Tensors]:
@@ -149,13 +151,12 @@ def forms_of_server_only(
     computing_s = sum(op.server_ns for op in pinned.graph().ops) * 1e-9
     for file in files:
         elements = network.example[0].numel()
+        _, charged, slower = FILES[file.kind]
         encode_s, decode_s = (
-            each.codec_seconds("jpeg90", elements, round(file.mean_bytes))[side] for side, each in enumerate(machines)
+            each.codec_seconds(charged, elements, round(file.mean_bytes))[side] for side, each in enumerate(machines)
         )
         name, bits = f"{file.kind} of quality {file.quality}", 8 * file.mean_bytes
-        found.append(
-            SentInput(name, FILES[file.kind][1] * encode_s, computing_s + decode_s, bits, found[0].download_bits, file.kept)
-        )
+        found.append(SentInput(name, slower * encode_s, computing_s + decode_s, bits, found[0].download_bits, file.kept))
     return found
 
 
