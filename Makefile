@@ -72,7 +72,7 @@ BENCHMARKS := decision.decision_time decision.cold_start decision.compile_time d
 	decision.solver_kernels halves.emitted_speed halves.bundle_size
 # What of benchmarks/ no target runs, and why, is said in benchmarks/README.md; a test compares.
 WIRE := wire.wire_table wire.accuracy wire.codec_speed
-PAY := pay.pay
+PAY := pay.pay pay.measured
 TRUST := trust.accuracy_evidence cost.profile_accuracy cost.profile_quota cost.catalogue_accuracy halves.hidden_aliases \
 	trust.interruptions trust.attack.splitting_model trust.attack.manifest trust.attack.peers trust.attack.payloads
 

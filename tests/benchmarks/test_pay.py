@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks.pay import gains
+from benchmarks.pay import gains, measured
 from benchmarks.pay.gains import cells
 from benchmarks.pay.gains_picture import draw
 from benchmarks.pay.pay import published
@@ -71,6 +71,23 @@ def test_both_extremes_tie_at_the_slowest_uplink_that_sending_bears() -> None:
     assert min(form.latency_s(tie) for form in forms) == pytest.approx(1.0)
     assert min(form.latency_s(tie / 1.1) for form in forms) > 1.0
     assert tie_bps(0.05, forms) is None
+
+
+def test_the_measured_gain_is_over_the_better_extreme(network: RealNetwork) -> None:
+    taken = {"device-only": 0.4, "server-only": 0.5, "split": 0.25}
+    rows = [
+        {"times_tie": times, "uplink_bps": 1e6, "label": "cut-03", "way": way, "picture": 0, "s": s, "bytes": 1000, "class": 0}
+        for times in (0.5, 1.0, 2.0)
+        for _ in range(3)
+        for way, s in taken.items()
+    ]
+    predicted = [{"times_tie": times, "cut": "cut-03", "ms": 240.0} for times in (0.5, 1.0, 2.0)]
+    file = {"kind": "JPEG", "quality": 50, "mean_bytes": 4000.0, "kept": 0.99}
+    report = measured.published({"rows": rows, "predicted": predicted, "file": file}, network)
+    assert report.kept and "1.60 ×" in report.targets[0].measured
+    for row in rows:
+        row["s"] *= 0.7 if row["way"] == "device-only" else 1
+    assert not measured.published({"rows": rows, "predicted": predicted, "file": file}, network).kept
 
 
 def test_pictures_of_text_are_alike_for_a_seed() -> None:
