@@ -41,7 +41,7 @@ class PictureClient:
     def classify(self, picture: np.ndarray, kind: str, quality: int) -> tuple[torch.Tensor, int]:
         """uint8[h, w, 3] to scores and the bytes that were sent."""
         file = io.BytesIO()
-        Image.fromarray(picture).save(file, kind, quality=quality, **FILES[kind][0])
+        Image.fromarray(picture).save(file, FILES[kind].kind, quality=quality, **FILES[kind].options)
         sent = self._link.send([file.getbuffer()])
         return torch.frombuffer(self._link.receive(wait_s=120), dtype=torch.float32), sent
 

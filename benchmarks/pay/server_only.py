@@ -25,12 +25,28 @@ from cic.precision.accuracy import Answer, judge, parse_target
 from cic.precision.early_verdict import sure_miss
 from cic.precision.evidence import level_of
 
-# How a file is written beside its quality, whose codec's times are charged, and times what: optimal Huffman tables save 10 % of
-# a JPEG's bytes and take 1.7 times as long as Pillow's defaults.
-FILES: dict[str, tuple[dict[str, int], str, float]] = {
-    "JPEG": ({"optimize": True}, "jpeg90", 1.7),
-    "WEBP": ({"method": 2}, "webp90", 1.0),
+
+@dataclass(frozen=True)
+class FileKind:
+    """A way to write picture files.
+
+    kind, options: for Pillow. codec: whose times are charged, and how many times writing takes as long.
+    """
+
+    kind: str
+    options: dict[str, Any]
+    codec: str
+    slower: float = 1.0
+
+
+# Optimal Huffman tables save 10 % of a JPEG's bytes and take 1.7 times as long as Pillow's defaults. These halve both sides of the
+# colours, which costs some networks more than it saves; all of the colours take 2.5 times as long.
+FILES = {
+    "JPEG": FileKind("JPEG", {"optimize": True}, "jpeg90", 1.7),
+    "JPEG 4:4:4": FileKind("JPEG", {"optimize": True, "subsampling": 0}, "jpeg90", 2.5),
+    "WebP": FileKind("WEBP", {"method": 2}, "webp90"),
 }
+STRIDE = 5
 # As if it were one of a few hundred ways for a tensor to cross, which is what cuts are judged at.
 LEVEL = level_of(1, 300)
 PIECE = 64
@@ -77,13 +93,18 @@ class PictureFiles:
         self._pixels = PixelForm(parse_normalisation(network.form.partition(",")[2]))
 
     def lowest(self, kind: str, share: float) -> PictureFile | None:
-        """The lowest quality that is shown to keep so much, found by bisection; None if the highest does not."""
-        low, high = 1, 101
-        while low < high:
-            middle = (low + high) // 2
-            low, high = (low, middle) if self._is_shown(kind, middle, share) else (middle + 1, high)
-        if high > 100:
+        """The lowest quality that is shown to keep so much; None if the highest does not.
+
+        Looked for from below, and then between the one found and the one tried before: more quality now and then keeps less.
+        """
+        tried = 0
+        for quality in range(STRIDE, 101, STRIDE):
+            if self._is_shown(kind, quality, share):
+                break
+            tried = quality
+        else:
             return None
+        high = next((each for each in range(tried + 1, quality) if self._is_shown(kind, each, share)), quality)
         return PictureFile(kind, high, *self._held_out(kind, high))
 
     def _is_shown(self, kind: str, quality: int, share: float) -> bool:
@@ -99,7 +120,7 @@ class PictureFiles:
                 answers += some
             return judge(target, answers, whole, None, LEVEL).met
 
-        return bool(self._memory.ask(("picture file", kind, FILES[kind][0], quality, share), found))
+        return bool(self._memory.ask(("picture file", FILES[kind], quality, share), found))
 
     def _held_out(self, kind: str, quality: int) -> tuple[float, float]:
         def found() -> tuple[float, float]:
@@ -107,7 +128,7 @@ class PictureFiles:
             answers = self._network.answers(self._through(self._network.held_out, kind, quality, sizes))
             return float(np.mean(sizes)), self._network.share_kept(answers, self._network.whole_held_out)
 
-        mean_bytes, kept = self._memory.ask(("held-out file", kind, FILES[kind][0], quality), found)
+        mean_bytes, kept = self._memory.ask(("held-out file", FILES[kind], quality), found)
         return mean_bytes, kept
 
     def _through(self, samples: Sequence[Tensors], kind: str, quality: int, sizes: list[int]) -> Iterator[Tensors]:
@@ -117,7 +138,7 @@ class PictureFiles:
             grey = len(plain) == 1
             file = io.BytesIO()
             rows = plain[0] if grey else np.ascontiguousarray(plain.transpose(1, 2, 0))
-            Image.fromarray(rows).save(file, kind, quality=quality, **FILES[kind][0])
+            Image.fromarray(rows).save(file, FILES[kind].kind, quality=quality, **FILES[kind].options)
             sizes.append(file.tell())
             again = np.asarray(Image.open(file).convert("L" if grey else "RGB"))
             planes = again[None] if grey else again.transpose(2, 0, 1)
@@ -151,12 +172,12 @@ def forms_of_server_only(
     computing_s = sum(op.server_ns for op in pinned.graph().ops) * 1e-9
     for file in files:
         elements = network.example[0].numel()
-        _, charged, slower = FILES[file.kind]
+        how = FILES[file.kind]
         encode_s, decode_s = (
-            each.codec_seconds(charged, elements, round(file.mean_bytes))[side] for side, each in enumerate(machines)
+            each.codec_seconds(how.codec, elements, round(file.mean_bytes))[side] for side, each in enumerate(machines)
         )
         name, bits = f"{file.kind} of quality {file.quality}", 8 * file.mean_bytes
-        found.append(SentInput(name, slower * encode_s, computing_s + decode_s, bits, found[0].download_bits, file.kept))
+        found.append(SentInput(name, how.slower * encode_s, computing_s + decode_s, bits, found[0].download_bits, file.kept))
     return found
 
 
