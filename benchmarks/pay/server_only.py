@@ -39,8 +39,8 @@ class FileKind:
     slower: float = 1.0
 
 
-# Optimal Huffman tables save 10 % of a JPEG's bytes and take 1.7 times as long as Pillow's defaults. These halve both sides of the
-# colours, which costs some networks more than it saves; all of the colours take 2.5 times as long.
+# Optimal Huffman tables save 10 % of a JPEG's bytes and take 1.7 times as long as Pillow's defaults. These halve both sides of
+# the colours, which costs some networks more than it saves; all of the colours take 2.5 times as long.
 FILES = {
     "JPEG": FileKind("JPEG", {"optimize": True}, "jpeg90", 1.7),
     "JPEG 4:4:4": FileKind("JPEG", {"optimize": True, "subsampling": 0}, "jpeg90", 2.5),
