@@ -10,12 +10,13 @@ from benchmarks.harness.random_problems import network_shaped
 from benchmarks.trust.attack.splitting_model import PARTS, attack
 from cic.decision.conditions import Box
 from cic.decision.splitting_model import dumps
-from tests.cic.hand_made import splitting_model
+from tests.cic.hand_made import splitting_model, with_stored
 
 
 @pytest.fixture(scope="module")
 def files() -> list[bytes]:
-    return [dumps(splitting_model(network_shaped(random.Random(seed), 8), Box(), 0.01, 2.0)) for seed in range(1)]
+    model = splitting_model(network_shaped(random.Random(0), 8), Box(), 0.01, 2.0)
+    return [dumps(model), dumps(with_stored(model, [b"numbers" * 20, b"more numbers" * 30]))]
 
 
 @pytest.mark.parametrize("part", PARTS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import random
 import struct
 import zlib
 from collections.abc import Iterator
@@ -13,8 +14,9 @@ import zstandard
 from PIL import Image
 
 from cic.codec.codec import Codec
-from cic.codec.form_codec import COMPRESSED, MASKED
+from cic.codec.form_codec import COMPRESSED, MASKED, FormCodec
 from cic.codec.picture import PictureCodec
+from cic.codec.transform.transform_codec import TransformCodec
 
 Bomb = tuple[str, bytes]
 _EMPTY_STORED, _EMPTY_RAW = b"\0\0\0\xff\xff", b"\0\0\0"
@@ -26,7 +28,9 @@ def bombs_for(used: Codec, shape: tuple[int, ...], dtype: str) -> Iterator[Bomb]
     if isinstance(used, PictureCodec):
         *_, height, width = shape
         yield from {"PNG": _pngs, "JPEG": _jpegs, "WEBP": _webps}[used.kind](height, width, room)
-    elif used.entropy is not None:
+    elif isinstance(used, TransformCodec):
+        yield from _symbols(room)
+    elif isinstance(used, FormCodec) and used.entropy is not None:
         streams = dict(_zlib_streams(room) if used.entropy == "zlib" else _zstd_streams(room, shape))
         for kind, stream in streams.items():
             for mark in (COMPRESSED, COMPRESSED | 1, COMPRESSED | 8):
@@ -34,6 +38,14 @@ def bombs_for(used: Codec, shape: tuple[int, ...], dtype: str) -> Iterator[Bomb]
             for length in (0, len(stream), len(stream) // 2, 2**32 - 1):
                 yield f"{kind} masked {length}", bytes((COMPRESSED | MASKED,)) + struct.pack("<I", length) + stream
             yield f"{kind} twice", bytes((COMPRESSED | MASKED,)) + struct.pack("<I", len(stream)) + stream + stream
+
+
+def _symbols(room: int) -> Iterator[Bomb]:
+    """Symbols to the end of the room, as most have fewer bits; of a decoder's state nothing but zeros, ones, or chance."""
+    for mark in (b"\0", b"\1", b"\2"):
+        for kind, content in (("zeros", bytes(room)), ("ones", b"\xff" * room), ("chance", random.Random(0).randbytes(room))):
+            for size in (room - 1, room // 2 // 2 * 2, room // 8 // 2 * 2):
+                yield f"{size} of {kind} after {mark.hex()}", mark + content[:size]
 
 
 def _zlib_streams(room: int) -> Iterator[Bomb]:

@@ -24,6 +24,7 @@ import cic
 from benchmarks.harness.report import shared_options
 from benchmarks.trust.attack.attacked_call import attacked, watched
 from benchmarks.trust.attack.mutations import mutated_bytes, mutated_json
+from benchmarks.trust.attack.sound_transforms import coded
 from benchmarks.trust.attack.tally import Tally, publish
 from cic.decision.splitting_model import SplittingModel
 from cic.emission.bundle_check import check_bundle, emitted_cuts
@@ -62,19 +63,24 @@ class Bundle:
 
 @contextmanager
 def sound_bundles() -> Iterator[list[Bundle]]:
-    """The same model with weights shared and in its files, each alone in a directory."""
+    """The same model with weights shared and in its files, and with codecs that are made from stored numbers, each alone in a
+    directory."""
     torch.manual_seed(0)
     model, image = TwoAnswers().eval(), torch.rand(1, 3, 32, 32)
     splitting_model = cic.compile(model, (image,), {"twice": True}, device="raspberry-pi-4b", server="i7-13700k")
     answer = describe(model(image, twice=True))[1]
     with tempfile.TemporaryDirectory() as place:
         bundles = []
-        for weights in ("shared", "inline"):
-            directory = Path(place) / weights / "model.split"
+        for kind, weights, emitted in (
+            ("shared", "shared", splitting_model),
+            ("inline", "inline", splitting_model),
+            ("coded", "inline", coded(splitting_model)),
+        ):
+            directory = Path(place) / kind / "model.split"
             directory.parent.mkdir()
-            cic.emit(model, splitting_model, directory, weights=weights)  # type: ignore[arg-type]
+            cic.emit(model, emitted, directory, weights=weights)  # type: ignore[arg-type]
             body = json.loads((directory / FILE_NAME).read_text())
-            bundles.append(Bundle(directory, splitting_model, body, image, answer))
+            bundles.append(Bundle(directory, emitted, body, image, answer))
         yield bundles
 
 
@@ -118,10 +124,23 @@ def use(bundle: Bundle, draw: random.Random) -> None:
         answer = attempt(lambda: cut.tail(*cut.head(bundle.image, twice=True)))
         if answer is not None:
             flat = describe(answer)[1]
+            for name, sent in zip(bundle.model.cut_by_id[cut_id].codecs, cut.head(bundle.image, twice=True), strict=False):
+                attempt(lambda name=name, sent=sent: _check_coded(cut, bundle.model, name, sent))
             if len(flat) != len(bundle.answer) or not all(map(_alike, flat, bundle.answer)):
                 raise AssertionError(f"cut {cut_id} answers {flat}")
     if errors:
         raise errors[-1] if isinstance(errors[-1], CicError) else cic.ArtifactError(str(errors[-1]))
+
+
+def _check_coded(cut: Any, model: SplittingModel, name: str, sent: torch.Tensor) -> None:
+    """The bundle's codec of a name writes and reads as the splitting model's does."""
+    ours, theirs, shape = cut.codec(name), model.codec(name), tuple(sent.shape)
+    payload = bytes(ours.encode(sent))
+    if (
+        payload != bytes(theirs.encode(sent))
+        or (ours.decode(payload, shape, "float32") != theirs.decode(payload, shape, "float32")).any()
+    ):
+        raise AssertionError(f"cut {cut.id} has another codec {name}")
 
 
 def _alike(one: torch.Tensor, other: torch.Tensor) -> bool:

@@ -2,8 +2,9 @@
 
     OMP_NUM_THREADS=1 python -m benchmarks.trust.attack.payloads    # writes benchmarks/results/attack_payloads.json
 
-20,000 mutations of sound payloads for each codec, and bombs for tensors of up to a picture of 1080 by 1920. Declared is the
-tensor and the largest payload of it; a fault is another error than CodecError, 64 MiB more than declared, or two seconds.
+20,000 mutations of sound payloads for each codec, and bombs for tensors of up to a picture of 1080 by 1920; then as many of the
+numbers that a transform is made from, named by their digest. Declared is the tensor and the largest payload of it; a fault is
+another error than CodecError, 64 MiB more than declared, or two seconds.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from hashlib import sha256
 
 import numpy as np
 
@@ -18,13 +20,15 @@ from benchmarks.harness.report import shared_options
 from benchmarks.trust.attack.attacked_call import LONGEST_S, attacked_in_turn, watched
 from benchmarks.trust.attack.bombs import bombs_for
 from benchmarks.trust.attack.mutations import mutated_bytes
+from benchmarks.trust.attack.sound_transforms import transform_of
 from benchmarks.trust.attack.tally import Tally, publish
 from cic.codec.codec import Codec
 from cic.codec.registry import codec, codec_names
 from cic.codec.tensors import Array
 
 PIXELS = ("uint8", "uint8+zstd", "uint8+zlib", "png", "jpeg90", "webp75")
-NAMES = (*codec_names(), *PIXELS)
+NAMES = (*codec_names(), *PIXELS, "transform")
+CHANNELS = 3
 BOMBED = ((1, 3, 64, 64), (1, 3, 224, 224), (1, 3, 1080, 1920))
 _AT_ONCE = 50
 
@@ -34,14 +38,18 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=20_000, help="mutations for each codec")
     options = parser.parse_args()
     tallies = [attack(name, options.count, seed) for seed, name in enumerate(NAMES)]
+    tallies.append(attack_numbers(options.count, len(NAMES)))
     if not publish("attack_payloads", tallies, options.results):
         raise SystemExit("payloads: not all refused as they must be")
 
 
 def attack(name: str, count: int, seed: int, bombed: Sequence[tuple[int, ...]] = BOMBED, longest_s: float = LONGEST_S) -> Tally:
     """Attack one codec by so many mutations, and by bombs for tensors of these shapes."""
-    used, draw, tally = codec(name), random.Random(seed), Tally(name, longest_s)
-    samples = [(array, bytes(used.encode(array))) for array in _samples(name in PIXELS)]
+    used = transform_of(CHANNELS)[0] if name == "transform" else codec(name)
+    draw, tally = random.Random(seed), Tally(name, longest_s)
+    samples = [(array, bytes(used.encode(array))) for array in _samples(name)]
+    for array, payload in samples:
+        used.decode(payload, array.shape, array.dtype.name)  # what is compiled at the first call is no cost of a payload
     with watched():
         for first in range(0, count, _AT_ONCE):
             sent = [_mutation(samples, draw) for _ in range(min(_AT_ONCE, count - first))]
@@ -50,6 +58,28 @@ def attack(name: str, count: int, seed: int, bombed: Sequence[tuple[int, ...]] =
             dtype = "uint8" if name in PIXELS else "float32"
             for kind, payload in bombs_for(used, shape, dtype):
                 _add(tally, used, [(shape, dtype, payload, f"{kind}, {shape}")])
+    return tally
+
+
+def attack_numbers(count: int, seed: int, longest_s: float = LONGEST_S) -> Tally:
+    """Attack the stored numbers of a transform so many times: made a codec of, which then writes and reads sound tensors."""
+    draw, tally = random.Random(seed), Tally("numbers of a transform", longest_s)
+    used, stored = transform_of(CHANNELS)
+    (content,) = stored.values()
+    samples = [(array, bytes(used.encode(array))) for array in _samples("transform")]
+
+    def use(content: bytes, array: Array, payload: bytes) -> None:
+        digest = sha256(content).hexdigest()
+        other = codec(f"transform-0.05@{digest}", {digest: content})
+        _decoded(other, bytes(other.encode(array)), array.shape, array.dtype.name)
+        _decoded(other, payload, array.shape, array.dtype.name)
+
+    with watched():
+        for first in range(0, count, _AT_ONCE):
+            sent = [(*mutated_bytes(content, draw), *draw.choice(samples)) for _ in range(min(_AT_ONCE, count - first))]
+            calls: list[Callable[[], object]] = [partial(use, changed, *sample) for changed, _, *sample in sent]
+            for (changed, way, array, _), outcome in zip(sent, attacked_in_turn(calls), strict=True):
+                tally.add(outcome, len(changed) + array.nbytes + used.largest_bytes(array.shape, array.dtype.name), way)
     return tally
 
 
@@ -79,10 +109,17 @@ def _mutation(samples: Sequence[tuple[Array, bytes]], draw: random.Random) -> Se
     return array.shape, array.dtype.name, payload, f"{', '.join(ways)}, of {array.shape}"
 
 
-def _samples(pixels: bool) -> Iterator[Array]:
+def _samples(name: str) -> Iterator[Array]:
     """Tensors whose payloads differ in kind: dense, sparse, narrow, not finite, small, empty."""
     generator = np.random.default_rng(0)
-    if pixels:
+    if name == "transform":
+        usual = generator.standard_normal((2, CHANNELS, 17, 5)).astype(np.float32)
+        yield from (usual, np.maximum(usual - 1, 0), usual.astype(np.float16), usual[:1, :, :1, :1])
+        # Symbols that tables do not hold, and values that no symbol stands for.
+        yield from (np.where(usual > 2, usual * 8, usual), np.where(usual > 2, np.float32(np.inf), usual))
+        yield np.zeros((2, CHANNELS, 0, 4), np.float32)
+        return
+    if name in PIXELS:
         smooth = np.add.outer(np.arange(24), np.arange(20)) * 3
         yield np.broadcast_to(smooth, (1, 3, 24, 20)).astype(np.uint8)
         yield generator.integers(0, 256, (1, 1, 12, 10)).astype(np.uint8)

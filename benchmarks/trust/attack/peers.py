@@ -14,6 +14,7 @@ import socket
 import struct
 import tempfile
 import threading
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -24,6 +25,7 @@ import cic
 from benchmarks.harness.report import shared_options
 from benchmarks.trust.attack.attacked_call import LONGEST_S, attacked, watched
 from benchmarks.trust.attack.mutations import mutated_bytes, mutated_json
+from benchmarks.trust.attack.sound_transforms import coded
 from benchmarks.trust.attack.tally import Tally, publish
 from cic.errors import LinkError
 from cic.runtime.paced_link import MARK, Link, Pacing
@@ -51,7 +53,7 @@ def _emitted_tail(folder: Path) -> LoadedCut:
     model = nn.Sequential(nn.Conv2d(3, 8, 5, 2), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 14 * 14, 10)).eval()
     image = torch.rand(1, 3, 32, 32)
     splitting_model = cic.compile(model, (image,), device="raspberry-pi-4", server="epyc-7742")
-    cic.emit(model, splitting_model, folder)
+    cic.emit(model, coded(splitting_model), folder)
     return load_tail(str(folder), "server-only", None)
 
 
@@ -59,6 +61,7 @@ def attack_server(tail: LoadedCut, count: int, seed: int, longest_s: float = LON
     """Mutated requests to a server in this process; a fault, too, is a sound request that gets no sound answer."""
     draw, tally = random.Random(seed), Tally("server", longest_s)
     tensors = tuple(torch.rand(wire.shape) for wire in tail.crossing)
+    names = (*_CODECS, *(f"transform-0.05@{digest}" for digest in tail.codecs))
     expected = tail.run_tail_flat(tensors)
     with socket.create_server(("127.0.0.1", 0)) as listener, watched():
         arguments = (tail, listener, lambda connection: Link(connection, Pacing(patience_s=_PATIENCE_S)), idle_s)
@@ -69,8 +72,8 @@ def attack_server(tail: LoadedCut, count: int, seed: int, longest_s: float = LON
             return socket.create_connection(listener.getsockname(), timeout=_PATIENCE_S)
 
         for number in range(count):
-            codecs = tuple(draw.choice(_CODECS) for _ in tensors)
-            sent, way = mutated_frame(_joined(Message("run", number, tensors, codecs=codecs)), draw)
+            codecs = tuple(draw.choice(names) for _ in tensors)
+            sent, way = mutated_frame(_joined(Message("run", number, tensors, codecs=codecs), tail.codecs), draw)
             outcome = attacked(lambda sent=sent: _send(connected(), sent, tail))
             tally.add(outcome, 2 * _declared(tail.crossing, tail.returned), f"{number}: {way}")
             with Link(connected(), Pacing(patience_s=_PATIENCE_S)) as link:
@@ -143,8 +146,8 @@ def _send_and_close(peer: socket.socket, sent: bytes) -> None:
         peer.sendall(sent)
 
 
-def _joined(message: Message) -> bytes:
-    return b"".join(map(bytes, encode(message)))
+def _joined(message: Message, stored: Mapping[str, bytes] | None = None) -> bytes:
+    return b"".join(map(bytes, encode(message, stored)))
 
 
 def _declared(*borders: tuple[WireTensor, ...]) -> int:

@@ -24,6 +24,7 @@ import cic
 from benchmarks.harness.report import shared_options
 from benchmarks.trust.attack.attacked_call import attacked, watched
 from benchmarks.trust.attack.mutations import mutated_bytes, mutated_json
+from benchmarks.trust.attack.sound_transforms import with_a_transform
 from benchmarks.trust.attack.tally import Tally, publish
 from cic.commands.document import solver_document
 from cic.commands.show import print_break_points, print_cuts
@@ -44,14 +45,15 @@ PARTS = ("table", "graph", "store of codecs", "bytes")
 
 
 def sound_files() -> list[bytes]:
-    """A model without codecs and one with them, compiled here."""
+    """A model without codecs, one with them, and one of which a tensor crosses under a transform, compiled here."""
     torch.manual_seed(0)
     layers = nn.Conv2d(3, 8, 3, 2), nn.ReLU(), nn.Conv2d(8, 4, 3, 2), nn.Flatten(), nn.Linear(4 * 49, 5)
     model, machines = nn.Sequential(*layers).eval(), {"device": "raspberry-pi-4b", "server": "i7-13700k"}
     inputs = torch.rand(1, 3, 32, 32)
     plain = cic.compile(model, (inputs,), defaults=cic.Conditions(1e6, rtt="5ms"), **machines)  # type: ignore[arg-type]
     lossy = cic.Precision("int4", [torch.rand(8, 3, 32, 32)], "rel<=0.05")
-    return [dumps(plain), dumps(cic.compile(model, (inputs,), precision=lossy, **machines))]  # type: ignore[arg-type]
+    coded = cic.compile(model, (inputs,), precision=lossy, **machines)  # type: ignore[arg-type]
+    return [dumps(plain), dumps(coded), dumps(with_a_transform(coded))]
 
 
 def changed(content: bytes, part: str, draw: random.Random) -> tuple[bytes, str]:
@@ -77,6 +79,8 @@ def use(content: bytes, draw: random.Random) -> SplittingModel:
     for decision in decisions:
         repr((decision, decision.why, decision.terms, decision.conditions))
         repr((decision.device_ops, decision.crossing, decision.codecs))
+    for name in {name for cut in model.cuts for name in cut.codecs}:
+        repr(model.codec(name))
     with contextlib.redirect_stdout(io.StringIO()):
         print_cuts(model)
         print_break_points(model)

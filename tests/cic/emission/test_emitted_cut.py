@@ -10,13 +10,13 @@ import torch
 from torch import nn
 
 import cic
+from benchmarks.trust.attack.sound_transforms import coded, transform_of
 from cic.codec.tensors import tensor_of
 from cic.decision.cut import Cut
 from cic.decision.splitting_model import SplittingModel
 from cic.emission.bundle_check import check_bundle
 from cic.emission.cut_plans import stored_for
 from cic.errors import ArtifactError, CodecError
-from tests.cic.runtime.stored_transforms import transform_of
 from tests.codegen.unverified import unverified_bundles
 
 IMAGE = torch.randn(1, 3, 20, 20)
@@ -30,19 +30,9 @@ def network() -> nn.Module:
 
 @pytest.fixture(scope="module")
 def model() -> SplittingModel:
-    """A table in which each cut but one end sends its tensor under a transform of that tensor's channels."""
-    compiled = cic.compile(network(), (IMAGE,), device="raspberry-pi-4", server="v100")
-    shapes = {tensor.name: tensor.shape for tensor in compiled.graph().tensors}
-    stored, cuts = {}, []
-    for cut in compiled.cuts:
-        names = []
-        for tensor in cut.crossing:
-            used, content = transform_of(shapes[tensor][1])
-            stored.update(content)
-            names.append(used.name)
-        cuts.append(Cut(cut.id, cut.features, lambda cut=cut: (cut.device_ops, cut.crossing), names))
-    assert len({*stored}) > 1
-    return SplittingModel(compiled.table.replaced(cuts=tuple(cuts)), compiled.graph, lambda: stored)
+    model = coded(cic.compile(network(), (IMAGE,), device="raspberry-pi-4", server="v100"))
+    assert len(model.stored_codecs) > 1
+    return model
 
 
 @pytest.fixture(scope="module")

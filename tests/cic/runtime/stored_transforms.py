@@ -6,18 +6,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
-from cic.codec.transform.transform_codec import TransformCodec, transform_codec
-from cic.precision.transforms.karhunen_loeve import transform_for
 from codegen.manifest import CODECS_FOLDER, codec_path, read_manifest, write_manifest
-
-
-def transform_of(channels: int, step: float = 0.05, seed: int = 0) -> tuple[TransformCodec, dict[str, bytes]]:
-    """A transform of so many channels in dimension 1, for values drawn from the normal distribution, and its content."""
-    columns = np.random.default_rng(seed).standard_normal((channels, 2000))
-    used, content = transform_codec(step, transform_for(columns, np.eye(channels), step, 1))
-    return used, {used.name.partition("@")[2]: content}
 
 
 def with_contents(bundle: Path, place: Path, contents: dict[str, bytes]) -> Path:

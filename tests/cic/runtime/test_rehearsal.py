@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import cic
+from benchmarks.trust.attack.sound_transforms import transform_of
 from cic.codec.form_codec import FormCodec
 from cic.codec.registry import codec
 from cic.decision.conditions import Conditions
@@ -22,7 +23,7 @@ from cic.runtime.tail_process import load_tail
 from cic.runtime.wire import Message, encode
 from tests.cic.conftest import Project
 from tests.cic.runtime.small_split import FAST, whole_answer
-from tests.cic.runtime.stored_transforms import transform_of, with_contents
+from tests.cic.runtime.stored_transforms import with_contents
 
 
 def joined(message: Message) -> bytes:

@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from benchmarks.trust.attack import peers
+from benchmarks.trust.attack.sound_transforms import transform_of
 from cic.codec.crossing import cross
 from cic.codec.registry import codec
 from cic.errors import LinkError
@@ -26,7 +27,7 @@ from cic.runtime.wire import Message, decode, encode, identity, largest_message_
 from codegen.loading import LoadedCut
 from tests.cic.conftest import Project
 from tests.cic.runtime.small_split import whole_answer
-from tests.cic.runtime.stored_transforms import transform_of, with_contents
+from tests.cic.runtime.stored_transforms import with_contents
 
 
 def test_a_tail_decodes_each_tensor_under_the_codec_named(
