@@ -10,7 +10,7 @@ from cic.decision.conditions import Conditions
 from cic.decision.cut import Cut
 from cic.decision.cut_table import CutTable, read_table, table_document
 from cic.decision.units import bits_per_second, factor, seconds, shown
-from cic.errors import ArtifactError, CicError, DecisionError
+from cic.errors import ArtifactError, CicError, CodecError, DecisionError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -126,10 +126,13 @@ class SplittingModel:
         """The codec of this name, such as `decision.codecs` has for each crossing tensor. Needs numpy.
 
         Raises:
-            CodecError: there is no such codec, or what it is made from is not stored here. ArtifactError: as `stored_codecs`.
+            CodecError: there is no such codec, what it is made from is not stored here, or numpy is not installed.
+            ArtifactError: as `stored_codecs`.
         """
-        from cic.codec.registry import codec
-
+        try:
+            from cic.codec.registry import codec
+        except ImportError as error:
+            raise CodecError(f"codecs need the package {error.name}, which is not installed here: pip install numpy") from None
         return codec(name, self.stored_codecs)
 
     def default_conditions(self, uplink_bps: float) -> Conditions:

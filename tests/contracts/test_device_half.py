@@ -72,10 +72,16 @@ for decision in (
     model.decide("1kbps"),
 ):
     print(decision.cut_id, decision.latency_s, decision.terms, decision.crossing, decision.device_ops, decision.why)
+print(model.stored_codecs)
+try:
+    model.codec("int8")
+except cic.CicError as error:
+    print(error)
 """
     result = run(code, model_file)
     assert result.returncode == 0, result.stderr
-    assert len(result.stdout.splitlines()) == 3
+    assert len(result.stdout.splitlines()) == 5
+    assert result.stdout.endswith("codecs need the package numpy, which is not installed here: pip install numpy\n")
 
 
 def test_the_decide_command_with_everything_else_blocked(model_file: Path) -> None:
