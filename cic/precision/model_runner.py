@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from importlib import import_module
 from typing import Protocol
 
@@ -26,6 +26,11 @@ class ModelRunner(Protocol):
 
     def observe(self, sample: Tensors, names: Collection[str], see: See) -> None:
         """Run the whole model on a sample and show each of the named tensors of its graph, in the order of the graph."""
+
+    def gradients(
+        self, sample: Tensors, names: Collection[str], generator: torch.Generator, *, of_classes: bool
+    ) -> Mapping[str, torch.Tensor] | None:
+        """See `cic.precision.transforms.gradients.gradients`; None where this runtime, or this model, has none."""
 
     def whole(self, sample: Tensors) -> Sequence[torch.Tensor]:
         """Return the flat answer of the whole model."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -42,6 +42,11 @@ class OnnxRunner:
         for shown, run in self._sessions:
             for name, value in zip(shown, run(*sample), strict=True):
                 see(name, value)
+
+    def gradients(
+        self, sample: Tensors, names: Collection[str], generator: torch.Generator, *, of_classes: bool
+    ) -> Mapping[str, torch.Tensor] | None:
+        return None  # ONNX Runtime as it is installed for inference has no gradients
 
     def whole(self, sample: Tensors) -> Sequence[torch.Tensor]:
         with self._told():

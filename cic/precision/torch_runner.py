@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import fx
 
 from cic.precision.model_runner import See, Tensors
+from cic.precision.transforms.gradients import gradients
 from cic.trace.fx.observation import observe
 from cic.trace.fx.traced_model import TracedModel
 from codegen.split import Split
@@ -29,6 +30,11 @@ class TorchRunner:
                 see(node.name, value)
 
         observe(self.traced.module, sample, shown)
+
+    def gradients(
+        self, sample: Tensors, names: Collection[str], generator: torch.Generator, *, of_classes: bool
+    ) -> Mapping[str, torch.Tensor] | None:
+        return gradients(self.traced.module, sample, names, generator, of_classes=of_classes)
 
     def whole(self, sample: Tensors) -> Sequence[torch.Tensor]:
         with torch.no_grad():

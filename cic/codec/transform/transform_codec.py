@@ -32,9 +32,17 @@ _RAW = Raw()
 _TRANSFORMED, _AS_THEY_ARE = b"\0", b"\1"
 
 
+@dataclass(frozen=True, slots=True)
+class TransformWork:
+    """numbers: values and symbols that are handled. products: multiply-adds."""
+
+    numbers: int
+    products: int
+
+
 @dataclass(frozen=True)
 class TransformCodec:
-    """A transform of the channels of one tensor.
+    """A transform of the blocks of one tensor.
 
     Values that no symbol stands for (NaN, infinities, far larger ones than calibration had) are sent as they are, and so is
     what symbols would not make smaller; the first byte of a payload says so. Every float tensor of its shape survives.
@@ -44,6 +52,11 @@ class TransformCodec:
 
     name: str
     transform: Transform = field(repr=False, compare=False)
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of the stored numbers, in hexadecimal."""
+        return self.name.partition("@")[2]
 
     @property
     def lossless(self) -> bool:
@@ -61,10 +74,10 @@ class TransformCodec:
         return _RAW.body_bytes(shape, dtype) + 1
 
     def encode(self, tensor: torch.Tensor | Array, name: str = "the tensor") -> Payload:
-        """The payload. Raises CodecError naming the tensor if its type or its channels are not those of the transform."""
+        """The payload. Raises CodecError naming the tensor if its type or its shape is not one that the transform takes."""
         array, dtype = array_of(tensor, name)
         check_type(self, dtype, name)
-        self._positions(array.shape, name)
+        self._blocks(array.shape, name)
         symbols = self.transform.symbols(floats_of(array, dtype))
         payload = None if symbols is None else _TRANSFORMED + encode(symbols, self.transform.tables)
         if payload is None or len(payload) > _RAW.body_bytes(array.shape, dtype):
@@ -74,10 +87,10 @@ class TransformCodec:
     def decode(self, payload: Payload, shape: Sequence[int], dtype: str, name: str = "the tensor") -> Array:
         check_type(self, dtype, name)
         view = checked_size(self, payload, shape, dtype, name)
-        positions = self._positions(shape, name)
+        blocks = self._blocks(shape, name)
         mark, body = bytes(view[:1]), view[1:]
         if mark == _TRANSFORMED:
-            symbols = decode(bytes(body), positions, self.transform.tables, name)
+            symbols = decode(bytes(body), blocks, self.transform.tables, name)
             return of_floats(self.transform.values(symbols, shape, "float32"), dtype)
         if mark == _AS_THEY_ARE and len(body) == _RAW.body_bytes(shape, dtype):
             return _RAW.read(np.frombuffer(body, np.uint8), shape, dtype, name)
@@ -86,14 +99,14 @@ class TransformCodec:
             f" and holds symbols, or with 01 and holds {_RAW.body_bytes(shape, dtype)} bytes of values"
         )
 
-    def work(self, shape: Sequence[int]) -> tuple[int, int]:
-        """Values and symbols that are handled, and multiply-adds of the product, either way."""
-        products = count(shape) * self.transform.components
-        return count(shape) + products // self.transform.channels, products
+    def work(self, shape: Sequence[int]) -> TransformWork:
+        """What encoding a tensor of this shape takes, and decoding it as well."""
+        symbols = self.transform.blocks(shape) * self.transform.components
+        return TransformWork(count(shape) + symbols, count(shape) * self.transform.components)
 
-    def _positions(self, shape: Sequence[int], name: str) -> int:
+    def _blocks(self, shape: Sequence[int], name: str) -> int:
         try:
-            return self.transform.positions(shape)
+            return self.transform.blocks(shape)
         except CodecError as error:
             raise CodecError(f"{name}: {error}; {self.name} was made for another tensor") from None
 
@@ -121,8 +134,7 @@ def stored_codec(name: str, digest: str, stored: Mapping[str, bytes]) -> Transfo
     return TransformCodec(name, _transform(digest, content))
 
 
-# By content and not by name, of which a peer can make up any number. Each holds its tables, some 30 kB a component once
-# something was decoded.
+# By content and not by name, of which a peer can make up any number.
 @lru_cache(maxsize=256)
 def _transform(digest: str, content: bytes) -> Transform:
     if (found := sha256(content).hexdigest()) != digest:
