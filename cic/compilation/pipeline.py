@@ -127,7 +127,7 @@ def compile(
         spent_s=(traced_s, measured_s, solved_s),
     )
     inputs = describe_inputs(traced.args, traced.kwargs)
-    return assemble(lowered, chosen, box, usual, inputs, information)
+    return assemble(lowered, chosen, box, usual, inputs, information, examined.stored)
 
 
 def assumed(defaults: Conditions | None, box: Box) -> Conditions:

@@ -14,6 +14,7 @@ from cic.codec.registry import codec, codec_names, entropy_here
 from cic.codec.tensors import Array
 from cic.cost.codec_time import CodecTime, Rate, plain_name
 from cic.cost.timing import Pace, Run, Session, take_turns, total_pace
+from cic.cost.transform_measure import measure_transforms
 
 # Values of a tensor: a late layer, a middle one, an early one.
 SIZES = (2_048, 16_384, 65_536)
@@ -29,16 +30,17 @@ PICTURES = {"PNG": "png", "JPEG": "jpeg75", "WEBP": "webp75"}
 def measure_codecs(names: Sequence[str] | None = None, *, budget_s: float = 0.002) -> tuple[CodecTime, ...]:
     """Times of the codecs named, or of all that are here; each of 18 measurements a codec takes about `budget_s`.
 
-    Raises CodecError for an unknown codec.
+    Transforms are measured besides all. Raises CodecError for an unknown codec.
     """
     chosen = [codec(name) for name in (_names_here() if names is None else names)]
     measured = [_measure(each, budget_s) for each in chosen]
     # One codec's measurements are too short to tell whether the machine holds this process back; all together do.
     pace = total_pace([session for _, session in measured])
-    return tuple(
+    times = [
         CodecTime(plain_name(each.name), *(_rate(rows, seconds) for seconds in _coding_seconds(pace, session)))
         for each, (rows, session) in zip(chosen, measured, strict=True)
-    )
+    ]
+    return (*times, *(measure_transforms(budget_s=budget_s) if names is None else ()))
 
 
 def examples(chosen: Codec) -> list[Array]:

@@ -29,6 +29,16 @@ class Calibration:
     samples: tuple[Tensors, ...]
     labels: tuple[torch.Tensor, ...] | None
 
+    def parted(self, count: int) -> tuple[Calibration, Calibration]:
+        """So many samples spread over all, and the others, each with their labels."""
+        taken = frozenset(number * len(self.samples) // count for number in range(count))
+        others = [number for number in range(len(self.samples)) if number not in taken]
+        return self._some(sorted(taken)), self._some(others)
+
+    def _some(self, numbers: Sequence[int]) -> Calibration:
+        labels = None if self.labels is None else tuple(self.labels[number] for number in numbers)
+        return Calibration(tuple(self.samples[number] for number in numbers), labels)
+
     def distinct(self) -> int:
         """How many of the samples differ from all before them."""
         return len({b"".join(map(_bytes_of, sample)) for sample in self.samples})

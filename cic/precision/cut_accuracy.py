@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from types import MappingProxyType
 
 import torch
 
@@ -26,6 +28,7 @@ class Examiner:
     """Runs cuts of one model.
 
     together: samples run at once. whole: the model's answers.
+    stored: what codecs are made from, see `cic.codec.registry.codec`.
     """
 
     runner: ModelRunner
@@ -33,6 +36,7 @@ class Examiner:
     target: Target | None
     together: int
     whole: tuple[Answer, ...]
+    stored: Mapping[str, bytes]
 
     def reached(self, device_nodes: Collection[str], codecs: Mapping[str, str], level: float) -> Reached:
         """What a cut reaches; it is run until all samples have answered, or the target can be met no more.
@@ -52,12 +56,24 @@ class Examiner:
     def answers(self, device_nodes: Collection[str], codecs: Mapping[str, str], enough: Missed | None = None) -> list[Answer]:
         """What a cut answers to each calibration sample, up to the piece of them at which `enough` says so."""
         halves = self.runner.halves(device_nodes)
-        return _answers(
-            self.calibration.samples, self.together, lambda inputs, count: _through(halves, codecs, inputs, count), enough
-        )
+
+        def over_the_wire(value: torch.Tensor, wire: WireTensor, count: int) -> torch.Tensor:
+            """Each sample is a message of its own, so each has its own scales."""
+            name = codecs.get(wire.name)
+            if name is None or is_lossless(name):
+                return value
+            return _joined([(cross(each, name, wire.name, self.stored)[0],) for each in _apart(value, count)])[0]
+
+        run = partial(_through, halves, over_the_wire)
+        return _answers(self.calibration.samples, self.together, run, enough)
 
 
-def examiner(runner: ModelRunner, calibration: Calibration, target: Target | None) -> Examiner:
+def examiner(
+    runner: ModelRunner,
+    calibration: Calibration,
+    target: Target | None,
+    stored: Mapping[str, bytes] = MappingProxyType({}),
+) -> Examiner:
     """Run the whole model on all calibration inputs, several at once if that gives the same answers.
 
     Raises:
@@ -72,7 +88,7 @@ def examiner(runner: ModelRunner, calibration: Calibration, target: Target | Non
                 "compared; leave that sample out, or end the model before it makes them"
             )
     labels = None if calibration.labels is None else check_labels(calibration.labels, whole)
-    return Examiner(runner, replace(calibration, labels=labels), target, together, whole)
+    return Examiner(runner, replace(calibration, labels=labels), target, together, whole, stored)
 
 
 def _answers(
@@ -96,22 +112,15 @@ def _answers(
     return answers
 
 
-def _through(halves: Split, codecs: Mapping[str, str], inputs: Tensors, count: int) -> Sequence[torch.Tensor]:
+def _through(
+    halves: Split, over_the_wire: Callable[[torch.Tensor, WireTensor, int], torch.Tensor], inputs: Tensors, count: int
+) -> Sequence[torch.Tensor]:
     results = halves.head(*inputs)
     sent = results[: len(halves.crossing)]
-    received = [
-        _over_the_wire(value, wire, codecs.get(wire.name), count) for value, wire in zip(sent, halves.crossing, strict=True)
-    ]
+    received = [over_the_wire(value, wire, count) for value, wire in zip(sent, halves.crossing, strict=True)]
     returned = halves.tail(*received)
     by_half = {"head": results, "tail": returned}
     return [by_half[source.half][source.position] for source in halves.outputs]
-
-
-def _over_the_wire(value: torch.Tensor, wire: WireTensor, name: str | None, count: int) -> torch.Tensor:
-    """Each sample is a message of its own, so each has its own scales."""
-    if name is None or is_lossless(name):
-        return value
-    return _joined([(cross(each, name, wire.name)[0],) for each in _apart(value, count)])[0]
 
 
 def _joined(chunk: Sequence[Tensors]) -> Tensors:

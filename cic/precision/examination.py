@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from cic.codec.transform.transform_codec import KIND
 from cic.cost.cost_source import CostSource
 from cic.decision.provenance import CodecProvenance
 from cic.errors import CicWarning
@@ -21,7 +22,9 @@ from cic.precision.model_runner import runner_of
 from cic.precision.payloads import wire_forms
 from cic.precision.precision import Precision
 from cic.precision.target_search import WithinTarget
-from cic.precision.wire_form import WireForm, codecs_for, input_codecs, is_lossless
+from cic.precision.transforms.making import Made
+from cic.precision.transforms.share import transforms_for
+from cic.precision.wire_form import WireForm, allows_transforms, codecs_for, input_codecs, is_lossless
 from cic.progress import Progress, Tell
 from cic.trace.traced import Traced
 from mincut.problem import BoolArray, Problem
@@ -34,11 +37,13 @@ class Examined:
     """What is known about codecs before cuts are chosen.
 
     forms: in which each tensor may cross, by name; None if all cross as they are. examiner: runs cuts; None: unmeasured.
+    stored: what the codecs of forms are made from, by digest.
     """
 
     asked: Precision
     forms: Mapping[str, Sequence[WireForm]] | None
     examiner: Examiner | None
+    stored: Mapping[str, bytes] = field(default_factory=dict)
 
     @property
     def lossy_pairs(self) -> int:
@@ -124,17 +129,21 @@ def examine(traced: Traced, asked: Precision, costs: Costs, tell: Tell) -> Exami
     if not asked.allows_codecs:
         return Examined(asked, None, None)
     target = asked.target
-    usual = ["raw"] if target is None else "int4"
-    names = codecs_for(usual if asked.codecs is None else asked.codecs)
+    usual: str | Sequence[str] = ["raw"] if target is None else KIND
+    allowed = usual if asked.codecs is None else asked.codecs
+    names = codecs_for(allowed)
     pictures = () if asked.input is None else input_codecs(asked.input)
     calibration = calibration_of(traced, asked.calibration)
-    tell(Progress(f"measuring payloads under {len(names)} codecs"))
     runner = runner_of(traced)
-    forms = wire_forms(runner, traced.graph, calibration.samples, names, costs, pictures)
+    made, judged = Made({}, {}), calibration
+    if allows_transforms(allowed) and asked.calibration is not None:
+        made, judged = transforms_for(traced, runner, calibration, asked, costs, tell)
+    tell(Progress(f"measuring payloads under {len(names)} codecs"))
+    forms = wire_forms(runner, traced.graph, judged.samples, names, costs, pictures, made.codecs)
     if asked.calibration is None:
         return Examined(asked, forms, None)
-    tell(Progress(f"running the whole model on {len(calibration.samples)} calibration samples"))
-    examined = Examined(asked, forms, examiner(runner, calibration, target))
+    tell(Progress(f"running the whole model on {len(judged.samples)} calibration samples"))
+    examined = Examined(asked, forms, examiner(runner, judged, target, made.stored), made.stored)
     if examined.whole_top1 is not None:
         tell(Progress(f"the whole model gets {examined.whole_top1:.2%} of the labelled calibration samples right"))
     _warn_of_few_samples(examined)

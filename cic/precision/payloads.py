@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import torch
 
 from cic.codec.codec import Codec
 from cic.codec.registry import codec, stage_of
+from cic.cost.codec_time import coding_seconds
 from cic.cost.cost_source import CostSource
 from cic.graph import Graph, Tensor
 from cic.precision.mean_error import root_mean_square_error
@@ -28,6 +30,7 @@ def wire_forms(
     names: Sequence[str],
     costs: tuple[CostSource, CostSource],
     input_names: Sequence[str] = (),
+    transforms: Mapping[str, Sequence[Codec]] = MappingProxyType({}),
 ) -> dict[str, tuple[WireForm, ...]]:
     """The forms in which each tensor that may cross can do so, raw first; forms that gain no byte are left out.
 
@@ -35,12 +38,13 @@ def wire_forms(
         runner: of the model that the graph is of. samples: flat inputs; the first few are run.
         names: of codecs, "raw" among them. costs: of device and server.
         input_names: of codecs for model inputs that are pictures, the form first in which the device holds them.
+        transforms: codecs that were made for a tensor, by its name.
 
     Raises:
         CodecError: an input is not what its declared form says.
     """
     wanted = {tensor.name: tensor for tensor in graph.tensors if tensor.may_cross and tensor.consumers}
-    chosen = {name: _fitting(tensor, names, input_names) for name, tensor in wanted.items()}
+    chosen = {name: [*_fitting(tensor, names, input_names), *transforms.get(name, ())] for name, tensor in wanted.items()}
     seen: dict[str, dict[Codec, list[tuple[int, float]]]] = {name: {each: [] for each in chosen[name]} for name in wanted}
 
     def weigh(name: str, value: torch.Tensor) -> None:
@@ -84,13 +88,12 @@ def _forms(
     costs: tuple[CostSource, CostSource],
     held: str | None,
 ) -> tuple[WireForm, ...]:
-    elements = math.prod(tensor.shape)
     forms = [as_it_is(tensor.bytes)]
     for used, rows in seen.items():
         wire_bytes = math.ceil(sum(size for size, _ in rows) / len(rows))
         if used.name == "raw" or wire_bytes >= tensor.bytes:
             continue
-        encode_s = 0.0 if used.name == held else costs[0].codec_seconds(used.name, elements, wire_bytes)[0]
-        decode_s = costs[1].codec_seconds(used.name, elements, wire_bytes)[1]
+        encode_s = 0.0 if used.name == held else coding_seconds(costs[0], used, tensor.shape, wire_bytes)[0]
+        decode_s = coding_seconds(costs[1], used, tensor.shape, wire_bytes)[1]
         forms.append(WireForm(used.name, wire_bytes, encode_s, decode_s, sum(error for _, error in rows) / len(rows)))
     return tuple(forms)

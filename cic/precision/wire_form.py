@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from cic.codec.registry import codec, entropy_here, stage_of
 from cic.codec.registry import input_codecs as pixel_codecs
 from cic.codec.registry import is_lossless as is_lossless_codec
+from cic.codec.transform.transform_codec import KIND
 from cic.errors import CompileError
 
 # From exact to coarse; each allows the codecs of those before it, too.
@@ -16,6 +17,8 @@ _BY_PRECISION = {
     "fp16": ("fp16",),
     "int8": ("int8", "int8-channel"),
     "int4": ("int4", "int4-clip", "int4-channel"),
+    # Those are made for the tensors of a model, see `cic.precision.transforms`.
+    KIND: (),
 }
 PRECISIONS = tuple(_BY_PRECISION)
 
@@ -56,6 +59,7 @@ def codecs_for(precision: str | Sequence[str]) -> tuple[str, ...]:
 
     Args:
         precision: the coarsest of `PRECISIONS` allowed, or the codecs' names; sending a tensor as it is, is always allowed.
+            "transform" stands for those that are made for each tensor, which have no names yet.
 
     Raises:
         CompileError: an unknown precision. CodecError: an unknown codec.
@@ -68,8 +72,13 @@ def codecs_for(precision: str | Sequence[str]) -> tuple[str, ...]:
         allowed = PRECISIONS[: PRECISIONS.index(precision) + 1]
         names = [name + ending for each in allowed for name in _BY_PRECISION[each] for ending in ("", entropy_here())]
     else:
-        names = [codec(name).name for name in precision]
+        names = [codec(name).name for name in precision if name != KIND]
     return ("raw", *dict.fromkeys(name for name in names if name != "raw"))
+
+
+def allows_transforms(precision: str | Sequence[str]) -> bool:
+    """May transforms be made for the tensors of a model? See `codecs_for`."""
+    return precision == KIND if isinstance(precision, str) else KIND in precision
 
 
 def input_codecs(declared: str) -> tuple[str, ...]:

@@ -176,7 +176,7 @@ def read(content: bytes, name: str = "the transform") -> Transform:
     arrays: list[Integers] = []
     place = _HEADER.size
     wide = 2 * (2 * rows * values + 4 * rows + frequencies) + 4 * values
-    if len(content) - place != wide:
+    if len(content) - place != wide or dimensions > _MOST_DIMENSIONS or any(block[dimensions:]):
         raise CodecError(f"{name}: {len(content) - place} bytes do not hold {rows} components of blocks {shape}")
     sizes = ((rows, values), (values, rows), (values,), (rows,), (rows,), (rows,), (rows,), (frequencies,))
     for number, size in enumerate(sizes):

@@ -76,10 +76,10 @@ class Tables:
         return before - np.repeat(before[self.offsets], self.lengths) if self.rows else before
 
     @cached_property
-    def slots(self) -> npt.NDArray[Any]:
-        """int16[rows, 2^BITS]: which frequency of its row each slot belongs to."""
-        places = np.concatenate([np.arange(length) for length in self.lengths]) if self.rows else np.zeros(0, np.int64)
-        return np.repeat(places, self.frequencies).astype(np.int16).reshape(self.rows, 1 << BITS)
+    def modes(self) -> Integers:
+        """int64[rows]: which frequency of its row is the largest."""
+        parts = np.split(self.frequencies, self.offsets[1:]) if self.rows else []
+        return np.array([int(part.argmax()) for part in parts], np.int64)
 
 
 def tables_for(samples: npt.NDArray[np.int64]) -> Tables:
@@ -131,7 +131,7 @@ def decode(payload: bytes | memoryview, count: int, tables: Tables, name: str = 
         raise CodecError(f"{name}: the payload has {len(payload)} bytes, which no {tables.rows} x {count} symbols take")
     words = np.frombuffer(payload, "<u2").astype(np.int32)
     symbols = np.empty(tables.rows * count, np.int16)
-    if _run(_decode, symbols, count, (*_numbers(tables), tables.slots), words) != len(words):
+    if _run(_decode, symbols, count, (*_numbers(tables), tables.modes), words) != len(words):
         raise CodecError(f"{name}: the payload does not hold {tables.rows} x {count} symbols of its tables")
     return symbols.reshape(tables.rows, count)
 
@@ -213,7 +213,7 @@ def _decode(
     offsets: Sequence[int],
     frequencies: Sequence[int],
     starts: Sequence[int],
-    slots: Sequence[Sequence[int]],
+    modes: Sequence[int],
     words: Sequence[int],
 ) -> int:
     """Fill `symbols`; return how many words were used, or -1 for words that no encoder wrote."""
@@ -222,9 +222,18 @@ def _decode(
         return -1
     for index in range(len(symbols)):
         row = index // count
-        slot = state & ((1 << BITS) - 1)
-        at = slots[row][slot]
-        state = frequencies[offsets[row] + at] * (state >> BITS) + slot - starts[offsets[row] + at]
+        slot, first, at = state & ((1 << BITS) - 1), offsets[row], modes[row]
+        # A table of slots would be faster only while those of all rows fit the nearest cache. Most symbols are the likeliest of
+        # their row; others are found by halving: the last frequency that starts at the slot or before it.
+        if not 0 <= slot - starts[first + at] < frequencies[first + at]:
+            at, beyond = 0, lengths[row]
+            while beyond - at > 1:
+                middle = (at + beyond) >> 1
+                if starts[first + middle] <= slot:
+                    at = middle
+                else:
+                    beyond = middle
+        state = frequencies[first + at] * (state >> BITS) + slot - starts[first + at]
         if state < _FIRST_STATE:
             if place >= len(words):
                 return -1

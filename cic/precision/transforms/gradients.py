@@ -1,8 +1,9 @@
 """What an answer feels of an error in its tensors: gradients of random directions of the answer. Needs torch.
 
-To second order, an error e in a tensor moves the distribution of classes by a Kullback-Leibler divergence of e' F e / 2, where F is the Fisher information: the mean of g g' over answers drawn as probable as the model finds them, g the gradient of
-the logarithm of the drawn answer's probability (Amari, Information Geometry and Its Applications, 2016, section 1.4). An answer
-of other numbers y changes by a relative squared error of e' J'J e / |y|^2 with J the Jacobian, and J'J is the mean of g g' for
+To second order, an error e in a tensor moves the distribution of classes by a Kullback-Leibler divergence of e' F e / 2. F is
+the Fisher information: the mean of g g' over answers drawn as probable as the model finds them, with g the gradient of the
+logarithm of the drawn answer's probability (Amari, Information Geometry and Its Applications, 2016, section 1.4). An answer of
+other numbers y changes by a relative squared error of e' J'J e / |y|^2 with J the Jacobian; J'J is the mean of g g' for
 gradients g of r'y with normally distributed r.
 """
 

@@ -13,7 +13,7 @@ from benchmarks.harness.random_problems import price_box, weights_inside
 from cic.precision import target_search as precision
 from cic.precision.accuracy import Reached
 from cic.precision.target_search import alternative_problems, within_target
-from cic.precision.wire_form import PRECISIONS, WireForm, codecs_for
+from cic.precision.wire_form import PRECISIONS, WireForm, allows_transforms, codecs_for
 from compress.bounds import Bounds
 from mincut.problem import BoolArray, Problem, make_problem
 from mincut.proof import prove
@@ -117,7 +117,9 @@ def test_with_too_many_alternatives_the_target_is_still_met_and_it_is_said(monke
 
 def test_what_a_precision_allows_grows_and_always_begins_with_raw() -> None:
     allowed = [set(codecs_for(name)) for name in PRECISIONS]
-    assert all(fewer < more for fewer, more in pairwise(allowed))
+    assert all(fewer < more for fewer, more in pairwise(allowed[:-1]))
+    assert allowed[-1] == allowed[-2] and [allows_transforms(name) for name in PRECISIONS[-2:]] == [False, True]
+    assert allows_transforms(["raw", "transform"]) and codecs_for(["transform"]) == ("raw",)
     assert codecs_for(["int8", "raw", "fp32", "int8"]) == ("raw", "int8")
     for name in PRECISIONS:
         assert codecs_for(name)[0] == "raw"

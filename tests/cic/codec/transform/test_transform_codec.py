@@ -10,14 +10,13 @@ from cic.codec.registry import codec, is_lossless, stage_of
 from cic.codec.tensors import FLOATS, tensor_of
 from cic.codec.transform.transform_codec import TransformCodec, shown_name, transform_codec
 from cic.errors import CodecError
-from cic.precision.transforms.karhunen_loeve import transform_for
-from tests.cic.codec.transform.test_integer_transform import mixed
+from tests.cic.codec.transform.made import fitted, mixed
 
 SHAPE = (1, 12, 9, 7)
 
 
 def made(step: float = 0.05) -> tuple[TransformCodec, dict[str, bytes]]:
-    used, content = transform_codec(step, transform_for(mixed(12, 4000), np.eye(12), step, 1))
+    used, content = transform_codec(step, fitted(step=step, block=(1, 12, 1, 1)))
     return used, {used.name.partition("@")[2]: content}
 
 
@@ -68,7 +67,7 @@ def test_names_of_no_transform_are_names_of_no_codec(name: str) -> None:
 
 def test_other_tensors_are_refused_by_name() -> None:
     used, _ = made()
-    with pytest.raises(CodecError, match=r"conv1: a tensor of shape \(1, 9, 12, 7\) has no 12 channels .* another tensor"):
+    with pytest.raises(CodecError, match=r"conv1: a tensor of shape \(1, 9, 12, 7\) is not made of blocks .* another tensor"):
         used.encode(torch.zeros(1, 9, 12, 7), "conv1")
     with pytest.raises(CodecError, match="'int64', which transform-"):
         used.encode(torch.zeros(SHAPE, dtype=torch.int64))
