@@ -7,14 +7,18 @@ import numpy as np
 from cic.codec.transform.transform_codec import TransformCodec, transform_codec
 from cic.decision.cut import Cut
 from cic.decision.splitting_model import SplittingModel
-from cic.precision.transforms.karhunen_loeve import transform_for
+from cic.precision.transforms.karhunen_loeve import components_of
+from cic.precision.transforms.karhunen_loeve import transform_of as transform_with
 
 
-def transform_of(channels: int, step: float = 0.05, seed: int = 0) -> tuple[TransformCodec, dict[str, bytes]]:
+def transform_of(
+    channels: int, step: float = 0.05, seed: int = 0, dimensions: int = 4
+) -> tuple[TransformCodec, dict[str, bytes]]:
     """A transform of so many channels in dimension 1, for normally distributed values, and what is stored of it."""
     columns = np.random.default_rng(seed).standard_normal((channels, 2000))
-    used, content = transform_codec(step, transform_for(columns, np.eye(channels), step, 1))
-    return used, {used.name.partition("@")[2]: content}
+    components = components_of(columns, np.eye(channels), (1, channels, *[1] * (dimensions - 2)), 2000)
+    used, content = transform_codec(step, transform_with(components, columns, step))
+    return used, {used.digest: content}
 
 
 def coded(model: SplittingModel) -> SplittingModel:
@@ -25,7 +29,7 @@ def coded(model: SplittingModel) -> SplittingModel:
     for cut in model.cuts:
         names = []
         for tensor in cut.crossing:
-            used, content = transform_of(shapes[tensor][1])
+            used, content = transform_of(shapes[tensor][1], dimensions=len(shapes[tensor]))
             stored.update(content)
             names.append(used.name)
         cuts.append(Cut(cut.id, cut.features, lambda cut=cut: (cut.device_ops, cut.crossing), names))  # type: ignore[misc]
@@ -60,5 +64,5 @@ def with_a_transform(model: SplittingModel) -> SplittingModel:
         for tensor, name in cut.codec_of.items()
         if len(shapes[tensor]) > 1 and name.startswith("int")
     )
-    used, stored = transform_of(shapes[tensor][1])
+    used, stored = transform_of(shapes[tensor][1], dimensions=len(shapes[tensor]))
     return renamed(model, tensor, old, used.name, stored)

@@ -32,10 +32,10 @@ def test_numbers_that_codecs_are_made_from_are_there_and_fit_their_tensor(compil
         for tensor, name in cut.codec_of.items()
         if len(shapes[tensor]) == 4 and name.startswith("int")
     )
-    fits, stored = transform_of(shapes[tensor][1])
+    fits, stored = transform_of(shapes[tensor][1], dimensions=len(shapes[tensor]))
     assert verify(renamed(compiled, tensor, old, fits.name, stored)).cuts == len(compiled.cuts)
     with pytest.raises(ArtifactError, match=rf"cannot send {tensor}: the codec transform-0\.05 needs numbers"):
         verify(renamed(compiled, tensor, old, fits.name, {}))
-    other, stored = transform_of(shapes[tensor][1] + 1)
+    other, stored = transform_of(shapes[tensor][1] + 1, dimensions=len(shapes[tensor]))
     with pytest.raises(ArtifactError, match=f"cannot send {tensor}: .* was made for another tensor"):
         verify(renamed(compiled, tensor, old, other.name, stored))
