@@ -35,7 +35,6 @@ TESTED_BY = {
     "cic/decision/provenance.py": "cic/decision/test_cic_file.py",
     "cic/decision/stored_graph.py": "cic/decision/test_graph_document.py",
     "cic/graph.py": "cic/trace/fx/test_torch_trace.py",
-    "cic/precision/torch_runner.py": "cic/precision/transforms/test_making.py",
     "cic/precision/wire_form.py": "cic/precision/test_target_search.py",
     "cic/trace/any_model.py": "cic/emission/test_emission.py",
     "cic/trace/fx/propagation.py": "cic/trace/fx/test_torch_trace.py",
