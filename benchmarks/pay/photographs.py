@@ -18,7 +18,7 @@ FORM = f"uint8, mean={MEAN!r}, std={STD!r}"
 BACKGROUNDS = 12
 CONFIDENT = 0.5
 TOGETHER = 16
-CALIBRATION, HELD_OUT = 1000, 400
+HELD_OUT = 400
 
 
 class EfficientNetLite0(nn.Module):
@@ -58,7 +58,7 @@ def load(materials: Path) -> RealNetwork:
         calibration, held_out = _sure_pictures(network, debian_folder(materials))
         np.savez(kept, calibration=calibration, held_out=held_out)
     with np.load(kept) as stored:
-        calibration, held_out = stored["calibration"][:CALIBRATION], stored["held_out"][:HELD_OUT]
+        calibration, held_out = stored["calibration"], stored["held_out"][:HELD_OUT]
     return RealNetwork(
         "efficientnet-lite0", network, FORM, _samples(calibration), _samples(held_out), None, "classes of photographs"
     )

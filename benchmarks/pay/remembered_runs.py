@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from hashlib import blake2b
@@ -13,19 +13,19 @@ from unittest import mock
 
 from benchmarks.pay.real_network import RealNetwork
 from cic.precision import examination
-from cic.precision.accuracy import Reached
+from cic.precision.accuracy import Answer, Reached, are_scores
 from cic.precision.cut_accuracy import Examiner
 
 
 class Memory:
-    """Answers by question, a line of JSON each in a file of its network. examiner: of its calibration inputs, once there is."""
+    """Answers by question, a line of JSON each in a file of its network. examiners: by the number of their samples."""
 
     def __init__(self, folder: Path, network: RealNetwork) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._path = folder / f"{network.name}.jsonl"
         self._inputs = _digest(tensor.numpy().tobytes() for sample in network.calibration for tensor in sample)
         lines = self._path.read_text().splitlines() if self._path.exists() else []
-        self.examiner: Examiner | None = None
+        self.examiners: dict[int, Examiner] = {}
         self._known: dict[str, Any] = dict(map(json.loads, lines))
 
     def ask(self, question: object, answer: Callable[[], Any]) -> Any:
@@ -43,18 +43,40 @@ def remembered(memory: Memory) -> Iterator[None]:
     """While this lasts, no cut is run under codecs under which it was run before, and the whole network only once."""
     run, examine_anew = Examiner.reached, examination.examiner
 
-    def examiner(runner: Any, calibration: Any, target: Any) -> Examiner:
-        if memory.examiner is None:
-            memory.examiner = examine_anew(runner, calibration, target)
-        return replace(memory.examiner, runner=runner, target=target)
+    def examiner(runner: Any, calibration: Any, target: Any, *stored: Any) -> Examiner:
+        count = len(calibration.samples)
+        if count not in memory.examiners:
+            memory.examiners[count] = _reordered(examine_anew(runner, calibration, target, *stored))
+        kept = memory.examiners[count]
+        return Examiner(runner, kept.calibration, target, kept.together, kept.whole, *stored)
 
     def reached(examiner: Examiner, device_nodes: Any, codecs: Any, level: float) -> Reached:
         target = None if examiner.target is None else examiner.target.text
-        question = sorted(device_nodes), sorted(codecs.items()), f"{level:.9g}", target
+        question = len(examiner.whole), sorted(device_nodes), sorted(codecs.items()), f"{level:.9g}", target
         return Reached(**memory.ask(question, lambda: asdict(run(examiner, device_nodes, codecs, level))))
 
     with mock.patch.object(Examiner, "reached", reached), mock.patch.object(examination, "examiner", examiner):
         yield
+
+
+def doubtful_first(whole: Sequence[Answer]) -> list[int]:
+    """Samples in another order, those first of whose class the network is least sure: what misses a target is seen to do so soon.
+
+    A verdict is on all samples, in whatever order they are run.
+    """
+    if not are_scores(whole):
+        return list(range(len(whole)))
+    best = [scores.topk(2, dim=1).values for scores, *_ in whole]
+    margins = [float((each[:, 0] - each[:, 1]).min()) for each in best]
+    return sorted(range(len(whole)), key=margins.__getitem__)
+
+
+def _reordered(examiner: Examiner) -> Examiner:
+    if examiner.calibration.labels is not None:
+        return examiner
+    order = doubtful_first(examiner.whole)
+    samples, whole = (tuple(each[place] for place in order) for each in (examiner.calibration.samples, examiner.whole))
+    return replace(examiner, calibration=replace(examiner.calibration, samples=samples), whole=whole)
 
 
 def _digest(parts: Any) -> str:
