@@ -60,7 +60,7 @@ def remembered(memory: Memory) -> Iterator[None]:
 
 
 def doubtful_first(whole: Sequence[Answer]) -> list[int]:
-    """Samples in another order, those first of whose class the network is least sure: what misses a target is seen to do so soon.
+    """Samples in another order, least sure ones first: what misses a target is seen to do so soon.
 
     A verdict is on all samples, in whatever order they are run.
     """

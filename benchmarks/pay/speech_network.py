@@ -18,8 +18,8 @@ from cic.precision.accuracy import Answer
 RATE, FRAME, CONTEXT = 16_000, 512, 64
 SPEAKS = 0.5
 RECORDINGS = (30, 30)
-# Every third frame of a recording: neighbours are alike.
-STRIDE = 3
+# Every fifth frame of a recording: neighbours are alike.
+STRIDE = 5
 
 
 def load(materials: Path) -> RealNetwork:

@@ -18,7 +18,7 @@ FORM = "uint8, mean=0.5, std=0.5"
 IS_TEXT = 0.3
 PAGE_SIDE = 480
 LINE_HEIGHT, LINE_WIDTH = 48, 320
-PAGES, LINES = (48, 48), (300, 300)
+PAGES, LINES = (24, 24), (120, 160)
 
 
 def load_finder(materials: Path) -> RealNetwork:
