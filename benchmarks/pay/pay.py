@@ -189,7 +189,8 @@ def _notes() -> tuple[str, ...]:
         "fast as the uplink, as that of 4G in published figures.",
         "Server-only sends its input in the best of all forms that keep the same share: the codecs that are compared, with "
         "all ops pinned to the server, and JPEG files (with all colours or a quarter of them) and WebP files of the lowest "
-        "quality that keeps it, found on the calibration inputs and judged as cuts are.",
+        "quality that keeps it, judged as cuts are, on the calibration inputs of whose class the network is least sure: on the "
+        "others they are taken to lose nothing, which favours server-only.",
         "Kept: of the network's own answers. For photographs and rendered pictures that is the class of highest score, with "
         "the evidence that CIC asks for on calibration inputs; for text the letters read, or the pixels found, intersection "
         "over union; for speech the verdict. Unseen: inputs that nothing was chosen on; photographs of other things, other "
