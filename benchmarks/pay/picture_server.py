@@ -19,7 +19,7 @@ import torch
 from PIL import Image
 
 import cic
-from benchmarks.pay.photographs import as_inputs
+from benchmarks.pay.photographs import inputs_of
 from benchmarks.pay.server_only import FILES
 from cic.decision.cut import SERVER_ONLY
 from cic.runtime.paced_link import ClosedError, Link, Pacing
@@ -70,7 +70,7 @@ def main() -> None:
                 except ClosedError:
                     return
                 picture = np.asarray(Image.open(io.BytesIO(file)).convert("RGB"))
-                scores = whole.tail(as_inputs(picture[None]))
+                scores = whole.tail(inputs_of(picture[None]))
                 link.send([scores.numpy().tobytes()])
 
 
