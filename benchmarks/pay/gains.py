@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -13,8 +13,10 @@ import cic
 from benchmarks.pay.real_network import RealNetwork
 from benchmarks.pay.remembered_runs import Memory, remembered
 from benchmarks.pay.server_only import (
+    ALL_COLOURS,
     DOWNLINK_RATIO,
     FILES,
+    FINE,
     PictureFile,
     PictureFiles,
     SentInput,
@@ -33,8 +35,10 @@ SERVERS = ("i7-13700k", "v100")
 SHARES = (0.95, 0.985)
 # Of the uplink at which both extremes tie.
 AROUND = (0.25, 0.5, 1.0, 2.0, 4.0)
-# What may cross, by what is compared: the grids of today.
-FAMILIES: dict[str, str | Sequence[str] | None] = {"grids": "int4"}
+# What may cross, by what is compared: values on a grid of 4 bits or finer; and transforms made from calibration inputs, too.
+FAMILIES = {"grids": "int4", "transforms": "transform"}
+# Server-only has no transforms: nobody has one for pictures that does not come from here.
+SERVER_ONLY_CODECS = "int4"
 
 
 @dataclass(frozen=True)
@@ -83,8 +87,9 @@ def cells(
     memory = Memory(kept_in, network)
     traced = trace(network)
     held_out = examiner(runner_of(traced), Calibration(tuple(network.held_out), None), None)
+    files: list[PictureFile] = []
     for share in SHARES:
-        files = _files(network, memory, share)
+        files = _files(network, memory, share, files)
         for device in devices:
             for server in servers:
                 for family in families:
@@ -98,11 +103,17 @@ def trace(network: RealNetwork) -> Any:
     return cic.trace_model(network.model, network.example, name=network.name)
 
 
-def _files(network: RealNetwork, memory: Memory, share: float) -> list[PictureFile]:
+def _files(network: RealNetwork, memory: Memory, share: float, less: Sequence[PictureFile]) -> list[PictureFile]:
+    """less: those that keep a smaller share."""
     if network.form is None:
         return []
-    files = PictureFiles(network, memory)
-    found = [each for kind in FILES if (each := files.lowest(kind, share)) is not None]
+    files, least = PictureFiles(network, memory), {each.kind: each.quality for each in less}
+    found: list[PictureFile] = []
+    for kind in FILES:
+        if kind == ALL_COLOURS and any(each.kind == "JPEG" and each.quality <= FINE for each in found):
+            continue
+        if (each := files.lowest(kind, share, least.get(kind, 1))) is not None:
+            found.append(each)
     for each in found:
         print(
             f"{network.name}, {share:.1%}: {each.kind} of quality {each.quality}, {each.mean_bytes:,.0f} bytes, keeps "
@@ -127,8 +138,7 @@ def _cell(
     device_only_s = sum(machines[0].op_seconds(traced.graph))
     started = perf_counter()
     wide = _box(1e4, 1e10)
-    codecs = FAMILIES[family]
-    forms = forms_of_server_only(network, traced, files, share, machines, wide, codecs, memory)
+    forms = forms_of_server_only(network, traced, files, share, machines, wide, SERVER_ONLY_CODECS, memory)
     tie = tie_bps(device_only_s, forms)
     around = [] if tie is None else [(times, times * tie) for times in AROUND]
     uplinks = [*around, *((None, mbps * 1e6) for mbps in UPLINKS_MBPS)]
@@ -140,9 +150,9 @@ def _cell(
             server=machines[1],
             box=_box(low, high),
             defaults=cic.Conditions(low, DOWNLINK_RATIO * low),
-            precision=network.precision(share, codecs),
+            precision=network.precision(share, FAMILIES[family]),
         )
-    kept = _KeptByCut(network, traced, held_out, memory)
+    kept = _KeptByCut(network, traced, held_out, compiled.stored_codecs, memory)
     points = tuple(_point(compiled, forms, device_only_s, times, bps, kept) for times, bps in uplinks)
     return Cell(network.name, device, server, share, family, tie, points, perf_counter() - started)
 
@@ -188,6 +198,7 @@ class _KeptByCut:
     network: RealNetwork
     traced: Any
     held_out: Examiner
+    stored: Mapping[str, bytes]
     memory: Memory
 
     def __call__(self, cut: Any) -> float:
@@ -198,7 +209,7 @@ class _KeptByCut:
         nodes = frozenset(node for op in cut.device_ops for node in members[op])
 
         def run() -> float:
-            answers = self.held_out.answers(nodes, cut.codec_of)
+            answers = replace(self.held_out, stored=self.stored).answers(nodes, cut.codec_of)
             return self.network.share_kept(answers, self.held_out.whole)
 
         return float(self.memory.ask(("held out", sorted(nodes), sorted(cut.codec_of.items())), run))

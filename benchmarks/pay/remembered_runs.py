@@ -18,7 +18,10 @@ from cic.precision.cut_accuracy import Examiner
 
 
 class Memory:
-    """Answers by question, a line of JSON each in a file of its network. examiners: by the number of their samples."""
+    """Answers by question, a line of JSON each in a file of its network.
+
+    examiners: by the number of their samples. transforms: by the accuracy asked for, of the first machines that there were.
+    """
 
     def __init__(self, folder: Path, network: RealNetwork) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -26,6 +29,7 @@ class Memory:
         self._inputs = _digest(tensor.numpy().tobytes() for sample in network.calibration for tensor in sample)
         lines = self._path.read_text().splitlines() if self._path.exists() else []
         self.examiners: dict[int, Examiner] = {}
+        self.transforms: dict[str, Any] = {}
         self._known: dict[str, Any] = dict(map(json.loads, lines))
 
     def ask(self, question: object, answer: Callable[[], Any]) -> Any:
@@ -40,8 +44,11 @@ class Memory:
 
 @contextmanager
 def remembered(memory: Memory) -> Iterator[None]:
-    """While this lasts, no cut is run under codecs under which it was run before, and the whole network only once."""
-    run, examine_anew = Examiner.reached, examination.examiner
+    """While this lasts, no cut is run under codecs under which it was run before, and the whole network only once.
+
+    Transforms are those made for the first machines that they are asked for, whose times decide about the shape of blocks.
+    """
+    run, examine_anew, make_transforms = Examiner.reached, examination.examiner, examination.transforms_for
 
     def examiner(runner: Any, calibration: Any, target: Any, *stored: Any) -> Examiner:
         count = len(calibration.samples)
@@ -55,7 +62,17 @@ def remembered(memory: Memory) -> Iterator[None]:
         question = len(examiner.whole), sorted(device_nodes), sorted(codecs.items()), f"{level:.9g}", target
         return Reached(**memory.ask(question, lambda: asdict(run(examiner, device_nodes, codecs, level))))
 
-    with mock.patch.object(Examiner, "reached", reached), mock.patch.object(examination, "examiner", examiner):
+    def transforms_for(traced: Any, runner: Any, calibration: Any, asked: Any, costs: Any, tell: Any) -> Any:
+        key = asked.accuracy if isinstance(asked.accuracy, str) else ""
+        if key not in memory.transforms:
+            memory.transforms[key] = make_transforms(traced, runner, calibration, asked, costs, tell)
+        return memory.transforms[key]
+
+    with (
+        mock.patch.object(Examiner, "reached", reached),
+        mock.patch.object(examination, "examiner", examiner),
+        mock.patch.object(examination, "transforms_for", transforms_for),
+    ):
         yield
 
 

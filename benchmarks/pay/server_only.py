@@ -47,6 +47,9 @@ FILES = {
     "JPEG 4:4:4": FileKind("JPEG", {"optimize": True, "subsampling": 0}, "jpeg90", 2.5),
     "WebP": FileKind("WEBP", {"method": 2}, "webp90"),
 }
+ALL_COLOURS = "JPEG 4:4:4"
+# Where a JPEG of no more than this quality does, a network can do with a quarter of the colours, and they are not tried whole.
+FINE = 90
 STRIDE = 5
 # As if it were one of a few hundred ways for a tensor to cross, which is what cuts are judged at.
 LEVEL = level_of(1, 300)
@@ -95,13 +98,13 @@ class PictureFiles:
         self._network, self._memory = network, memory
         self._pixels = PixelForm(parse_normalisation(network.form.partition(",")[2]))
 
-    def lowest(self, kind: str, share: float) -> PictureFile | None:
-        """The lowest quality that is shown to keep so much; None if the highest does not.
+    def lowest(self, kind: str, share: float, least: int = 1) -> PictureFile | None:
+        """The lowest quality from `least` on that is shown to keep so much; None if the highest does not.
 
         More quality now and then keeps less, so it is looked for from below in steps, and by halves in the last of them.
         """
-        low = 1
-        for high in range(STRIDE, 101, STRIDE):
+        low = least
+        for high in range(max(STRIDE, least // STRIDE * STRIDE), 101, STRIDE):
             if self._is_shown(kind, high, share):
                 break
             low = high + 1

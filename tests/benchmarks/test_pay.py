@@ -30,8 +30,8 @@ def network() -> RealNetwork:
 
 def test_cells_of_a_network(network: RealNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gains, "SHARES", (0.95,))
-    found = list(cells(network, tmp_path, ["raspberry-pi-4"], ["i7-13700k"], ["grids"]))
-    assert [cell.share for cell in found] == [0.95]
+    found = list(cells(network, tmp_path, ["raspberry-pi-4"], ["i7-13700k"], ["grids", "transforms"]))
+    assert [cell.share for cell in found] == [0.95, 0.95]
     for cell in found:
         at = cell.at(1.0)
         assert at is not None and at.device_only_ms == pytest.approx(at.server_only_ms)
@@ -46,7 +46,7 @@ def test_cells_of_a_network(network: RealNetwork, tmp_path: Path, monkeypatch: p
         raise AssertionError("a cut was run again")
 
     monkeypatch.setattr(Examiner, "reached", no_more)
-    assert [cell.points for cell in cells(network, tmp_path, ["raspberry-pi-4"], ["i7-13700k"], ["grids"])] == [
+    assert [cell.points for cell in cells(network, tmp_path, ["raspberry-pi-4"], ["i7-13700k"], ["grids", "transforms"])] == [
         cell.points for cell in found
     ]
 
