@@ -19,6 +19,7 @@ from onnx_ir.passes.common import InlinePass
 
 from cic.errors import TraceError
 from cic.trace.fusion import fuse
+from cic.trace.onnx.equal_quantisers import merge_equal_quantisers
 from cic.trace.onnx.graph_building import TYPES, build_onnx_graph, dtype_name
 from cic.trace.onnx.inputs import bind, draw, given_by_name
 from cic.trace.onnx.onnx_model import OnnxModel
@@ -76,7 +77,7 @@ def _usual_name(content: Path | bytes, model: ir.Model) -> str:
 
 
 def _normalise(model: ir.Model, path: str) -> None:
-    """Inline functions, drop what nobody reads, name all nodes; weights that double as inputs are weights only.
+    """Inline functions, drop what nobody reads or is there twice, name all nodes; weights that double as inputs are weights.
 
     An output that is there twice is one output: answers are known by name.
     """
@@ -92,6 +93,7 @@ def _normalise(model: ir.Model, path: str) -> None:
     outputs = list(dict.fromkeys(graph.outputs))
     graph.outputs.clear()
     graph.outputs.extend(outputs)
+    merge_equal_quantisers(graph)
     for node in reversed(list(graph)):
         if not any(value.uses() or value.is_graph_output() for value in node.outputs):
             graph.remove(node, safe=True)

@@ -6,11 +6,15 @@ import json
 from pathlib import Path
 
 import numpy
+import onnx
 import pytest
+import torch
 
 import cic
 from cic.cli import main
 from tests.cic.conftest import MACHINES, SMALL, answer
+from tests.cic.inception import Inception
+from tests.cic.precision.onnx_twin import onnx_twin
 
 pytestmark = pytest.mark.usefixtures("in_project")
 
@@ -45,6 +49,25 @@ def test_from_calibration_to_a_run_under_codecs(capsys: pytest.CaptureFixture[st
     assert ran["sent_bytes"] < 1.5 * cut.upload_bytes + 300
     told = json.loads(answer(capsys, "decide", file, "100Mbps", "--json"))
     assert told["codecs"] == model.decide("100Mbps").codecs
+
+
+def test_an_onnx_file_goes_the_same_way(
+    capsys: pytest.CaptureFixture[str], network: Inception, images: torch.Tensor, tmp_path: Path
+) -> None:
+    model, pictures, file, bundle = (tmp_path / name for name in ("twin.onnx", "pictures.npz", "twin.cic", "twin.split"))
+    onnx.save(onnx_twin(network), model)
+    with torch.no_grad():
+        numpy.savez(pictures, pictures=images.numpy(), labels=network(images).argmax(1).numpy())
+    asked = ("--precision", "int8", "--calibration", pictures, "--accuracy", "top1>=0.5")
+    assert "top1" in answer(capsys, "compile", model, *MACHINES, *asked, "-o", file)
+    assert "measured on 24 calibration samples" in " ".join(answer(capsys, "show", file).split())
+    cut = next(cut for cut in cic.load(file).cuts if any("int8" in name for name in cut.codecs))
+    answer(capsys, "emit", model, file, "-o", bundle, "--cut", cut.id)
+    run = ("run", bundle, file, "--bandwidth", "100Mbps", "--cut", cut.label, "--repeat", "2", "--check", "--json")
+    ran = json.loads(answer(capsys, *run))
+    assert ran["codecs"] == cut.codec_of
+    assert ran["relative_error"] == 0
+    assert ran["sent_bytes"] < 1.5 * cut.upload_bytes + 300
 
 
 @pytest.mark.parametrize(
