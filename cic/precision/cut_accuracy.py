@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import count
 from types import MappingProxyType
 
 import torch
@@ -15,6 +16,7 @@ from cic.errors import CompileError
 from cic.precision.accuracy import Answer, Reached, Target, judge
 from cic.precision.calibration import Calibration
 from cic.precision.early_verdict import Missed, sure_miss
+from cic.precision.kept_heads import KeptHeads
 from cic.precision.labels import check_labels
 from cic.precision.model_runner import ModelRunner, Tensors
 from codegen.split import Split, WireTensor
@@ -28,7 +30,7 @@ class Examiner:
     """Runs cuts of one model.
 
     together: samples run at once. whole: the model's answers.
-    stored: what codecs are made from, see `cic.codec.registry.codec`.
+    stored: what codecs are made from, see `cic.codec.registry.codec`. heads: what they made of the samples.
     """
 
     runner: ModelRunner
@@ -37,6 +39,7 @@ class Examiner:
     together: int
     whole: tuple[Answer, ...]
     stored: Mapping[str, bytes]
+    heads: KeptHeads = field(default_factory=KeptHeads)
 
     def reached(self, device_nodes: Collection[str], codecs: Mapping[str, str], level: float) -> Reached:
         """What a cut reaches; it is run until all samples have answered, or the target can be met no more.
@@ -48,23 +51,27 @@ class Examiner:
         """
         labels = self.calibration.labels
         answers = self.answers(device_nodes, codecs, sure_miss(self.target, self.whole, labels, level))
-        if (count := len(answers)) == len(self.whole):
+        if (answered := len(answers)) == len(self.whole):
             return judge(self.target, answers, self.whole, labels, level)
-        part = judge(None, answers, self.whole[:count], None if labels is None else labels[:count], level)
+        part = judge(None, answers, self.whole[:answered], None if labels is None else labels[:answered], level)
         return replace(part, met=False)
 
     def answers(self, device_nodes: Collection[str], codecs: Mapping[str, str], enough: Missed | None = None) -> list[Answer]:
         """What a cut answers to each calibration sample, up to the piece of them at which `enough` says so."""
-        halves = self.runner.halves(device_nodes)
+        head, pieces = self.heads.of(device_nodes, self.runner.halves), count()
 
-        def over_the_wire(value: torch.Tensor, wire: WireTensor, count: int) -> torch.Tensor:
+        def over_the_wire(value: torch.Tensor, wire: WireTensor, samples: int) -> torch.Tensor:
             """Each sample is a message of its own, so each has its own scales."""
             name = codecs.get(wire.name)
             if name is None or is_lossless(name):
                 return value
-            return _joined([(cross(each, name, wire.name, self.stored)[0],) for each in _apart(value, count)])[0]
+            return _joined([(cross(each, name, wire.name, self.stored)[0],) for each in _apart(value, samples)])[0]
 
-        run = partial(_through, halves, over_the_wire)
+        def run(inputs: Tensors, samples: int) -> Sequence[torch.Tensor]:
+            return _through(
+                head.halves, self.heads.answered(head, next(pieces), inputs), partial(over_the_wire, samples=samples)
+            )
+
         return _answers(self.calibration.samples, self.together, run, enough)
 
 
@@ -113,11 +120,11 @@ def _answers(
 
 
 def _through(
-    halves: Split, over_the_wire: Callable[[torch.Tensor, WireTensor, int], torch.Tensor], inputs: Tensors, count: int
+    halves: Split, results: Sequence[torch.Tensor], over_the_wire: Callable[[torch.Tensor, WireTensor], torch.Tensor]
 ) -> Sequence[torch.Tensor]:
-    results = halves.head(*inputs)
+    """The answer by what the head answered."""
     sent = results[: len(halves.crossing)]
-    received = [over_the_wire(value, wire, count) for value, wire in zip(sent, halves.crossing, strict=True)]
+    received = [over_the_wire(value, wire) for value, wire in zip(sent, halves.crossing, strict=True)]
     returned = halves.tail(*received)
     by_half = {"head": results, "tail": returned}
     return [by_half[source.half][source.position] for source in halves.outputs]
