@@ -106,10 +106,9 @@ class PixelForm:
             self._check_bytes(name)
             return array
         mean, std, scale = self._figures(array.shape, name)
+        pixels = self.nearest(array, name)
         with np.errstate(all="ignore"):
             wide = array.astype(np.float32)
-            found = np.clip(np.rint((wide * std + mean) * scale), 0, 255)
-            pixels: Pixels = np.nan_to_num(found).astype(np.uint8)
             off = np.abs(self._normalised(pixels, mean, std, scale) - wide)
         # Roundings of the three operations in the tensor's own type, or float32, but far less than from pixel to pixel.
         rounding = (
@@ -124,12 +123,30 @@ class PixelForm:
             )
         return pixels
 
+    def nearest(self, array: Array, name: str) -> Pixels:
+        """The pixels whose values are nearest to these; 0 for what is not a number."""
+        mean, std, scale = self._figures(array.shape, name)
+        with np.errstate(all="ignore"):
+            found = np.clip(np.rint((array.astype(np.float32) * std + mean) * scale), 0, 255)
+            pixels: Pixels = np.nan_to_num(found).astype(np.uint8)
+        return pixels
+
     def values(self, pixels: Pixels, dtype: str, name: str) -> Array:
         """The values of pixels."""
         if dtype == "uint8":
             self._check_bytes(name)
             return pixels.copy()
         return of_floats(self._normalised(pixels, *self._figures(pixels.shape, name)), dtype)
+
+    def steps(self, shape: Sequence[int], name: str) -> tuple[NDArray[np.float32] | None, ...]:
+        """By which pixels are divided, what is subtracted then, by which that is divided, shaped to go with a tensor.
+
+        None: that step would change nothing. Raises CodecError naming the tensor if it has another number of channels.
+        """
+        mean, std, scale = self._figures(shape, name)
+        changing = (scale != 1, bool(mean.any()), bool((std != 1).any()))
+        figures = (np.full([1] * len(shape), scale, np.float32), mean, std)
+        return tuple(each if changes else None for each, changes in zip(figures, changing, strict=True))
 
     @staticmethod
     def _normalised(

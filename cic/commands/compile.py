@@ -58,7 +58,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--input-form",
         metavar="FORM",
-        help="natural form of picture inputs, such as 'uint8, mean=0.5 0.5 0.5, std=0.25' or 'jpeg90, …'",
+        help="form in which the device has pictures, such as 'uint8, mean=0.5 0.5 0.5, std=0.25' or 'jpeg90, …'",
     )
     parser.add_argument("--accuracy", metavar="TARGET", help="what every cut must keep, such as 'top1>=0.99' or 'rel<=0.01'")
 
@@ -68,6 +68,7 @@ def run(arguments: Namespace) -> int:
     from cic.cost.pricing import resolve
     from cic.precision.precision import Precision
     from cic.trace.any_model import trace_model
+    from cic.trace.pixel_model import traces
 
     # Whatever can be wrong on the command line is found before the model is built, which may take long.
     check_output_file(arguments.output)
@@ -86,7 +87,11 @@ def run(arguments: Namespace) -> int:
     with shown_progress() as tell:
         _tell("tracing")
         started = perf_counter()
-        traced = trace_model(model, args, kwargs, name=model_name(arguments.model))
+        name, pictures = model_name(arguments.model), precision.pictures
+        if pictures is None:
+            traced = trace_model(model, args, kwargs, name=name)
+        else:
+            traced = next(traces(model, args, kwargs, pictures.normalisation, name=name))
         traced_s = perf_counter() - started
         compiled = compile(
             traced,

@@ -20,6 +20,11 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_model(parser)
     parser.add_argument("-o", "--output", required=True, metavar="FILE", help="the profile to write, such as rpi4.profile.json")
     parser.add_argument("--threads", default=1, type=int, metavar="N", help="threads to measure with; default: 1")
+    parser.add_argument(
+        "--input-form",
+        metavar="FORM",
+        help="form in which the device has pictures, as for compile: measure their normalisation, too",
+    )
     parser.add_argument("--seconds-per-op", default="0.1", metavar="S", help="time budget of one op; default: 0.1")
 
 
@@ -33,8 +38,9 @@ def run(arguments: Namespace) -> int:
     print(f"tracing {arguments.model}", file=sys.stderr)
     model, (args, kwargs) = read_model_and_call(arguments)
     traced = trace_model(model, args, kwargs, name=model_name(arguments.model))
+    form, threads = arguments.input_form, arguments.threads
     with shown_progress() as tell:
-        measured = profile(traced, threads=arguments.threads, seconds_per_op=seconds_per_op, progress=tell)
+        measured = profile(traced, threads=threads, seconds_per_op=seconds_per_op, input=form, progress=tell)
     measured.save(arguments.output)
     how = measured.measured
     print(f"{measured.model} on {measured.name}: {show_seconds(measured.whole_s)} as a whole, {len(measured.ops)} distinct ops")

@@ -17,8 +17,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Sequence
-    from typing import Any
 
+    from cic.commands.arguments import Call
     from cic.decision.cut import Cut
     from cic.decision.splitting_model import SplittingModel
     from cic.runtime.rehearsal import Timing
@@ -102,17 +102,38 @@ def _chosen_cut(model: SplittingModel, arguments: Namespace, conditions: Conditi
     return min(wanted, key=lambda cut: cut.latency_s(conditions))
 
 
-def _read_call(model: SplittingModel, texts: Sequence[str]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def _read_call(model: SplittingModel, texts: Sequence[str]) -> Call:
     from cic.inputs.example_inputs import make_inputs
 
     described = model.graph().inputs
     if not texts:
         return make_inputs(described)
     if len(texts) == 1 and (texts[0] == "photo" or texts[0].lower().endswith(PICTURES)):
-        from cic.inputs.photo import read_photo
+        from cic.inputs.photo import normalised, read_pixels
 
-        return (read_photo(None if texts[0] == "photo" else texts[0], [tensor.shape for tensor in described.tensors]),), {}
-    return read_inputs(texts)
+        pixels = read_pixels(None if texts[0] == "photo" else texts[0], [tensor.shape for tensor in described.tensors])
+        return (pixels if described.tensors[0].dtype == "uint8" else normalised(pixels),), {}
+    return _as_pixels(model, read_inputs(texts))
+
+
+def _as_pixels(model: SplittingModel, call: Call) -> Call:
+    """The call with pixels where the model takes those and floats were given."""
+    codecs, described = model.information.codecs, model.graph().inputs
+    if codecs is None or codecs.input is None:
+        return call
+    from cic.precision.picture_input import picture_input
+    from cic.trace.pixel_inputs import PixelInputs
+    from codegen.calls.call import flatten_call
+    from codegen.calls.structure import rebuild
+    from codegen.errors import codegen_error_as
+
+    with codegen_error_as(InputError, "the inputs given"):
+        tensors = flatten_call(described.structure, *call)
+    pictures = ["float32" if tensor.dtype == "uint8" and len(tensor.shape) in (3, 4) else None for tensor in described.tensors]
+    names = tuple(tensor.name for tensor in described.tensors)
+    inputs = PixelInputs(picture_input(codecs.input).normalisation, names, tuple(pictures))
+    made = rebuild(described.structure, inputs.pixels(tensors))
+    return tuple(made["args"]), dict(made["kwargs"])
 
 
 def _report(

@@ -14,19 +14,24 @@ from cic.compilation.assembly import assemble
 from cic.compilation.lowering import bounds, lower
 from cic.compilation.provenance import provenance_of
 from cic.cost.measure import measure
+from cic.cost.pixel_prices import pixel_op_seconds
 from cic.cost.pricing import Source, resolve
 from cic.cost.profile import Profile
-from cic.decision.arguments import check_number
+from cic.decision.arguments import check_number, check_text
 from cic.decision.conditions import Box, Conditions
 from cic.decision.splitting_model import SplittingModel
 from cic.errors import ArgumentError, CompileError
+from cic.graph import Graph
 from cic.inputs.example_inputs import describe_inputs
 from cic.inputs.former_names import formerly
 from cic.precision.examination import examine
+from cic.precision.picture_input import picture_input
 from cic.precision.precision import Precision, precision_of
 from cic.precision.target_search import within_target
+from cic.precision.wire_form import WireForm
 from cic.progress import Progress, Tell, teller
 from cic.trace.any_model import is_traced, trace_model
+from cic.trace.pixel_model import traces, with_pixels
 from cic.trace.traced import Traced
 from codegen.checked_json import shown
 from compress.errors import CompressError
@@ -97,11 +102,12 @@ def compile(
     usual = assumed(defaults, box)
     if not is_traced(model):
         tell(Progress("tracing"))
-    traced = trace_model(model, args, kwargs)
+    bare, traced = _traced(model, args, kwargs, asked)
     traced_s = perf_counter() - started
-    prices = device_cost.op_seconds(traced.graph), server_cost.op_seconds(traced.graph)
+    device_s, server_s = (pixel_op_seconds(cost, traced, bare) for cost in (device_cost, server_cost))
     examined = examine(traced, asked, (device_cost, server_cost), tell)
-    lowered = lower(traced.graph, *prices, pins=pins, private=private, forms=examined.forms)
+    device_s = _with_unpacking(traced.graph, device_s, examined.forms)
+    lowered = lower(traced.graph, device_s, server_s, pins=pins, private=private, forms=examined.forms)
     measured_s = perf_counter() - started - traced_s
     tell(Progress(f"finding every optimal cut of {len(traced.graph.ops)} ops"))
     try:
@@ -128,6 +134,30 @@ def compile(
     )
     inputs = describe_inputs(traced.args, traced.kwargs)
     return assemble(lowered, chosen, box, usual, inputs, information, examined.stored)
+
+
+def _traced(model: Any, args: Sequence[Any], kwargs: Mapping[str, Any] | None, asked: Precision) -> tuple[Traced, Traced]:
+    """The model as it is, and as it is cut: where the form of its pictures is declared, that one takes pixels."""
+    if (pictures := asked.pictures) is None:
+        traced = trace_model(model, args, kwargs)
+        return traced, traced
+    bare = next(traces(model, args, kwargs, pictures.normalisation))
+    return bare, with_pixels(bare, pictures.normalisation, exact=asked.calibration is None)
+
+
+def _with_unpacking(
+    graph: Graph, device_s: Sequence[float], forms: Mapping[str, Sequence[WireForm]] | None
+) -> tuple[float, ...]:
+    """Op times where an op on the device that reads a picture waits until its file is unpacked.
+
+    That is what sending the picture as plain pixels takes, too. Of several ops that read it, the first one bears it: of those
+    cuts that have another one alone on the device, it says too little. A normalisation in front is the only op that reads it.
+    """
+    extra = {}
+    for name in graph.inputs:
+        if forms and name in forms and graph.tensor_by_name[name].consumers:
+            extra[graph.tensor_by_name[name].consumers[0]] = forms[name][0].encode_s
+    return tuple(seconds + extra.get(op.name, 0.0) for op, seconds in zip(graph.ops, device_s, strict=True))
 
 
 def assumed(defaults: Conditions | None, box: Box) -> Conditions:
@@ -158,14 +188,24 @@ def profile(
     *,
     threads: int = 1,
     seconds_per_op: float = 0.1,
+    input: str | None = None,
     progress: Tell | None = None,
 ) -> Profile:
     """Measure a model's ops on this machine, an ONNX file's with ONNX Runtime; see `cic.cost.measure`.
+
+    input: the form in which the device has its pictures, as in `cic.Precision`, so that normalising them is measured with the
+    model. A profile made without it serves, too: what normalising a picture takes is in every profile.
 
     Raises:
         TraceError, CostError.
     """
     check_number(threads, "threads", 1, 4096, whole=True)
     check_number(seconds_per_op, "seconds_per_op", 1e-6, 3600)
-    traced = trace_model(model, args, kwargs)
+    traced = trace_model(model, args, kwargs) if input is None else _pixel_model(model, args, kwargs, input)
     return measure(traced, threads=threads, seconds_per_op=seconds_per_op, progress=progress)
+
+
+def _pixel_model(model: Any, args: Sequence[Any], kwargs: Mapping[str, Any] | None, declared: str) -> Traced:
+    check_text(declared, "the form of the input")
+    normalisation = picture_input(declared).normalisation
+    return with_pixels(next(traces(model, args, kwargs, normalisation)), normalisation)

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from functools import cache, partial
 
 import numpy as np
+import torch
 from scipy.optimize import nnls
 
 from cic.codec.codec import Codec
 from cic.codec.picture import picture_kinds_here
 from cic.codec.registry import codec, codec_names, entropy_here
 from cic.codec.tensors import Array
-from cic.cost.codec_time import CodecTime, Rate, plain_name
+from cic.cost.codec_time import NORMALISATION, CodecTime, Rate, plain_name
 from cic.cost.timing import Pace, Run, Session, take_turns, total_pace
 from cic.cost.transform_measure import measure_transforms
 
@@ -27,18 +28,26 @@ NOISES = (0.5, 3.0, 20.0)
 PICTURES = {"PNG": "png", "JPEG": "jpeg75", "WEBP": "webp75"}
 
 
+Row = tuple[float, float, float]
+"""1, values and payload bytes: what the parts of a `Rate` are multiplied by."""
+
+
 def measure_codecs(names: Sequence[str] | None = None, *, budget_s: float = 0.002) -> tuple[CodecTime, ...]:
-    """Times of the codecs named, or of all that are here; each of 18 measurements a codec takes about `budget_s`.
+    """Times of the codecs named, or of all that are here and of normalising pictures; see `cic.cost.pixel_prices`.
+
+    Each of 18 measurements a codec takes about `budget_s`.
 
     Transforms are measured besides all. Raises CodecError for an unknown codec.
     """
     chosen = [codec(name) for name in (_names_here() if names is None else names)]
-    measured = [_measure(each, budget_s) for each in chosen]
+    measured = [(plain_name(each.name), *_measure(each, budget_s)) for each in chosen]
+    if names is None:
+        measured.append((NORMALISATION, *_measure_normalising(budget_s)))
     # One codec's measurements are too short to tell whether the machine holds this process back; all together do.
-    pace = total_pace([session for _, session in measured])
+    pace = total_pace([session for _, _, session in measured])
     times = [
-        CodecTime(plain_name(each.name), *(_rate(rows, seconds) for seconds in _coding_seconds(pace, session)))
-        for each, (rows, session) in zip(chosen, measured, strict=True)
+        CodecTime(name, *(_rate(rows, seconds) for seconds in _coding_seconds(pace, session)))
+        for name, rows, session in measured
     ]
     return (*times, *(measure_transforms(budget_s=budget_s) if names is None else ()))
 
@@ -75,9 +84,9 @@ def _names_here() -> list[str]:
     return [*codec_names(), *pixels, *(PICTURES[kind] for kind in picture_kinds_here())]
 
 
-def _measure(chosen: Codec, budget_s: float) -> tuple[list[tuple[float, float, float]], Session]:
+def _measure(chosen: Codec, budget_s: float) -> tuple[list[Row], Session]:
     """What the times of each example are to depend on, and the timings: encode and decode of the first example, the next, …"""
-    rows: list[tuple[float, float, float]] = []
+    rows: list[Row] = []
     runs: list[Run] = []
     for tensor in examples(chosen):
         payload = bytes(chosen.encode(tensor))
@@ -86,13 +95,28 @@ def _measure(chosen: Codec, budget_s: float) -> tuple[list[tuple[float, float, f
     return rows, take_turns(runs, budget_s * len(runs))
 
 
+def _measure_normalising(budget_s: float) -> tuple[list[Row], Session]:
+    """As `_measure`, with pictures made floats for decoding, and nothing for encoding."""
+    mean, std = (torch.tensor(figures).reshape(1, 3, 1, 1) for figures in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+    scale = torch.tensor(255.0)
+    pictures = [torch.from_numpy(picture(side, NOISES[0])) for side in SIDES]
+    runs: list[Run] = []
+    for pixels in pictures:
+        runs += [lambda: None, partial(_normalised, pixels, scale, mean, std)]
+    return [(1.0, float(pixels.numel()), 0.0) for pixels in pictures], take_turns(runs, budget_s * len(runs))
+
+
+def _normalised(pixels: torch.Tensor, scale: torch.Tensor, mean: torch.Tensor, std: torch.Tensor) -> torch.Tensor:
+    return pixels.to(torch.float32).div(scale).sub(mean).div(std)
+
+
 def _coding_seconds(pace: Pace, session: Session) -> tuple[list[float], list[float]]:
     """Seconds to encode each example, and to decode it."""
     seconds = [pace.seconds(timing) for timing in session.timings]
     return seconds[::2], seconds[1::2]
 
 
-def _rate(rows: Sequence[tuple[float, float, float]], seconds: Sequence[float]) -> Rate:
+def _rate(rows: Sequence[Row], seconds: Sequence[float]) -> Rate:
     """The non-negative rate whose predictions have the least sum of squared relative errors."""
     times = np.maximum(np.array(seconds), 1e-9)
     found, _ = nnls(np.array(rows) / times[:, None], np.ones(len(times)))

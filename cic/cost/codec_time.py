@@ -12,6 +12,9 @@ from cic.cost.cost_source import CostSource
 from cic.errors import CostError
 from codegen.checked_json import Fields, is_number, shown
 
+NORMALISATION = "normalisation"
+"""The name under which the time of making floats of pixels is kept, as that of decoding; see `cic.cost.pixel_prices`."""
+
 # No codec takes longer for a tensor that anybody sends.
 _LONGEST_S = 86_400.0
 

@@ -18,15 +18,17 @@ from cic.emission.matching_weights import other_weights
 from cic.errors import EmitError, TraceError
 from cic.inputs.example_inputs import make_inputs
 from cic.inputs.former_names import formerly
+from cic.precision.picture_input import picture_input
 from cic.progress import Progress, Tell, counted, teller
 from cic.trace.any_model import is_onnx, is_traced, read_program_file, trace_model
 from cic.trace.fx.flat_model import evaluating
+from cic.trace.pixel_model import traces, with_pixels
 from cic.trace.preservation.preservation import Preserved, preserved
 from cic.trace.traced import Traced
 from codegen.bundle.bundle import write_bundle
 from codegen.bundle.directory import Weights
 from codegen.calls.call import flatten_call
-from codegen.calls.structure import Structure, describe, rebuild
+from codegen.calls.structure import describe, rebuild
 from codegen.checked_json import shown
 from codegen.errors import codegen_error_as
 from codegen.manifest import Manifest
@@ -99,6 +101,8 @@ def emit(
     steps = _STEPS_PER_CUT * len(plans) * len(formats or ("its usual one",))
     with codegen_error_as(EmitError, splitting_model.name):
         further_inputs = [flatten_call(source.input_structure, *call) for call in verify_on[not is_traced(given) :]]
+        if (inputs := traced.pixel_inputs) is not None:
+            further_inputs = [inputs.pixels(tensors) for tensors in further_inputs]
         with left_as_it_was(given) if isinstance(given, nn.Module) else nullcontext() as before:
             return write_bundle(
                 directory,
@@ -106,7 +110,7 @@ def emit(
                 plans,
                 formats=formats,
                 weights=weights,
-                whole=None if before is None else _whole(given, source.input_structure, before),
+                whole=None if before is None else _whole(given, traced, before),
                 further_inputs=further_inputs,
                 tolerance=tolerance,
                 progress=counted(tell, steps),
@@ -129,14 +133,16 @@ def left_as_it_was(model: nn.Module) -> Iterator[Preserved]:
         yield before
 
 
-def _whole(model: nn.Module, input_structure: Structure, before: Preserved) -> Callable[..., Sequence[torch.Tensor]]:
+def _whole(model: nn.Module, traced: Traced, before: Preserved) -> Callable[..., Sequence[torch.Tensor]]:
     """The user's own model, not what was traced of it, as a function of flat tensors: what the halves are compared with.
 
     Its writes are watched here alone: torch makes a constant of what TorchScript records while a dispatch mode is active.
     """
 
+    structure, inputs = traced.source.input_structure, traced.pixel_inputs
+
     def whole(*tensors: torch.Tensor) -> Sequence[torch.Tensor]:
-        call = rebuild(input_structure, tensors)
+        call = rebuild(structure, tensors if inputs is None else inputs.values(tensors))
         with before.writes_seen():
             return describe(copy_context().run(model, *call["args"], **call["kwargs"]))[1]
 
@@ -145,9 +151,11 @@ def _whole(model: nn.Module, input_structure: Structure, before: Preserved) -> C
 
 def _same_model(given: Any, splitting_model: SplittingModel, calls: Sequence[Call]) -> Traced:
     """Trace what was given; EmitError unless it is what was compiled."""
-    traced = _traced(given, splitting_model, calls)
     expected = splitting_model.information.graph_digest
-    if traced.graph.digest != expected:
+    for traced in _traces(given, splitting_model, calls):
+        if traced.graph.digest == expected:
+            break
+    else:
         raise EmitError(
             f"{traced.source.called} is not the one that was compiled as {splitting_model.name}: its graph has digest "
             f"{traced.graph.digest[:12]}, compiled was {expected[:12]} with torch {splitting_model.information.torch} "
@@ -158,17 +166,21 @@ def _same_model(given: Any, splitting_model: SplittingModel, calls: Sequence[Cal
     return traced
 
 
-def _traced(given: Any, splitting_model: SplittingModel, calls: Sequence[Call]) -> Traced:
+def _traces(given: Any, splitting_model: SplittingModel, calls: Sequence[Call]) -> Iterator[Traced]:
+    """What may be the compiled model, made of what was given; where its pictures were declared, it takes pixels."""
     name = splitting_model.name
-    if is_traced(given):
-        return given
-    if calls:
-        return trace_model(given, *calls[0], name=name)
-    args, kwargs = make_inputs(splitting_model.graph().inputs)
+    drawn = not calls and not is_traced(given)
+    args, kwargs = make_inputs(splitting_model.graph().inputs) if drawn else calls[0] if calls else ((), {})
+    codecs = splitting_model.information.codecs
     try:
-        return trace_model(given, args, kwargs, name=name)
+        if codecs is None or codecs.input is None:
+            yield trace_model(given, args, kwargs, name=name)
+            return
+        normalisation = picture_input(codecs.input).normalisation
+        for bare in traces(given, args, kwargs, normalisation, name=name):
+            yield with_pixels(bare, normalisation)
     except TraceError as error:
-        if is_onnx(given):
+        if not drawn or is_onnx(given):
             raise
         raise EmitError(
             f"{name} cannot be traced on inputs that emit draws like those it was compiled with: {error}. Where"

@@ -17,6 +17,20 @@ _MARGIN = 256 / 224
 def read_photo(path: str | Path | None, input_shapes: Sequence[Sequence[int]]) -> torch.Tensor:
     """A picture as the normalised float32 tensor (1, 3, height, width) that a model with these inputs takes.
 
+    Arguments and errors are those of `read_pixels`.
+    """
+    return normalised(read_pixels(path, input_shapes))
+
+
+def normalised(pixels: torch.Tensor) -> torch.Tensor:
+    """float32 of that shape, as networks trained on ImageNet expect it."""
+    channels = pixels.to(torch.float32) / 255
+    return (channels - torch.tensor(_MEAN).reshape(3, 1, 1)) / torch.tensor(_DEVIATION).reshape(3, 1, 1)
+
+
+def read_pixels(path: str | Path | None, input_shapes: Sequence[Sequence[int]]) -> torch.Tensor:
+    """A picture as uint8 of the shape (1, 3, height, width) that a model with these inputs takes.
+
     path: a picture file, or None for the photograph of Grace Hopper that matplotlib ships.
     Raises InputError if the model takes something else, or the picture cannot be read.
     """
@@ -40,9 +54,7 @@ def read_photo(path: str | Path | None, input_shapes: Sequence[Sequence[int]]) -
     left, top = (scaled.width - width) // 2, (scaled.height - height) // 2
     cropped = scaled.crop((left, top, left + width, top + height))
     pixels = torch.frombuffer(bytearray(cropped.tobytes()), dtype=torch.uint8).reshape(height, width, 3)
-    channels = pixels.permute(2, 0, 1).to(torch.float32) / 255
-    normalised = (channels - torch.tensor(_MEAN).reshape(3, 1, 1)) / torch.tensor(_DEVIATION).reshape(3, 1, 1)
-    return normalised.unsqueeze(0).contiguous()
+    return pixels.permute(2, 0, 1).unsqueeze(0).contiguous()
 
 
 def sample_photo() -> Path:

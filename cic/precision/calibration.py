@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from cic.errors import CompileError
+from cic.errors import CodecError, CompileError
 from cic.precision.model_runner import Tensors
 from cic.trace.traced import Traced
 from codegen.calls.call import flatten_call, takes_names
@@ -55,6 +55,7 @@ def calibration_of(traced: Traced, batches: Sequence[Any] | None) -> Calibration
 
     Raises:
         CompileError: a batch does not fit the model's inputs, or holds what is not finite; says which, and the shapes.
+        CodecError: the model takes pixels, and a batch holds floats that none give.
     """
     structure, example = traced.source.input_structure, traced.source.example_inputs
     if batches is None:
@@ -67,6 +68,7 @@ def calibration_of(traced: Traced, batches: Sequence[Any] | None) -> Calibration
         args, kwargs, wanted = _call_and_labels(number, batch, takes_names(structure))
         with codegen_error_as(CompileError, f"calibration batch {number} does not fit the model's inputs"):
             tensors = [_tensor_of(number, value) for value in flatten_call(structure, args, kwargs)]
+        tensors = _as_pixels(traced, number, tensors)
         pieces = _pieces(number, tensors, example)
         samples.extend(pieces)
         if wanted is not None:
@@ -76,6 +78,16 @@ def calibration_of(traced: Traced, batches: Sequence[Any] | None) -> Calibration
     if labels and len(labels) != len(samples):
         raise CompileError(f"calibration has labels for {len(labels)} of {len(samples)} samples; give all of them, or none")
     return Calibration(tuple(samples), tuple(labels) or None)
+
+
+def _as_pixels(traced: Traced, number: int, tensors: list[torch.Tensor]) -> list[torch.Tensor]:
+    """Pixels where the model takes those; they may be given normalised."""
+    if traced.pixel_inputs is None:
+        return tensors
+    try:
+        return traced.pixel_inputs.pixels(tensors)
+    except CodecError as error:
+        raise CodecError(f"calibration batch {number}: {error}") from error
 
 
 def _bytes_of(tensor: torch.Tensor) -> bytes:

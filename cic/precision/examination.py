@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from cic.codec.registry import is_lossless as codec_is_lossless
 from cic.codec.transform.transform_codec import KIND
 from cic.cost.cost_source import CostSource
 from cic.decision.provenance import CodecProvenance
@@ -24,7 +25,7 @@ from cic.precision.precision import Precision
 from cic.precision.target_search import WithinTarget
 from cic.precision.transforms.making import Made
 from cic.precision.transforms.share import transforms_for
-from cic.precision.wire_form import WireForm, allows_transforms, codecs_for, input_codecs, is_lossless
+from cic.precision.wire_form import WireForm, allows_transforms, codecs_for, is_lossless
 from cic.progress import Progress, Tell
 from cic.trace.traced import Traced
 from mincut.problem import BoolArray, Problem
@@ -132,14 +133,16 @@ def examine(traced: Traced, asked: Precision, costs: Costs, tell: Tell) -> Exami
     usual: str | Sequence[str] = ["raw"] if target is None else KIND
     allowed = usual if asked.codecs is None else asked.codecs
     names = codecs_for(allowed)
-    pictures = () if asked.input is None else input_codecs(asked.input)
+    # Without a target nothing tells which quality will do.
+    lossy = target is not None and (allows_transforms(allowed) or not all(map(codec_is_lossless, names)))
     calibration = calibration_of(traced, asked.calibration)
     runner = runner_of(traced)
     made, judged = Made({}, {}), calibration
     if allows_transforms(allowed) and asked.calibration is not None:
         made, judged = transforms_for(traced, runner, calibration, asked, costs, tell)
     tell(Progress(f"measuring payloads under {len(names)} codecs"))
-    forms = wire_forms(runner, traced.graph, judged.samples, names, costs, pictures, made.codecs)
+    pictures, transforms = asked.pictures, made.codecs
+    forms = wire_forms(runner, traced.graph, judged.samples, names, costs, pictures, transforms, lossy_pictures=lossy)
     if asked.calibration is None:
         return Examined(asked, forms, None)
     tell(Progress(f"running the whole model on {len(judged.samples)} calibration samples"))

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
 import torch
 
 from cic.codec.codec import Codec
+from cic.codec.picture import PictureCodec
 from cic.codec.registry import codec, stage_of
 from cic.cost.codec_time import coding_seconds
 from cic.cost.cost_source import CostSource
+from cic.errors import CostError
 from cic.graph import Graph, Tensor
 from cic.precision.mean_error import root_mean_square_error
 from cic.precision.model_runner import ModelRunner, Tensors
+from cic.precision.picture_input import PictureInput
 from cic.precision.wire_form import WireForm, as_it_is
 from codegen.dtypes import type_name
 
-# Payload sizes differ little from input to input: a few tell the mean.
-MOST_SAMPLES = 4
+# Payload sizes differ little from input to input: a few tell the mean. Pictures differ more, and need no run of the model.
+MOST_SAMPLES, MOST_PICTURES = 4, 32
 
 
 def wire_forms(
@@ -29,22 +33,22 @@ def wire_forms(
     samples: Sequence[Tensors],
     names: Sequence[str],
     costs: tuple[CostSource, CostSource],
-    input_names: Sequence[str] = (),
+    pictures: PictureInput | None = None,
     transforms: Mapping[str, Sequence[Codec]] = MappingProxyType({}),
+    *,
+    lossy_pictures: bool = False,
 ) -> dict[str, tuple[WireForm, ...]]:
     """The forms in which each tensor that may cross can do so, raw first; forms that gain no byte are left out.
 
     Args:
         runner: of the model that the graph is of. samples: flat inputs; the first few are run.
         names: of codecs, "raw" among them. costs: of device and server.
-        input_names: of codecs for model inputs that are pictures, the form first in which the device holds them.
-        transforms: codecs that were made for a tensor, by its name.
-
-    Raises:
-        CodecError: an input is not what its declared form says.
+        pictures: the form in which the device holds model inputs that are pixels; these cross as pixels or picture files.
+        transforms: codecs that were made for a tensor, by its name. lossy_pictures: may picture files lose something?
     """
     wanted = {tensor.name: tensor for tensor in graph.tensors if tensor.may_cross and tensor.consumers}
-    chosen = {name: [*_fitting(tensor, names, input_names), *transforms.get(name, ())] for name, tensor in wanted.items()}
+    of_pictures = () if pictures is None else pictures.codecs(lossy=lossy_pictures)
+    chosen = {name: [*_fitting(tensor, names, of_pictures), *transforms.get(name, ())] for name, tensor in wanted.items()}
     seen: dict[str, dict[Codec, list[tuple[int, float]]]] = {name: {each: [] for each in chosen[name]} for name in wanted}
 
     def weigh(name: str, value: torch.Tensor) -> None:
@@ -58,20 +62,25 @@ def wire_forms(
 
     for sample in samples[:MOST_SAMPLES]:
         runner.observe(sample, wanted.keys(), weigh)
-    # The device has this form already: a user would not turn pixels to floats and back to send them.
-    held = input_names[0] if input_names else None
-    return {name: _forms(tensor, seen[name], costs, held) for name, tensor in wanted.items()}
+    for sample in samples[MOST_SAMPLES : MOST_PICTURES if of_pictures else 0]:
+        for name, value in zip(graph.inputs, sample, strict=True):
+            if name in wanted and _is_picture(wanted[name]):
+                weigh(name, value)
+    held = pictures.held if pictures is not None and pictures.is_file else None
+    return {name: _forms(tensor, seen[name], costs, held if _is_picture(tensor) else None) for name, tensor in wanted.items()}
 
 
-def _fitting(tensor: Tensor, names: Sequence[str], input_names: Sequence[str]) -> list[Codec]:
-    """The codecs that take a tensor, of those for all and, if it is a picture, of those for model inputs."""
-    offered = map(codec, (*names, *(input_names if _is_picture(tensor) else ())))
-    return [each for each in offered if each.accepts(tensor.dtype)]
+def _fitting(tensor: Tensor, names: Sequence[str], of_pictures: Sequence[str]) -> list[Codec]:
+    """The codecs that take a tensor: of those for all or, if it is a picture whose form is known, of those for pictures."""
+    if not of_pictures or not _is_picture(tensor):
+        return [each for each in map(codec, names) if each.accepts(tensor.dtype)]
+    channels = tensor.shape[-3]
+    return [each for each in map(codec, of_pictures) if channels in (1, 3) or not isinstance(each, PictureCodec)]
 
 
 def _is_picture(tensor: Tensor) -> bool:
-    """A model input of height and width, and channels before them."""
-    return tensor.producer is None and len(tensor.shape) in (3, 4)
+    """A model input of pixels: height and width, and channels before them."""
+    return tensor.producer is None and len(tensor.shape) in (3, 4) and tensor.dtype == "uint8"
 
 
 def _error(used: Codec, payload: Any, value: torch.Tensor, name: str) -> float:
@@ -88,12 +97,31 @@ def _forms(
     costs: tuple[CostSource, CostSource],
     held: str | None,
 ) -> tuple[WireForm, ...]:
-    forms = [as_it_is(tensor.bytes)]
+    """held: the codec of the file that the device has of the tensor. It is sent as it is; for all else it is unpacked first."""
+    sizes = {used.name: math.ceil(sum(size for size, _ in rows) / len(rows)) for used, rows in seen.items()}
+    unpack_s = 0.0 if held is None else coding_seconds(costs[0], codec(held), tensor.shape, sizes[held])[1]
+    forms = [replace(as_it_is(tensor.bytes), encode_s=unpack_s)]
     for used, rows in seen.items():
-        wire_bytes = math.ceil(sum(size for size, _ in rows) / len(rows))
+        wire_bytes = sizes[used.name]
         if used.name == "raw" or wire_bytes >= tensor.bytes:
             continue
-        encode_s = 0.0 if used.name == held else coding_seconds(costs[0], used, tensor.shape, wire_bytes)[0]
-        decode_s = coding_seconds(costs[1], used, tensor.shape, wire_bytes)[1]
+        if (seconds := _both_seconds(used, tensor.shape, wire_bytes, costs)) is None:
+            continue
+        encode_s, decode_s = seconds
+        encode_s = 0.0 if used.name == held else unpack_s + encode_s
         forms.append(WireForm(used.name, wire_bytes, encode_s, decode_s, sum(error for _, error in rows) / len(rows)))
     return tuple(forms)
+
+
+def _both_seconds(
+    used: Codec, shape: Sequence[int], wire_bytes: int, costs: tuple[CostSource, CostSource]
+) -> tuple[float, float] | None:
+    """Seconds to encode on the device and to decode on the server; None for pictures that a machine has no Pillow for."""
+    try:
+        encode_s, _ = coding_seconds(costs[0], used, shape, wire_bytes)
+        _, decode_s = coding_seconds(costs[1], used, shape, wire_bytes)
+    except CostError:
+        if isinstance(used, PictureCodec):
+            return None
+        raise
+    return encode_s, decode_s

@@ -9,7 +9,8 @@ from typing import Any
 from cic.decision.arguments import check_text, check_texts
 from cic.errors import ArgumentError, CompileError
 from cic.precision.accuracy import Judge, Target, parse_target
-from cic.precision.wire_form import codecs_for, input_codecs
+from cic.precision.picture_input import PictureInput, picture_input
+from cic.precision.wire_form import codecs_for
 from codegen.checked_json import shown
 
 
@@ -24,9 +25,10 @@ class Precision:
         None: the example inputs, which say little about either.
     accuracy: what every cut must keep, "top1>=0.99" or "rel<=0.01" of the whole model, or a function of the cut's and the whole
         model's answers (see `cic.precision.accuracy`). None: it is measured if there are calibration inputs, and not judged.
-    input: the natural form of pictures that the model takes, such as "uint8, mean=0.485 0.456 0.406, std=0.229 0.224 0.225": a
-        device sends the pixels, not the normalised floats. "png, …" or "jpeg90, …" where it has files; a lossy one is judged
-        as codecs are. Then calibration or example inputs must be such pictures.
+    input: the form in which the device has the pictures that the model takes, such as "uint8, mean=0.485 0.456 0.406,
+        std=0.229 0.224 0.225". Then the model that is cut takes pixels, and normalises them itself. "png, …", "jpeg90, …" or
+        "webp75, …" where the device has files; a lossy one is judged as codecs are. Calibration inputs, or if there are none
+        the example inputs, are such pictures, as pixels or normalised.
 
     Raises:
         CompileError: an accuracy that cannot be understood or measured, or calibration inputs without a codec to try on them.
@@ -47,7 +49,7 @@ class Precision:
         if self.codecs is not None:
             codecs_for(self.codecs)
         if self.input is not None:
-            input_codecs(self.input)
+            picture_input(self.input)
         target = self.target
         if target is not None and self.calibration is None:
             raise CompileError(
@@ -63,6 +65,11 @@ class Precision:
     def target(self) -> Target | None:
         """The accuracy as it is judged."""
         return parse_target(self.accuracy)
+
+    @property
+    def pictures(self) -> PictureInput | None:
+        """The input as it is declared; None if it is not."""
+        return None if self.input is None else picture_input(self.input)
 
     @property
     def allows_codecs(self) -> bool:

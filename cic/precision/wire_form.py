@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cic.codec.registry import codec, entropy_here, stage_of
-from cic.codec.registry import input_codecs as pixel_codecs
 from cic.codec.registry import is_lossless as is_lossless_codec
 from cic.codec.transform.transform_codec import KIND
 from cic.errors import CompileError
@@ -79,23 +78,6 @@ def codecs_for(precision: str | Sequence[str]) -> tuple[str, ...]:
 def allows_transforms(precision: str | Sequence[str]) -> bool:
     """May transforms be made for the tensors of a model? See `codecs_for`."""
     return precision == KIND if isinstance(precision, str) else KIND in precision
-
-
-def input_codecs(declared: str) -> tuple[str, ...]:
-    """The codecs for a model input whose natural form is declared, that form first.
-
-    Args:
-        declared: "uint8, mean=0.485 0.456 0.406, std=0.229 0.224 0.225": pixels behind a normalisation; "png, …" or
-            "jpeg90, …" if the device has files. See docs/codecs.md.
-
-    Raises:
-        CodecError: it declares nothing that there is.
-    """
-    natural = codec(declared).name
-    kind, comma, normalisation = natural.partition(",")
-    if stage_of(kind) not in ("uint8", "png") and not kind.startswith("jpeg"):
-        raise CompileError(f"input is declared as {declared!r}; it must begin with uint8, png or jpeg, as in 'uint8, mean=0.5'")
-    return tuple(dict.fromkeys((natural, *pixel_codecs(f"uint8{comma}{normalisation}"))))
 
 
 def is_lossless(form: WireForm) -> bool:

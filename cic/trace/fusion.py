@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from cic.graph import Graph, Op, Tensor
@@ -10,9 +10,12 @@ from cic.trace.fused_runs import Wiring, fused_runs
 from cic.trace.op_digest import joined
 
 
-def fuse(graph: Graph) -> Graph:
-    """Return `graph` with every fusible run as one op, named after its first op; what it computes is unchanged."""
-    runs = [[graph.ops[index] for index in run] for run in fused_runs(_wiring(graph))]
+def fuse(graph: Graph, ends: Collection[str] = ()) -> Graph:
+    """Return `graph` with every fusible run as one op, named after its first op; what it computes is unchanged.
+
+    ends: tensors at which a run ends in any case.
+    """
+    runs = [[graph.ops[index] for index in run] for run in fused_runs(_wiring(graph, ends))]
     inner = {op.outputs[0] for run in runs for op in run[:-1]}
     name_of = {op.name: run[0].name for run in runs for op in run}
     ops = tuple(_merge(graph, run) for run in runs)
@@ -20,14 +23,14 @@ def fuse(graph: Graph) -> Graph:
     return replace(graph, ops=ops, tensors=tensors)
 
 
-def _wiring(graph: Graph) -> Wiring:
+def _wiring(graph: Graph, ends: Collection[str]) -> Wiring:
     number = {tensor.name: index for index, tensor in enumerate(graph.tensors)}
     return Wiring(
         kinds=tuple(op.kinds for op in graph.ops),
         reads=tuple(tuple(number[name] for name in op.inputs) for op in graph.ops),
         makes=tuple(tuple(number[name] for name in op.outputs) for op in graph.ops),
         size_bytes=tuple(tensor.bytes for tensor in graph.tensors),
-        is_output=tuple(tensor.is_output for tensor in graph.tensors),
+        is_output=tuple(tensor.is_output or tensor.name in ends for tensor in graph.tensors),
         may_cross=tuple(tensor.may_cross for tensor in graph.tensors),
     )
 

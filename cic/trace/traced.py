@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from cic.graph import Graph
 
 if TYPE_CHECKING:
+    from cic.trace.pixel_inputs import PixelInputs
     from codegen.bundle.source import Source
 
 Runtime = Literal["torch", "onnxruntime"]
@@ -34,6 +35,10 @@ class Traced(Protocol):
     @property
     def weights_digest(self) -> str:
         """A SHA-256 over all weights, so that two models can be told to come from the same training."""
+
+    @property
+    def pixel_inputs(self) -> PixelInputs | None:
+        """Which inputs are pixels that the model normalises first; None if it is the user's model as it is."""
 
     @property
     def source(self) -> Source:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -31,6 +31,8 @@ class OnnxSource:
     content: the path of the file it was read from, or the bytes of a model that came as a message.
     tensors: names of the values that may cross.
     named_inputs: a torch tensor for each of the model's inputs, in their order.
+    as_in_file: makes of flat inputs those that the file takes, where the model begins with ops that the file lacks; None: it is
+        the file's own model.
     """
 
     model: onnx_ir.Model
@@ -39,6 +41,7 @@ class OnnxSource:
     tensors: Collection[str]
     named_inputs: Mapping[str, torch.Tensor]
     model_digest: str
+    as_in_file: Callable[[Sequence[torch.Tensor]], Sequence[torch.Tensor]] | None = None
 
     @property
     def formats(self) -> tuple[str, ...]:
@@ -77,7 +80,8 @@ class OnnxSource:
         wanted = [answered.index(str(value.name)) for value in self.model.graph.outputs]  # a file may name an output twice
 
         def whole(*tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
-            results = run(*(tensors[position] for position in order))
+            given = tensors if self.as_in_file is None else self.as_in_file(tensors)
+            results = run(*(given[position] for position in order))
             return tuple(results[position] for position in wanted)
 
         return whole

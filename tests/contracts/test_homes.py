@@ -18,6 +18,7 @@ WHOLE_WAYS = {
     "cic/codec/test_payload_format.py",
     "cic/commands/test_codecs.py",
     "cic/commands/test_warnings.py",
+    "cic/emission/test_pixel_halves.py",
     "cic/trace/fx/test_random_writes.py",
     "codegen/serving/test_triton_server.py",
     "compress/test_conditions.py",

@@ -9,6 +9,7 @@ from typing import Any
 from torch import fx
 
 from cic.graph import Graph
+from cic.trace.pixel_inputs import PixelInputs
 from cic.trace.traced import Runtime
 from codegen.bundle.torch_source import TorchSource
 from codegen.calls.structure import describe
@@ -24,7 +25,7 @@ class TracedModel:
     for a run of in-place ops that cannot be taken apart, call_module. Weights share their storage with the model's.
     args, kwargs: the example call.
     output_example: what the model itself returned for it.
-    unfused: the graph before fusion.
+    unfused: the graph before fusion. pixel_inputs: which inputs are pixels that the model normalises first; None: none are.
     """
 
     graph: Graph
@@ -33,6 +34,7 @@ class TracedModel:
     kwargs: dict[str, Any]
     output_example: Any
     unfused: Graph
+    pixel_inputs: PixelInputs | None = None
 
     @property
     def runtime(self) -> Runtime:

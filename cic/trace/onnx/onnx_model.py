@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cic.graph import Graph
+from cic.trace.pixel_inputs import PixelInputs
 from cic.trace.traced import Runtime
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ class OnnxModel:
     content: the path of the file itself, or the bytes of a model that came as a message: what the halves are compared with.
     path: what messages call it.
     kwargs: an example call, torch tensors by input name; there are no positional arguments.
-    unfused: the graph before fusion.
+    unfused: the graph before fusion. pixel_inputs: which inputs are pixels that the model normalises first, as the file does
+        not; None: there are none.
     """
 
     graph: Graph
@@ -35,6 +37,7 @@ class OnnxModel:
     path: str
     kwargs: dict[str, Any]
     unfused: Graph
+    pixel_inputs: PixelInputs | None = None
 
     @property
     def args(self) -> tuple[Any, ...]:
@@ -52,4 +55,5 @@ class OnnxModel:
     def source(self) -> OnnxSource:
         from codegen.bundle.onnx_source import OnnxSource  # which needs onnx, as torch models do not
 
-        return OnnxSource(self.model, self.content, self.path, self.graph.crossable, self.kwargs, self.graph.digest)
+        floats = None if self.pixel_inputs is None else self.pixel_inputs.values
+        return OnnxSource(self.model, self.content, self.path, self.graph.crossable, self.kwargs, self.graph.digest, floats)

@@ -70,6 +70,30 @@ def test_an_onnx_file_goes_the_same_way(
     assert ran["sent_bytes"] < 1.5 * cut.upload_bytes + 300
 
 
+def test_pictures_are_pixels_from_the_command_line_on(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Given as pixels or normalised; the photograph is read as pixels, floats become those, and others are refused."""
+    file, bundle = tmp_path / "small.cic", tmp_path / "small.split"
+    pixels = numpy.random.default_rng(0).integers(0, 256, (6, 3, 64, 64), dtype=numpy.uint8)
+    floats = (pixels.astype(numpy.float32) / 255 - numpy.float32(0.5)) / numpy.float32(0.25)
+    inputs = {"pixels": pixels, "floats": floats, "others": floats + 0.01}
+    for name, values in inputs.items():
+        numpy.save(tmp_path / f"{name}.npy", values[:1])
+    numpy.save(tmp_path / "batch.npy", pixels)
+    form = ("--input-form", "uint8, mean=0.5, std=0.25")
+    model, _, shape = SMALL
+    asked = (*form, "--calibration", tmp_path / "batch.npy", "--accuracy", "rel<=0.05")
+    answer(capsys, "compile", model, "--input", tmp_path / "pixels.npy", *MACHINES, *asked, "-o", file)
+    answer(capsys, "emit", model, file, "-o", bundle, "--cut", "server-only")
+    run = ("run", bundle, file, "--bandwidth", "1Gbps", "--cut", "server-only", "--repeat", "1", "--check", "--json", "--input")
+    for given in ("photo", tmp_path / "pixels.npy", tmp_path / "floats.npy"):
+        assert json.loads(answer(capsys, *run, given))["relative_error"] is not None
+    assert main([*map(str, run), str(tmp_path / "others.npy")]) != 0
+    assert "which no 8-bit pixel gives" in capsys.readouterr().err
+    profile = tmp_path / "small.profile.json"
+    answer(capsys, "profile", model, "--input", shape, *form, "--seconds-per-op", "0.0001", "-o", profile)
+    assert any("normalisation" in name for op in cic.load_profile(profile).ops for name in op.names)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -24,7 +24,7 @@ def test_codecs_alone_stand_for_a_precision(asked: object) -> None:
         ({"accuracy": "top1>=0.99"}, "nothing to measure it on"),
         ({"accuracy": 0.99, "calibration": []}, "the accuracy is 0.99"),
         ({"calibration": [1]}, "no codec is allowed"),
-        ({"input": "int8"}, "uint8, png or jpeg"),
+        ({"input": "int8"}, "uint8, png, jpeg90 or webp75"),
     ],
 )
 def test_what_cannot_be_asked_for_is_refused_at_once(options: dict[str, object], message: str) -> None:
