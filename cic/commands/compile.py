@@ -64,11 +64,9 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> int:
-    from cic.compilation.pipeline import assumed, compile
+    from cic.compilation.pipeline import assumed, compile, trace_for
     from cic.cost.pricing import resolve
     from cic.precision.precision import Precision
-    from cic.trace.any_model import trace_model
-    from cic.trace.pixel_model import traces
 
     # Whatever can be wrong on the command line is found before the model is built, which may take long.
     check_output_file(arguments.output)
@@ -87,11 +85,7 @@ def run(arguments: Namespace) -> int:
     with shown_progress() as tell:
         _tell("tracing")
         started = perf_counter()
-        name, pictures = model_name(arguments.model), precision.pictures
-        if pictures is None:
-            traced = trace_model(model, args, kwargs, name=name)
-        else:
-            traced = next(traces(model, args, kwargs, pictures.normalisation, name=name))
+        traced = trace_for(precision.pictures, model, args, kwargs, name=model_name(arguments.model))
         traced_s = perf_counter() - started
         compiled = compile(
             traced,

@@ -25,7 +25,7 @@ from cic.graph import Graph
 from cic.inputs.example_inputs import describe_inputs
 from cic.inputs.former_names import formerly
 from cic.precision.examination import examine
-from cic.precision.picture_input import picture_input
+from cic.precision.picture_input import PictureInput, picture_input
 from cic.precision.precision import Precision, precision_of
 from cic.precision.target_search import within_target
 from cic.precision.wire_form import WireForm
@@ -138,11 +138,27 @@ def compile(
 
 def _traced(model: Any, args: Sequence[Any], kwargs: Mapping[str, Any] | None, asked: Precision) -> tuple[Traced, Traced]:
     """The model as it is, and as it is cut: where the form of its pictures is declared, that one takes pixels."""
-    if (pictures := asked.pictures) is None:
-        traced = trace_model(model, args, kwargs)
-        return traced, traced
-    bare = next(traces(model, args, kwargs, pictures.normalisation))
-    return bare, with_pixels(bare, pictures.normalisation, exact=asked.calibration is None)
+    bare = trace_for(asked.pictures, model, args, kwargs)
+    if asked.pictures is None:
+        return bare, bare
+    return bare, with_pixels(bare, asked.pictures.normalisation, exact=asked.calibration is None)
+
+
+def trace_for(
+    pictures: PictureInput | None,
+    model: Any,
+    args: Sequence[Any] = (),
+    kwargs: Mapping[str, Any] | None = None,
+    *,
+    name: str | None = None,
+) -> Traced:
+    """Trace a model as it is, on example inputs that may be pixels if the form of its pictures is declared.
+
+    Raises TraceError as `cic.trace_model` does.
+    """
+    if pictures is None:
+        return trace_model(model, args, kwargs, name=name)
+    return next(traces(model, args, kwargs, pictures.normalisation, name=name))
 
 
 def _with_unpacking(
@@ -207,5 +223,5 @@ def profile(
 
 def _pixel_model(model: Any, args: Sequence[Any], kwargs: Mapping[str, Any] | None, declared: str) -> Traced:
     check_text(declared, "the form of the input")
-    normalisation = picture_input(declared).normalisation
-    return with_pixels(next(traces(model, args, kwargs, normalisation)), normalisation)
+    pictures = picture_input(declared)
+    return with_pixels(trace_for(pictures, model, args, kwargs), pictures.normalisation)
