@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cic.codec.transform.rans import Integers, Tables
+from cic.codec.transform.rans import HIGHEST, LOWEST, Integers, Tables
 from cic.errors import CodecError
 
 # Numbers are below 2 to these; with blocks of 2^12 values, forward sums stay below 2^(22 + 1 + 15 + 12), backward ones, whose
@@ -31,6 +31,8 @@ VALUE_BITS, ROW_BITS, MOST_LIFT = 22, 15, 10
 MOST_VALUES = 1 << 12
 _LARGEST_SHIFT = 120
 _MOST_DIMENSIONS = 8
+# So many blocks of a tensor are computed at once: in float64 all of a picture would take several times its size.
+_TOGETHER = 1 << 14
 # What a stored transform begins with: a mark; the dimensions of a block; its shape; the shifts of values and backward rows;
 # components; frequencies.
 _HEADER = struct.Struct("<16sB8H2bHI")
@@ -73,6 +75,9 @@ class Transform:
                 f"a transform of blocks {self.block} has rows as wide; forward is {self.forward.shape}, backward"
                 f" {self.backward.shape}, centre {self.centre.shape}"
             )
+        # More would not be independent, their sums not exact, and a small file could ask for any number of symbols.
+        if rows > values:
+            raise CodecError(f"a transform of blocks of {values} values has at most as many components; this one has {rows}")
         if {self.forward_shifts.shape, self.lifts.shape, (self.tables.rows,)} != {(rows,)}:
             raise CodecError(f"a transform has two shifts and a table for each of its {rows} components")
         shifts = (*self.forward_shifts.tolist(), self.value_shift, self.backward_shift)
@@ -98,7 +103,8 @@ class Transform:
         return math.prod(shape) // math.prod(self.block)
 
     def symbols(self, values: npt.NDArray[Any]) -> Integers | None:
-        """int64[R, blocks]; None if a value is not finite, or larger than calibration would have it by far."""
+        """int64[R, blocks], of 16 bits, those beyond the nearest; None if a value is not finite, or far larger than calibration
+        had it."""
         columns = as_columns(values, self.block).astype(np.float64)
         with np.errstate(over="ignore", invalid="ignore"):
             whole = np.rint(np.ldexp(columns, self.value_shift)) - self._centre
@@ -106,14 +112,19 @@ class Transform:
                 return None
         products = self._forward @ whole
         products *= self._scales
-        return np.rint(products, out=products).astype(np.int64)
+        np.rint(products, out=products)
+        # A cast of what no int64 holds would differ between processors.
+        return np.clip(products, LOWEST, HIGHEST, out=products).astype(np.int64)
 
     def values(self, symbols: Integers, shape: Sequence[int], dtype: str) -> npt.NDArray[Any]:
         """The tensor that symbols stand for, of that shape and type."""
-        columns = np.ldexp(self._backward @ symbols.astype(np.float64), -self.backward_shift)
-        columns += np.ldexp(self._centre, -self.value_shift)
+        columns, centre = np.empty((math.prod(self.block), symbols.shape[1]), dtype), np.ldexp(self._centre, -self.value_shift)
         with np.errstate(over="ignore"):
-            return from_columns(columns.astype(dtype), self.block, shape)
+            for first in range(0, symbols.shape[1], _TOGETHER):
+                part = slice(first, first + _TOGETHER)
+                products = self._backward @ symbols[:, part].astype(np.float64)
+                columns[:, part] = np.ldexp(products, -self.backward_shift) + centre
+        return from_columns(columns, self.block, shape)
 
     @cached_property
     def _forward(self) -> Reals:

@@ -127,3 +127,15 @@ def test_numbers_that_would_not_be_exact_are_refused() -> None:
         Transform((1,), one, one, none, none, none, 999, 0, tables)
     with pytest.raises(CodecError, match="from 1 to 4096 values"):
         Transform((0,), one, one, none, none, none, 0, 0, tables)
+    # A few bytes a component would else ask for any number of symbols.
+    two, twice = tables_for(np.zeros((2, 4), np.int64)), np.ones((2, 1), np.int64)
+    with pytest.raises(CodecError, match="blocks of 1 values has at most as many components; this one has 2"):
+        Transform((1,), twice, twice.T, none, np.zeros(2, np.int64), np.zeros(2, np.int64), 0, 0, two)
+
+
+def test_a_tensor_larger_than_what_is_computed_at_once_comes_back_alike() -> None:
+    transform, values = fitted(), mixed(12, 40_000, seed=1).T.astype(np.float32)
+    symbols = transform.symbols(values)
+    assert symbols is not None
+    parts = [transform.values(symbols[:, at : at + 1000], (1000, 12), "float32") for at in range(0, 40_000, 1000)]
+    assert (transform.values(symbols, values.shape, "float32") == np.concatenate(parts)).all()
