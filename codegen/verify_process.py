@@ -48,7 +48,9 @@ def _end_with_the_other() -> None:
 
 def _run_job(request: dict[str, Any], job: dict[str, Any]) -> None:
     # Gone at the end, so that no two halves are in memory at once.
-    cut = load_cut(request["directory"], job["cut"], half=request["half"], format_name=request["format"])
+    cut = load_cut(
+        request["directory"], job["cut"], half=request["half"], format_name=request["format"], optimize=request["optimize"]
+    )
     strides = job.get("strides", [None] * len(job["inputs"]))
     _overwrite(_run(cut, job["inputs"][0], strides[0]))  # TorchScript rewrites a program after its first run
     for inputs, results, laid_out in zip(job["inputs"], job["results"], strides, strict=True):

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace as changed
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
@@ -196,6 +197,7 @@ def _verified(
             format_name=format_name,
             tolerance=tolerance,
             steps=source.steps(),
+            plain_whole=partial(source.whole, optimize=False),
             progress=progress,
         )
         cuts = tuple(changed(cut, verification=(*cut.verification, checks[cut.id])) for cut in manifest.cuts)

@@ -68,9 +68,9 @@ class OnnxSource:
         placeholder = torch.empty(0)
         return describe({str(value.name): placeholder for value in self.model.graph.outputs})[0]
 
-    def whole(self) -> Whole:
+    def whole(self, *, optimize: bool = True) -> Whole:
         try:
-            session = open_session(self.content, self.called)
+            session = open_session(self.content, self.called, optimize=optimize)
         except CodegenError as error:
             raise explained(error, self.model, self.called, "convert that part of the model to float32") from error
         run = runner_of(session, self.called)

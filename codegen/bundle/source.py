@@ -60,8 +60,11 @@ class Source(Protocol):
     def output_structure(self) -> Structure:
         """The structure of the model's answer, whose leaves are its outputs."""
 
-    def whole(self) -> Whole:
-        """Return the model as its own runtime runs it, uncut: the halves are compared with its answers."""
+    def whole(self, *, optimize: bool = True) -> Whole:
+        """Return the model as its own runtime runs it, uncut: the halves are compared with its answers.
+
+        optimize: with all optimisations that the runtime has for this machine, if it has any.
+        """
 
     def steps(self) -> Sequence[Step]:
         """Return for each output how far one rounding step moves it; nothing if no value is quantised."""

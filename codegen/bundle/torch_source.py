@@ -51,7 +51,7 @@ class TorchSource:
     def inputs(self) -> tuple[WireTensor, ...]:
         return tuple(wire_tensor(node) for node in self.module.graph.nodes if node.op == "placeholder")
 
-    def whole(self) -> Whole:
+    def whole(self, *, optimize: bool = True) -> Whole:
         return self.module
 
     def steps(self) -> Sequence[Step]:

@@ -20,7 +20,7 @@ def test_results_are_those_of_the_head_and_threads_are_as_asked(
     write_tensors(tmp_path / "in", [x])
     job = {"cut": "cut-0", "inputs": [str(tmp_path / "in")] * 2, "strides": [[list(x.stride())]] * 2}
     job["results"] = [str(tmp_path / "first.out"), str(tmp_path / "second.out")]
-    request = {"directory": str(bundle), "half": "head", "format": "torchscript", "threads": 1, "jobs": [job]}
+    request = {"directory": str(bundle), "half": "head", "format": "torchscript", "threads": 1, "optimize": True, "jobs": [job]}
     (tmp_path / "request.json").write_text(json.dumps(request))
     before = torch.get_num_threads()
     try:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -17,11 +19,16 @@ from codegen.bundle.bundle import write_bundle
 from codegen.bundle.directory import CutPlan
 from codegen.errors import CodegenError, MismatchError
 from codegen.formats.emitter import emitter_of
-from codegen.manifest import FileRecord, HalfFiles, Manifest, write_manifest
+from codegen.manifest import FileRecord, HalfFiles, Manifest, Verification, write_manifest
 from codegen.splitters.fx import split
+from codegen.verification import equivalence
 from codegen.verification.equivalence import redraw, verify
+from codegen.verify_process import answer
 from tests.codegen.flat_module import FlatModule, flat_module
+from tests.codegen.onnx_models import plans_of, save, source_of
+from tests.codegen.onnx_oddities import quantised
 from tests.codegen.small_models import Residual, calibrated
+from tests.codegen.unverified import unverified_bundles
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +77,37 @@ def test_a_broken_tail_is_found_from_its_file(traced: FlatModule, emitted: tuple
     else:
         checks = verify(directory, changed, [inputs], expected, format_name="torchscript")
         assert set(checks) == {cut.id for cut in manifest.cuts}
+
+
+def run_here(request: dict[str, Any], scratch: Path, progress: object) -> None:
+    """In place of a fresh process."""
+    (scratch / "request.json").write_text(json.dumps({**request, "threads": 1}))
+    answer(str(scratch / "request.json"))
+
+
+def test_rounding_is_told_from_a_difference_by_running_without_optimisations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The whole is said to have rounded three steps further than the halves, as an optimiser may that fuses ops otherwise."""
+    model = quantised()
+    for number, node in enumerate(model.graph.node):
+        node.name = f"node {number}"
+    source, directory = source_of(save(model, tmp_path / "quantised.onnx")), tmp_path / "b"
+    with unverified_bundles():
+        manifest = write_bundle(directory, source, plans_of(source.model, 2)[:2])
+    monkeypatch.setattr(equivalence, "_run_fresh", run_here)
+    inputs, steps = list(source.example_inputs), source.steps()
+    right = list(source.whole()(*inputs))
+    moved = [right[0] + 3 * steps[0].absolute, *right[1:]]
+
+    def checks(expected: list[torch.Tensor], plain: list[torch.Tensor] | None) -> dict[str, Verification]:
+        whole = None if plain is None else lambda: lambda *_: plain
+        return verify(directory, manifest, [inputs], [expected], format_name="onnx", steps=steps, plain_whole=whole)
+
+    for check in checks(moved, right).values():
+        error = check.outputs[0].relative_error
+        assert steps[0].allowance(float(moved[0].abs().max())) < error <= check.tolerance
+    for expected, plain in ((moved, None), (moved, moved), ([*right[:4], right[4] + 1], right)):
+        with pytest.raises(MismatchError, match=r"output\.(y|x) .*relative error"):
+            checks(expected, plain)
 
 
 def test_a_damaged_half_stops_the_verification(traced: FlatModule, emitted: tuple[Path, Manifest]):
