@@ -18,7 +18,7 @@ from cic.codec.codec import Codec
 from cic.codec.registry import codec
 from cic.codec.transform.transform_codec import KIND
 from cic.cost.codec_measure import PICTURES, examples, measure_codecs
-from cic.cost.codec_time import CodecTime
+from cic.cost.codec_time import CodecTime, plain_name
 from cic.cost.host import describe_host
 from cic.cost.stopwatch import torch_threads
 from cic.cost.timing import take_turns
@@ -54,7 +54,8 @@ def _check(time: CodecTime) -> float:
 
 def _codec(name: str) -> Codec:
     """The codec whose times are kept under that name."""
-    return codec(next((picture for picture in PICTURES.values() if picture.startswith(name)), name))
+    pictures = {plain_name(picture): picture for pictures in PICTURES.values() for picture in pictures}
+    return codec(pictures.get(name, name))
 
 
 def _report(machine: str, times: tuple[CodecTime, ...], checked: dict[str, float]) -> Report:

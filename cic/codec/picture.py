@@ -39,13 +39,15 @@ PictureKind = Literal["PNG", "JPEG", "WEBP"]
 class PictureCodec:
     """A file for the pixels of `form`.
 
-    name: as in `cic.codec.registry`. kind: of file; PNG loses nothing. quality: of the others, 1 to 100.
+    name: as in `cic.codec.registry`. kind: of file; PNG loses nothing. quality: of the others, 1 to 100. all_colours: of JPEG,
+        which halves both sides of the colours otherwise.
     """
 
     name: str
     form: PixelForm = field(default_factory=PixelForm)
     kind: PictureKind = "PNG"
     quality: int = 100
+    all_colours: bool = False
 
     @property
     def lossless(self) -> bool:
@@ -72,14 +74,10 @@ class PictureCodec:
         planes = self.form.pixels(array, dtype, name).reshape(-1, channels, array.shape[-2], width)
         rows = np.ascontiguousarray(planes.transpose(0, 2, 3, 1)).reshape(height, width, channels)
         picture = _pillow().fromarray(rows[:, :, 0] if channels == 1 else rows)
-        file = io.BytesIO()
-        effort = {"method": _WEBP_EFFORT} if self.kind == "WEBP" else {}
-        options = {"compress_level": _PNG_LEVEL} if self.lossless else {"quality": self.quality, **effort}
         try:
-            picture.save(file, self.kind, **options)
+            return self._file(picture).getbuffer()
         except (OSError, ValueError, KeyError, MemoryError) as error:  # KeyError: Pillow was built without that kind
             raise CodecError(f"{name} cannot be written as {self.kind}: {error}; use 'uint8'") from None
-        return file.getbuffer()
 
     def decode(self, payload: Payload, shape: Sequence[int], dtype: str, name: str = "the tensor") -> Array:
         """The tensor of that shape and type; see `Codec.decode`. Raises CodecError naming the tensor for any other file."""
@@ -91,6 +89,25 @@ class PictureCodec:
         rows = self._rows(bytes(content), (channels, height, width), name)
         planes = rows.reshape(-1, shape[-2], width, channels).transpose(0, 3, 1, 2)
         return self.form.values(np.ascontiguousarray(planes).reshape(shape), dtype, name)
+
+    def _file(self, picture: Any) -> io.BytesIO:
+        """Raises whatever Pillow raises."""
+        options: dict[str, Any] = {"compress_level": _PNG_LEVEL}
+        if self.kind == "WEBP":
+            options = {"quality": self.quality, "method": _WEBP_EFFORT}
+        elif self.kind == "JPEG":
+            # Huffman tables of its own save a tenth of a file, and more of a small one.
+            options = {"quality": self.quality, "subsampling": 0 if self.all_colours else 2, "optimize": True}
+        file = io.BytesIO()
+        try:
+            picture.save(file, self.kind, **options)
+        except OSError:
+            # Such tables need the whole file in a buffer, in which Pillow has no room for the noisiest pictures.
+            if not options.pop("optimize", False):
+                raise
+            file = io.BytesIO()
+            picture.save(file, self.kind, **options)
+        return file
 
     def _rows(self, content: bytes, size: tuple[int, int, int], name: str) -> Pixels:
         """uint8[height, width, channels] of a file of that size."""

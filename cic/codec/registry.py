@@ -1,7 +1,7 @@
 """Codecs by name: "raw", "fp16", "int8", "int8-channel", "int4", "int4-channel", "int4-clip", each also "+zstd" or "+zlib".
 
-For an input that is declared as pixels (`cic.codec.pixels`): "uint8", also "+zstd" or "+zlib", "png", "jpeg90" and "webp75"
-(or another quality), followed by the declaration: "png, mean=0.5, std=0.25".
+For an input that is declared as pixels (`cic.codec.pixels`): "uint8", also "+zstd" or "+zlib", "png", "jpeg90", "jpeg90-444"
+and "webp75" (or another quality), followed by the declaration: "png, mean=0.5, std=0.25".
 
 For one tensor of one model: "transform-0.03@" and the SHA-256 of its stored numbers (`cic.codec.transform.transform_codec`).
 """
@@ -33,11 +33,12 @@ _FORMS: dict[str, Form] = {
 _ENTROPIES: dict[str, Entropy | None] = {"": None, "zstd": "zstd", "zlib": "zlib"}
 # What people call a float32 tensor sent as it is.
 _OTHER_NAMES = {"fp32": "raw"}
-_PICTURE = re.compile(r"(png)|(jpeg|webp)([1-9][0-9]?|100)")
+_PICTURE = re.compile(r"(png)|(?:(webp)|(jpeg))([1-9][0-9]?|100)((?(3)-444)?)")
 _PICTURE_KINDS: dict[str, PictureKind] = {"png": "PNG", "jpeg": "JPEG", "webp": "WEBP"}
 # Qualities worth trying, from fine to coarse: sizes fall by a fifth or more from one to the next.
 LOSSY_PICTURES = (
     *(f"jpeg{quality}" for quality in (95, 90, 85, 75, 50, 25, 10)),
+    *(f"jpeg{quality}-444" for quality in (95, 90, 75, 50, 25)),
     *(f"webp{quality}" for quality in (90, 75, 50, 25, 10)),
 )
 LONGEST_NAME = 1000
@@ -77,14 +78,15 @@ def _codec(name: str) -> Codec:
     ):
         raise CodecError(
             f"there is no codec {name[:80]!r}; there are {', '.join(_FORMS)}, each also with '+zstd' or '+zlib', and for pixels"
-            " uint8, png, jpeg90 and webp75 with their normalisation"
+            " uint8, png, jpeg90, jpeg90-444 and webp75 with their normalisation"
         )
     if form_name in _FORMS:
         return FormCodec(form_name + plus + entropy_name, _FORMS[form_name], _ENTROPIES[entropy_name])
     pixels = PixelForm(parse_normalisation(declaration))
     full_name = form_name + plus + entropy_name + str(pixels.normalisation)
     if picture:
-        return PictureCodec(full_name, pixels, _PICTURE_KINDS[picture[1] or picture[2]], int(picture[3] or 100))
+        kind = _PICTURE_KINDS[picture[1] or picture[2] or picture[3]]
+        return PictureCodec(full_name, pixels, kind, int(picture[4] or 100), all_colours=bool(picture[5]))
     return FormCodec(full_name, pixels, _ENTROPIES[entropy_name])
 
 

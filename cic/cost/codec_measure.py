@@ -25,7 +25,7 @@ SHIFTS = (3.0, 0.0, -1.28)
 SIDES = (32, 80, 160)
 NOISES = (0.5, 3.0, 20.0)
 # Of each kind of file one quality: others differ in the bytes that they make, on which the time depends.
-PICTURES = {"PNG": "png", "JPEG": "jpeg75", "WEBP": "webp75"}
+PICTURES = {"PNG": ("png",), "JPEG": ("jpeg75", "jpeg75-444"), "WEBP": ("webp75",)}
 
 
 Row = tuple[float, float, float]
@@ -81,7 +81,7 @@ def picture(side: int, noise: float) -> Array:
 def _names_here() -> list[str]:
     # What is compressed is measured both ways, as for other codecs.
     pixels = dict.fromkeys(["uint8", "uint8" + entropy_here(), "uint8+zlib"])
-    return [*codec_names(), *pixels, *(PICTURES[kind] for kind in picture_kinds_here())]
+    return [*codec_names(), *pixels, *(name for kind in picture_kinds_here() for name in PICTURES[kind])]
 
 
 def _measure(chosen: Codec, budget_s: float) -> tuple[list[Row], Session]:

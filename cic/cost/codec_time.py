@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,8 @@ from codegen.checked_json import Fields, is_number, shown
 
 NORMALISATION = "normalisation"
 """The name under which the time of making floats of pixels is kept, as that of decoding; see `cic.cost.pixel_prices`."""
+
+_QUALITY = re.compile(r"^(jpeg|webp)\d+")
 
 # No codec takes longer for a tensor that anybody sends.
 _LONGEST_S = 86_400.0
@@ -87,7 +90,7 @@ def plain_name(codec: str) -> str:
     """
     name, _, _ = codec.partition(",")
     form, plus, entropy = name.strip().partition("@")[0].partition("+")
-    form = next((kind for kind in ("jpeg", "webp") if form.startswith(kind)), form)
+    form = _QUALITY.sub(r"\1", form)
     form = KIND if form.startswith(f"{KIND}-") and form != PRODUCTS else form
     return {"fp32": "raw"}.get(form, form) + plus + entropy
 

@@ -75,7 +75,9 @@ def _fitting(tensor: Tensor, names: Sequence[str], of_pictures: Sequence[str]) -
     if not of_pictures or not _is_picture(tensor):
         return [each for each in map(codec, names) if each.accepts(tensor.dtype)]
     channels = tensor.shape[-3]
-    return [each for each in map(codec, of_pictures) if channels in (1, 3) or not isinstance(each, PictureCodec)]
+    offered = [each for each in map(codec, of_pictures) if channels in (1, 3) or not isinstance(each, PictureCodec)]
+    # Grey has no colours to keep.
+    return [each for each in offered if channels > 1 or not (isinstance(each, PictureCodec) and each.all_colours)]
 
 
 def _is_picture(tensor: Tensor) -> bool:

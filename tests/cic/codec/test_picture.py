@@ -42,6 +42,24 @@ def test_a_picture_that_loses_loses_little_and_less_at_higher_quality_in_more_by
     assert not codec(f"{kind}90").lossless
 
 
+def test_all_colours_of_a_jpeg_take_more_bytes_and_lose_less() -> None:
+    photo = read_photo(None, [(1, 3, 224, 224)])
+    (half, fewer), (whole, more) = cross(photo, f"jpeg75, {IMAGENET}"), cross(photo, f"jpeg75-444, {IMAGENET}")
+    assert fewer < more and float((whole - photo).norm()) < 0.8 * float((half - photo).norm())
+
+
+def test_a_jpeg_has_tables_of_its_own_where_they_fit() -> None:
+    from PIL import Image
+
+    photo = (read_photo(None, [(1, 3, 224, 224)]) * 40 + 110).clamp(0, 255).to(torch.uint8)
+    file = io.BytesIO()
+    Image.fromarray(photo[0].permute(1, 2, 0).numpy()).save(file, "JPEG", quality=50)
+    assert memoryview(codec("jpeg50").encode(photo)).nbytes < 0.97 * file.tell()
+    noise = (np.random.default_rng(0).integers(0, 2, (3, 64, 64)) * 255).astype(np.uint8)
+    for name in ("jpeg90-444", "jpeg100-444"):
+        assert codec(name).decode(codec(name).encode(noise), noise.shape, "uint8").shape == noise.shape
+
+
 def test_a_grey_picture_as_webp_comes_back_grey() -> None:
     grey = smooth_pixels(1, 30, 50).numpy()
     back = codec("webp90").decode(codec("webp90").encode(grey), grey.shape, "uint8")
@@ -67,7 +85,7 @@ SHAPE = (1, 3, 12, 10)
 IMAGE = normalised(smooth_pixels(*SHAPE))
 
 
-@pytest.mark.parametrize("kind", (*KINDS, "jpeg90", "webp75"))
+@pytest.mark.parametrize("kind", (*KINDS, "jpeg90", "jpeg90-444", "webp75"))
 def test_every_truncation_and_extension_is_refused(kind: str) -> None:
     used = codec(f"{kind}, {IMAGENET}")
     payload = bytes(used.encode(IMAGE))
@@ -76,8 +94,8 @@ def test_every_truncation_and_extension_is_refused(kind: str) -> None:
             used.decode(other, SHAPE, "float32", "image")
 
 
-@settings(max_examples=480, deadline=None)
-@given(st.sampled_from((*KINDS, "jpeg90", "webp75")), st.data())
+@settings(max_examples=560, deadline=None)
+@given(st.sampled_from((*KINDS, "jpeg90", "jpeg90-444", "webp75")), st.data())
 def test_damaged_pictures_are_refused_or_give_a_tensor_of_that_shape(kind: str, data: st.DataObject) -> None:
     used = codec(f"{kind}, {IMAGENET}")
     payload = bytearray(used.encode(IMAGE))
@@ -115,7 +133,7 @@ def test_a_picture_of_another_size_or_kind_is_refused_before_it_is_unpacked() ->
 
 
 def test_noise_stays_within_the_largest_size() -> None:
-    for name in ("png", "jpeg100", "webp100"):
+    for name in ("png", "jpeg100", "jpeg100-444", "webp100"):
         for channels in (1, 3):
             noise = (np.random.default_rng(0).integers(0, 2, (channels, 200, 200)) * 255).astype(np.uint8)
             assert len(codec(name).encode(noise)) <= codec(name).largest_bytes(noise.shape, "uint8")

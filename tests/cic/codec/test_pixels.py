@@ -113,6 +113,8 @@ WRONG = {
     "webp0": "there is no codec 'webp0'",
     "webp": "there is no codec",
     "webp75+zstd": "there is no codec",
+    "webp75-444": "there is no codec",
+    "jpeg75-420": "there is no codec",
     "int8, mean=1": "there is no codec",
     "uint8, " + "mean=1, " * 1000: "there is no codec",
 }
