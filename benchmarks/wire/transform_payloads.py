@@ -15,6 +15,7 @@ import io
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,10 @@ from torch import nn
 
 from benchmarks.harness.report import Report, Section, Target, describe_setting, shared_options
 from benchmarks.wire.stamp_pictures import stamp_pictures
+from cic.codec.transform.integer_transform import as_columns
 from cic.codec.transform.rans import information_bits
 from cic.codec.transform.transform_codec import TransformCodec, shown_name
+from cic.cost.timing import take_turns
 from cic.graph import Tensor
 from cic.precision.model_runner import runner_of
 from cic.precision.transforms.making import make_transforms
@@ -61,8 +64,8 @@ def main() -> int:
     calibration, held_out = pictures(network, given.stamps)
     truth = answers(network.whole, held_out)
     rows = [jpeg(network, held_out, truth, quality) for quality in (QUALITIES[2:4] if given.quick else QUALITIES)]
-    rows += transforms(network, BLOCKS[:2] if given.quick else BLOCKS, calibration, held_out)
-    report = published(rows, len(calibration), len(held_out))
+    transformed, folded = transforms(network, BLOCKS[:2] if given.quick else BLOCKS, calibration, held_out)
+    report = published([*rows, *transformed], folded, len(calibration), len(held_out))
     report.publish(given.results)
     return 0 if report.kept else 1
 
@@ -130,8 +133,10 @@ def jpeg(network: Network, held_out: np.ndarray, truth: torch.Tensor, quality: i
     return Row("JPEG of the picture", quality, float(np.mean(sizes)), agreed, 0.0, both_ms)
 
 
-def transforms(network: Network, blocks: Sequence[int], calibration: np.ndarray, held_out: np.ndarray) -> list[Row]:
-    """What crosses after each block under the transforms that a compilation makes, for each loss."""
+def transforms(
+    network: Network, blocks: Sequence[int], calibration: np.ndarray, held_out: np.ndarray
+) -> tuple[list[Row], list[tuple[str, ...]]]:
+    """What crosses after each block under the transforms that a compilation makes, for each loss; `folding` of the finest."""
     traced = trace_model(network.model, (as_inputs(calibration[:1]),))
     runner = runner_of(traced)
     wanted = {block: _tensor_after(network, traced, block, as_inputs(held_out[:1])) for block in blocks}
@@ -140,7 +145,12 @@ def transforms(network: Network, blocks: Sequence[int], calibration: np.ndarray,
         runner, list(wanted.values()), samples, lambda _, wire_bytes: wire_bytes, of_classes=True, tell=lambda _: None
     )
     truth = answers(network.whole, held_out)
-    return [row for block in blocks for row in _under(network, block, made.codecs[wanted[block].name], held_out, truth)]
+    rows: list[Row] = []
+    folded = []
+    for block, codecs in ((block, made.codecs[wanted[block].name]) for block in blocks):
+        rows += _under(network, block, codecs, held_out, truth)
+        folded.append(folding(network, rows[-1], codecs[-1], block, held_out[0]))
+    return rows, folded
 
 
 def _tensor_after(network: Network, traced: Traced, block: int, inputs: torch.Tensor) -> Tensor:
@@ -151,6 +161,18 @@ def _tensor_after(network: Network, traced: Traced, block: int, inputs: torch.Te
     return next(
         tensors[name] for name, each in found.items() if each.shape == value.shape and torch.allclose(each, value, atol=1e-4)
     )
+
+
+def folding(network: Network, row: Row, codec: TransformCodec, block: int, picture: np.ndarray) -> tuple[str, ...]:
+    """What folding the transform into the last weights of the head could save at most: the time of its product."""
+    inputs = as_inputs(picture[None])
+    tensor = network.head(inputs, block).numpy()
+    columns = as_columns(tensor, codec.transform.block).astype(np.float64)
+    forward = codec.transform.forward.astype(np.float64)
+    runs = [partial(network.head, inputs, block), partial(codec.encode, tensor), lambda: forward @ columns]
+    head_s, encode_s, product_s = take_turns(runs, 0.5).seconds
+    milliseconds = (f"{each * 1e3:.2f} ms" for each in (head_s, encode_s, product_s))
+    return row.payload, *milliseconds, f"{product_s / (head_s + encode_s):.2%}"
 
 
 def _under(
@@ -179,7 +201,7 @@ def _under(
     return rows
 
 
-def published(rows: Sequence[Row], calibration: int, held_out: int) -> Report:
+def published(rows: Sequence[Row], folded: Sequence[tuple[str, ...]], calibration: int, held_out: int) -> Report:
     """Tables and promises."""
     coded = [row for row in rows if row.bound_bytes]
     table = [
@@ -216,6 +238,11 @@ def published(rows: Sequence[Row], calibration: int, held_out: int) -> Report:
         [
             Section("Smallest payload in bytes that keeps so much", ("payload", *(f"≥ {t:.1%}" for t in TARGETS)), table),
             Section("Every setting", ("payload", "loss or quality", "bytes", "agreement", "above bound", "both ways"), every),
+            Section(
+                "What folding the transform into the weights of the head could save at most",
+                ("payload", "head", "encode", "of that the product", "share of both"),
+                folded,
+            ),
         ],
         promises,
         {

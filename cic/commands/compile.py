@@ -47,7 +47,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--precision",
         metavar="P",
-        help="coarsest form in which tensors may cross: fp32, fp16, int8, int4, or codecs, comma-separated",
+        help="coarsest form in which tensors may cross: fp32, fp16, int8, int4, transform, or codecs, comma-separated",
     )
     parser.add_argument(
         "--calibration",

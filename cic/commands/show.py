@@ -234,7 +234,7 @@ def _print_provenance(model: SplittingModel) -> None:
 
 
 def _codecs_described(asked: CodecProvenance) -> str:
-    allowed = asked.precision or ("int4" if asked.accuracy_target else "fp32")
+    allowed = asked.precision or ("transform" if asked.accuracy_target else "fp32")
     names = allowed if isinstance(allowed, str) else ", ".join(allowed)
     if asked.input:
         names += f" (inputs are {asked.input})"
