@@ -18,9 +18,9 @@ from codegen.checked_json import shown
 class Precision:
     """What may be lost where tensors cross the link. With none of the four given, tensors cross as they are.
 
-    codecs: the coarsest form in which tensors may cross, "fp32", "fp16", "int8", "int4" or "transform", with or without compression, or
-        a list of codecs (`cic.codec.registry`); the fastest is chosen for each tensor and condition. None: tensors cross as
-        they are; "transform" if an accuracy is asked for.
+    codecs: the coarsest form in which tensors may cross, "fp32", "fp16", "int8", "int4" or "transform", with or without
+        compression, or a list of codecs (`cic.codec.registry`); the fastest is chosen for each tensor and condition. None:
+        tensors cross as they are; "transform" if an accuracy is asked for.
     calibration: real inputs, see `cic.precision.calibration.calibration_of`; payloads are measured and cuts compared on them.
         None: the example inputs, which say little about either.
     accuracy: what every cut must keep, "top1>=0.99" or "rel<=0.01" of the whole model, or a function of the cut's and the whole
