@@ -10,7 +10,7 @@ from time import perf_counter
 from typing import Any
 
 import cic
-from benchmarks.pay.real_network import RealNetwork
+from benchmarks.pay.real_network import RealNetwork, Tensors
 from benchmarks.pay.remembered_runs import Memory, remembered
 from benchmarks.pay.server_only import (
     ALL_COLOURS,
@@ -20,7 +20,7 @@ from benchmarks.pay.server_only import (
     PictureFile,
     PictureFiles,
     SentInput,
-    forms_of_server_only,
+    both_extremes,
     tie_bps,
 )
 from benchmarks.wire.published_blocks import UPLINKS_MBPS
@@ -29,6 +29,9 @@ from cic.decision.splitting_model import SplittingModel
 from cic.precision.calibration import Calibration
 from cic.precision.cut_accuracy import Examiner, examiner
 from cic.precision.model_runner import runner_of
+from cic.precision.picture_input import picture_input
+from cic.trace.pixel_model import with_pixels
+from cic.trace.traced import Traced
 
 DEVICES = ("raspberry-pi-zero-2w", "raspberry-pi-4", "jetson-nano", "snapdragon-835")
 SERVERS = ("i7-13700k", "v100")
@@ -37,8 +40,6 @@ SHARES = (0.95, 0.985)
 AROUND = (0.25, 0.5, 1.0, 2.0, 4.0)
 # What may cross, by what is compared: values on a grid of 4 bits or finer; and transforms made from calibration inputs, too.
 FAMILIES = {"grids": "int4", "transforms": "transform"}
-# Server-only has no transforms: nobody has one for pictures that does not come from here.
-SERVER_ONLY_CODECS = "int4"
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def cells(
     """Every cell of one network."""
     memory = Memory(kept_in, network)
     traced = trace(network)
-    held_out = examiner(runner_of(traced), Calibration(tuple(network.held_out), None), None)
+    held_out = examiner(runner_of(traced), Calibration(as_the_device_has(traced, network.held_out), None), None)
     files: list[PictureFile] = []
     for share in SHARES:
         files = _files(network, memory, share, files)
@@ -98,9 +99,16 @@ def cells(
                     yield cell
 
 
-def trace(network: RealNetwork) -> Any:
-    """The traced network."""
-    return cic.trace_model(network.model, network.example, name=network.name)
+def trace(network: RealNetwork) -> Traced:
+    """The traced network, which takes pixels where its inputs are pictures."""
+    bare = cic.trace_model(network.model, network.example, name=network.name)
+    return bare if network.form is None else with_pixels(bare, picture_input(network.form).normalisation)
+
+
+def as_the_device_has(traced: Traced, samples: Sequence[Tensors]) -> tuple[Tensors, ...]:
+    """Pixels in place of floats."""
+    inputs = traced.pixel_inputs
+    return tuple(samples) if inputs is None else tuple(tuple(inputs.pixels(sample)) for sample in samples)
 
 
 def _files(network: RealNetwork, memory: Memory, share: float, less: Sequence[PictureFile]) -> list[PictureFile]:
@@ -125,7 +133,7 @@ def _files(network: RealNetwork, memory: Memory, share: float, less: Sequence[Pi
 
 def _cell(
     network: RealNetwork,
-    traced: Any,
+    traced: Traced,
     memory: Memory,
     held_out: Examiner,
     files: Sequence[PictureFile],
@@ -135,10 +143,9 @@ def _cell(
     family: str,
 ) -> Cell:
     machines = resolve(device), resolve(server)
-    device_only_s = sum(machines[0].op_seconds(traced.graph))
     started = perf_counter()
     wide = _box(1e4, 1e10)
-    forms = forms_of_server_only(network, traced, files, share, machines, wide, SERVER_ONLY_CODECS, memory)
+    device_only_s, forms = both_extremes(network, traced, files, share, machines, wide, memory)
     tie = tie_bps(device_only_s, forms)
     around = [] if tie is None else [(times, times * tie) for times in AROUND]
     uplinks = [*around, *((None, mbps * 1e6) for mbps in UPLINKS_MBPS)]

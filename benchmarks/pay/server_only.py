@@ -54,6 +54,10 @@ STRIDE = 5
 # As if it were one of a few hundred ways for a tensor to cross, which is what cuts are judged at.
 LEVEL = level_of(1, 300)
 PIECE = 32
+# Server-only has no transforms: nobody has one that does not come from here.
+CODECS = "int4"
+# Inputs on which the sizes of files that lose nothing are measured.
+FEW = 8
 # Of so many inputs of whose class the network is least sure, files are tried. On the others they are taken to lose nothing.
 DOUBTFUL = 512
 # 13.76 over 5.85 Mbit/s: the 4G link of published figures (JointDNN, IEEE TMC 2021), whose 3G and WiFi have 1.8 and 2.9.
@@ -156,17 +160,21 @@ class PictureFiles:
             yield (torch.from_numpy(self._pixels.values(np.ascontiguousarray(planes)[None], "float32", "a picture")),)
 
 
-def forms_of_server_only(
+def both_extremes(
     network: RealNetwork,
     traced: Any,
     files: Sequence[PictureFile],
     share: float,
     machines: tuple[CostSource, CostSource],
     box: cic.Box,
-    codecs: str | Sequence[str] | None,
     memory: Memory,
-) -> list[SentInput]:
-    """Every form that some uplink of the box may want."""
+) -> tuple[float, list[SentInput]]:
+    """Seconds of device-only, and every form of server-only that some uplink of the box may want."""
+    precision = network.precision(share, CODECS)
+    if network.form is not None:
+        # What pictures lose is the business of files; without it nothing needs to be run.
+        some = [{"args": sample} for sample in network.calibration[:FEW]]
+        precision = cic.Precision("fp32", calibration=some, input=network.form)
     with remembered(memory):
         pinned = cic.compile(
             traced,
@@ -174,13 +182,14 @@ def forms_of_server_only(
             server=machines[1],
             box=box,
             defaults=cic.Conditions(box.uplink_bps[0], DOWNLINK_RATIO * box.uplink_bps[0]),
-            precision=network.precision(share, codecs),
+            precision=precision,
             pins={op.name: "server" for op in traced.graph.ops},
         )
     found = [
         SentInput(cut.label, cut.row[0], cut.row[1], cut.row[2], cut.row[3]) for cut in pinned.cuts if cut.id == SERVER_ONLY
     ]
-    computing_s = sum(op.server_ns for op in pinned.graph().ops) * 1e-9
+    ops = pinned.graph().ops
+    device_only_s, computing_s = sum(op.device_ns for op in ops) * 1e-9, sum(op.server_ns for op in ops) * 1e-9
     for file in files:
         elements = network.example[0].numel()
         how = FILES[file.kind]
@@ -189,7 +198,7 @@ def forms_of_server_only(
         )
         name, bits = f"{file.kind} of quality {file.quality}", 8 * file.mean_bytes
         found.append(SentInput(name, how.slower * encode_s, computing_s + decode_s, bits, found[0].download_bits, file.kept))
-    return found
+    return device_only_s, found
 
 
 def tie_bps(device_only_s: float, forms: Sequence[SentInput]) -> float | None:
