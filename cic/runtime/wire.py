@@ -23,6 +23,7 @@ import torch
 from cic.codec.codec import Payload
 from cic.codec.registry import LONGEST_NAME, codec, largest_payload_bytes
 from cic.codec.tensors import tensor_of
+from cic.codec.transform.transform_codec import full_name, short_name
 from cic.errors import CodecError, LinkError
 from codegen.dtypes import type_name
 from codegen.manifest import Manifest
@@ -87,7 +88,9 @@ def encode(message: Message, stored: Mapping[str, bytes] | None = None) -> list[
         "seconds": message.seconds,
         "text": message.text[:_LONGEST_TEXT],
         "tensors": [[type_name(tensor.dtype), list(tensor.shape)] for tensor in message.tensors],
-        "codecs": [[each, len(payload)] for each, payload in zip(codecs, payloads, strict=True)] if message.codecs else [],
+        "codecs": [[short_name(each, stored or {}), len(payload)] for each, payload in zip(codecs, payloads, strict=True)]
+        if message.codecs
+        else [],
     }
     # Defaults are left out: on a slow link every byte counts.
     kept = {key: value for key, value in header.items() if value or key == "number"}
@@ -114,6 +117,7 @@ def decode(payload: bytearray, expected: Sequence[WireTensor], stored: Mapping[s
         return Message(kind, number, text=text)
     _check_tensors(header.get("tensors", []), expected)
     coded = _coded(header.get("codecs", [["raw", wire.bytes] for wire in expected]), expected)
+    coded = [(full_name(name, stored or {}), size) for name, size in coded]
     total = sum(size for _, size in coded)
     if len(rest) != total:
         raise LinkError(f"a message carries {len(rest)} bytes of tensors, the {_authority(header)} says {total}")

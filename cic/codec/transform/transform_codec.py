@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 KIND = "transform"
 _NAME = re.compile(KIND + r"-([0-9]{1,6}(?:\.[0-9]{1,6})?)@([0-9a-f]{64})")
+# Of a digest in a short name.
+_FEWEST_DIGITS = 8
 _RAW = Raw()
 # The first byte of a payload.
 _TRANSFORMED, _AS_THEY_ARE = b"\0", b"\1"
@@ -142,6 +144,24 @@ def _transform(digest: str, content: bytes) -> Transform:
             f"what is stored for the codec with the SHA-256 {digest} has {found}; its numbers are damaged, emit them again"
         )
     return read(content, f"the stored codec {digest}")
+
+
+def short_name(name: str, stored: Mapping[str, bytes]) -> str:
+    """A codec's name with as few digits of a digest as tell it from all others that are stored: on a slow link they count."""
+    digest = digest_in(name)
+    if digest is None:
+        return name
+    digits = _FEWEST_DIGITS
+    while any(other != digest and other.startswith(digest[:digits]) for other in stored):
+        digits += 1
+    return name[: len(name) - len(digest) + digits]
+
+
+def full_name(name: str, stored: Mapping[str, bytes]) -> str:
+    """The name that `short_name` shortened; any other one, also where no or several digests begin so, as it is."""
+    digits = name.partition("@")[2]
+    found = [digest for digest in stored if digest.startswith(digits)] if len(digits) >= _FEWEST_DIGITS else []
+    return name + found[0][len(digits) :] if len(found) == 1 else name
 
 
 def shown_name(name: str) -> str:

@@ -8,7 +8,7 @@ import torch
 
 from cic.codec.registry import codec, is_lossless, stage_of
 from cic.codec.tensors import FLOATS, tensor_of
-from cic.codec.transform.transform_codec import TransformCodec, shown_name, transform_codec
+from cic.codec.transform.transform_codec import TransformCodec, full_name, short_name, shown_name, transform_codec
 from cic.errors import CodecError
 from tests.cic.codec.transform.made import fitted, mixed
 
@@ -78,3 +78,13 @@ def test_no_other_payload_is_read(payload: bytes) -> None:
     used, _ = made()
     with pytest.raises(CodecError, match="conv1"):
         used.decode(payload, SHAPE, "float32", "conv1")
+
+
+def test_short_names_stand_for_one_codec_that_is_stored() -> None:
+    name, near = "transform-0.1@" + "ab" * 32, "transform-0.2@" + "ab" * 4 + "0" * 56
+    stored = {each.partition("@")[2]: b"" for each in (name, near)}
+    assert short_name(name, {}) == "transform-0.1@abababab" and short_name(name, stored) == "transform-0.1@ababababa"
+    assert full_name(short_name(name, stored), stored) == name and full_name(short_name(near, stored), stored) == near
+    for other in ("int8+zstd", name, "transform-0.1@abababab", "transform-0.1@abab", "transform-0.1@"):
+        assert full_name(other, stored) == other
+    assert short_name("int8", stored) == "int8"
