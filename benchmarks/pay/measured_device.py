@@ -21,10 +21,10 @@ from benchmarks.cost.quota_group import QuotaGroup
 from benchmarks.pay import photographs
 from benchmarks.pay.picture_server import PictureClient
 from benchmarks.pay.server_only import DOWNLINK_RATIO
-from cic.cost.measure import measure
 from cic.decision.cut import DEVICE_ONLY
 from cic.decision.splitting_model import SplittingModel
 from cic.runtime.rehearsal import Rehearsal
+from examples.models.efficientnet_lite0 import FORM
 
 # Counted in short periods, so that a run is slowed evenly: in 100 ms it would now and then pass without being held back.
 PERIOD_S = 0.01
@@ -55,9 +55,8 @@ def profile_here(limits: Limits, materials: Path, path: Path) -> None:
     """Measure the network's ops under these limits and save the profile."""
     torch.set_num_threads(1)
     network = photographs.model(materials)
-    traced = cic.trace_model(network, (torch.rand(1, 3, 224, 224),), name="efficientnet-lite0")
     limits.keep()
-    measure(traced, threads=1, seconds_per_op=0.1).save(path)
+    cic.profile(network, (torch.rand(1, 3, 224, 224),), seconds_per_op=0.1, input=FORM).save(path)
 
 
 def run_ways(

@@ -12,15 +12,19 @@ from typing import Any
 from unittest import mock
 
 from benchmarks.pay.real_network import RealNetwork
+from cic.codec.registry import codec
+from cic.codec.transform.transform_codec import digest_in
 from cic.precision import examination
 from cic.precision.accuracy import Answer, Reached, are_scores
 from cic.precision.cut_accuracy import Examiner
+from cic.precision.transforms.making import Made
+from cic.precision.transforms.share import samples_to_make_from
 
 
 class Memory:
     """Answers by question, a line of JSON each in a file of its network.
 
-    examiners: by the number of their samples. transforms: by the accuracy asked for, of the first machines that there were.
+    examiners: by the number of their samples.
     """
 
     def __init__(self, folder: Path, network: RealNetwork) -> None:
@@ -29,7 +33,7 @@ class Memory:
         self._inputs = _digest(tensor.numpy().tobytes() for sample in network.calibration for tensor in sample)
         lines = self._path.read_text().splitlines() if self._path.exists() else []
         self.examiners: dict[int, Examiner] = {}
-        self.transforms: dict[str, Any] = {}
+        self._transforms = folder / f"{network.name}.transforms"
         self._known: dict[str, Any] = dict(map(json.loads, lines))
 
     def ask(self, question: object, answer: Callable[[], Any]) -> Any:
@@ -40,6 +44,22 @@ class Memory:
             with self._path.open("a") as file:
                 file.write(json.dumps([key, self._known[key]]) + "\n")
         return self._known[key]
+
+    def transforms(self, count: int, make: Callable[[], Made]) -> Made:
+        """Those made from so many of the calibration inputs, now or before: names, and beside them the numbers they need."""
+
+        def names() -> dict[str, list[str]]:
+            made = make()
+            self._transforms.mkdir(exist_ok=True)
+            for digest, content in made.stored.items():
+                (self._transforms / digest).write_bytes(content)
+            return {tensor: [each.name for each in codecs] for tensor, codecs in made.codecs.items()}
+
+        known = self.ask(("transforms", count), names)
+        digests = {digest_in(name) for each in known.values() for name in each}
+        stored = {digest: (self._transforms / digest).read_bytes() for digest in digests if digest is not None}
+        codecs = {tensor: tuple(codec(name, stored) for name in each) for tensor, each in known.items()}
+        return Made(codecs, stored)  # type: ignore[arg-type]
 
 
 @contextmanager
@@ -63,10 +83,10 @@ def remembered(memory: Memory) -> Iterator[None]:
         return Reached(**memory.ask(question, lambda: asdict(run(examiner, device_nodes, codecs, level))))
 
     def transforms_for(traced: Any, runner: Any, calibration: Any, asked: Any, costs: Any, tell: Any) -> Any:
-        key = asked.accuracy if isinstance(asked.accuracy, str) else ""
-        if key not in memory.transforms:
-            memory.transforms[key] = make_transforms(traced, runner, calibration, asked, costs, tell)
-        return memory.transforms[key]
+        tensors = sum(tensor.may_cross and bool(tensor.consumers) for tensor in traced.graph.tensors)
+        count = samples_to_make_from(len(calibration.samples), tensors, asked)
+        made = memory.transforms(count, lambda: make_transforms(traced, runner, calibration, asked, costs, tell)[0])
+        return made, calibration.parted(count)[1] if made.codecs else calibration
 
     with (
         mock.patch.object(Examiner, "reached", reached),

@@ -23,9 +23,9 @@ from cic.precision.cut_accuracy import Examiner
 def network() -> RealNetwork:
     torch.manual_seed(0)
     layers = nn.Conv2d(3, 16, 5, 2), nn.ReLU(), nn.Conv2d(16, 4, 3, 2), nn.ReLU(), nn.Flatten(), nn.Linear(100, 5)
-    smooth = nn.functional.interpolate(torch.rand(40, 3, 4, 4), size=(28, 28), mode="bilinear")
+    smooth = nn.functional.interpolate(torch.rand(60, 3, 4, 4), size=(28, 28), mode="bilinear")
     pictures = [(picture[None],) for picture in (smooth * 255).round() / 255]
-    return RealNetwork("tiny", nn.Sequential(*layers).eval(), "uint8", pictures[:30], pictures[30:], same_class, "classes")
+    return RealNetwork("tiny", nn.Sequential(*layers).eval(), "uint8", pictures[:48], pictures[48:], same_class, "classes")
 
 
 def test_cells_of_a_network(network: RealNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
