@@ -33,4 +33,5 @@ def answering(model: ir.Model, wanted: Sequence[ir.Value]) -> Iterator[None]:
     try:
         yield
     finally:
-        del outputs[len(before) :]
+        while len(outputs) > len(before):
+            outputs.pop()  # which tells a value that it is no output any more, as deleting a slice does not

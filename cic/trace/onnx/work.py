@@ -27,6 +27,7 @@ _KINDS = {
     "Gemm": "linear", "ThresholdedRelu": "threshold", "QuickGelu": "gelu", "ReduceMean": "mean", "ReduceSum": "sum",
     "ReduceMax": "amax", "ReduceMin": "amin", "ReduceProd": "prod", "ReduceL2": "norm", "ReduceL1": "norm",
     "ReduceLogSumExp": "logsumexp", "ArgMax": "argmax", "ArgMin": "argmin", "TopK": "topk", "CumSum": "cumsum",
+    "QuantizeLinear": "quantize_linear", "DequantizeLinear": "dequantize_linear",
     "LRN": "local_response_norm", "GridSample": "grid_sampler", "RoiAlign": "roi_align", "Tile": "repeat", "Einsum": "einsum",
     "DeformConv": "deform_conv2d", "Det": "linalg_det", "DFT": "fft_c2c", "STFT": "stft", "Col2Im": "col2im",
     "GatherElements": "gather_elements", "GatherND": "gather_nd", "NonZero": "nonzero", "MatMulInteger": "matmul",
@@ -75,8 +76,8 @@ def kind_of(node: ir.Node) -> str:
         names = node.attributes.get("activations")
         return "rnn_relu" if names is not None and "Relu" in names.as_strings() else "rnn_tanh"
     snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", node.op_type).lower()
-    known = _KINDS.get(node.op_type, snake)
-    return f"{node.domain}.{node.op_type}" if node.domain == _RUNTIME and known == snake else known
+    foreign = node.domain == _RUNTIME and node.op_type not in _KINDS
+    return f"{node.domain}.{node.op_type}" if foreign else _KINDS.get(node.op_type, snake)
 
 
 def work_of(node: ir.Node) -> NodeWork:
