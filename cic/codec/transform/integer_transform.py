@@ -105,6 +105,11 @@ class Transform:
     def symbols(self, values: npt.NDArray[Any]) -> Integers | None:
         """int64[R, blocks], of 16 bits, those beyond the nearest; None if a value is not finite, or far larger than calibration
         had it."""
+        products = self.products(values)
+        return None if products is None else np.rint(products, out=products).astype(np.int64)
+
+    def products(self, values: npt.NDArray[Any]) -> Reals | None:
+        """float64[R, blocks]: what `symbols` rounds."""
         columns = as_columns(values, self.block).astype(np.float64)
         with np.errstate(over="ignore", invalid="ignore"):
             whole = np.rint(np.ldexp(columns, self.value_shift)) - self._centre
@@ -112,9 +117,8 @@ class Transform:
                 return None
         products = self._forward @ whole
         products *= self._scales
-        np.rint(products, out=products)
         # A cast of what no int64 holds would differ between processors.
-        return np.clip(products, LOWEST, HIGHEST, out=products).astype(np.int64)
+        return np.clip(products, LOWEST, HIGHEST, out=products)
 
     def values(self, symbols: Integers, shape: Sequence[int], dtype: str) -> npt.NDArray[Any]:
         """The tensor that symbols stand for, of that shape and type."""

@@ -117,23 +117,30 @@ def _whole(counts: npt.NDArray[np.float64]) -> Integers:
     return whole
 
 
-def encode(symbols: npt.NDArray[np.int64], tables: Tables) -> bytes:
-    """Rows of symbols, int64[tables.rows, n], as bytes. Symbols that do not fit 16 bits become the nearest that do."""
+def encode(symbols: npt.NDArray[np.int64], tables: Tables, which: Integers | None = None) -> bytes:
+    """Rows of symbols, int64[rows, n], as bytes. Symbols that do not fit 16 bits become the nearest that do.
+
+    which: int64[rows], the table of each row; by default row r has table r, and there are as many.
+    """
     clipped = np.clip(symbols, LOWEST, HIGHEST).astype(np.int64, copy=False)
     words = np.empty(2 * clipped.size + 2, np.int32)
-    first = _run(_encode, clipped.reshape(-1), clipped.shape[1], _numbers(tables), words)
+    first = _run(_encode, clipped.reshape(-1), clipped.shape[1], _numbers(tables, which), words)
     return words[first:].astype("<u2").tobytes()
 
 
-def decode(payload: bytes | memoryview, count: int, tables: Tables, name: str = "the tensor") -> npt.NDArray[Any]:
-    """int16[tables.rows, count]: what `encode` was given. Raises CodecError naming the tensor for bytes it did not write."""
-    if len(payload) % 2 or len(payload) < 4 or len(payload) > 2 * (2 * tables.rows * count + 2):
-        raise CodecError(f"{name}: the payload has {len(payload)} bytes, which no {tables.rows} x {count} symbols take")
+def decode(
+    payload: bytes | memoryview, count: int, tables: Tables, name: str = "the tensor", which: Integers | None = None
+) -> npt.NDArray[Any]:
+    """int16[rows, count]: what `encode` was given. Raises CodecError naming the tensor for bytes it did not write."""
+    rows = tables.rows if which is None else len(which)
+    if len(payload) % 2 or len(payload) < 4 or len(payload) > 2 * (2 * rows * count + 2):
+        raise CodecError(f"{name}: the payload has {len(payload)} bytes, which no {rows} x {count} symbols take")
     words = np.frombuffer(payload, "<u2").astype(np.int32)
-    symbols = np.empty(tables.rows * count, np.int16)
-    if _run(_decode, symbols, count, (*_numbers(tables), tables.modes), words) != len(words):
-        raise CodecError(f"{name}: the payload does not hold {tables.rows} x {count} symbols of its tables")
-    return symbols.reshape(tables.rows, count)
+    symbols = np.empty(rows * count, np.int16)
+    modes = tables.modes if which is None else tables.modes[which]
+    if _run(_decode, symbols, count, (*_numbers(tables, which), modes), words) != len(words):
+        raise CodecError(f"{name}: the payload does not hold {rows} x {count} symbols of its tables")
+    return symbols.reshape(rows, count)
 
 
 def information_bits(symbols: npt.NDArray[np.int64], tables: Tables) -> float:
@@ -145,8 +152,11 @@ def information_bits(symbols: npt.NDArray[np.int64], tables: Tables) -> float:
     return float((BITS - np.log2(found)).sum() + ESCAPED_BITS * escaped.sum())
 
 
-def _numbers(tables: Tables) -> tuple[Integers, ...]:
-    return tables.low, tables.lengths, tables.offsets, tables.frequencies, tables.starts
+def _numbers(tables: Tables, which: Integers | None) -> tuple[Integers, ...]:
+    rows = tables.low, tables.lengths, tables.offsets
+    if which is not None:
+        rows = tables.low[which], tables.lengths[which], tables.offsets[which]
+    return *rows, tables.frequencies, tables.starts
 
 
 def _run(kernel: Callable[..., int], symbols: Any, count: int, numbers: Sequence[Any], words: Any) -> int:
