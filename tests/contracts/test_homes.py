@@ -16,6 +16,7 @@ LONG = 80
 
 WHOLE_WAYS = {
     "cic/codec/test_payload_format.py",
+    "cic/codec/transform/test_same_bits.py",
     "cic/commands/test_codecs.py",
     "cic/commands/test_warnings.py",
     "cic/emission/test_pixel_halves.py",
