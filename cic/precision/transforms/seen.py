@@ -46,7 +46,9 @@ class Seen:
     def blocks(self) -> list[Block]:
         """The shapes of blocks that the seen ones can be parted into, and for which enough was seen, from the largest."""
         blocks = [block_of(self.shape, self.channels, tile) for tile in TILES if tile <= self.tile]
-        return [block for block in dict.fromkeys(blocks) if self.columns.size >= LEAST_BLOCKS * math.prod(block) ** 2]
+        # Of three places along a dimension, which is all that there are, two make no whole number of blocks.
+        whole = [block for block in dict.fromkeys(blocks) if not any(np.mod(blocks[0], block))]
+        return [block for block in whole if self.columns.size >= LEAST_BLOCKS * math.prod(block) ** 2]
 
     def components(self, block: Block) -> tuple[Components, Reals]:
         """The components of one of these, and the blocks by which they were found, float64[values of a block, …]."""

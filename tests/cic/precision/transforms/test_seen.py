@@ -62,3 +62,16 @@ def _columns(values: np.ndarray, block: tuple[int, ...]) -> np.ndarray:
     places = np.ndindex(*(size // part for size, part in zip(values.shape, block, strict=True)))
     cut = lambda place: tuple(slice(at * size, (at + 1) * size) for at, size in zip(place, block, strict=True))  # noqa: E731
     return np.stack([values[cut(place)].reshape(-1) for place in places], axis=1)
+
+
+@pytest.mark.parametrize("shape", [(1, 4, 3, 3), (1, 4, 3, 8), (1, 4, 2, 3), (1, 4, 8, 8)])
+def test_only_blocks_that_part_the_seen_ones_are_offered(shape: tuple[int, ...]) -> None:
+    """Three places along a dimension are one block of three, or three of one."""
+    block = block_of(shape, 1, 4)
+    columns = np.random.default_rng(0).standard_normal((int(np.prod(block)), 9000)).astype(np.float32)
+    seen = Seen(shape, 1, 4, columns, np.zeros((len(columns), 0), np.float32))
+    offered = seen.blocks()
+    assert offered[0] == block and (1, 4, 1, 1) in offered
+    for each in offered:
+        _, parted = seen.components(each)
+        assert parted.shape == (np.prod(each), columns.size // np.prod(each))
