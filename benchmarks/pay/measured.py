@@ -35,7 +35,7 @@ from benchmarks.pay.server_only import DOWNLINK_RATIO, PictureFiles
 from cic.decision.cut import DEVICE_ONLY, SERVER_ONLY
 
 QUOTA = 0.1
-SHARE = 0.985
+SHARE = 0.95
 AROUND = (0.5, 1.0, 2.0)
 ROUNDS = 60
 GOAL = 1.3
