@@ -25,7 +25,6 @@ import cic
 from benchmarks.cost.quota_group import quota_group
 from benchmarks.harness.report import Report, Section, Target, shared_options, show_ratio, show_time
 from benchmarks.pay import materials, photographs
-from benchmarks.pay.gains import trace
 from benchmarks.pay.measured_device import PERIOD_S, Limits
 from benchmarks.pay.picture_server import REPOSITORY
 from benchmarks.pay.real_network import RealNetwork
@@ -79,7 +78,7 @@ def measure(network: RealNetwork, folder: Path, limits: Sequence[Limits], work: 
     memory = Memory(folder / "runs", network)
     file = PictureFiles(network, memory).lowest(FILE, SHARE)
     assert file is not None
-    traced = trace(network)
+    traced = cic.trace_model(network.model, network.example, name=network.name)
     device_s, server_s = (sum(profiles[side].op_seconds(traced.graph)) for side in ("device", "server"))
     bits = 8 * (file.mean_bytes + ANSWER_BYTES / DOWNLINK_RATIO)
     model = _compiled(network, traced, profiles, memory, bits / (device_s - server_s))
