@@ -33,12 +33,14 @@ def main() -> int:
     options = shared_options(__doc__, "the two smallest networks between one pair of machines")
     options.add_argument("names", nargs="*", metavar="NETWORK", help=f"of {', '.join(LOADERS)}; all if none is given")
     options.add_argument("--materials", type=Path, default=materials.DEFAULT, help="where weights and inputs are installed to")
+    options.add_argument("--devices", nargs="+", default=DEVICES, metavar="MACHINE", help=f"default: {', '.join(DEVICES)}")
+    options.add_argument("--servers", nargs="+", default=SERVERS, metavar="MACHINE", help=f"default: {', '.join(SERVERS)}")
     given = options.parse_args()
     torch.set_num_threads(1)
     keep_memory()
     materials.install(given.materials)
     names = given.names or (["digits", "speech-detector"] if given.quick else list(LOADERS))
-    devices, servers = (DEVICES[1:2], SERVERS[:1]) if given.quick else (DEVICES, SERVERS)
+    devices, servers = (DEVICES[1:2], SERVERS[:1]) if given.quick else (given.devices, given.servers)
     found: list[Cell] = []
     for name in names:
         network = LOADERS[name](given.materials)
