@@ -25,6 +25,7 @@ import cic
 from benchmarks.cost.quota_group import quota_group
 from benchmarks.harness.report import Report, Section, Target, shared_options, show_ratio, show_time
 from benchmarks.pay import materials, photographs
+from benchmarks.pay.gains import trace
 from benchmarks.pay.measured_device import PERIOD_S, Limits
 from benchmarks.pay.picture_server import REPOSITORY
 from benchmarks.pay.real_network import RealNetwork
@@ -48,6 +49,9 @@ def main() -> int:
     """Measure, publish, and say whether everything was kept."""
     options = shared_options(__doc__, "three photographs")
     options.add_argument("--materials", type=Path, default=materials.DEFAULT, help="where weights and inputs are installed to")
+    options.add_argument(
+        "--place", metavar="OP", help="cut after this op; default: wherever is best, which takes an hour to find"
+    )
     given = options.parse_args()
     torch.set_num_threads(1)
     keep_memory()
@@ -56,7 +60,7 @@ def main() -> int:
     try:
         with quota_group("cic-device") as device, quota_group("cic-server") as server, tempfile.TemporaryDirectory() as folder:
             limits = tuple(Limits(str(g.folder), g.old, quota) for g, quota in ((device, QUOTA), (server, None)))
-            found = measure(network, given.materials, limits, Path(folder), 3 if given.quick else ROUNDS)
+            found = measure(network, given.materials, limits, Path(folder), 3 if given.quick else ROUNDS, given.place)
     except OSError as error:
         print(f"skipped: no control group can be made here: {error}")
         return 0
@@ -65,10 +69,12 @@ def main() -> int:
     return 0 if report.kept or given.quick else 1
 
 
-def measure(network: RealNetwork, folder: Path, limits: Sequence[Limits], work: Path, rounds: int) -> dict[str, Any]:
+def measure(
+    network: RealNetwork, folder: Path, limits: Sequence[Limits], work: Path, rounds: int, place: str | None
+) -> dict[str, Any]:
     """Profiles, the compiled model, where both extremes tie, and what every way took around there.
 
-    limits: of the device and of the server.
+    limits: of the device and of the server. place: an op after which to cut; None: wherever is best.
     """
     profiles = {}
     for side, held_back in zip(("device", "server"), limits, strict=True):
@@ -81,17 +87,23 @@ def measure(network: RealNetwork, folder: Path, limits: Sequence[Limits], work: 
     traced = cic.trace_model(network.model, network.example, name=network.name)
     device_s, server_s = (sum(profiles[side].op_seconds(traced.graph)) for side in ("device", "server"))
     bits = 8 * (file.mean_bytes + ANSWER_BYTES / DOWNLINK_RATIO)
-    model = _compiled(network, traced, profiles, memory, bits / (device_s - server_s))
-    model.save(work / "model.cic")
+    tie = bits / (device_s - server_s)
+    whole, split = work / "whole", work / "split"
+    box = cic.Box((tie / 50, tie * 500), (DOWNLINK_RATIO,) * 2, rtt=(0, 0), device_slowdown=(1, 1), server_slowdown=(1, 1))
+    told = {**profiles, "box": box, "defaults": cic.Conditions(tie / 50, DOWNLINK_RATIO * tie / 50)}
+    model = cic.compile(traced, **told, precision=cic.Precision("fp32", input=network.form))
+    _keep(network, model, whole, [DEVICE_ONLY, SERVER_ONLY])
+    with remembered(memory):
+        model = cic.compile(traced, **told, precision=network.precision(SHARE, None), pins=_pins(network, place))
+    _keep(network, model, split, [])
     job = {
         "kind": "run",
-        "bundle": str(work / "bundle"),
-        "model": str(work / "model.cic"),
+        "whole": str(whole),
+        "split": str(split),
         "file": [file.kind, file.quality],
         "pictures": str((folder / "efficientnet-lite0.npz").resolve()),
         "rounds": rounds,
     }
-    cic.emit(network.model, model, work / "bundle", cuts=[DEVICE_ONLY, SERVER_ONLY])
     extremes = _in_a_process(job | {"label": None, "uplink_bps": FAST_BPS}, limits)
     alone_s = {way: median(row["s"] for row in extremes if row["way"] == way) for way in (DEVICE_ONLY, SERVER_ONLY)}
     tie = bits / (alone_s[DEVICE_ONLY] - alone_s[SERVER_ONLY])
@@ -102,7 +114,7 @@ def measure(network: RealNetwork, folder: Path, limits: Sequence[Limits], work: 
         split = decision.cut_id not in (DEVICE_ONLY, SERVER_ONLY)
         predicted.append({"times_tie": times, "cut": decision.cut.label, "ms": decision.latency_s * 1e3})
         if split:
-            cic.emit(network.model, model, work / "bundle", cuts=[decision.cut_id])
+            _keep(network, model, split, [decision.cut_id])
         told = {"label": decision.cut.label if split else None, "uplink_bps": uplink}
         rows += [{"times_tie": times, **told, **row} for row in _in_a_process(job | told, limits)]
         print(f"{times:g} of the tie at {tie / 1e6:.3f} Mbit/s: {decision.cut.label}", file=sys.stderr, flush=True)
@@ -118,26 +130,22 @@ def measure(network: RealNetwork, folder: Path, limits: Sequence[Limits], work: 
     }
 
 
-def _compiled(
-    network: RealNetwork, traced: Any, profiles: dict[str, Any], memory: Memory, tie_bps: float
-) -> cic.SplittingModel:
-    """For uplinks far enough apart that both extremes have their place."""
-    box = cic.Box(
-        (tie_bps / 50, tie_bps * 500),
-        downlink_ratio=(DOWNLINK_RATIO,) * 2,
-        rtt=(0, 0),
-        device_slowdown=(1, 1),
-        server_slowdown=(1, 1),
-    )
-    slowest = box.uplink_bps[0]
-    with remembered(memory):
-        return cic.compile(
-            traced,
-            **profiles,
-            box=box,
-            defaults=cic.Conditions(slowest, DOWNLINK_RATIO * slowest),
-            precision=network.precision(SHARE, None),
-        )
+def _pins(network: RealNetwork, place: str | None) -> dict[str, str] | None:
+    """All ops up to the named one on the device, all others on the server; None if no place is given."""
+    if place is None:
+        return None
+    ops = [op.name for op in trace(network).graph.ops]
+    if place not in ops:
+        raise SystemExit(f"there is no op {place!r}; there are {', '.join(ops)}")
+    return {name: "device" if number <= ops.index(place) else "server" for number, name in enumerate(ops)}
+
+
+def _keep(network: RealNetwork, model: cic.SplittingModel, folder: Path, cuts: Sequence[str]) -> None:
+    """The splitting model, and halves of some of its cuts beside it."""
+    folder.mkdir(exist_ok=True)
+    model.save(folder / "model.cic")
+    if cuts:
+        cic.emit(network.model, model, folder / "bundle", cuts=list(cuts))
 
 
 def _in_a_process(job: dict[str, Any], limits: Sequence[Limits]) -> list[dict[str, Any]]:

@@ -28,6 +28,7 @@ from cic.runtime.rehearsal import Rehearsal
 # Counted in short periods, so that a run is slowed evenly: in 100 ms it would now and then pass without being held back.
 PERIOD_S = 0.01
 WARM_UPS = 3
+SECONDS_PER_OP = 0.04
 Way = Callable[[np.ndarray], tuple[torch.Tensor, int]]
 """From a picture, uint8[h, w, 3], to scores and the bytes sent."""
 
@@ -55,14 +56,16 @@ def profile_here(limits: Limits, materials: Path, path: Path) -> None:
     torch.set_num_threads(1)
     network = photographs.model(materials)
     limits.keep()
-    cic.profile(network, (torch.rand(1, 3, 224, 224),), seconds_per_op=0.04).save(path)
+    # As calibration inputs lie in memory: ops on another layout are other ops.
+    example = photographs.inputs_of(np.zeros((1, 224, 224, 3), np.uint8))
+    cic.profile(network, (example,), seconds_per_op=SECONDS_PER_OP).save(path)
 
 
 def run_ways(
     device: Limits,
     server: Limits,
-    bundle: Path,
-    model: SplittingModel,
+    whole: tuple[Path, SplittingModel],
+    split: tuple[Path, SplittingModel],
     label: str | None,
     uplink_bps: float,
     file: tuple[str, int],
@@ -71,16 +74,17 @@ def run_ways(
 ) -> list[dict[str, Any]]:
     """Classify pictures in every way, in turn, and say what each took.
 
-    label: of the cut to run; None: only both extremes. file: kind and quality of what server-only sends.
+    whole: an emitted model with both extremes. split: one with the cut of this label; None: only both extremes. file: kind and quality of what server-only sends.
     """
     torch.set_num_threads(1)
     server.keep()
     conditions = cic.Conditions(uplink_bps, DOWNLINK_RATIO * uplink_bps)
-    by_label = {cut.label: cut for cut in model.cuts}
-    client = PictureClient(bundle, conditions.uplink_bps, conditions.downlink_bps)
-    sessions = {"device-only": Rehearsal(bundle, by_label[DEVICE_ONLY], conditions)}
+    extremes = {cut.label: cut for cut in whole[1].cuts}
+    client = PictureClient(whole[0], conditions.uplink_bps, conditions.downlink_bps)
+    sessions = {"device-only": Rehearsal(whole[0], extremes[DEVICE_ONLY], conditions)}
     if label is not None:
-        sessions["split"] = Rehearsal(bundle, by_label[label], conditions, codecs=by_label[label].codec_of)
+        cut = next(cut for cut in split[1].cuts if cut.label == label)
+        sessions["split"] = Rehearsal(split[0], cut, conditions, codecs=cut.codec_of)
     ways: dict[str, Way] = {name: _through(session) for name, session in sessions.items()}
     ways["server-only"] = lambda picture: client.classify(picture, *file)
     try:
@@ -116,6 +120,10 @@ def _rounds(ways: dict[str, Way], pictures: Sequence[np.ndarray], rounds: int) -
     return found
 
 
+def _emitted(folder: str) -> tuple[Path, SplittingModel]:
+    return Path(folder) / "bundle", cic.load(Path(folder) / "model.cic")
+
+
 def main() -> None:
     """One job, as JSON in the only argument; what was found goes to the file that it names."""
     job = json.loads(sys.argv[1])
@@ -125,8 +133,8 @@ def main() -> None:
         return
     rows = run_ways(
         *limits,
-        Path(job["bundle"]),
-        cic.load(job["model"]),
+        _emitted(job["whole"]),
+        _emitted(job["split"]),
         job["label"],
         job["uplink_bps"],
         (job["file"][0], job["file"][1]),
