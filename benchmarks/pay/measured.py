@@ -37,7 +37,7 @@ from cic.decision.cut import DEVICE_ONLY, SERVER_ONLY
 QUOTA = 0.1
 SHARE = 0.95
 AROUND = (0.5, 1.0, 2.0)
-ROUNDS = 60
+ROUNDS = 25
 GOAL = 1.3
 FILE = "JPEG"
 ANSWER_BYTES = 4 * 1000

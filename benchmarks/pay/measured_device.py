@@ -74,7 +74,8 @@ def run_ways(
 ) -> list[dict[str, Any]]:
     """Classify pictures in every way, in turn, and say what each took.
 
-    whole: an emitted model with both extremes. split: one with the cut of this label; None: only both extremes. file: kind and quality of what server-only sends.
+    whole: an emitted model with both extremes. split: one with the cut of this label; None: only both extremes.
+    file: kind and quality of what server-only sends.
     """
     torch.set_num_threads(1)
     server.keep()
