@@ -60,7 +60,9 @@ def main() -> int:
     try:
         with quota_group("cic-device") as device, quota_group("cic-server") as server, tempfile.TemporaryDirectory() as folder:
             limits = tuple(Limits(str(g.folder), g.old, quota) for g, quota in ((device, QUOTA), (server, None)))
-            found = measure(network, given.materials, limits, Path(folder), 3 if given.quick else ROUNDS, given.place)
+            found = measure(
+                network, given.materials, limits, Path(folder), 3 if given.quick else ROUNDS, given.place, given.profiles
+            )
     except OSError as error:
         print(f"skipped: no control group can be made here: {error}")
         return 0
@@ -70,16 +72,24 @@ def main() -> int:
 
 
 def measure(
-    network: RealNetwork, folder: Path, limits: Sequence[Limits], work: Path, rounds: int, place: str | None
+    network: RealNetwork,
+    folder: Path,
+    limits: Sequence[Limits],
+    work: Path,
+    rounds: int,
+    place: str | None,
+    profiles_in: Path | None = None,
 ) -> dict[str, Any]:
     """Profiles, the compiled model, where both extremes tie, and what every way took around there.
 
     limits: of the device and of the server. place: an op after which to cut; None: wherever is best.
+    profiles_in: where profiles are, or are made for the next time; None: nowhere.
     """
     profiles = {}
     for side, held_back in zip(("device", "server"), limits, strict=True):
-        path = work / f"{side}.profile.json"
-        _in_a_process({"kind": "profile", "materials": str(folder.resolve()), "found": str(path)}, [held_back])
+        path = (profiles_in or work) / f"{side}.profile.json"
+        if not path.exists():
+            _in_a_process({"kind": "profile", "materials": str(folder.resolve()), "found": str(path)}, [held_back])
         profiles[side] = cic.load_profile(path)
     memory = Memory(folder / "runs", network)
     file = PictureFiles(network, memory).lowest(FILE, SHARE)
@@ -198,7 +208,8 @@ def published(found: dict[str, Any], network: RealNetwork) -> Report:
             f"answers on calibration inputs ({file['kept']:.2%} on others): {file['mean_bytes']:,.0f} bytes in the mean. It is "
             "encoded from the pixels on the device and decoded, normalised and classified by a server that does nothing else. "
             "Device-only and the split normalise the same pixels on the device. No round trip beyond that of the local socket; "
-            f"the downlink is {DOWNLINK_RATIO:g} times as fast as the uplink, and every server answers {ANSWER_BYTES:,} bytes.",
+            f"the downlink is {DOWNLINK_RATIO:g} times as fast as the uplink, so that the {ANSWER_BYTES:,} bytes of the "
+            "answer cost next to nothing: a device wants a class, not a thousand scores.",
         ),
     )
 

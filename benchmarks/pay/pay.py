@@ -187,8 +187,8 @@ def _published_uplinks(found: Sequence[Cell]) -> Section:
 def _notes() -> tuple[str, ...]:
     return (
         "A gain is the time of the better of device-only and server-only over the time of the decision. Times are predicted "
-        "from the catalogue of machines, codecs' times included; no round trip, and a downlink 2.35 times as "
-        "fast as the uplink, as that of 4G in published figures.",
+        "from the catalogue of machines, codecs' times included; no round trip, and an answer that comes back "
+        "in no time, as in published figures: what a device wants of a thousand scores is a class.",
         "Server-only sends its input in the best of all forms that keep the same share: the codecs that are compared, with "
         "all ops pinned to the server, and JPEG files (with all colours or a quarter of them) and WebP files of the lowest "
         "quality that keeps it, judged as cuts are, on the calibration inputs of whose class the network is least sure: on the "
