@@ -49,9 +49,8 @@ def main() -> int:
     """Measure, publish, and say whether everything was kept."""
     options = shared_options(__doc__, "three photographs")
     options.add_argument("--materials", type=Path, default=materials.DEFAULT, help="where weights and inputs are installed to")
-    options.add_argument(
-        "--place", metavar="OP", help="cut after this op; default: wherever is best, which takes an hour to find"
-    )
+    options.add_argument("--place", metavar="OP", help="cut after this op; default: where it is best, an hour to find")
+    options.add_argument("--profiles", type=Path, help="folder with profiles of this machine; made there if there are none")
     given = options.parse_args()
     torch.set_num_threads(1)
     keep_memory()
