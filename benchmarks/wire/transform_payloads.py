@@ -139,7 +139,7 @@ def transforms(
     """What crosses after each block under the transforms that a compilation makes, for each loss; `folding` of the finest."""
     traced = trace_model(network.model, (as_inputs(calibration[:1]),))
     runner = runner_of(traced)
-    wanted = {block: _tensor_after(network, traced, block, as_inputs(held_out[:1])) for block in blocks}
+    wanted = {block: tensor_after(network, traced, block, as_inputs(held_out[:1])) for block in blocks}
     samples = [(as_inputs(picture[None]),) for picture in calibration]
     made = make_transforms(
         runner, list(wanted.values()), samples, lambda _, wire_bytes: wire_bytes, of_classes=True, tell=lambda _: None
@@ -148,12 +148,12 @@ def transforms(
     rows: list[Row] = []
     folded = []
     for block, codecs in ((block, made.codecs[wanted[block].name]) for block in blocks):
-        rows += _under(network, block, codecs, held_out, truth)
+        rows += under(network, block, codecs, held_out, truth)
         folded.append(folding(network, rows[-1], codecs[-1], block, held_out[0]))
     return rows, folded
 
 
-def _tensor_after(network: Network, traced: Traced, block: int, inputs: torch.Tensor) -> Tensor:
+def tensor_after(network: Network, traced: Traced, block: int, inputs: torch.Tensor) -> Tensor:
     """The tensor of the graph that is the output of a block."""
     value, found = network.head(inputs, block), dict[str, torch.Tensor]()
     tensors = {tensor.name: tensor for tensor in traced.graph.tensors if tensor.may_cross}
@@ -175,7 +175,7 @@ def folding(network: Network, row: Row, codec: TransformCodec, block: int, pictu
     return row.payload, *milliseconds, f"{product_s / (head_s + encode_s):.2%}"
 
 
-def _under(
+def under(
     network: Network, block: int, codecs: Sequence[TransformCodec], held_out: np.ndarray, truth: torch.Tensor
 ) -> list[Row]:
     crossing = torch.cat([network.head(as_inputs(np.stack(part)), block) for part in batches(held_out)]).numpy()

@@ -61,6 +61,9 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="form in which the device has pictures, such as 'uint8, mean=0.5 0.5 0.5, std=0.25' or 'jpeg90, …'",
     )
     parser.add_argument("--accuracy", metavar="TARGET", help="what every cut must keep, such as 'top1>=0.99' or 'rel<=0.01'")
+    parser.add_argument(
+        "--train", metavar="TIME", help="how long to train transforms that cuts use, such as '5min'; torch models"
+    )
 
 
 def run(arguments: Namespace) -> int:
@@ -78,7 +81,7 @@ def run(arguments: Namespace) -> int:
     defaults = Conditions(1.0, number(arguments.downlink_ratio, "--downlink-ratio"), seconds(arguments.rtt, "--rtt"))
     assumed(defaults, box)
     codecs, calibration = _codecs(arguments.precision), _read_calibration(arguments.calibration)
-    precision = Precision(codecs, calibration, arguments.accuracy, arguments.input_form)
+    precision = Precision(codecs, calibration, arguments.accuracy, arguments.input_form, arguments.train)
     device, server = resolve(arguments.device, "the device"), resolve(arguments.server, "the server")
     _tell(f"building {arguments.model}")
     model, (args, kwargs) = read_model_and_call(arguments)

@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 from cic.compilation.assembly import assemble
-from cic.compilation.lowering import bounds, lower
+from cic.compilation.cut_search import CutSearch
+from cic.compilation.lowering import bounds
 from cic.compilation.provenance import provenance_of
 from cic.cost.measure import measure
 from cic.cost.pixel_prices import pixel_op_seconds
@@ -27,15 +28,12 @@ from cic.inputs.former_names import formerly
 from cic.precision.examination import examine
 from cic.precision.picture_input import PictureInput, picture_input
 from cic.precision.precision import Precision, precision_of
-from cic.precision.target_search import within_target
 from cic.precision.wire_form import WireForm
 from cic.progress import Progress, Tell, teller
 from cic.trace.any_model import is_traced, trace_model
 from cic.trace.pixel_model import traces, with_pixels
 from cic.trace.traced import Traced
 from codegen.checked_json import shown
-from compress.errors import CompressError
-from mincut.errors import InfeasibleError, MincutError
 
 if TYPE_CHECKING:
     import onnx
@@ -107,22 +105,10 @@ def compile(
     device_s, server_s = (pixel_op_seconds(cost, traced, bare) for cost in (device_cost, server_cost))
     examined = examine(traced, asked, (device_cost, server_cost), tell)
     device_s = _with_unpacking(traced.graph, device_s, examined.forms)
-    lowered = lower(traced.graph, device_s, server_s, pins=pins, private=private, forms=examined.forms)
     measured_s = perf_counter() - started - traced_s
-    tell(Progress(f"finding every optimal cut of {len(traced.graph.ops)} ops"))
-    try:
-        chosen = within_target(
-            lowered.problem,
-            lowered.forms,
-            bounds(box, uncertainty),
-            examined.runner(lowered.graph, lowered.problem, lowered.tensors),
-            most_solves=most_minimum_cuts,
-            tell=tell,
-        )
-    except InfeasibleError as error:
-        raise CompileError(f"no cut satisfies the pins and private tensors: {error}") from error
-    except (MincutError, CompressError) as error:
-        raise CompileError(f"the cuts of {traced.graph.name} cannot be computed: {error}") from error
+    costs, prices = (device_cost, server_cost), (device_s, server_s)
+    search = CutSearch(traced.graph, prices, costs, pins, private, bounds(box, uncertainty), most_minimum_cuts, tell)
+    lowered, chosen, examined = search.found(examined)
     solved_s = perf_counter() - started - traced_s - measured_s
     information = provenance_of(
         traced,

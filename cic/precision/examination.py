@@ -19,13 +19,13 @@ from cic.precision.accuracy import Reached, are_scores, shares_right
 from cic.precision.calibration import calibration_of
 from cic.precision.cut_accuracy import Examiner, examiner
 from cic.precision.evidence import level_of, samples_needed, share_shown
-from cic.precision.model_runner import runner_of
+from cic.precision.model_runner import Tensors, runner_of
 from cic.precision.payloads import wire_forms
 from cic.precision.precision import Precision
 from cic.precision.target_search import WithinTarget
 from cic.precision.transforms.making import Made
-from cic.precision.transforms.share import transforms_for
-from cic.precision.wire_form import WireForm, allows_transforms, codecs_for, is_lossless
+from cic.precision.transforms.share import trained_pairs, transforms_for
+from cic.precision.wire_form import WireForm, codecs_for, is_lossless
 from cic.progress import Progress, Tell
 from cic.trace.traced import Traced
 from mincut.problem import BoolArray, Problem
@@ -38,19 +38,22 @@ class Examined:
     """What is known about codecs before cuts are chosen.
 
     forms: in which each tensor may cross, by name; None if all cross as they are. examiner: runs cuts; None: unmeasured.
-    stored: what the codecs of forms are made from, by digest.
+    stored: what the codecs of forms are made from, by digest. making: samples by which transforms were made.
+    pairs_spared: how many pairs training may still add, see `cic.precision.trained_stage`.
     """
 
     asked: Precision
     forms: Mapping[str, Sequence[WireForm]] | None
     examiner: Examiner | None
     stored: Mapping[str, bytes] = field(default_factory=dict)
+    making: Sequence[Tensors] = ()
+    pairs_spared: int = 0
 
     @property
     def lossy_pairs(self) -> int:
-        """How many pairs of a tensor and something it may lose there are; see `cic.precision.evidence`."""
+        """How many pairs of a tensor and something it may lose there may be; see `cic.precision.evidence`."""
         forms = (self.forms or {}).values()
-        return sum(len({form.stage for form in each if not is_lossless(form)}) for each in forms)
+        return self.pairs_spared + sum(len({form.stage for form in each if not is_lossless(form)}) for each in forms)
 
     def runner(
         self, graph: Graph, problem: Problem, tensors: Sequence[str]
@@ -134,11 +137,13 @@ def examine(traced: Traced, asked: Precision, costs: Costs, tell: Tell) -> Exami
     allowed = usual if asked.codecs is None else asked.codecs
     names = codecs_for(allowed)
     # Without a target nothing tells which quality will do.
-    lossy = target is not None and (allows_transforms(allowed) or not all(map(codec_is_lossless, names)))
+    lossy = target is not None and (asked.makes_transforms or not all(map(codec_is_lossless, names)))
     calibration = calibration_of(traced, asked.calibration)
     runner = runner_of(traced)
     made, judged = Made({}, {}), calibration
-    if allows_transforms(allowed) and asked.calibration is not None:
+    if asked.train is not None:
+        runner.check_trainable()
+    if asked.makes_transforms and asked.calibration is not None:
         made, judged = transforms_for(traced, runner, calibration, asked, costs, tell)
     tell(Progress(f"measuring payloads under {len(names)} codecs"))
     pictures, transforms = asked.pictures, made.codecs
@@ -146,7 +151,8 @@ def examine(traced: Traced, asked: Precision, costs: Costs, tell: Tell) -> Exami
     if asked.calibration is None:
         return Examined(asked, forms, None)
     tell(Progress(f"running the whole model on {len(judged.samples)} calibration samples"))
-    examined = Examined(asked, forms, examiner(runner, judged, target, made.stored), made.stored)
+    spared = trained_pairs(asked) * sum(map(len, made.codecs.values()))
+    examined = Examined(asked, forms, examiner(runner, judged, target, made.stored), made.stored, made.samples, spared)
     if examined.whole_top1 is not None:
         tell(Progress(f"the whole model gets {examined.whole_top1:.2%} of the labelled calibration samples right"))
     _warn_of_few_samples(examined)

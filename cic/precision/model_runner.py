@@ -17,6 +17,9 @@ Tensors = tuple[torch.Tensor, ...]
 See = Callable[[str, torch.Tensor], None]
 """Told the name of a tensor and its value, which it must not change."""
 
+Change = Callable[[torch.Tensor], torch.Tensor]
+"""Given the value of a tensor, returns another in its place."""
+
 
 class ModelRunner(Protocol):
     """`cic.precision.torch_runner` and `cic.precision.onnx_runner` are the two there are.
@@ -31,6 +34,12 @@ class ModelRunner(Protocol):
         self, sample: Tensors, names: Collection[str], generator: torch.Generator, *, of_classes: bool
     ) -> Mapping[str, torch.Tensor] | None:
         """See `cic.precision.transforms.gradients.gradients`; None where this runtime, or this model, has none."""
+
+    def changed(self, sample: Tensors, name: str, change: Change) -> Sequence[torch.Tensor]:
+        """See `cic.precision.transforms.changed_run.changed_run`; raises as `check_trainable` does."""
+
+    def check_trainable(self) -> None:
+        """Raise CompileError, naming the model, where its runtime has no gradients."""
 
     def whole(self, sample: Tensors) -> Sequence[torch.Tensor]:
         """Return the flat answer of the whole model."""

@@ -6,12 +6,13 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
+from typing import NoReturn
 
 import onnx_ir as ir
 import torch
 
 from cic.errors import CompileError
-from cic.precision.model_runner import See, Tensors
+from cic.precision.model_runner import Change, See, Tensors
 from cic.trace.onnx.onnx_model import OnnxModel
 from cic.trace.onnx.values import bytes_of
 from codegen.bundle.source import Whole
@@ -47,6 +48,15 @@ class OnnxRunner:
         self, sample: Tensors, names: Collection[str], generator: torch.Generator, *, of_classes: bool
     ) -> Mapping[str, torch.Tensor] | None:
         return None  # ONNX Runtime as it is installed for inference has no gradients
+
+    def changed(self, sample: Tensors, name: str, change: Change) -> Sequence[torch.Tensor]:
+        self.check_trainable()
+
+    def check_trainable(self) -> NoReturn:
+        raise CompileError(
+            f"transforms of {self.traced.path} cannot be trained, as ONNX Runtime has no gradients; compile the model "
+            "from torch, or leave out train=…"
+        )
 
     def whole(self, sample: Tensors) -> Sequence[torch.Tensor]:
         with self._told():

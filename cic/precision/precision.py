@@ -10,7 +10,8 @@ from cic.decision.arguments import check_text, check_texts
 from cic.errors import ArgumentError, CompileError
 from cic.precision.accuracy import Judge, Target, parse_target
 from cic.precision.picture_input import PictureInput, picture_input
-from cic.precision.wire_form import codecs_for
+from cic.precision.training_budget import budget_seconds
+from cic.precision.wire_form import allows_transforms, codecs_for
 from codegen.checked_json import shown
 
 
@@ -29,6 +30,8 @@ class Precision:
         std=0.229 0.224 0.225". Then the model that is cut takes pixels, and normalises them itself. "png, …", "jpeg90, …" or
         "webp75, …" where the device has files; a lossy one is judged as codecs are. Calibration inputs, or if there are none
         the example inputs, are such pictures, as pixels or normalised.
+    train: how long transforms are trained, such as "5min", once a first table says which ones its cuts use; a second table uses
+        those that gain by it, too (`cic.precision.transforms.training`). For models of torch. None: not at all.
 
     Raises:
         CompileError: an accuracy that cannot be understood or measured, or calibration inputs without a codec to try on them.
@@ -39,9 +42,11 @@ class Precision:
     calibration: Sequence[Any] | None = None
     accuracy: str | Judge | None = None
     input: str | None = None
+    train: str | None = None
 
     def __post_init__(self) -> None:
         check_text(self.input, "the form of the input", or_none=True)
+        check_text(self.train, "the time for training", or_none=True)
         if not isinstance(self.codecs, str):
             check_texts(self.codecs, "the codecs allowed")
         if not (self.accuracy is None or isinstance(self.accuracy, str) or callable(self.accuracy)):
@@ -60,6 +65,19 @@ class Precision:
                 "calibration inputs are given but no codec is allowed; name codecs, as in cic.Precision('int8', calibration=…),"
                 " or an accuracy"
             )
+
+        if self.train is not None:
+            budget_seconds(self.train)
+            if self.calibration is None or not self.makes_transforms:
+                raise CompileError(
+                    f"train={self.train!r} trains transforms, and none are made: that takes calibration=… with an accuracy, or"
+                    " with 'transform' among the codecs"
+                )
+
+    @property
+    def makes_transforms(self) -> bool:
+        """Are transforms made, where calibration inputs are enough?"""
+        return self.accuracy is not None if self.codecs is None else allows_transforms(self.codecs)
 
     @property
     def target(self) -> Target | None:

@@ -35,6 +35,8 @@ MOST_ALTERNATIVES = 16
 Pair = tuple[int, int]
 """A tensor and one of its forms."""
 Forbidden = frozenset[Pair]
+Known = dict[tuple[bytes, frozenset[tuple[int, str]]], Reached]
+"""What was measured: by which ops are on the device, and what each tensor loses."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +64,7 @@ def within_target(
     *,
     most_solves: int,
     tell: Tell,
+    known: Known | None = None,
 ) -> WithinTarget:
     """See the module.
 
@@ -70,9 +73,10 @@ def within_target(
             alternatives, as what is exact with one codec need not be without it.
         bounds: the box of conditions, and how far op times may be off.
         run: measures a placement with the lossy forms of its crossing tensors; None: nothing is measured or forbidden.
+        known: what was measured before for the same ops and tensors; all that is measured now is added.
     """
     alternatives: tuple[Forbidden, ...] = (frozenset(),)
-    measured: dict[tuple[bytes, frozenset[tuple[int, str]]], Reached] = {}
+    measured: Known = {} if known is None else known
     exact = True
     while True:
         compression, parts = compress_together(problem, alternative_problems(problem, alternatives), bounds)

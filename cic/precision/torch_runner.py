@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import fx
 
-from cic.precision.model_runner import See, Tensors
+from cic.precision.model_runner import Change, See, Tensors
+from cic.precision.transforms.changed_run import changed_run
 from cic.precision.transforms.gradients import gradients
 from cic.trace.fx.observation import observe
 from cic.trace.fx.traced_model import TracedModel
@@ -35,6 +36,12 @@ class TorchRunner:
         self, sample: Tensors, names: Collection[str], generator: torch.Generator, *, of_classes: bool
     ) -> Mapping[str, torch.Tensor] | None:
         return gradients(self.traced.module, sample, names, generator, of_classes=of_classes)
+
+    def changed(self, sample: Tensors, name: str, change: Change) -> Sequence[torch.Tensor]:
+        return changed_run(self.traced.module, sample, name, change)
+
+    def check_trainable(self) -> None:
+        """Of torch all have gradients, but for some operators."""
 
     def whole(self, sample: Tensors) -> Sequence[torch.Tensor]:
         with torch.no_grad():

@@ -92,15 +92,25 @@ def components_of(columns: Reals, sensitivity: Reals, block: tuple[int, ...], bl
 def transform_of(components: Components, columns: Reals, step: float) -> Transform:
     """The transform with that step. columns: float64[D, m], m > 0, blocks by which its tables are made."""
     size = step if step > 0 else 1.0
-    forward = components.forward / size
-    symbols = np.clip(np.rint(forward @ (columns - components.centre[:, None])), LOWEST, HIGHEST).astype(np.int64)
-    alive = symbols.any(axis=1)
     value_shift = _shift(components.largest * _ROOM, VALUE_BITS)
+    forward, backward = components.forward / size, components.backward * size
+    return in_whole_numbers(components.block, components.centre, forward, backward, value_shift, columns)
+
+
+def in_whole_numbers(
+    block: tuple[int, ...], centre: Reals, forward: Reals, backward: Reals, value_shift: int, columns: Reals
+) -> Transform:
+    """The transform of blocks x to symbols forward (x - centre), rounded, and back; without components that are always zero.
+
+    forward: float64[R, D]. backward: float64[D, R]. columns: float64[D, m], m > 0, blocks by which its tables are made.
+    """
+    symbols = np.clip(np.rint(forward @ (columns - centre[:, None])), LOWEST, HIGHEST).astype(np.int64)
+    alive = symbols.any(axis=1)
     rows, shifts = _whole_rows(np.ldexp(forward[alive], -value_shift))
-    backward, lifts, backward_shift = _whole_columns(components.backward[:, alive] * size)
-    centre = np.rint(np.ldexp(components.centre, value_shift)).astype(np.int64)
+    columns_back, lifts, backward_shift = _whole_columns(backward[:, alive])
+    whole_centre = np.rint(np.ldexp(centre, value_shift)).astype(np.int64)
     tables = tables_for(symbols[alive])
-    return Transform(components.block, rows, backward, centre, shifts, lifts, value_shift, backward_shift, tables)
+    return Transform(block, rows, columns_back, whole_centre, shifts, lifts, value_shift, backward_shift, tables)
 
 
 def _roots(sensitivity: Reals) -> tuple[Reals, Reals]:

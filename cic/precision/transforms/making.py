@@ -39,10 +39,11 @@ Seconds = Callable[[TransformWork, float], float]
 
 @dataclass(frozen=True, eq=False)
 class Made:
-    """Transform codecs by tensor, and the numbers to store for them by their digest."""
+    """Transform codecs by tensor, the numbers to store for them by their digest, and the samples they were made from."""
 
     codecs: Mapping[str, tuple[TransformCodec, ...]]
     stored: Mapping[str, bytes]
+    samples: Sequence[Tensors] = ()
 
 
 def make_transforms(
@@ -70,7 +71,7 @@ def make_transforms(
         made = _transforms(some, seconds)
         codecs[tensor.name] = tuple(each for each, _ in made)
         stored.update({each.digest: content for each, content in made})
-    return Made(codecs, stored)
+    return Made(codecs, stored, samples)
 
 
 def _transforms(seen: Seen, seconds: Seconds) -> list[tuple[TransformCodec, bytes]]:

@@ -20,6 +20,8 @@ from cic.trace.traced import Traced
 
 # One sample in so many makes transforms, and with fewer than the second number none is made.
 ONE_IN, FEWEST = 4, 8
+# Transforms that may be trained, at most; they share the time for it.
+MOST_TRAINED = 3
 # Things that a tensor may lose under all other codecs, at most.
 _OTHER_STAGES = 10
 _NONE = Made({}, {})
@@ -65,9 +67,15 @@ def samples_to_make_from(samples: int, tensors: int, asked: Precision) -> int:
     """How many of the calibration samples to make transforms from; 0 if too few would be left to show what is asked."""
     target, spared = asked.target, samples // ONE_IN
     if target is not None and target.least_top1 is not None:
-        needed = samples_needed(target.least_top1, level_of(1, tensors * (len(LOSSES) + _OTHER_STAGES)))
+        stages = len(LOSSES) * (1 + trained_pairs(asked)) + _OTHER_STAGES
+        needed = samples_needed(target.least_top1, level_of(1, tensors * stages))
         spared = 0 if needed is None else min(spared, samples - needed)
     return min(spared, MOST_SAMPLES) if spared >= FEWEST else 0
+
+
+def trained_pairs(asked: Precision) -> int:
+    """How many trained transforms there could be for each that is made: one for each number of those that share the time."""
+    return 0 if asked.train is None else MOST_TRAINED
 
 
 def usual_uplink_bps(graph: Graph, tensors: list[Tensor], device: CostSource) -> float:

@@ -25,6 +25,11 @@ def test_codecs_alone_stand_for_a_precision(asked: object) -> None:
         ({"accuracy": 0.99, "calibration": []}, "the accuracy is 0.99"),
         ({"calibration": [1]}, "no codec is allowed"),
         ({"input": "int8"}, "uint8, png, jpeg90 or webp75"),
+        ({"train": "5min"}, "train='5min' trains transforms, and none are made"),
+        ({"train": "5min", "codecs": "int4", "calibration": []}, "and none are made"),
+        ({"train": "5 days", "accuracy": "rel<=0.1", "calibration": []}, "train is '5 days'; write how long"),
+        ({"train": "0.5s", "accuracy": "rel<=0.1", "calibration": []}, "which is 0.5 s; it must lie between 1 s and a week"),
+        ({"train": 5, "accuracy": "rel<=0.1", "calibration": []}, "the time for training is 5"),
     ],
 )
 def test_what_cannot_be_asked_for_is_refused_at_once(options: dict[str, object], message: str) -> None:
