@@ -120,11 +120,11 @@ def measure(
     for times in AROUND:
         uplink = times * tie
         decision = model.decide(uplink, downlink=DOWNLINK_RATIO * uplink)
-        split = decision.cut_id not in (DEVICE_ONLY, SERVER_ONLY)
+        pays = decision.cut_id not in (DEVICE_ONLY, SERVER_ONLY)
         predicted.append({"times_tie": times, "cut": decision.cut.label, "ms": decision.latency_s * 1e3})
-        if split:
+        if pays:
             _keep(network, model, split, [decision.cut_id])
-        told = {"label": decision.cut.label if split else None, "uplink_bps": uplink}
+        told = {"label": decision.cut.label if pays else None, "uplink_bps": uplink}
         rows += [{"times_tie": times, **told, **row} for row in _in_a_process(job | told, limits)]
         print(f"{times:g} of the tie at {tie / 1e6:.3f} Mbit/s: {decision.cut.label}", file=sys.stderr, flush=True)
     return {
