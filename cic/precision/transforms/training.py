@@ -216,11 +216,13 @@ def _training(
     optimiser = torch.optim.Adam(groups, lr=_MOVES, betas=(0.9, 0.99))
     order: list[int] = []
     looks = done = 0
-    while (share := spent(done)) < 1:
+    look = 0.0  # the share of the budget that one takes, which is left for the last
+    while (share := spent(done)) + look < 1:
         tell(share)
         if share >= (looks + 1) / _LOOKS:
             looks += 1
             yield
+            look = spent(done) - share
         if not order:
             order = torch.randperm(len(learnt.samples), generator=generator).tolist()
         numbers, order = order[:_BATCH], order[_BATCH:]
@@ -239,7 +241,8 @@ def _training(
             ((felt + bit * bits[0]) / len(numbers)).backward()
         optimiser.step()
         done += 1
-    yield
+    if done:
+        yield
 
 
 class _Bottleneck:

@@ -68,6 +68,13 @@ def test_what_gains_nothing_is_not_offered(material: Material, blind: TransformC
     assert trained(material, blind, 0.0301, lambda done: done / 2, lambda _: None) is None
 
 
+def test_time_for_the_last_look_is_left_and_no_step_makes_no_offer(material: Material, blind: TransformCodec) -> None:
+    assert trained(material, blind, 0.0301, lambda _: 1.0, lambda _: None) is None
+    shares, told = iter([0.0, 0.3, 0.7, 0.7]), list[float]()
+    trained(material, blind, 0.0301, lambda _: next(shares), told.append)
+    assert told == [0.0, 0.3], "a look took 0.4, so that after 0.7 there is no time for another step and a look"
+
+
 def test_a_budget_of_time_is_spent_by_the_clock() -> None:
     spent = until(1e-12)
     assert spent(0) >= 1
