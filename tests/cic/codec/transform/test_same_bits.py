@@ -14,6 +14,7 @@ from cic.codec.registry import codec
 from cic.codec.transform import rans
 from cic.codec.transform.integer_transform import Transform
 from cic.codec.transform.rans import BITS, Tables
+from cic.codec.transform.stream import HELD, Receiver, Sender
 from cic.codec.transform.transform_codec import transform_codec
 
 SHAPE = (2, 6, 13, 7)
@@ -62,3 +63,19 @@ def test_payloads_and_tensors_have_the_digests_they_always_had(compiled: bool, m
         "7fc5764713ed598f96aa29a0ba4f15af2dca0e879a094e0ad7fb1267e58b0cca",
         "9607d528646fb7b6e4272e0542992d245446d8fa8ea00f608ffde43204110b9d",
     ]
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_frames_of_a_stream_have_the_digests_they_always_had(compiled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not compiled:
+        monkeypatch.setattr(rans, "_compiled", lambda kernel: None)
+    used, _ = transform_codec(0.5, transform())
+    sender, receiver = Sender(used, SHAPE, "float32", HELD), Receiver(used, SHAPE, "float32")
+    still, frames = drawn(2 * 6 * 13 * 7, -(2**12), 2**12, 4), []
+    for number in range(3):
+        values = still + drawn(still.size, -(40**number), 40**number + 1, 5 + number)
+        frames.append(bytes(sender.encode((values.reshape(SHAPE) / 2**10).astype(np.float32))))
+        receiver.decode(frames[-1])
+        sender.acknowledge(number)
+    assert [frame[0] for frame in frames] == [0, 1, 1]
+    assert sha256(b"".join(frames)).hexdigest() == "e91b01b4eba5d3c8d37c14190cdc1cdf0268251a8f0e2f4d55d4750a1c6c1220"
