@@ -35,7 +35,7 @@ from cic.precision.transforms.making import make_transforms
 from cic.trace.any_model import trace_model
 
 BLOCKS, LOSSES = (4, 7), (0.02, 0.01)
-QUALITIES, RATES = (50, 75, 90), (20, 26, 32, 38)
+QUALITIES, RATES = (50, 75, 90, 95, 98), (8, 14, 20, 26, 32, 38)
 SCENES, FRAMES = 4, 8
 # For losses on the way: longer sequences, of fewer motions.
 LONG, LOST, DELAYS = 60, 0.05, (1, 2, 3)
@@ -346,6 +346,11 @@ def published(rows: Sequence[Row], losses: Sequence[Losses], scene_count: int) -
             f" {NOISE:g} of 255 in every frame. JPEG and H.264 carry the picture (4:2:0), and the server runs the whole"
             " network; under the others the device runs its first blocks. H.264 is x264, veryfast, zerolatency, without"
             " B-frames; its frames build upon the frame before, whether that arrived or not.",
+            f"Agreement counts {scene_count * FRAMES * len(MOTIONS)} frames, but those of a scene resemble each other: its"
+            f" differences say as much as {scene_count} scenes can. Where it need not be high, H.264 is smallest while a camera"
+            " hardly moves, since it leaves noise out; it encodes on the device, in place of the first blocks.",
+            "The answer that counts is that for the frame with its noise. JPEG and H.264 also smooth noise away, and where the"
+            " network answers otherwise without it, that is held against them.",
         ),
     )
 
@@ -353,7 +358,7 @@ def published(rows: Sequence[Row], losses: Sequence[Losses], scene_count: int) -
 def _smallest(rows: Sequence[Row]) -> list[tuple[str, ...]]:
     """Of each kind, the payload with the fewest bytes among those that agree as often over all motions."""
     table = []
-    for target in (0.95, 0.9, 0.85):
+    for target in (0.98, 0.95, 0.9, 0.85):
         for motion in MOTIONS:
             cells = []
             for kind in ("JPEG", "H.264", "stream"):
