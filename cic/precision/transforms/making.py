@@ -121,6 +121,7 @@ def _seen(
     return {
         name: Seen(*where, np.concatenate(columns[name], axis=1), _joined(gradients[name], len(columns[name][0])))
         for name, where in tiles.items()
+        if all(np.isfinite(each).all() for each in columns[name])  # NaN and infinity have no deviation
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Collection
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from cic.codec.crossing import cross
 from cic.codec.registry import codec
 from cic.codec.transform.transform_codec import TransformWork, shown_name
 from cic.graph import Tensor
-from cic.precision.model_runner import ModelRunner, Tensors, runner_of
+from cic.precision.model_runner import ModelRunner, See, Tensors, runner_of
 from cic.precision.transforms.making import LOSSES, Made, make_transforms
 from cic.trace.traced import Traced
 
@@ -54,6 +55,16 @@ class Blind:
 
     def gradients(self, *_: object, **__: object) -> None:
         return None
+
+
+class Infinite(Blind):
+    """A runner of a model that makes infinities of one sample, on the way to an answer that is finite."""
+
+    def __init__(self, runner: ModelRunner, sample: Tensors) -> None:
+        def observe(given: Tensors, names: Collection[str], see: See) -> None:
+            runner.observe(given, names, lambda name, value: see(name, value / 0 if given is sample else value))
+
+        self.observe = observe
 
 
 def test_a_finer_transform_loses_less_in_more_bytes_on_inputs_not_seen(traced: Traced) -> None:
@@ -102,3 +113,10 @@ def test_integers_and_small_tensors_have_none(traced: Traced) -> None:
     assert make_transforms(runner, tensors, smooth(24, 0), seconds, of_classes=True, tell=lambda _: None).codecs == {}
     small = [tensor for tensor in wanted(traced) if np.prod(tensor.shape) < 64]
     assert make_transforms(runner, small, smooth(24, 0), seconds, of_classes=True, tell=lambda _: None).codecs == {}
+
+
+def test_a_tensor_that_is_infinite_in_any_sample_has_none(traced: Traced) -> None:
+    samples = smooth(24, 0)
+    runner = Infinite(runner_of(traced), samples[-1])
+    made = make_transforms(runner, wanted(traced), samples, seconds, of_classes=True, tell=lambda _: None)  # type: ignore[arg-type]
+    assert made.codecs == {} and made.stored == {}
