@@ -22,11 +22,12 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from cic.codec.tensors import array_of, floats_of
+from cic.codec.tensors import array_of, floats_of, tensor_of
 from cic.codec.transform.integer_transform import Transform, as_columns
 from cic.codec.transform.transform_codec import TransformCodec, transform_codec
 from cic.precision.model_runner import Change, ModelRunner, Tensors
 from cic.precision.transforms.karhunen_loeve import Reals, in_whole_numbers
+from codegen.dtypes import type_name
 
 # One sample in so many is kept aside, to see whether training gained anything.
 KEPT_ASIDE = 4
@@ -110,21 +111,19 @@ class Material:
 
     def losses(self, numbers: Sequence[int], change: Change) -> torch.Tensor:
         """How far the answers to some samples move where the tensor is changed: one number a sample."""
-        inputs = tuple(map(torch.cat, zip(*(self.samples[number] for number in numbers), strict=True)))
-        whole = tuple(map(torch.cat, zip(*(self.answers[number] for number in numbers), strict=True)))
-        answer = self.runner.changed(inputs if len(numbers) > 1 else self.samples[numbers[0]], self.name, change)
-        return moved(answer, whole, len(numbers), of_classes=self.of_classes)
+        inputs, whole = (_joined([each[number] for number in numbers]) for each in (self.samples, self.answers))
+        return moved(self.runner.changed(inputs, self.name, change), whole, len(numbers), of_classes=self.of_classes)
 
     def judged(self, used: TransformCodec) -> Judged:
         """What the tensor takes under a codec that is really used, and how far the answers move."""
         sizes: list[int] = []
 
         def crossed(value: torch.Tensor) -> torch.Tensor:
-            back = []
+            back, dtype = [], type_name(value.dtype)
             for each in value.detach().chunk(count):
                 payload = used.encode(each, self.name)
                 sizes.append(memoryview(payload).nbytes)
-                back.append(torch.tensor(used.decode(payload, each.shape, "float32", self.name)))
+                back.append(tensor_of(used.decode(payload, each.shape, dtype, self.name), dtype))
             return torch.cat(back)
 
         losses = []
@@ -149,7 +148,7 @@ def moved(answer: Sequence[torch.Tensor], whole: Sequence[torch.Tensor], samples
     """How far an answer has moved, for each of so many samples that were run as one; float64[samples].
 
     of_classes: the Kullback-Leibler divergence of the classes of the first tensor, in nats, the mean over rows and places;
-    otherwise half the relative squared error of each output tensor, the sum of all.
+    otherwise half the relative squared error of each output tensor, the sum of all but those that were zero.
     """
     if of_classes:
         mine, theirs = (each[0].double().movedim(1, -1).flatten(0, -2).log_softmax(1) for each in (answer, whole))
@@ -158,8 +157,8 @@ def moved(answer: Sequence[torch.Tensor], whole: Sequence[torch.Tensor], samples
     total = torch.zeros(samples, dtype=torch.float64)
     for mine, theirs in zip(answer, whole, strict=True):
         if theirs.is_floating_point():
-            squares = [(each.double().square()).reshape(samples, -1).sum(1) for each in (mine - theirs, theirs)]
-            total = total + squares[0] / squares[1].clamp_min(torch.finfo(torch.float64).tiny) / 2
+            error, size = ((each.double().square()).reshape(samples, -1).sum(1) for each in (mine - theirs, theirs))
+            total = total + torch.where(size > 0, error / torch.where(size > 0, size, 1) / 2, 0)
     return total
 
 
@@ -239,7 +238,9 @@ def _training(
             losses = learnt.losses(numbers[start : start + learnt.together], crossed)
             felt = loss * (losses + _EVEN * loss).log().sum()
             ((felt + bit * bits[0]) / len(numbers)).backward()
-        optimiser.step()
+        # Narrow floats overflow, and nothing comes back from NaN.
+        if all(each.grad is not None and bool(each.grad.isfinite().all()) for each in (*moves, *widths)):
+            optimiser.step()
         done += 1
     if done:
         yield
@@ -306,6 +307,11 @@ class _Bottleneck:
         away, widths = (components - self.middles[:, None]).abs(), self.log_widths.exp()[:, None]
         chances = torch.sigmoid((0.5 - away) / widths) - torch.sigmoid((-0.5 - away) / widths)
         return -chances.clamp_min(_LEAST_CHANCE).log2().sum()
+
+
+def _joined(parts: Sequence[Sequence[torch.Tensor]]) -> Tensors:
+    """Samples or answers one after another; one alone may have tensors without dimensions."""
+    return tuple(parts[0]) if len(parts) == 1 else tuple(map(torch.cat, zip(*parts, strict=True)))
 
 
 def _between(one: torch.Tensor, other: torch.Tensor, share: float) -> torch.Tensor:

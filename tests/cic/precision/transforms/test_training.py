@@ -92,6 +92,42 @@ def test_an_answer_that_moves_is_measured_sample_by_sample() -> None:
     assert torch.allclose(relative, torch.tensor([1 / 5 / 2, 0.0], dtype=torch.float64))
 
 
+def test_a_part_of_the_answer_that_was_zero_has_no_relative_error() -> None:
+    zero, one = torch.zeros(2, 3), torch.ones(2, 3)
+    assert moved([one, one], [zero, one], 2, of_classes=False).tolist() == [0.0, 0.0]
+
+
+class Scaled(nn.Module):
+    """Its input and its answer have tensors without dimensions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Conv2d(3, 4, 1), nn.Linear(4 * 64, 5)
+
+    def forward(self, picture: torch.Tensor, scale: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        scores = self.last(self.first(picture).flatten(1)) * scale
+        return scores, scores.sum()
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
+def test_a_tensor_has_its_own_type_and_others_may_have_no_dimensions(dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    samples: list[Tensors] = [(torch.randn(1, 3, 8, 8, dtype=dtype), torch.tensor(2, dtype=dtype)) for _ in range(8)]
+    traced = cic.trace_model(Scaled().to(dtype).eval(), samples[0])
+    name = next(tensor.name for tensor in traced.graph.tensors if tensor.shape == (1, 4, 8, 8))
+    found = material_of(runner_of(traced), name, samples, of_classes=False)
+    assert found is not None
+    columns = found.columns((1, 4, 1, 1))
+    first, _ = transform_codec(0.03, transform_of(components_of(columns, np.eye(4), (1, 4, 1, 1), 64), columns, 0.5))
+    assert 0 < found.judged(first).loss < 1
+    trained(found, first, 0.0301, lambda done: done / 2, lambda _: None)
+
+
+def test_a_step_without_numbers_is_not_taken(material: Material, blind: TransformCodec) -> None:
+    answers = [(each[0] * torch.nan,) for each in material.answers]
+    assert trained(dataclasses.replace(material, answers=answers), blind, 0.0301, lambda done: done / 2, lambda _: None) is None
+
+
 def test_a_tensor_without_gradients_is_no_material(material: Material) -> None:
     assert material_of(material.runner, "no such tensor", material.samples, of_classes=True) is None
 
