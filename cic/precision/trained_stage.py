@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import torch
 
 from cic.codec.registry import codec
 from cic.codec.transform.transform_codec import TransformCodec, digest_in, shown_name
@@ -84,6 +85,7 @@ def with_trained(
     )
 
 
+@torch.inference_mode(False)
 def _gained(
     examined: Examined, tensor: str, name: str, spent: Spent, budget_s: float, tell: Tell
 ) -> tuple[TransformCodec, bytes] | None:

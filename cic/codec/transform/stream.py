@@ -170,6 +170,10 @@ class _Ends:
     """What both sides have from their own files."""
 
     def __init__(self, codec: TransformCodec, shape: Sequence[int], dtype: str) -> None:
+        if not isinstance(codec, TransformCodec):
+            raise CodecError(
+                f"a stream is one of a transform codec, not of {getattr(codec, 'name', codec)!r}; send its payloads one by one"
+            )
         if not codec.accepts(dtype):
             raise CodecError(f"a stream of {dtype} is asked for, which {codec.name} does not take; begin one of floats")
         self.codec, self.shape, self.dtype = codec, tuple(shape), dtype

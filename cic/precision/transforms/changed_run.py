@@ -9,6 +9,7 @@ import torch
 from torch import fx
 
 from cic.precision.model_runner import Change
+from cic.precision.transforms.gradients import plain
 
 
 def changed_run(module: fx.GraphModule, inputs: Sequence[Any], name: str, change: Change) -> Sequence[torch.Tensor]:
@@ -18,7 +19,7 @@ def changed_run(module: fx.GraphModule, inputs: Sequence[Any], name: str, change
     """
     run = _Changed(module, name, change)
     with torch.no_grad():
-        answer: Sequence[torch.Tensor] = run.run(*inputs, enable_io_processing=False)
+        answer: Sequence[torch.Tensor] = run.run(*plain(inputs), enable_io_processing=False)
     return answer
 
 

@@ -29,8 +29,8 @@ def gradients(
     """
     run = _Felt(module, frozenset(names))
     try:
-        with torch.enable_grad():
-            answer = run.run(*(each.detach() for each in inputs), enable_io_processing=False)
+        with torch.inference_mode(False), torch.enable_grad():
+            answer = run.run(*plain(inputs), enable_io_processing=False)
             direction = _drawn_class(answer[0], generator) if of_classes else _drawn_direction(answer, generator)
             if not direction.requires_grad:
                 return {}
@@ -38,6 +38,11 @@ def gradients(
     except (RuntimeError, NotImplementedError):  # an operator without a derivative, or one that writes into its inputs
         return None
     return {name: each for name, each in zip(run.kept, found, strict=True) if each is not None and bool(each.isfinite().all())}
+
+
+def plain(inputs: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    """Inputs as gradients take them: those that were made in inference mode as copies, which may be remembered."""
+    return [each.clone() if each.is_inference() else each.detach() for each in inputs]
 
 
 class _Felt(fx.Interpreter):

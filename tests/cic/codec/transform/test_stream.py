@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cic.codec.registry import codec
 from cic.codec.transform import rans
 from cic.codec.transform.integer_transform import from_columns
 from cic.codec.transform.stream import HELD, REMEMBERED, ROUNDED, Receiver, Sender
@@ -187,5 +188,7 @@ def test_other_tensors_and_holds_are_refused() -> None:
             pair(hold)
     with pytest.raises(CodecError, match="a stream of int64 is asked for"):
         Receiver(CODEC, SHAPE, "int64")
+    with pytest.raises(CodecError, match="a stream is one of a transform codec, not of 'int8'"):
+        Sender(codec("int8"), SHAPE, "float32")  # type: ignore[arg-type]
     with pytest.raises(CodecError, match="is not made of blocks"):
         Receiver(CODEC, (1, 13, 4, 3), "float32")

@@ -51,6 +51,14 @@ def test_other_numbers_give_the_jacobian_relative_to_the_answer() -> None:
     assert torch.allclose(mean_product(1, of_classes=False), expected, atol=0.08 * float(expected.abs().max()))
 
 
+def test_inference_mode_changes_nothing() -> None:
+    module, name = graph()
+    found = gradients(module, (torch.arange(4.0)[None],), {name}, torch.Generator().manual_seed(0), of_classes=True)
+    with torch.inference_mode():
+        again = gradients(module, (torch.arange(4.0)[None],), {name}, torch.Generator().manual_seed(0), of_classes=True)
+    assert found and again and torch.equal(found[name], again[name])
+
+
 def test_the_model_s_weights_and_inputs_are_left_as_they_are() -> None:
     module, name = graph()
     values = torch.arange(4.0).repeat(2, 1)
