@@ -1,4 +1,4 @@
-"""Memory that is given back is kept for the next call: sixteen pictures at once cost a network half its time in page faults."""
+"""Memory that is given back is kept for the next call: a network may spend half its time in page faults."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ import sys
 # Of glibc's malloc.h.
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3
 _MOST = 2**31 - 1
+
+ROOMY = {"MALLOC_MMAP_THRESHOLD_": str(32 * 2**20), "MALLOC_TRIM_THRESHOLD_": str(2**30)}
+"""The environment of a process that is to do so, and those that it starts; glibc takes no larger threshold."""
 
 
 def keep_memory() -> None:
