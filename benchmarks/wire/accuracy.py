@@ -21,8 +21,9 @@ from benchmarks.harness.report import Report, Section, Target, shared_options
 from benchmarks.wire.forms import seconds_on_wire
 from benchmarks.wire.published_blocks import UPLINKS_MBPS
 from cic.codec.pixels import PixelForm
-from cic.codec.registry import codec, is_lossless
+from cic.codec.registry import is_lossless
 from cic.codec.tensors import tensor_of
+from cic.codec.transform.transform_codec import shown_name
 from cic.decision.cut import Cut
 from cic.decision.splitting_model import SplittingModel
 from cic.precision.picture_input import picture_input
@@ -56,8 +57,9 @@ class MeasuredCut:
     def coarsest(self) -> str:
         """The coarsest form that one of its tensors crosses in: of `COARSE`, a "picture" that loses something, or "exact"."""
         stages = {name.partition("+")[0].partition("-")[0] for name in self.codecs}
-        lossless = all(is_lossless(name) for name in self.codecs)
-        return next((stage for stage in COARSE if stage in stages), "exact" if lossless else "picture")
+        if coarse := next((stage for stage in COARSE if stage in stages), None):
+            return coarse
+        return "exact" if all(is_lossless(name) for name in self.codecs) else "picture"
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,7 @@ def _gain(model: SplittingModel, uplink_mbps: float) -> Gain:
     pixels, answer_bytes = math.prod(graph.inputs.tensors[0].shape), max(cut.download_bytes for cut in model.cuts)
     server_only_s = server_ns / 1e9 + seconds_on_wire(pixels + answer_bytes, uplink_mbps)
     decision = model.decide(uplink_mbps * 1e6)
-    codecs = [name.partition(",")[0] for name in decision.cut.codecs]
+    codecs = map(shown_name, decision.cut.codecs)
     unsplit_s = min(device_ns / 1e9, server_only_s)
     return Gain(uplink_mbps, unsplit_s / decision.latency_s, " ".join((decision.cut.id, *codecs)))
 
@@ -134,14 +136,14 @@ def _measured(folder: str, cut: Cut, held_out: Sequence[trained.Batch], right: i
         results = halves.head(images)
         received = []
         for wire, value in zip(halves.crossing, results, strict=False):
-            used = codec(codecs[wire.name])
+            used = halves.codec(codecs[wire.name])
             payload = used.encode(value, wire.name)
             sent += len(payload)
             received.append(tensor_of(used.decode(payload, wire.shape, wire.dtype, wire.name), wire.dtype))
         answers.append(halves.tail(*received, *results[len(received) :]))
     calibrated = 1.0 if cut.accuracy is None or cut.accuracy["top1"] is None else cut.accuracy["top1"]
     kept = _right(answers, held_out) / right
-    names = tuple(name.partition(",")[0] for name in codecs.values())
+    names = tuple(map(shown_name, codecs.values()))
     print(f"  {cut.id} {', '.join(names)}: {kept:.4f}", file=sys.stderr)
     return MeasuredCut(cut.id, names, kept, calibrated, cut.upload_bytes, sent / len(held_out))
 

@@ -6,10 +6,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cic.codec.codec import Codec
-from cic.codec.tensors import count
-from cic.codec.transform.transform_codec import KIND, TransformCodec, TransformWork
-from cic.cost.cost_source import CostSource
 from cic.errors import CostError
 from codegen.checked_json import Fields, is_number, shown
 
@@ -21,9 +17,9 @@ _QUALITY = re.compile(r"^(jpeg|webp)\d+")
 # No codec takes longer for a tensor that anybody sends.
 _LONGEST_S = 86_400.0
 
-
 # A transform's time is that of its numbers and payload bytes, and that of its products, of which a machine may be more capable.
-PRODUCTS = f"{KIND}-products"
+TRANSFORM = "transform"
+PRODUCTS = "transform-products"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,20 +49,6 @@ class CodecTime:
     decode: Rate
 
 
-def coding_seconds(cost: CostSource, used: Codec, shape: Sequence[int], wire_bytes: int) -> tuple[float, float]:
-    """Seconds to encode a tensor of that shape on a machine, and to decode it. Raises CostError where nothing is known."""
-    if isinstance(used, TransformCodec):
-        return transform_seconds(cost, used.work(shape), wire_bytes)
-    return cost.codec_seconds(used.name, count(shape), wire_bytes)
-
-
-def transform_seconds(cost: CostSource, work: TransformWork, wire_bytes: int) -> tuple[float, float]:
-    """Seconds of a transform codec that does so much work, each way. Raises CostError where nothing is known of transforms."""
-    handled = cost.codec_seconds(KIND, work.numbers, wire_bytes)
-    multiplied = cost.codec_seconds(PRODUCTS, work.products, 0)
-    return handled[0] + multiplied[0], handled[1] + multiplied[1]
-
-
 def seconds_of_codec(times: Sequence[CodecTime], where: str, codec: str, elements: int, wire_bytes: int) -> tuple[float, float]:
     """Seconds to encode a tensor and to decode it, by the times known; the arguments are those of `CostSource.codec_seconds`.
 
@@ -91,7 +73,7 @@ def plain_name(codec: str) -> str:
     name, _, _ = codec.partition(",")
     form, plus, entropy = name.strip().partition("@")[0].partition("+")
     form = _QUALITY.sub(r"\1", form)
-    form = KIND if form.startswith(f"{KIND}-") and form != PRODUCTS else form
+    form = TRANSFORM if form.startswith(f"{TRANSFORM}-") and form != PRODUCTS else form
     return {"fp32": "raw"}.get(form, form) + plus + entropy
 
 

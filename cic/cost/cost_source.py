@@ -26,7 +26,7 @@ class CostSource(Protocol):
     def codec_seconds(self, codec: str, elements: int, wire_bytes: int) -> tuple[float, float]:
         """Seconds to encode a tensor there, and to decode it there.
 
-        codec: any name that `cic.codec.registry.codec` knows, or one of the two of `cic.cost.codec_time.transform_seconds`.
+        codec: any name that `cic.codec.registry.codec` knows, or one of the two of `cic.cost.coding_time.transform_seconds`.
         elements: values of the tensor, or what that function counts. wire_bytes: of its payload.
         Raises CostError when nothing is known of that codec.
         """

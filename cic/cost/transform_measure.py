@@ -9,8 +9,8 @@ from scipy.optimize import nnls
 
 from cic.codec.transform.integer_transform import Transform
 from cic.codec.transform.rans import tables_for
-from cic.codec.transform.transform_codec import KIND, TransformCodec, transform_codec
-from cic.cost.codec_time import PRODUCTS, CodecTime, Rate
+from cic.codec.transform.transform_codec import TransformCodec, transform_codec
+from cic.cost.codec_time import PRODUCTS, TRANSFORM, CodecTime, Rate
 from cic.cost.timing import Run, take_turns, total_pace
 
 # Values of a block, components, blocks of a tensor, and the mean magnitude of a symbol: small and large ones of each.
@@ -27,7 +27,7 @@ EXAMPLES = (
 
 
 def measure_transforms(*, budget_s: float = 0.002) -> tuple[CodecTime, CodecTime]:
-    """Times of transforms on this machine, under the names that `cic.cost.codec_time.transform_seconds` asks for."""
+    """Times of transforms on this machine, under the names that `cic.cost.coding_time.transform_seconds` asks for."""
     rows, runs = [], list[Run]()
     for values, components, blocks, magnitude in EXAMPLES:
         used, tensor = example(values, components, blocks, magnitude)
@@ -40,7 +40,7 @@ def measure_transforms(*, budget_s: float = 0.002) -> tuple[CodecTime, CodecTime
     pace = total_pace([session])
     seconds = [pace.seconds(timing) for timing in session.timings]
     (handled, multiplied), (read, combined) = (_rates(rows, each) for each in (seconds[::2], seconds[1::2]))
-    return CodecTime(KIND, handled, read), CodecTime(PRODUCTS, multiplied, combined)
+    return CodecTime(TRANSFORM, handled, read), CodecTime(PRODUCTS, multiplied, combined)
 
 
 def example(values: int, components: int, blocks: int, magnitude: float) -> tuple[TransformCodec, np.ndarray]:

@@ -13,7 +13,7 @@ import torch
 from cic.codec.codec import Codec
 from cic.codec.picture import PictureCodec
 from cic.codec.registry import codec, stage_of
-from cic.cost.codec_time import coding_seconds
+from cic.cost.coding_time import coding_seconds
 from cic.cost.cost_source import CostSource
 from cic.errors import CostError
 from cic.graph import Graph, Tensor

@@ -6,7 +6,7 @@ import math
 import warnings
 
 from cic.codec.transform.transform_codec import TransformWork
-from cic.cost.codec_time import transform_seconds
+from cic.cost.coding_time import transform_seconds
 from cic.cost.cost_source import CostSource
 from cic.errors import CicWarning, CostError
 from cic.graph import Graph, Tensor

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from cic.cost.codec_time import PRODUCTS, coding_seconds, plain_name, seconds_of_codec
+from cic.cost.codec_time import PRODUCTS, plain_name, seconds_of_codec
+from cic.cost.coding_time import coding_seconds
 from cic.cost.stopwatch import torch_threads
 from cic.cost.timing import take_turns
 from cic.cost.transform_measure import example, measure_transforms
