@@ -15,7 +15,7 @@ from cic.codec.picture import PictureCodec
 from cic.codec.registry import codec, stage_of
 from cic.cost.coding_time import coding_seconds
 from cic.cost.cost_source import CostSource
-from cic.errors import CostError
+from cic.errors import CompileError, CostError
 from cic.graph import Graph, Tensor
 from cic.precision.mean_error import root_mean_square_error
 from cic.precision.model_runner import ModelRunner, Tensors
@@ -40,6 +40,8 @@ def wire_forms(
 ) -> dict[str, tuple[WireForm, ...]]:
     """The forms in which each tensor that may cross can do so, raw first; forms that gain no byte are left out.
 
+    Raises CompileError for an input that no file of its declaration holds.
+
     Args:
         runner: of the model that the graph is of. samples: flat inputs; the first few are run.
         names: of codecs, "raw" among them. costs: of device and server.
@@ -49,6 +51,13 @@ def wire_forms(
     wanted = {tensor.name: tensor for tensor in graph.tensors if tensor.may_cross and tensor.consumers}
     of_pictures = () if pictures is None else pictures.codecs(lossy=lossy_pictures)
     chosen = {name: [*_fitting(tensor, names, of_pictures), *transforms.get(name, ())] for name, tensor in wanted.items()}
+    held = pictures.held if pictures is not None and pictures.is_file else None
+    for name in filter(lambda name: held is not None and _is_picture(wanted[name]), wanted):
+        if held not in {each.name for each in chosen[name]}:
+            raise CompileError(
+                f"the input {name} is declared as files of {held}, and has the shape {tuple(wanted[name].shape)}; files hold"
+                " pictures of 3 channels, or of 1 without '-444': declare it as uint8"
+            )
     seen: dict[str, dict[Codec, list[tuple[int, float]]]] = {name: {each: [] for each in chosen[name]} for name in wanted}
 
     def weigh(name: str, value: torch.Tensor) -> None:
@@ -66,7 +75,6 @@ def wire_forms(
         for name, value in zip(graph.inputs, sample, strict=True):
             if name in wanted and _is_picture(wanted[name]):
                 weigh(name, value)
-    held = pictures.held if pictures is not None and pictures.is_file else None
     return {name: _forms(tensor, seen[name], costs, held if _is_picture(tensor) else None) for name, tensor in wanted.items()}
 
 

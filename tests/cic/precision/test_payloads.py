@@ -169,3 +169,11 @@ def test_what_is_no_picture_cannot_be_declared_one(network: nn.Module, images: t
         with pytest.raises(cic.CicError, match=message):
             precision = Precision(calibration=[images], input=declared)
             cic.compile(network, (images[:1],), device=WEAK, server=STRONG, precision=precision)
+
+
+@pytest.mark.parametrize(("channels", "declared"), [(4, "png"), (2, "jpeg90"), (1, "jpeg90-444")])
+def test_files_that_cannot_hold_the_picture_are_refused(channels: int, declared: str) -> None:
+    network = nn.Sequential(nn.Conv2d(channels, 2, 3), nn.ReLU()).eval()
+    pixels = torch.zeros(2, channels, 8, 8, dtype=torch.uint8)
+    with pytest.raises(cic.CompileError, match=f"declared as files of {declared}, and has the shape \\(1, {channels}, 8, 8\\)"):
+        compiled(network, pixels, declared)
