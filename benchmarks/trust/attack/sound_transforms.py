@@ -55,14 +55,22 @@ def renamed(model: SplittingModel, tensor: str, old: str, new: str, stored: dict
     return SplittingModel(model.table.replaced(cuts=tuple(cuts)), lambda: changed, lambda: stored)
 
 
-def with_a_transform(model: SplittingModel) -> SplittingModel:
-    """A model compiled with codecs, in which one tensor crosses under a transform in place of a grid."""
+def on_a_grid(model: SplittingModel, dimensions: int | None = None) -> tuple[str, str, tuple[int, ...]]:
+    """A tensor that crosses under whole numbers in some cut of the model, that codec, and the tensor's shape.
+
+    dimensions: how many it has; None: two or more.
+    """
     shapes = {tensor.name: tensor.shape for tensor in model.graph().tensors}
-    tensor, old = next(
-        (tensor, name)
+    return next(
+        (tensor, name, shapes[tensor])
         for cut in model.cuts
         for tensor, name in cut.codec_of.items()
-        if len(shapes[tensor]) > 1 and name.startswith("int")
+        if name.startswith("int") and (len(shapes[tensor]) > 1 if dimensions is None else len(shapes[tensor]) == dimensions)
     )
-    used, stored = transform_of(shapes[tensor][1], dimensions=len(shapes[tensor]))
+
+
+def with_a_transform(model: SplittingModel) -> SplittingModel:
+    """A model compiled with codecs, in which one tensor crosses under a transform in place of a grid."""
+    tensor, old, shape = on_a_grid(model)
+    used, stored = transform_of(shape[1], dimensions=len(shape))
     return renamed(model, tensor, old, used.name, stored)

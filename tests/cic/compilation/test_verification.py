@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.trust.attack.sound_transforms import renamed, transform_of
+from benchmarks.trust.attack.sound_transforms import on_a_grid, renamed, transform_of
 from cic.compilation.verification import verify
 from cic.decision.splitting_model import SplittingModel
 from cic.errors import ArtifactError
@@ -25,17 +25,11 @@ def test_a_changed_codec_does_not_pass_verification(compiled: SplittingModel, tm
 
 
 def test_numbers_that_codecs_are_made_from_are_there_and_fit_their_tensor(compiled: SplittingModel) -> None:
-    shapes = {tensor.name: tensor.shape for tensor in compiled.graph().tensors}
-    tensor, old = next(
-        (tensor, name)
-        for cut in compiled.cuts
-        for tensor, name in cut.codec_of.items()
-        if len(shapes[tensor]) == 4 and name.startswith("int")
-    )
-    fits, stored = transform_of(shapes[tensor][1], dimensions=len(shapes[tensor]))
+    tensor, old, shape = on_a_grid(compiled, dimensions=4)
+    fits, stored = transform_of(shape[1])
     assert verify(renamed(compiled, tensor, old, fits.name, stored)).cuts == len(compiled.cuts)
     with pytest.raises(ArtifactError, match=rf"cannot send {tensor}: the codec transform-0\.05 needs numbers"):
         verify(renamed(compiled, tensor, old, fits.name, {}))
-    other, stored = transform_of(shapes[tensor][1] + 1, dimensions=len(shapes[tensor]))
+    other, stored = transform_of(shape[1] + 1)
     with pytest.raises(ArtifactError, match=f"cannot send {tensor}: .* was made for another tensor"):
         verify(renamed(compiled, tensor, old, other.name, stored))
