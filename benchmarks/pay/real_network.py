@@ -55,10 +55,10 @@ class RealNetwork:
         is_kept.__name__ = f"{self.name} keeps {share:g} of its {self.what}"
         return is_kept
 
-    def precision(self, share: float, codecs: str | Sequence[str] | None) -> cic.Precision:
-        """What `compile` is asked to keep, and on what it measures that."""
+    def precision(self, share: float, codecs: str | Sequence[str] | None, train: str | None = None) -> cic.Precision:
+        """What `compile` is asked to keep, and on what it measures that; train: for how long transforms are trained."""
         batches = [{"args": sample} for sample in self.calibration]
-        return cic.Precision(codecs, calibration=batches, accuracy=self.accuracy(share), input=self.form)
+        return cic.Precision(codecs, calibration=batches, accuracy=self.accuracy(share), input=self.form, train=train)
 
     @cached_property
     def whole_calibration(self) -> tuple[Answer, ...]:

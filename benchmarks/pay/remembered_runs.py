@@ -13,12 +13,14 @@ from unittest import mock
 
 from benchmarks.pay.real_network import RealNetwork
 from cic.codec.registry import codec
-from cic.codec.transform.transform_codec import digest_in
-from cic.precision import examination
+from cic.codec.transform.transform_codec import TransformCodec, digest_in
+from cic.precision import examination, trained_stage
 from cic.precision.accuracy import Answer, Reached, are_scores
 from cic.precision.cut_accuracy import Examiner
 from cic.precision.transforms.making import Made
 from cic.precision.transforms.share import samples_to_make_from
+
+Trained = tuple[TransformCodec, bytes]
 
 
 class Memory:
@@ -61,6 +63,23 @@ class Memory:
         codecs = {tensor: tuple(codec(name, stored) for name in each) for tensor, each in known.items()}
         return Made(codecs, stored)  # type: ignore[arg-type]
 
+    def trained(self, question: object, train: Callable[[], Trained | None]) -> Trained | None:
+        """A transform that was trained now or before, and the numbers it needs; None if that gained nothing."""
+
+        def name() -> str | None:
+            if (gained := train()) is None:
+                return None
+            self._transforms.mkdir(exist_ok=True)
+            (self._transforms / gained[0].digest).write_bytes(gained[1])
+            return gained[0].name
+
+        if (known := self.ask(question, name)) is None:
+            return None
+        content = (self._transforms / str(digest_in(known))).read_bytes()
+        found = codec(known, {str(digest_in(known)): content})
+        assert isinstance(found, TransformCodec)
+        return found, content
+
 
 @contextmanager
 def remembered(memory: Memory) -> Iterator[None]:
@@ -69,6 +88,7 @@ def remembered(memory: Memory) -> Iterator[None]:
     Transforms are those made for the first machines that they are asked for, whose times decide about the shape of blocks.
     """
     run, examine_anew, make_transforms = Examiner.reached, examination.examiner, examination.transforms_for
+    train = trained_stage._gained
 
     def examiner(runner: Any, calibration: Any, target: Any, *stored: Any) -> Examiner:
         count = len(calibration.samples)
@@ -86,10 +106,16 @@ def remembered(memory: Memory) -> Iterator[None]:
         tensors = sum(tensor.may_cross and bool(tensor.consumers) for tensor in traced.graph.tensors)
         count = samples_to_make_from(len(calibration.samples), tensors, asked)
         made = memory.transforms(count, lambda: make_transforms(traced, runner, calibration, asked, costs, tell)[0])
-        return made, calibration.parted(count)[1] if made.codecs else calibration
+        making, judging = calibration.parted(count)
+        return replace(made, samples=making.samples), judging if made.codecs else calibration
+
+    def gained(examined: Any, tensor: str, name: str, spent: Any, budget_s: float, tell: Any) -> Trained | None:
+        question = ("trained", tensor, name, f"{budget_s:.3g}")
+        return memory.trained(question, lambda: train(examined, tensor, name, spent, budget_s, tell))
 
     with (
         mock.patch.object(Examiner, "reached", reached),
+        mock.patch.object(trained_stage, "_gained", gained),
         mock.patch.object(examination, "examiner", examiner),
         mock.patch.object(examination, "transforms_for", transforms_for),
     ):

@@ -76,13 +76,12 @@ class SentInput:
     download_bits: float
     kept: float | None = None
 
-    def latency_s(self, uplink_bps: float, rtt_s: float = 0.0) -> float:
-        return self.device_s + self.server_s + rtt_s + self.bits / uplink_bps
+    def latency_s(self, uplink_bps: float, downlink_ratio: float = DOWNLINK_RATIO) -> float:
+        return self.device_s + self.server_s + self.bits(downlink_ratio) / uplink_bps
 
-    @property
-    def bits(self) -> float:
+    def bits(self, downlink_ratio: float = DOWNLINK_RATIO) -> float:
         """Sent up, or taking as long as if they were."""
-        return self.upload_bits + self.download_bits / DOWNLINK_RATIO
+        return self.upload_bits + self.download_bits / downlink_ratio
 
 
 @dataclass(frozen=True)
@@ -205,7 +204,7 @@ def both_extremes(
 def tie_bps(device_only_s: float, forms: Sequence[SentInput]) -> float | None:
     """The uplink at which device-only and the best form of server-only take equally long; None if none does (B0)."""
     ties = [
-        form.bits / (device_only_s - form.device_s - form.server_s)
+        form.bits() / (device_only_s - form.device_s - form.server_s)
         for form in forms
         if form.device_s + form.server_s < device_only_s
     ]

@@ -30,13 +30,16 @@ def network() -> RealNetwork:
 
 def test_cells_of_a_network(network: RealNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gains, "SHARES", (0.95,))
-    found = list(cells(network, tmp_path, ["raspberry-pi-4"], ["i7-13700k"], ["grids", "transforms"]))
-    assert [cell.share for cell in found] == [0.95, 0.95]
+    monkeypatch.setattr(gains, "TRAINED_FOR", "1s")
+    families = list(gains.FAMILIES)
+    found = list(cells(network, tmp_path, ["raspberry-pi-4"], ["i7-13700k"], families))
+    assert [cell.family for cell in found] == families
     for cell in found:
         at = cell.at(1.0)
         assert at is not None and at.device_only_ms == pytest.approx(at.server_only_ms)
         assert all(point.gain <= point.device_only_ms / point.latency_ms * 1.0001 for point in cell.points)
         assert all(0 <= point.kept <= 1 for point in cell.points)
+        assert all(point.gain_with_answer == pytest.approx(point.gain, rel=0.2) for point in cell.points), "five scores"
     report = published(found, "pay.png")
     assert {target.promise for target in report.targets} >= {"nowhere below 0.97 ×"}
     draw(found, tmp_path / "pay.png")
@@ -46,9 +49,8 @@ def test_cells_of_a_network(network: RealNetwork, tmp_path: Path, monkeypatch: p
         raise AssertionError("a cut was run again")
 
     monkeypatch.setattr(Examiner, "reached", no_more)
-    assert [cell.points for cell in cells(network, tmp_path, ["raspberry-pi-4"], ["i7-13700k"], ["grids", "transforms"])] == [
-        cell.points for cell in found
-    ]
+    again = list(cells(network, tmp_path, ["raspberry-pi-4"], ["i7-13700k"], families))
+    assert [cell.points for cell in again] == [cell.points for cell in found]
 
 
 def test_the_lowest_quality_is_the_lowest_that_is_shown(network: RealNetwork, tmp_path: Path) -> None:
