@@ -47,6 +47,12 @@ class Conditions:
         """uplink_bps, downlink_bps, rtt_s, device_slowdown, server_slowdown."""
         return self.uplink_bps, self.downlink_bps, self.rtt_s, self.device_slowdown, self.server_slowdown
 
+    def __eq__(self, other: object) -> bool:
+        return self.numbers == other.numbers if isinstance(other, Conditions) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.numbers)
+
     def __repr__(self) -> str:
         return (
             f"Conditions(uplink={self.uplink_bps:g}, downlink={self.downlink_bps:g}, rtt={self.rtt_s:g}, "

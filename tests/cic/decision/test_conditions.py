@@ -36,3 +36,9 @@ def test_edges_of_the_box_are_inside() -> None:
             assert box.contains(Conditions(uplink, uplink * ratio, 0.5, 0.5, 50.0))
     assert not box.contains(Conditions(1e6, 1e6, 0.6))
     assert not box.contains(Conditions(1e6, 0.5e6, 0.1))
+
+
+def test_conditions_are_equal_where_their_numbers_are() -> None:
+    assert Conditions("20Mbps", rtt="10ms") == Conditions(20e6, 20e6, 0.01)
+    assert len({Conditions(20e6), Conditions(20e6), Conditions(20e6, rtt=1.0)}) == 2
+    assert Conditions(20e6) != 20e6
