@@ -14,7 +14,7 @@ from cic.errors import ArtifactError, CicError, CodecError, DecisionError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from os import PathLike
     from typing import Any
 
@@ -75,6 +75,7 @@ class SplittingModel:
         device_slowdown: float | None = None,
         server_slowdown: float | None = None,
         op_times: Mapping[str, tuple[float, float]] | None = None,
+        among: Collection[str] | None = None,
     ) -> Decision:
         """The best cut right now.
 
@@ -84,11 +85,15 @@ class SplittingModel:
             downlink: like `bandwidth`; default: the uplink times the compiled ratio.
             device_slowdown, server_slowdown: factors on the profiled op times.
             op_times: seconds (device, server) of ops by name, where they differ from the profile.
+            among: ids of the cuts there are to choose from, such as the emitted ones; None: all.
 
         Raises:
             UnitError: a value cannot be understood (zero, negative, NaN, unknown unit).
-            DecisionError: an op in `op_times` does not exist.
+            DecisionError: an op in `op_times` does not exist, or `among` names no cut of the table, or both are given.
         """
+        if among is not None:
+            conditions = self._conditions(bandwidth, rtt, downlink, device_slowdown, server_slowdown)
+            return self._decide_among(conditions, op_times, among)
         if rtt is None and downlink is None and device_slowdown is None and server_slowdown is None and op_times is None:
             if type(bandwidth) is float:
                 cut = self._best[bisect_right(self._points, bandwidth)]
@@ -105,6 +110,16 @@ class SplittingModel:
         if op_times is None and self.box.contains(conditions):
             return Decision(self.best_of_table(*conditions.numbers), conditions.numbers, self.table)
         return self._decide_off_table(conditions, op_times)
+
+    def costs(self, conditions: Conditions, among: Collection[str] | None = None) -> list[tuple[float, Cut]]:
+        """Predicted end-to-end seconds of the cuts of the table with these ids (None: of all), the fastest first.
+
+        Of equally fast ones the one with less on the device comes first, as in `best_of_table`.
+
+        Raises:
+            DecisionError: the table has no cut with such an id.
+        """
+        return sorted(((cut.latency_s(conditions), cut) for cut in self._among(among)), key=lambda costed: costed[0])
 
     @property
     def proved(self) -> bool:
@@ -200,6 +215,33 @@ class SplittingModel:
             1.0 if device_slowdown is None else factor(device_slowdown, "device_slowdown"),
             1.0 if server_slowdown is None else factor(server_slowdown, "server_slowdown"),
         )
+
+    def _among(self, ids: Collection[str] | None) -> Sequence[Cut]:
+        """The cuts with these ids."""
+        if ids is None:
+            return self.cuts
+        cuts = [] if isinstance(ids, str) else [cut for cut in self.cuts if cut.id in ids]
+        if not cuts:
+            raise DecisionError(
+                f"among is {shown(ids)}; ids of cuts are expected, of which {self.name} has {self._shown_ids()}"
+            )
+        return cuts
+
+    def _shown_ids(self) -> str:
+        return shown(", ".join(self.cut_by_id))
+
+    def _decide_among(
+        self, conditions: Conditions, op_times: Mapping[str, tuple[float, float]] | None, ids: Collection[str]
+    ) -> Decision:
+        """The fastest of the cuts with these ids: said to be optimal where it is as fast as what the whole table has."""
+        if op_times is not None:
+            raise DecisionError(
+                "op_times and among are both given; other op times may make a cut best that is not in the table"
+            )
+        lowest, cut = self.costs(conditions, ids)[0]
+        covered = self.box.contains(conditions)
+        kind = Decision if covered and lowest <= self.costs(conditions)[0][0] else BestKnownDecision
+        return kind(cut, conditions.numbers, self.table)
 
     def _decide_off_table(self, conditions: Conditions, op_times: Mapping[str, tuple[float, float]] | None) -> Decision:
         try:

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from benchmarks.harness.random_problems import network_shaped, small_problem
-from cic.decision.conditions import Box
+from cic.decision.conditions import Box, Conditions
 from cic.decision.splitting_model import SplittingModel, just_above
-from cic.errors import UnitError
+from cic.errors import DecisionError, UnitError
 from tests.cic.decision.brute_force import AMOUNTS, lowest_latency, numbers
 from tests.cic.hand_made import lowered, random_conditions, splitting_model
 
@@ -92,3 +92,50 @@ def test_just_above_is_the_next_float() -> None:
     edges = [2.0**power for power in range(-26, 47)]
     for number in [*edges, *(math.nextafter(edge, 0) for edge in edges), *(rng.uniform(1, 2) * edge for edge in edges * 99)]:
         assert just_above(number) == math.nextafter(number, math.inf)
+
+
+def test_among_some_cuts_the_fastest_of_them_is_chosen() -> None:
+    rng, box = random.Random(35), Box()
+    judged = {True: 0, False: 0}
+    for _ in range(60):
+        model = splitting_model(numbers(small_problem(rng, 8, amounts=AMOUNTS)), box)
+        for _ in range(10):
+            conditions = Conditions(*random_conditions(rng, box))
+            ids = rng.sample(sorted(model.cut_by_id), rng.randint(1, len(model.cut_by_id)))
+            uplink, downlink, rtt, device, server = conditions.numbers
+            decision = model.decide(uplink, rtt, downlink, device, server, among=ids)
+            best = model.decide(uplink, rtt, downlink, device, server)
+            assert decision.cut_id in ids
+            assert decision.latency_s == min(cut.latency_s(conditions) for cut in model.cuts if cut.id in ids)
+            assert decision.optimal == (decision.latency_s <= min(cut.latency_s(conditions) for cut in model.cuts))
+            assert decision.latency_s >= best.latency_s * (1 - 1e-12)
+            judged[decision.optimal] += 1
+    assert min(judged.values()) > 50
+
+
+def test_costs_rank_all_cuts_or_some(model: SplittingModel) -> None:
+    conditions = model.default_conditions(2e7)
+    ranked = model.costs(conditions)
+    assert [latency for latency, _ in ranked] == sorted(cut.latency_s(conditions) for cut in model.cuts)
+    assert {id(cut) for _, cut in ranked} == {id(cut) for cut in model.cuts}
+    some = {ranked[-1][1].id}
+    assert model.costs(conditions, some) == [(latency, cut) for latency, cut in ranked if cut.id in some]
+
+
+def test_outside_the_box_a_cut_among_some_is_only_the_best_known(model: SplittingModel) -> None:
+    decision = model.decide(1e3, among=list(model.cut_by_id))
+    assert not decision.optimal
+    assert decision.latency_s == model.costs(decision.conditions)[0][0]
+
+
+@pytest.mark.parametrize("ids", [[], ["no-such-cut"], "device-only", ()])
+def test_among_no_cut_of_the_table_is_refused(model: SplittingModel, ids: list[str]) -> None:
+    with pytest.raises(DecisionError, match="ids of cuts are expected"):
+        model.decide(2e7, among=ids)
+    with pytest.raises(DecisionError, match="ids of cuts are expected"):
+        model.costs(model.default_conditions(2e7), ids)
+
+
+def test_other_op_times_are_for_all_cuts(model: SplittingModel) -> None:
+    with pytest.raises(DecisionError, match="op_times and among are both given"):
+        model.decide(2e7, op_times={}, among=["device-only"])
