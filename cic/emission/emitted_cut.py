@@ -6,8 +6,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cic.errors import EmitError
-from codegen.errors import codegen_error_as
+from cic.errors import CodecError, EmitError
+from codegen.errors import codegen_error_as, needing
 from codegen.loading import LoadedCut
 from codegen.split import WireTensor
 
@@ -48,10 +48,11 @@ class EmittedCut:
     def codec(self, name: str) -> Codec:
         """The codec of this name, such as `decision.codecs` has for each crossing tensor, from what the bundle stores for it.
 
-        Needs numpy. Raises CodecError if there is no such codec, or the cut was emitted without what it is made from.
+        Raises CodecError if there is no such codec, the cut was emitted without what it is made from, or numpy is not
+        installed.
         """
-        from cic.codec.registry import codec  # a cut that is run whole needs none
-
+        with needing(f"the codec {name}", "codec", CodecError):
+            from cic.codec.registry import codec  # a cut that is run whole needs none
         return codec(name, self.loaded.codecs)
 
     @property

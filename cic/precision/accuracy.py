@@ -7,11 +7,13 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from cic.errors import CompileError
 from cic.precision.evidence import is_shown
 from cic.precision.mean_error import root_mean_square_error
+from codegen.checked_json import shown
 
 Answer = tuple[torch.Tensor, ...]
 """What a model answers for one sample: its output tensors, depth first."""
@@ -119,12 +121,21 @@ def judge(
 
 def _judged(function: Judge, name: str, answers: Sequence[Answer], whole: Sequence[Answer]) -> bool:
     try:
-        return bool(function(answers, whole))
+        verdict = function(answers, whole)
     except Exception as error:  # whatever a person's function raises
         raise CompileError(
             f"the accuracy function {name} failed on the answers of a cut and of the whole model, two lists with a tuple of "
             f"tensors a sample: {type(error).__name__}: {error}"
         ) from error
+    # A share or a count would pass as true, and nothing, as of a forgotten return, as false.
+    if isinstance(verdict, bool | np.bool_):
+        return bool(verdict)
+    if isinstance(verdict, torch.Tensor) and verdict.dtype == torch.bool and verdict.numel() == 1:
+        return bool(verdict)
+    raise CompileError(
+        f"the accuracy function {name} returned {shown(verdict)}; return True if the cut keeps enough and False if not, as in"
+        " 'return share >= 0.95'"
+    )
 
 
 def are_scores(whole: Sequence[Answer]) -> bool:

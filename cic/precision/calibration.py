@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
@@ -10,13 +10,9 @@ from typing import Any
 import torch
 
 from cic.errors import CodecError, CompileError
+from cic.precision.batch import batch_of, batches_in, flat_inputs
 from cic.precision.model_runner import Tensors
 from cic.trace.traced import Traced
-from codegen.calls.call import flatten_call, takes_names
-from codegen.checked_json import shown
-from codegen.errors import codegen_error_as
-
-_PARTS = ("args", "kwargs", "labels")
 
 
 @dataclass(frozen=True)
@@ -60,19 +56,16 @@ def calibration_of(traced: Traced, batches: Sequence[Any] | None) -> Calibration
     structure, example = traced.source.input_structure, traced.source.example_inputs
     if batches is None:
         return Calibration((tuple(example),), None)
-    if not isinstance(batches, Iterable):
-        raise CompileError(f"calibration is {shown(batches)}; give a list of batches, or another iterable")
     samples: list[Tensors] = []
     labels: list[torch.Tensor] = []
-    for number, batch in enumerate(batches):
-        args, kwargs, wanted = _call_and_labels(number, batch, takes_names(structure))
-        with codegen_error_as(CompileError, f"calibration batch {number} does not fit the model's inputs"):
-            tensors = [_tensor_of(number, value) for value in flatten_call(structure, args, kwargs)]
+    for number, given in enumerate(batches_in(batches, example)):
+        batch = batch_of(number, given, structure)
+        tensors = [_tensor_of(number, value) for value in flat_inputs(number, given, batch, structure)]
         tensors = _as_pixels(traced, number, tensors)
         pieces = _pieces(number, tensors, example)
         samples.extend(pieces)
-        if wanted is not None:
-            labels.extend(_labels_of(number, wanted, len(pieces)))
+        if batch.labels is not None:
+            labels.extend(_labels_of(number, batch.labels, len(pieces)))
     if not samples:
         raise CompileError("calibration holds no batch; pass some inputs, or None to use the example inputs")
     if labels and len(labels) != len(samples):
@@ -93,20 +86,6 @@ def _as_pixels(traced: Traced, number: int, tensors: list[torch.Tensor]) -> list
 def _bytes_of(tensor: torch.Tensor) -> bytes:
     flat = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
     return blake2b(flat.numpy().data).digest()
-
-
-def _call_and_labels(number: int, batch: Any, by_name: bool) -> tuple[tuple[Any, ...], dict[str, Any], Any]:
-    """Arguments by position, by name, and labels."""
-    if isinstance(batch, Mapping):
-        unknown = [key for key in batch if key not in _PARTS]
-        if unknown and by_name and not {"args", "kwargs"} & batch.keys():
-            return (), {key: value for key, value in batch.items() if key != "labels"}, batch.get("labels")
-        if unknown:
-            raise CompileError(f"calibration batch {number} has {shown(unknown)}; a dict may have {', '.join(_PARTS)}")
-        return tuple(batch.get("args", ())), dict(batch.get("kwargs", {})), batch.get("labels")
-    if isinstance(batch, tuple | list) and len(batch) == 2:
-        return (batch[0],), {}, batch[1]
-    return (batch,), {}, None
 
 
 def _tensor_of(number: int, value: Any) -> torch.Tensor:

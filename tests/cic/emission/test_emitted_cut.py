@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from hashlib import sha256
 from pathlib import Path
 
@@ -41,6 +42,17 @@ def split(model: SplittingModel, tmp_path_factory: pytest.TempPathFactory) -> Pa
     with unverified_bundles():
         cic.emit(network(), model, directory)
     return directory
+
+
+def test_codecs_without_numpy_say_which_extra_brings_it(
+    model: SplittingModel, split: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cut = cic.load_cut(split, next(each for each in model.cuts if each.crossing).id)
+    for name in [name for name in sys.modules if name.startswith("cic.codec.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "numpy", None)
+    with pytest.raises(CodecError, match=r"the codec int8 needs the package .*numpy.*: pip install 'cic-compiler\[codec\]'"):
+        cut.codec("int8")
 
 
 def test_a_crossing_tensor_is_coded_by_name_on_either_side(model: SplittingModel, split: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 
+import numpy as np
 import pytest
 import torch
 
@@ -97,3 +98,20 @@ def test_targets_as_people_write_them() -> None:
         assert (target.least_top1, target.most_error) == (top1, error)
     with pytest.raises(CompileError, match="accuracy"):
         parse_target(0.99)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("verdict", [True, False, np.True_, np.False_, torch.tensor(True), torch.tensor([False])])
+def test_a_function_says_whether_enough_is_kept(verdict: object) -> None:
+    target = parse_target(lambda mine, theirs: verdict)  # type: ignore[arg-type, return-value]
+    assert judge(target, scores([True]), scores([True]), None, LEVEL).met is bool(verdict)
+
+
+@pytest.mark.parametrize("verdict", [None, 0.97, 1, "yes", torch.tensor(0.97), torch.tensor([True, False])])
+def test_what_is_no_verdict_is_none(verdict: object) -> None:
+    """A share or a count would pass as true, and nothing, as of a forgotten return, as false."""
+
+    def keeps_enough(mine: object, theirs: object) -> object:
+        return verdict
+
+    with pytest.raises(CompileError, match=r"keeps_enough returned .*; return True if"):
+        judge(parse_target(keeps_enough), scores([True]), scores([True]), None, LEVEL)  # type: ignore[arg-type]
