@@ -11,6 +11,7 @@
     ├── DecisionError    a question `decide` cannot answer
     ├── EmitError        a cut that cannot be emitted, or whose halves differ from the whole
     ├── LinkError        a connection that failed or a peer that sent nonsense
+    ├── ProtocolError    a request or an answer that is not what the Open Inference Protocol and the manifest say
     └── CodecError       a tensor that a codec does not take, or bytes that are no tensor
 
 A message says what happened, the two values that disagree, and what to do about it. What is worth knowing but stops nothing
@@ -60,6 +61,17 @@ class EmitError(CicError):
 
 class LinkError(CicError):
     """A connection failed, or the peer sent nonsense."""
+
+
+class ProtocolError(CicError):
+    """A request or an answer is not what the Open Inference Protocol and the manifest say.
+
+    status: of HTTP, with which a server refuses such a request; 502 if the server's answer is wrong.
+    """
+
+    def __init__(self, message: str, status: int = 400) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class CodecError(CicError):

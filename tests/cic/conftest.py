@@ -15,6 +15,7 @@ from cic.cli import main
 from tests import warm_python
 from tests.cic.inception import compiled, images, network  # noqa: F401 - fixtures
 from tests.cic.trace.onnx.exported import exported  # noqa: F401 - a fixture
+from tests.codegen.mixed_types import write_mixed_bundle
 
 ROOT = Path(__file__).resolve().parents[2]
 MACHINES = ("--device", "raspberry-pi-4", "--server", "v100")
@@ -104,6 +105,12 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
         done = run_cic(*arguments, cwd=directory, interpreter=warm_python.executable())
         assert done.returncode == 0, done.stderr
     return Project(directory, file, split)
+
+
+@pytest.fixture(scope="session")
+def mixed_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Cuts whose tails take and return tensors of four types and of no dimension, as TorchScript and as ONNX."""
+    return write_mixed_bundle(tmp_path_factory.mktemp("mixed"), ["torchscript", "onnx"])
 
 
 @pytest.fixture

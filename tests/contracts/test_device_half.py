@@ -23,7 +23,7 @@ from tests.contracts.source_files import ROOT
 pytestmark = pytest.mark.real_interpreter
 
 HEAVY = ("torch", "torchvision", "numba", "numpy", "networkx", "onnx", "onnxruntime", "scipy", "rich", "matplotlib")
-BLOCKED = (*HEAVY, "PIL", "zstandard")
+BLOCKED = (*HEAVY, "PIL", "aiohttp", "zstandard")
 
 BLOCKER = f"""
 import sys

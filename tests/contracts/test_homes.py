@@ -36,6 +36,7 @@ TESTED_BY = {
     "cic/decision/cut_table.py": "cic/decision/test_graph_document.py",
     "cic/decision/provenance.py": "cic/decision/test_cic_file.py",
     "cic/decision/stored_graph.py": "cic/decision/test_graph_document.py",
+    "cic/errors.py": "hostile/test_error_catalogue.py",
     "cic/graph.py": "cic/trace/fx/test_torch_trace.py",
     "cic/precision/wire_form.py": "cic/precision/test_target_search.py",
     "cic/trace/any_model.py": "cic/emission/test_emission.py",
