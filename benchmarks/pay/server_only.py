@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 
 import cic
-from benchmarks.pay.real_network import RealNetwork, Tensors
+from benchmarks.pay.real_network import RealNetwork, Tensors, same_class
 from benchmarks.pay.remembered_runs import Memory, doubtful_first, remembered
 from cic.codec.pixels import PixelForm, parse_normalisation
 from cic.cost.cost_source import CostSource
@@ -102,21 +102,23 @@ class PictureFiles:
         self._network, self._memory = network, memory
         self._pixels = PixelForm(parse_normalisation(network.form.partition(",")[2]))
 
-    def lowest(self, kind: str, share: float, least: int = 1) -> PictureFile | None:
+    def lowest(self, kind: str, share: float, least: int = 1, *, shown: bool = True) -> PictureFile | None:
         """The lowest quality from `least` on that is shown to keep so much; None if the highest does not.
 
+        shown: beyond the calibration inputs, as is asked of cuts. Else it need only keep so much of these themselves.
         More quality now and then keeps less, so it is looked for from below in steps, and by halves in the last of them.
         """
+        enough = self._is_shown if shown else self._is_kept
         low = least
         for high in range(max(STRIDE, least // STRIDE * STRIDE), 101, STRIDE):
-            if self._is_shown(kind, high, share):
+            if enough(kind, high, share):
                 break
             low = high + 1
         else:
             return None
         while low < high:
             middle = (low + high) // 2
-            low, high = (low, middle) if self._is_shown(kind, middle, share) else (middle + 1, high)
+            low, high = (low, middle) if enough(kind, middle, share) else (middle + 1, high)
         return PictureFile(kind, high, *self._held_out(kind, high))
 
     def _is_shown(self, kind: str, quality: int, share: float) -> bool:
@@ -136,6 +138,26 @@ class PictureFiles:
             return missed is not None or judge(target, answers, whole, None, LEVEL).met
 
         return bool(self._memory.ask(("picture file", FILES[kind], quality, share), found))
+
+    def _is_kept(self, kind: str, quality: int, share: float) -> bool:
+        """Does it keep so much of the calibration inputs, if it loses nothing but on those the network is least sure of?"""
+        if self._network.kept is not None:
+            return self._is_shown(kind, quality, share)
+
+        def found() -> bool:
+            order = doubtful_first(self._network.whole_calibration)
+            left = (1 - share) * len(order)
+            for start in range(0, min(DOUBTFUL, len(order)), PIECE):
+                places = order[start : start + PIECE]
+                pictures = [self._network.calibration[place] for place in places]
+                answers = self._network.answers(self._through(pictures, kind, quality, []))
+                whole = [self._network.whole_calibration[place] for place in places]
+                left -= len(places) * (1 - same_class(answers, whole))
+                if left < 0:
+                    return False
+            return True
+
+        return bool(self._memory.ask(("kept by a picture file", FILES[kind], quality, share), found))
 
     def _held_out(self, kind: str, quality: int) -> tuple[float, float]:
         def found() -> tuple[float, float]:
