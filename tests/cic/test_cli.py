@@ -10,6 +10,7 @@ import pytest
 
 from cic.cli import main
 from tests.cic.conftest import MACHINES, ROOT, SMALL, Project, run_cic
+from tests.cic.report.made_run import made_run, write_run
 
 pytestmark = pytest.mark.usefixtures("in_project")
 
@@ -30,10 +31,11 @@ sys.meta_path.insert(0, Blocker())
 from cic.cli import main
 for arguments in (["decide", "small.cic", "20Mbps"], ["show", "small.cic"], ["show", "small.cic", "--json"],
                   ["show", "small.cic", "--ops", "--emitted", "small.split"], ["machines"],
-                  ["decide", "small.cic", "20Mbps", "--rtt", "3s"]):
+                  ["decide", "small.cic", "20Mbps", "--rtt", "3s"], ["report", "run.jsonl", "-o", "run.html"]):
     assert main(arguments) == 0, arguments
 assert not set(sys.modules) & {set(HEAVY)!r}
 """
+    write_run(project.directory / "run.jsonl", made_run(9))
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", code], cwd=project.directory, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

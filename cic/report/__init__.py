@@ -1,0 +1,1 @@
+"""One page about a run of the session, made from its records. Standard library only."""
