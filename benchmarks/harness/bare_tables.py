@@ -49,7 +49,7 @@ def bare_model(
         information=provenance(0, 0),
         proof=proof,
     )
-    graph = StoredGraph(ops=(), tensors=(), cuts=((),) * len(cuts), alternatives=(), inputs=NO_CALL)
+    graph = StoredGraph(ops=(), tensors=(), cuts=((),) * len(cuts), alternatives=(), inputs=NO_CALL, calibration=None)
     return SplittingModel(table, lambda: graph)
 
 

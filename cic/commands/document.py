@@ -54,6 +54,7 @@ def solver_document(model: SplittingModel) -> dict[str, Any]:
         "box": {name: list(getattr(model.box, name)) for name in BOX},
         "information": plain(model.information),
         "proof": plain(model.proof),
+        "calibration": plain(graph.calibration),
     }
 
 

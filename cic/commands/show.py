@@ -52,6 +52,9 @@ def run(arguments: Namespace) -> int:
     print_payoff(model)
     print()
     _print_provenance(model)
+    if model.graph().calibration is not None:
+        print()
+        print_calibration(model)
     if arguments.ops:
         print()
         _print_ops(model)
@@ -138,6 +141,29 @@ def print_payoff(model: SplittingModel) -> None:
             f"Server-only is counted as sending the input as the model takes it, {show_bytes(whole.upload_bytes)}; where the "
             "device has pixels or files, compile with cic.Precision(input=…)"
         )
+
+
+def print_calibration(model: SplittingModel) -> None:
+    """What was predicted of each cut that was run, what was measured, and what the table says now."""
+    calibration = model.graph().calibration
+    if calibration is None:
+        return
+    now = {(cut.id, cut.codecs): cut for cut in model.cuts}
+    rows = []
+    for each in calibration.cuts:
+        cut = now[each.id, each.codecs]
+        device = each.predicted_device_ns, each.measured_device_ns, cut.device_ns
+        server = each.predicted_server_ns, each.measured_server_ns, cut.server_ns
+        rows.append([cut.label, *map(_milliseconds, (*device, *server))])
+    columns = ("cut", "device: predicted", "measured", "now", "server: predicted", "measured", "now")
+    print_table(columns, rows, title="Calibrated by real heads and tails", left=("cut",))
+    new = [cut.label for cut in model.cuts if (cut.id, cut.codecs) not in {(each.id, each.codecs) for each in calibration.cuts}]
+    print(
+        f"Measured {calibration.date}, {calibration.repetitions} runs of each cut: heads on {calibration.device} with "
+        f"{calibration.device_engine}, tails on {calibration.server} with {calibration.server_engine}"
+    )
+    if new:
+        print(f"Not run, so their times are sums of corrected ops: {', '.join(new)}; only cuts that were emitted can run")
 
 
 def _payoff_said(found: Payoff, splits: Sequence[Cut]) -> str:

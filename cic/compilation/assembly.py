@@ -68,14 +68,15 @@ def assemble(
         default_rtt_s=defaults.rtt_s,
         default_downlink_ratio=ratio,
         information=information,
-        proof=_stored_proof(chosen.found),
+        proof=stored_proof(chosen.found),
     )
     kept = {digest: stored[digest] for digest in sorted(needed_digests(table, graph)) if digest in stored}
     check_complete(kept, cuts, table.name)
     return SplittingModel(table, lambda: graph, lambda: kept)
 
 
-def _stored_proof(found: Envelope) -> StoredProof:
+def stored_proof(found: Envelope) -> StoredProof:
+    """The proof of an envelope, as a file has it."""
     return StoredProof(
         complete=found.complete,
         gap=found.gap if isfinite(found.gap) else None,
@@ -153,6 +154,7 @@ def _stored_graph(lowered: Lowered, placements: list[_Placed], chosen: WithinTar
         cuts=tuple(tuple(np.flatnonzero(placed.on_device).tolist()) for placed in placements),
         alternatives=tuple(tuple(sorted(forbidden)) for forbidden in alternatives),
         inputs=inputs,
+        calibration=None,
     )
 
 

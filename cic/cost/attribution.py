@@ -32,20 +32,30 @@ class Half:
     seconds: float
 
 
-def attribute(halves: Sequence[Half], alone_s: Sequence[float], whole: Half) -> tuple[float, ...]:
+def attribute(
+    halves: Sequence[Half],
+    alone_s: Sequence[float],
+    whole: Half,
+    *,
+    half_precision: float = HALF_PRECISION,
+    whole_precision: float = WHOLE_PRECISION,
+    looseness: float = LOOSENESS,
+) -> tuple[float, ...]:
     """Seconds of each distinct op that explain the measured halves and the whole, all zero or more.
 
     alone_s: the ops' times measured alone; scaled to the whole they are where the search starts and what it stays near.
+    half_precision, whole_precision: a half is known to so much of itself and so much of the whole. looseness: an op's own time
+    may be off by so much of itself.
     """
     alone = np.maximum(np.asarray(alone_s, dtype=np.float64), 1e-7)
     total = float(np.asarray(whole.counts, dtype=np.float64) @ alone)
     prior = alone * (whole.seconds / total) if total > 0 else alone
     measured = [*halves, whole]
-    sigma = np.array([HALF_PRECISION * half.seconds + WHOLE_PRECISION * whole.seconds for half in measured])
+    sigma = np.array([half_precision * half.seconds + whole_precision * whole.seconds for half in measured])
     # In units of the prior every op's own term is alike and the problem is well conditioned.
     rows = np.array([half.counts for half in measured], dtype=np.float64) * prior / sigma[:, None]
     targets = np.array([half.seconds for half in measured]) / sigma
-    near = np.full(len(prior), 1.0 / LOOSENESS)
+    near = np.full(len(prior), 1.0 / looseness)
     factors, _ = nnls(np.vstack((rows, np.diag(near))), np.concatenate((targets, near)))
     return tuple(float(value) for value in factors * prior)
 

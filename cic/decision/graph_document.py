@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from math import prod
 
+from cic.decision.stored_calibration import read_calibration
 from cic.decision.stored_graph import StoredCall, StoredForm, StoredGraph, StoredInput, StoredOp, StoredTensor
 from cic.errors import ArtifactError
 from codegen.calls.structure_check import check_structure
@@ -51,6 +52,7 @@ def _graph(fields: Fields) -> StoredGraph:
         cuts=tuple(_ascending(cut, len(ops), fields, f"cuts[{index}]") for index, cut in enumerate(cuts)),
         alternatives=(),
         inputs=read_call(fields.object("inputs")),
+        calibration=fields.maybe(lambda name: read_calibration(fields.object(name), len(ops)), "calibration"),
     )
     forms = [len(tensor.codecs) for tensor in graph.read]
     alternatives = tuple(_forbidden(pairs, forms, fields) for pairs in fields.items("alternatives"))

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from typing import Any
 
+    from cic.decision.stored_calibration import StoredCalibration
+
 Names = tuple[tuple[str, ...], tuple[str, ...]]
 """Of one cut: the ops on the device, in order, and the tensors sent to the server."""
 
@@ -104,14 +106,16 @@ class StoredGraph(Frozen):
     alternatives: a choice of codecs must be allowed by one of them. Each is the pairs (place among the tensors that are read,
         which of its forms) that it forbids; empty if nothing is forbidden. See `cic.precision.target_search`.
     inputs: the call that the model was traced with.
+    calibration: what the times were before halves were measured and what these took; None if they never were.
     """
 
-    __slots__ = ("alternatives", "cuts", "inputs", "ops", "tensors")
+    __slots__ = ("alternatives", "calibration", "cuts", "inputs", "ops", "tensors")
     ops: tuple[StoredOp, ...]
     tensors: tuple[StoredTensor, ...]
     cuts: tuple[tuple[int, ...], ...]
     alternatives: tuple[tuple[tuple[int, int], ...], ...]
     inputs: StoredCall
+    calibration: StoredCalibration | None
 
     @property
     def read(self) -> tuple[StoredTensor, ...]:

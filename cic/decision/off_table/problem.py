@@ -46,15 +46,26 @@ def stored_alternatives(graph: StoredGraph, problem: Problem) -> list[Problem]:
 
 
 def shown_alternatives(table: CutTable, graph: StoredGraph, problem: Problem) -> list[Problem]:
-    """The alternatives for a placement that need not be in the table: where an accuracy was asked for, it may lose no more than
-    some cut of the table, since of other losses nobody knows what they leave; else `stored_alternatives`.
+    """The alternatives for a placement that need not be in the table: those of `shown_forbidden`.
+
+    Raises:
+        ArtifactError: as `shown_forbidden`, or they forbid the first form of a tensor.
+    """
+    return _each_without(problem, shown_forbidden(table, graph, problem))
+
+
+def shown_forbidden(table: CutTable, graph: StoredGraph, problem: Problem) -> Sequence[Sequence[tuple[int, int]]]:
+    """What each alternative forbids for a placement that need not be in the table, as pairs of a tensor and one of its forms.
+
+    Where an accuracy was asked for, it may lose no more than some cut of the table, since of other losses nobody knows what
+    they leave; else those of the graph.
 
     Raises:
         ArtifactError: a form or a cut names a codec that does not exist.
     """
     asked = table.information.codecs
     if problem.codecs is None or asked is None or asked.accuracy_target is None:
-        return stored_alternatives(graph, problem)
+        return graph.alternatives
     lossy = _lossy_stages(graph)
     lost: set[frozenset[tuple[int, str]]] = {frozenset()}
     for cut, ops in zip(table.cuts, graph.cuts, strict=True):
@@ -64,9 +75,7 @@ def shown_alternatives(table: CutTable, graph: StoredGraph, problem: Problem) ->
         pairs = ((tensor, int(used[tensor])) for tensor in crossing.tolist())
         lost.add(frozenset((pair[0], lossy[pair]) for pair in pairs if pair in lossy))
     largest = [shown for shown in lost if not any(shown < other for other in lost)]
-    return _each_without(
-        problem, [[pair for pair, stage in lossy.items() if (pair[0], stage) not in shown] for shown in largest]
-    )
+    return [[pair for pair, stage in lossy.items() if (pair[0], stage) not in shown] for shown in largest]
 
 
 def _each_without(problem: Problem, alternatives: Sequence[Sequence[tuple[int, int]]]) -> list[Problem]:
