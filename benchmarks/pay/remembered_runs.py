@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from hashlib import blake2b
@@ -15,7 +15,7 @@ from benchmarks.pay.real_network import RealNetwork
 from cic.codec.registry import codec
 from cic.codec.transform.transform_codec import TransformCodec, digest_in
 from cic.precision import examination, trained_stage
-from cic.precision.accuracy import Answer, Reached, are_scores
+from cic.precision.accuracy import Reached
 from cic.precision.cut_accuracy import Examiner
 from cic.precision.transforms.making import Made
 from cic.precision.transforms.share import samples_to_make_from
@@ -93,9 +93,9 @@ def remembered(memory: Memory) -> Iterator[None]:
     def examiner(runner: Any, calibration: Any, target: Any, *stored: Any) -> Examiner:
         count = len(calibration.samples)
         if count not in memory.examiners:
-            memory.examiners[count] = _reordered(examine_anew(runner, calibration, target, *stored))
+            memory.examiners[count] = examine_anew(runner, calibration, target, *stored)
         kept = memory.examiners[count]
-        return Examiner(runner, kept.calibration, target, kept.together, kept.whole, *stored)
+        return Examiner(runner, kept.calibration, target, kept.together, kept.order, kept.whole, *stored)
 
     def reached(examiner: Examiner, device_nodes: Any, codecs: Any, level: float) -> Reached:
         target = None if examiner.target is None else examiner.target.text
@@ -120,26 +120,6 @@ def remembered(memory: Memory) -> Iterator[None]:
         mock.patch.object(examination, "transforms_for", transforms_for),
     ):
         yield
-
-
-def doubtful_first(whole: Sequence[Answer]) -> list[int]:
-    """Samples in another order, least sure ones first: what misses a target is seen to do so soon.
-
-    A verdict is on all samples, in whatever order they are run.
-    """
-    if not are_scores(whole):
-        return list(range(len(whole)))
-    best = [scores.topk(2, dim=1).values for scores, *_ in whole]
-    margins = [float((each[:, 0] - each[:, 1]).min()) for each in best]
-    return sorted(range(len(whole)), key=margins.__getitem__)
-
-
-def _reordered(examiner: Examiner) -> Examiner:
-    if examiner.calibration.labels is not None:
-        return examiner
-    order = doubtful_first(examiner.whole)
-    samples, whole = (tuple(each[place] for place in order) for each in (examiner.calibration.samples, examiner.whole))
-    return replace(examiner, calibration=replace(examiner.calibration, samples=samples), whole=whole)
 
 
 def _digest(parts: Any) -> str:

@@ -18,13 +18,14 @@ from PIL import Image
 
 import cic
 from benchmarks.pay.real_network import RealNetwork, Tensors, same_class
-from benchmarks.pay.remembered_runs import Memory, doubtful_first, remembered
+from benchmarks.pay.remembered_runs import Memory, remembered
 from cic.codec.pixels import PixelForm, parse_normalisation
 from cic.cost.cost_source import CostSource
 from cic.decision.cut import SERVER_ONLY
 from cic.precision.accuracy import Answer, judge, parse_target
 from cic.precision.early_verdict import sure_miss
 from cic.precision.evidence import level_of
+from cic.precision.running_order import running_order
 
 
 @dataclass(frozen=True)
@@ -123,9 +124,9 @@ class PictureFiles:
 
     def _is_shown(self, kind: str, quality: int, share: float) -> bool:
         def found() -> bool:
-            order = doubtful_first(self._network.whole_calibration)
-            whole = [self._network.whole_calibration[place] for place in order]
             target = parse_target(self._network.accuracy(share))
+            order = running_order(target, self._network.whole_calibration, None)
+            whole = [self._network.whole_calibration[place] for place in order]
             missed = sure_miss(target, whole, None, LEVEL)
             run = len(whole) if missed is None else DOUBTFUL
             answers: list[Answer] = []

@@ -19,6 +19,7 @@ from cic.precision.early_verdict import Missed, sure_miss
 from cic.precision.kept_heads import KeptHeads
 from cic.precision.labels import check_labels
 from cic.precision.model_runner import ModelRunner, Tensors
+from cic.precision.running_order import running_order
 from codegen.split import Split, WireTensor
 
 # So many samples are run at once, if the model does not mind.
@@ -29,7 +30,7 @@ TOGETHER = 16
 class Examiner:
     """Runs cuts of one model.
 
-    together: samples run at once. whole: the model's answers.
+    together: samples run at once, in this order (`cic.precision.running_order`). whole: the model's answers, as samples are.
     stored: what codecs are made from, see `cic.codec.registry.codec`. heads: what they made of the samples.
     """
 
@@ -37,6 +38,7 @@ class Examiner:
     calibration: Calibration
     target: Target | None
     together: int
+    order: tuple[int, ...]
     whole: tuple[Answer, ...]
     stored: Mapping[str, bytes]
     heads: KeptHeads = field(default_factory=KeptHeads)
@@ -50,14 +52,20 @@ class Examiner:
         Raises CompileError where `cic.precision.accuracy.judge` does, and where answers that are compared are no tensors.
         """
         labels = self.calibration.labels
-        answers = self.answers(device_nodes, codecs, sure_miss(self.target, self.whole, labels, level))
-        if (answered := len(answers)) == len(self.whole):
-            return judge(self.target, answers, self.whole, labels, level)
-        part = judge(None, answers, self.whole[:answered], None if labels is None else labels[:answered], level)
+        answers = self._answers(device_nodes, codecs, sure_miss(self.target, self.whole, labels, level, self.order))
+        if len(answers) == len(self.whole):
+            return judge(self.target, [answers[number] for number in range(len(answers))], self.whole, labels, level)
+        whole = [self.whole[number] for number in answers]
+        part = judge(None, list(answers.values()), whole, labels and [labels[number] for number in answers], level)
         return replace(part, met=False)
 
-    def answers(self, device_nodes: Collection[str], codecs: Mapping[str, str], enough: Missed | None = None) -> list[Answer]:
-        """What a cut answers to each calibration sample, up to the piece of them at which `enough` says so."""
+    def answers(self, device_nodes: Collection[str], codecs: Mapping[str, str]) -> list[Answer]:
+        """What a cut answers to each calibration sample, in the order of these."""
+        answers = self._answers(device_nodes, codecs, None)
+        return [answers[number] for number in range(len(answers))]
+
+    def _answers(self, device_nodes: Collection[str], codecs: Mapping[str, str], enough: Missed | None) -> dict[int, Answer]:
+        """What a cut answers to samples by number, in the order of running, up to the piece at which `enough` says so."""
         head, pieces = self.heads.of(device_nodes, self.runner.halves), count()
 
         def over_the_wire(value: torch.Tensor, wire: WireTensor, samples: int) -> torch.Tensor:
@@ -72,7 +80,8 @@ class Examiner:
                 head.halves, self.heads.answered(head, next(pieces), inputs), partial(over_the_wire, samples=samples)
             )
 
-        return _answers(self.calibration.samples, self.together, run, enough)
+        samples = [self.calibration.samples[number] for number in self.order]
+        return dict(zip(self.order, _answers(samples, self.together, run, enough), strict=False))
 
 
 def examiner(
@@ -95,7 +104,8 @@ def examiner(
                 "compared; leave that sample out, or end the model before it makes them"
             )
     labels = None if calibration.labels is None else check_labels(calibration.labels, whole)
-    return Examiner(runner, replace(calibration, labels=labels), target, together, whole, stored)
+    order = running_order(target, whole, labels)
+    return Examiner(runner, replace(calibration, labels=labels), target, together, order, whole, stored)
 
 
 def _answers(

@@ -15,6 +15,7 @@ water-filling" (Cover & Thomas, Elements of Information Theory, 2006, theorem 10
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -91,20 +92,37 @@ def components_of(columns: Reals, sensitivity: Reals, block: tuple[int, ...], bl
 
 def transform_of(components: Components, columns: Reals, step: float) -> Transform:
     """The transform with that step. columns: float64[D, m], m > 0, blocks by which its tables are made."""
-    size = step if step > 0 else 1.0
+    (transform,) = transforms_of(components, columns, [step])
+    return transform
+
+
+def transforms_of(components: Components, columns: Reals, steps: Sequence[float]) -> list[Transform]:
+    """The transforms with those steps. columns: float64[D, m], m > 0, blocks by which their tables are made."""
     value_shift = _shift(components.largest * _ROOM, VALUE_BITS)
-    forward, backward = components.forward / size, components.backward * size
-    return in_whole_numbers(components.block, components.centre, forward, backward, value_shift, columns)
+    products = components.forward @ (columns - components.centre[:, None])
+    sizes = [step if step > 0 else 1.0 for step in steps]
+    return [
+        in_whole_numbers(
+            components.block,
+            components.centre,
+            components.forward / size,
+            components.backward * size,
+            value_shift,
+            products / size,
+        )
+        for size in sizes
+    ]
 
 
 def in_whole_numbers(
-    block: tuple[int, ...], centre: Reals, forward: Reals, backward: Reals, value_shift: int, columns: Reals
+    block: tuple[int, ...], centre: Reals, forward: Reals, backward: Reals, value_shift: int, products: Reals
 ) -> Transform:
     """The transform of blocks x to symbols forward (x - centre), rounded, and back; without components that are always zero.
 
-    forward: float64[R, D]. backward: float64[D, R]. columns: float64[D, m], m > 0, blocks by which its tables are made.
+    forward: float64[R, D]. backward: float64[D, R]. products: float64[R, m], m > 0, forward (x - centre) of the blocks by which
+    its tables are made.
     """
-    symbols = np.clip(np.rint(forward @ (columns - centre[:, None])), LOWEST, HIGHEST).astype(np.int64)
+    symbols = np.clip(np.rint(products), LOWEST, HIGHEST).astype(np.int64)
     alive = symbols.any(axis=1)
     rows, shifts = _whole_rows(np.ldexp(forward[alive], -value_shift))
     columns_back, lifts, backward_shift = _whole_columns(backward[:, alive])

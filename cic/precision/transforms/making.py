@@ -14,7 +14,7 @@ from cic.codec.transform.integer_transform import as_columns
 from cic.codec.transform.transform_codec import TransformCodec, TransformWork, transform_codec
 from cic.graph import Tensor
 from cic.precision.model_runner import ModelRunner, Tensors
-from cic.precision.transforms.karhunen_loeve import transform_of
+from cic.precision.transforms.karhunen_loeve import transforms_of
 from cic.precision.transforms.seen import Floats, Seen, block_of, channel_dimension, largest_tile
 from cic.progress import Progress, Tell
 
@@ -87,7 +87,8 @@ def _transforms(seen: Seen, seconds: Seconds) -> list[tuple[TransformCodec, byte
     if best is None:
         return []
     components, columns = best[0], best[1][:, :: max(1, best[1].shape[1] // _TABLED)]
-    made = [transform_codec(loss, transform_of(components, columns, components.step(loss))) for loss in LOSSES]
+    transforms = transforms_of(components, columns, [components.step(loss) for loss in LOSSES])
+    made = [transform_codec(loss, transform) for loss, transform in zip(LOSSES, transforms, strict=True)]
     # A step that loses all is one for every such loss; without components every input is like the mean of all.
     distinct = {used.digest: (used, content) for used, content in made if used.transform.components}
     return list(distinct.values())

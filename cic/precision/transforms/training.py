@@ -300,7 +300,8 @@ class _Bottleneck:
         """The transform in whole numbers, with a step of so much as before. columns: by which its tables are made."""
         forward, backward, centre = (each.detach().double().numpy() for each in self.rows())
         block, shift = self.first.block, self.first.value_shift
-        return in_whole_numbers(block, centre, forward / step, backward * step, shift, columns)
+        forward = forward / step
+        return in_whole_numbers(block, centre, forward, backward * step, shift, forward @ (columns - centre[:, None]))
 
     def _bits(self, components: torch.Tensor) -> torch.Tensor:
         """What components take under their logistic distributions, each a step wide."""

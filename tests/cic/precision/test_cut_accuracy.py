@@ -58,10 +58,14 @@ def test_a_cut_is_run_no_further_than_its_verdict_is_open(network: nn.Module, im
         # No number of these samples shows anything at the lower level.
         codecs, level = dict.fromkeys(traced.graph.crossable, ["int4", "int8"][count % 2]), [1e-4, 0.05][count // 2 % 2]
         answers = alone.answers(head, codecs)
-        part = alone.answers(head, codecs, sure_miss(target, alone.whole, None, level))
+        missed = sure_miss(target, alone.whole, None, level, alone.order)
+        assert missed is not None
+        told = [missed([answers[number]]) for number in alone.order]
+        part = alone._answers(head, codecs, sure_miss(target, alone.whole, None, level, alone.order))
+        assert list(part) == list(alone.order[: 1 + told.count(False)])
         reached = alone.reached(head, codecs, level)
         assert reached.met == judge(target, answers, alone.whole, None, level).met
-        assert all(torch.equal(mine[0], theirs[0]) for mine, theirs in zip(part, answers, strict=False))
+        assert all(torch.equal(answer[0], answers[number][0]) for number, answer in part.items())
         assert len(part) == len(images) or not reached.met
         stopped += len(part) < len(images)
         met += reached.met

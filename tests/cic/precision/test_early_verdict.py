@@ -33,16 +33,18 @@ def drawn(rng: np.random.Generator, places: int) -> Case:
 
 @pytest.mark.parametrize("places", [1, 4])
 @pytest.mark.parametrize("text", ["top1>=0.9", "top1>=0.5", "top1>=0", "top1>=1", "rel<=0.2", "rel<=0"])
-def test_the_verdict_is_that_of_all_samples(text: str, places: int) -> None:
+def test_the_verdict_is_that_of_all_samples_in_whatever_order_they_come(text: str, places: int) -> None:
     target, early, met = parse_target(text), 0, 0
     for seed in range(draws(40)):
         rng = np.random.default_rng(seed)
         answers, whole, labels = drawn(rng, places)
         verdict = judge(target, answers, whole, labels, LEVEL).met
-        missed = sure_miss(target, whole, labels, LEVEL)
+        order = rng.permutation(len(answers)).tolist()
+        missed = sure_miss(target, whole, labels, LEVEL, order)
         assert missed is not None
         piece = int(rng.integers(1, 20))
-        told = [missed(answers[start : start + piece]) for start in range(0, len(answers), piece)]
+        coming = [answers[number] for number in order]
+        told = [missed(coming[start : start + piece]) for start in range(0, len(answers), piece)]
         assert told == sorted(told), "what was sure is doubted later"
         assert told[-1] == (not verdict), "with all answers there, both must say the same"
         early += not verdict and told.index(True) < len(told) - 1
