@@ -25,7 +25,7 @@ from cic.decision.cut import SERVER_ONLY
 from cic.precision.accuracy import Answer, judge, parse_target
 from cic.precision.early_verdict import sure_miss
 from cic.precision.evidence import level_of
-from cic.precision.running_order import running_order
+from cic.precision.running_order import doubtful_first, running_order
 
 
 @dataclass(frozen=True)
