@@ -10,6 +10,7 @@
     ├── ArtifactError    a `.cic` file that is damaged, foreign or too new
     ├── DecisionError    a question `decide` cannot answer
     ├── EmitError        a cut that cannot be emitted, or whose halves differ from the whole
+    ├── EngineError      a half that no engine here can run, or cannot run on what it is given
     ├── LinkError        a connection that failed or a peer that sent nonsense
     ├── ProtocolError    a request or an answer that is not what the Open Inference Protocol and the manifest say
     └── CodecError       a tensor that a codec does not take, or bytes that are no tensor
@@ -57,6 +58,10 @@ class DecisionError(CicError, ValueError):
 
 class EmitError(CicError):
     """A cut cannot be emitted, or its halves differ from the whole model."""
+
+
+class EngineError(CicError):
+    """A half cannot be run: its engine is missing or cannot load it, or it was given what it does not take; names the cut."""
 
 
 class LinkError(CicError):

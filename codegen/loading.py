@@ -21,7 +21,7 @@ from codegen.calls.structure import is_tensor, leaf_names, rebuild
 from codegen.dtypes import type_name
 from codegen.errors import CodegenError, as_codegen_error
 from codegen.files.atomic import check_writable, write_whole
-from codegen.formats.emitter import Runner, WeightSharing, emitter_of, is_too_large
+from codegen.formats.emitter import Loader, Runner, SharedLoader, emitter_of, is_too_large
 from codegen.manifest import CutRecord, FileRecord, Manifest, read_manifest
 from codegen.split import Half, WireTensor
 from codegen.weights.shared_weights import check_file, check_size, open_half, read_checked, weight_path, write_plain
@@ -85,14 +85,14 @@ class LoadedCut:
         runner = _present(self.head_runner, "head", self.id)
         names = leaf_names(self.manifest.input_structure)
         _check_tensors(inputs, self.manifest.inputs, names, "the model was compiled")
-        return _run(runner, inputs, f"the head of cut {self.id}", (*self.crossing, *self.kept))
+        return run_half(runner, inputs, f"the head of cut {self.id}", (*self.crossing, *self.kept))
 
     def run_tail_flat(self, crossing: Sequence[Any]) -> tuple[Any, ...]:
         """Run the server half on the crossing tensors and return the outputs made on the server."""
         runner = _present(self.tail_runner, "tail", self.id)
         names = [wire.name for wire in self.crossing]
         _check_tensors(crossing, self.crossing, names, f"the tail of cut {self.id} is made")
-        return _run(runner, crossing, f"the tail of cut {self.id}", self.returned)
+        return run_half(runner, crossing, f"the tail of cut {self.id}", self.returned)
 
     def assemble(self, head_results: Sequence[Any], returned: Sequence[Any]) -> Any:
         """Return the model's own output structure from the results of head and tail."""
@@ -109,12 +109,14 @@ def load_cut(
     format_name: str | None = None,
     optimize: bool = True,
     weights_digest: str | None = None,
+    loader: Loader | None = None,
 ) -> LoadedCut:
     """Load a cut of the bundle in `directory`: both halves, or only the named one.
 
     format_name: default: the first the cut was emitted in.
     optimize: adapt the program to this machine's processor while loading (slower to load, faster to run).
     weights_digest: of the other half, if that is elsewhere; halves of two trainings of a model fit together, and are wrong.
+    loader: opens the files in place of the format's own, which runs them on the processor and tells threads from torch.
     Raises CodegenError if the directory is no bundle, it has no such cut or format, its weights are others, or a file does
     not match its digest or cannot be read.
     """
@@ -134,7 +136,8 @@ def load_cut(
             if half not in (name, None):
                 return None
             inputs = manifest.inputs if name == "head" else record.crossing
-            return _load_half(directory, manifest, _file_of(manifest, cut_id, name, chosen), inputs, chosen, optimize)
+            file = _file_of(manifest, cut_id, name, chosen)
+            return _load_half(directory, manifest, file, inputs, loader or emitter_of(chosen), optimize)
 
         return LoadedCut(manifest, record, runner("head"), runner("tail"), read_codecs(directory, manifest, record))
 
@@ -204,20 +207,19 @@ def first_format(manifest: Manifest, cut_id: str) -> str:
 
 
 def _load_half(
-    directory: Path, manifest: Manifest, record: FileRecord, inputs: Sequence[WireTensor], format_name: str, optimize: bool
+    directory: Path, manifest: Manifest, record: FileRecord, inputs: Sequence[WireTensor], loader: Loader, optimize: bool
 ) -> Runner:
-    emitter = emitter_of(format_name)
     if record.bare is None:
         # While the file is open no other one can get its number, as a new one may at once when it is closed and gone.
         with check_size(directory, record).open("rb") as opened:
             path = check_file(directory, record)
-            runner = emitter.load(path, inputs, optimize=optimize)
+            runner = loader.load(path, inputs, optimize=optimize)
             if not os.path.samestat(os.fstat(opened.fileno()), path.stat()):
                 raise CodegenError(f"{path} was replaced while it was loaded; load it again")
             return runner
-    if not isinstance(emitter, WeightSharing):
-        raise CodegenError(f"{record.bare.path} has shared weights, which the format {format_name} cannot read; emit again")
-    return emitter.load_shared(open_half(directory, manifest, record), inputs, optimize=optimize)
+    if not isinstance(loader, SharedLoader):
+        raise CodegenError(f"{record.bare.path} has shared weights, which the format {loader.format} cannot read; emit again")
+    return loader.load_shared(open_half(directory, manifest, record), inputs, optimize=optimize)
 
 
 def _file_of(manifest: Manifest, cut_id: str, half: Half, format_name: str) -> FileRecord:
@@ -235,7 +237,11 @@ def _present(runner: Runner | None, half: Half, cut_id: str) -> Runner:
     return runner
 
 
-def _run(runner: Runner, values: Sequence[Any], what: str, answered: Sequence[WireTensor]) -> tuple[Any, ...]:
+def run_half(runner: Runner, values: Sequence[Any], what: str, answered: Sequence[WireTensor]) -> tuple[Any, ...]:
+    """Run a half on values that it takes, and return its results.
+
+    Raises CodegenError, naming it as `what`, whatever its runtime raises, and for a result of another shape than `answered`.
+    """
     try:
         results = runner(*values)
     except CodegenError:

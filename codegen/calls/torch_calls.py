@@ -11,6 +11,9 @@ import torch
 
 from codegen.errors import CodegenError
 
+PROCESSOR = "cpu"
+"""torch's name of the device that tensors of numpy are on."""
+
 LOADING = threading.Lock()
 """Held while torch reads a program: neither `torch.export.load` nor what silences its warnings may run twice at a time."""
 
@@ -21,6 +24,11 @@ def as_tensors(values: Sequence[Any]) -> list[torch.Tensor]:
     An array that torch cannot use as it is, as one that is read-only or reversed, is copied.
     """
     return [value if isinstance(value, torch.Tensor) and value.is_cpu else _as_tensor(value) for value in values]
+
+
+def on_device(tensors: list[torch.Tensor], device: str) -> list[torch.Tensor]:
+    """Return the tensors in the memory of a device."""
+    return tensors if device == PROCESSOR else [tensor.to(device) for tensor in tensors]
 
 
 def _as_tensor(value: Any) -> torch.Tensor:

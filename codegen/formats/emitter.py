@@ -1,6 +1,6 @@
 """The formats a half can be written in: one small interface and one table.
 
-A format is a module with a class that has the five members of `Emitter`. Modules are imported when their format is
+A format is a module with a class that has the members of `Emitter`. Modules are imported when their format is
 asked for, so a device that reads one format needs the packages of that one only.
 """
 
@@ -28,10 +28,19 @@ _EMITTERS = {
 LARGEST_FILE_BYTES = {"onnx": 2**31 - 1}
 
 
-class Emitter(Protocol):
-    """Writes a half to a file and makes a function of the file again."""
+class Loader(Protocol):
+    """Makes a function of a file of one format."""
 
     format: str
+
+    def load(self, path: Path, inputs: Sequence[WireTensor], *, optimize: bool) -> Runner:
+        """Return the half as a function from tensors to a tuple of tensors. The caller has checked the file's
+        digest."""
+
+
+class Emitter(Loader, Protocol):
+    """Writes a half to a file and makes a function of the file again."""
+
     suffix: str
 
     def versions(self) -> dict[str, str]:
@@ -40,20 +49,21 @@ class Emitter(Protocol):
     def write(self, half: Any, example: Sequence[Any], path: Path) -> None:
         """Write a half, a torch.fx.GraphModule from flat tensors to a flat tuple; `example` are tensors it accepts."""
 
-    def load(self, path: Path, inputs: Sequence[WireTensor], *, optimize: bool) -> Runner:
-        """Return the half as a function from tensors to a tuple of tensors. The caller has checked the file's
-        digest."""
+
+@runtime_checkable
+class SharedLoader(Protocol):
+    """What a loader has in addition if it can load halves whose weights are stored apart."""
+
+    def load_shared(self, half: SharedHalf, inputs: Sequence[WireTensor], *, optimize: bool) -> Runner:
+        """As `load`, from a half with shared weights."""
 
 
 @runtime_checkable
-class WeightSharing(Protocol):
+class WeightSharing(SharedLoader, Protocol):
     """What an emitter has in addition if the weights lie in its files as they are and can be stored apart."""
 
     def weight_spans(self, path: Path) -> Sequence[tuple[int, int]]:
         """Return offset and size of the bytes of each weight in a file, in the order of the file."""
-
-    def load_shared(self, half: SharedHalf, inputs: Sequence[WireTensor], *, optimize: bool) -> Runner:
-        """As `load`, from a half with shared weights."""
 
 
 def formats() -> tuple[str, ...]:

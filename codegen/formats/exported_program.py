@@ -16,8 +16,9 @@ from typing import IO, Any
 
 import torch
 from torch import fx
+from torch.export.passes import move_to_device_pass
 
-from codegen.calls.torch_calls import LOADING, as_tensors
+from codegen.calls.torch_calls import LOADING, PROCESSOR, as_tensors, on_device
 from codegen.errors import CodegenError
 from codegen.files.memory_file import write_through_memory
 from codegen.formats.emitter import Runner
@@ -34,10 +35,13 @@ WEIGHT_RECORDS = r"data/(weights/weight|constants/tensor)_\d+"
 
 
 class ExportedProgramEmitter:
-    """Writes `.pt2` files with `torch.export.export` → `save`."""
+    """Writes `.pt2` files with `torch.export.export` → `save`, and runs them on a device of torch."""
 
     format = "exported_program"
     suffix = ".pt2"
+
+    def __init__(self, device: str = PROCESSOR) -> None:
+        self.device = device
 
     def versions(self) -> dict[str, str]:
         """Return the version of torch."""
@@ -68,13 +72,13 @@ class ExportedProgramEmitter:
 
     def load(self, path: Path, inputs: Sequence[WireTensor], *, optimize: bool) -> Runner:
         """Return the saved half as a function. There is nothing to optimise: the program is run op by op."""
-        return _runner(str(path), path, {})
+        return _runner(str(path), path, {}, self.device)
 
     def load_shared(self, half: SharedHalf, inputs: Sequence[WireTensor], *, optimize: bool) -> Runner:
         """As `load`; each weight is in memory once, whatever number of halves use it."""
         weights = pooled_weights(half)
         plain = half.plain_file(lambda sha256: weights[sha256].numpy().data)
-        runner = _runner(plain, half.path, weights)
+        runner = _runner(plain, half.path, weights if self.device == PROCESSOR else {}, self.device)
         weights.clear()
         return_freed_memory()
         return runner
@@ -86,11 +90,13 @@ def read_program(source: str | IO[bytes], extra_files: dict[str, Any] | None = N
         return torch.export.load(source, extra_files=extra_files)
 
 
-def _runner(source: str | IO[bytes], path: Path, weights: dict[str, torch.Tensor]) -> Runner:
+def _runner(source: str | IO[bytes], path: Path, weights: dict[str, torch.Tensor], device: str) -> Runner:
     """Return a program as a function that uses the pooled `weights` in place of its own."""
     extra_files = {_NOTHING: ""}
     try:
         program = read_program(source, extra_files)
+        if device != PROCESSOR:
+            program = move_to_device_pass(program, device)
         with LOADING:
             module = program.module()
         assert isinstance(module, fx.GraphModule), "a program is loaded as a graph"
@@ -103,7 +109,7 @@ def _runner(source: str | IO[bytes], path: Path, weights: dict[str, torch.Tensor
         if returns_nothing:
             return ()
         with torch.no_grad():
-            return tuple(module(*as_tensors(tensors)))
+            return tuple(module(*on_device(as_tensors(tensors), device)))
 
     return run
 

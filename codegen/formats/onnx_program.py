@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from codegen.dtypes import type_name
 from codegen.errors import CodegenError, needing
 from codegen.formats.emitter import LARGEST_FILE_BYTES, Runner, is_too_large
-from codegen.formats.onnx_session import CAN_SHARE, open_session, open_sharing, runner_of
+from codegen.formats.onnx_session import CAN_SHARE, Execution, open_session, open_sharing, runner_of
 from codegen.formats.onnx_values import check_type
 from codegen.silence import silence
 from codegen.split import RETURNS_NOTHING, WireTensor
@@ -36,10 +36,16 @@ _CHATTY = ("torch.onnx", "onnxscript", "onnx_ir", "torch.export")
 
 
 class OnnxEmitter:
-    """Writes `.onnx` files with `torch.onnx.export` and runs them with ONNX Runtime."""
+    """Writes `.onnx` files with `torch.onnx.export` and runs them with ONNX Runtime.
+
+    execution: on what they run. arrays: see `codegen.formats.onnx_session.runner_of`.
+    """
 
     format = "onnx"
     suffix = ".onnx"
+
+    def __init__(self, execution: Execution | None = None, *, arrays: bool = False) -> None:
+        self.execution, self.arrays = execution or Execution(), arrays
 
     def versions(self) -> dict[str, str]:
         """Return the versions of the packages that write ONNX, and of the one that runs it."""
@@ -69,7 +75,7 @@ class OnnxEmitter:
     def load(self, path: Path, inputs: Sequence[WireTensor], *, optimize: bool) -> Runner:
         """Return the saved half as a function of tensors or of numpy arrays; `optimize` chooses all of ONNX Runtime's
         graph optimisations over the basic ones."""
-        return runner_of(open_session(path.read_bytes(), str(path), optimize=optimize), path.name, inputs=inputs)
+        return self._plain(path.read_bytes(), path, inputs, optimize)
 
     def weight_spans(self, path: Path) -> Sequence[tuple[int, int]]:
         """Return where in a file the bytes of its weights are."""
@@ -86,12 +92,16 @@ class OnnxEmitter:
                 )
             plain = io.BytesIO()
             plain.writelines(half.plain())  # piece by piece: joining them would hold everything twice
-            return runner_of(open_session(plain.getvalue(), str(half.path), optimize=optimize), half.path.name, inputs=inputs)
-        session, weights = open_sharing(graph_of(half), str(half.path), optimize=optimize)
-        runner = runner_of(session, half.path.name, weights, inputs)
+            return self._plain(plain.getvalue(), half.path, inputs, optimize)
+        session, weights = open_sharing(graph_of(half), str(half.path), optimize=optimize, execution=self.execution)
+        runner = runner_of(session, half.path.name, weights, inputs, arrays=self.arrays)
         del session, weights
         return_freed_memory()
         return runner
+
+    def _plain(self, content: bytes, path: Path, inputs: Sequence[WireTensor], optimize: bool) -> Runner:
+        session = open_session(content, str(path), optimize=optimize, execution=self.execution)
+        return runner_of(session, path.name, inputs=inputs, arrays=self.arrays)
 
 
 def export(half: fx.GraphModule, example: Sequence[torch.Tensor], what: str) -> onnx_ir.Model:

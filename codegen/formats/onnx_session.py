@@ -1,4 +1,4 @@
-"""Runs an ONNX file with ONNX Runtime, on the processor; tensors of torch or arrays of numpy in, the same out.
+"""Runs an ONNX file with ONNX Runtime, on the processor unless told; tensors of torch or arrays of numpy in, the same out.
 
 torch is not imported here: a device that holds an `.onnx` head and feeds it arrays needs numpy and onnxruntime alone.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +29,31 @@ _ERRORS_ONLY = 3
 _NEEDS_PACKING = re.compile("Quant|Integer|QLinear|QGemm|NBits|QAttention|MoE|LSTM|GRU|RNN")
 _BESIDE = "weights-of-the-optimised-graph"
 CAN_SHARE = hasattr(onnxruntime.SessionOptions, "add_external_initializers_from_files_in_memory")
+PROCESSOR = "CPUExecutionProvider"
 
 
-def open_session(source: Path | bytes, what: str, *, optimize: bool = True) -> onnxruntime.InferenceSession:
-    """Return a session on one thread per thread of torch; CodegenError naming `what` if the model cannot be loaded.
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """On what a session runs.
+
+    threads: inside an op; None: one per thread of torch if that is in use, else as many as ONNX Runtime likes.
+    providers: execution providers by ONNX Runtime's names, the preferred one first. Ops that none of them has run on the
+        processor.
+    """
+
+    threads: int | None = None
+    providers: tuple[str, ...] = (PROCESSOR,)
+
+    @property
+    def on_processor(self) -> bool:
+        """Does the processor run every op?"""
+        return self.providers == (PROCESSOR,)
+
+
+def open_session(
+    source: Path | bytes, what: str, *, optimize: bool = True, execution: Execution = Execution()
+) -> onnxruntime.InferenceSession:
+    """Return a session; CodegenError naming `what` if the model cannot be loaded, or not by the preferred provider.
 
     source: the bytes of a model that holds all its weights, or the path of one with weights beside it. Others are refused.
     """
@@ -39,10 +61,13 @@ def open_session(source: Path | bytes, what: str, *, optimize: bool = True) -> o
         check_within(source, what)
     else:
         check_beside(source, what)
-    return _session(source if isinstance(source, bytes) else str(source), what, _options(_level(optimize)))
+    options = _options(_level(optimize), execution)
+    return _session(source if isinstance(source, bytes) else str(source), what, options, execution)
 
 
-def open_sharing(graph: BareGraph, what: str, *, optimize: bool = True) -> tuple[onnxruntime.InferenceSession, list[Bytes]]:
+def open_sharing(
+    graph: BareGraph, what: str, *, optimize: bool = True, execution: Execution = Execution()
+) -> tuple[onnxruntime.InferenceSession, list[Bytes]]:
     """Return a session that uses the pooled weights themselves, and these, which must outlive it; errors as `open_session`.
 
     Optimising may put weights into another layout, as it does for convolutions, or merge them. So a first session only
@@ -50,17 +75,22 @@ def open_sharing(graph: BareGraph, what: str, *, optimize: bool = True) -> tuple
 
     With `optimize` the second session packs the weights of matrix products, which ONNX Runtime can share between sessions
     only from C: one copy more of these for each session. Without, it runs on the pooled weights alone.
+
+    A provider other than the processor's optimises for itself, and copies the weights into memory of its own.
     """
     check_within(graph.content, what, graph.files)
+    if not execution.on_processor:
+        options = _options(_level(optimize), execution, graph)
+        return _session(graph.content, what, options, execution), list(graph.files.values())
     rewritten = _optimised(graph, what, _level(optimize))
     level = _level(optimize) if rewritten is None else onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     graph = rewritten or graph
-    options = _options(level, graph)
+    options = _options(level, execution, graph)
     if not optimize and not any(map(_NEEDS_PACKING.search, graph.op_types())):
         options.add_session_config_entry("session.disable_prepacking", "1")
     # A planned block for all intermediate values makes a session keep twice their size between runs.
     options.enable_mem_pattern = False
-    return _session(graph.content, what, options), list(graph.files.values())
+    return _session(graph.content, what, options, execution), list(graph.files.values())
 
 
 def _optimised(graph: BareGraph, what: str, level: onnxruntime.GraphOptimizationLevel) -> BareGraph | None:
@@ -69,7 +99,7 @@ def _optimised(graph: BareGraph, what: str, level: onnxruntime.GraphOptimization
     It is passed on through the directory for temporary files. None if there is no room for the weights, or if the result
     cannot be pooled (`graph_beside`).
     """
-    options = _options(level, graph)
+    options = _options(level, Execution(), graph)
     entries = {
         "session.optimized_model_external_initializers_file_name": _BESIDE,
         "session.optimized_model_external_initializers_min_size_in_bytes": str(SMALLEST_BYTES),
@@ -81,7 +111,7 @@ def _optimised(graph: BareGraph, what: str, level: onnxruntime.GraphOptimization
         with temporary_directory() as directory:
             optimized = directory / "optimized.onnx"
             options.optimized_model_filepath = str(optimized)
-            _session(graph.content, what, options)
+            _session(graph.content, what, options, Execution())
             return graph_beside(optimized, optimized.with_name(_BESIDE))
     except (OSError, CodegenError):  # a graph that is no good is found again, and told, by the session that is to run it
         return None
@@ -92,10 +122,12 @@ def _level(optimize: bool) -> onnxruntime.GraphOptimizationLevel:
     return levels.ORT_ENABLE_ALL if optimize else levels.ORT_ENABLE_BASIC
 
 
-def _options(level: onnxruntime.GraphOptimizationLevel, graph: BareGraph | None = None) -> onnxruntime.SessionOptions:
+def _options(
+    level: onnxruntime.GraphOptimizationLevel, execution: Execution, graph: BareGraph | None = None
+) -> onnxruntime.SessionOptions:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _ERRORS_ONLY
-    options.intra_op_num_threads = _threads()
+    options.intra_op_num_threads = _threads() if execution.threads is None else execution.threads
     options.graph_optimization_level = level
     if graph is not None and graph.files:
         # Without this entry, which older versions do not know, the bytes are copied.
@@ -107,22 +139,39 @@ def _options(level: onnxruntime.GraphOptimizationLevel, graph: BareGraph | None 
     return options
 
 
-def _session(model: bytes | str, what: str, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
+def _session(
+    model: bytes | str, what: str, options: onnxruntime.SessionOptions, execution: Execution
+) -> onnxruntime.InferenceSession:
     try:
-        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(model, options, providers=list(execution.providers))
     except Exception as error:  # onnxruntime has a dozen exception classes without a common root
+        where = "on a processor" if execution.on_processor else f"with {execution.providers[0]}"
         raise CodegenError(
-            f"{what} is not ONNX that onnxruntime {onnxruntime.__version__} can run on a processor: {_first_line(error)}"
+            f"{what} is not ONNX that onnxruntime {onnxruntime.__version__} can run {where}: {_first_line(error)}"
         ) from error
+    # ONNX Runtime goes on without a provider whose libraries it cannot load.
+    if session.get_providers()[0] != execution.providers[0]:
+        raise CodegenError(
+            f"onnxruntime {onnxruntime.__version__} was asked to run {what} with {execution.providers[0]} and took"
+            f" {session.get_providers()[0]}: it cannot load what the former needs, such as its driver; choose the latter"
+        )
+    return session
 
 
 def runner_of(
-    session: onnxruntime.InferenceSession, what: str, weights: Sequence[Bytes] = (), inputs: Sequence[WireTensor] = ()
+    session: onnxruntime.InferenceSession,
+    what: str,
+    weights: Sequence[Bytes] = (),
+    inputs: Sequence[WireTensor] = (),
+    *,
+    arrays: bool = False,
 ) -> Runner:
     """Return a session as a function: positional tensors (or arrays) to a tuple of the same. It keeps `weights`.
 
     inputs: what the session was made for. ONNX Runtime takes any shape where a graph declares none, as for a 0-d tensor.
+    arrays: takes and gives arrays alone, and types that numpy lacks as unsigned integers that hold their bits.
     """
+    dtypes = [wire.dtype for wire in inputs] if arrays else [None] * len(session.get_inputs())
     names = [value.name for value in session.get_inputs()]
     scalars = [position for position, wire in enumerate(inputs) if wire.shape == ()]
     returns_nothing = RETURNS_NOTHING in session.get_modelmeta().custom_metadata_map
@@ -133,7 +182,7 @@ def runner_of(
         for position in scalars:
             if tuple(values[position].shape):
                 raise CodegenError(f"{what} takes a 0-d {names[position]}, got the shape {tuple(values[position].shape)}")
-        feeds = {name: to_ort(value) for name, value in zip(names, values, strict=True)}
+        feeds = {name: to_ort(value, dtype) for name, value, dtype in zip(names, values, dtypes, strict=True)}
         if returns_nothing:
             return ()
         try:
@@ -141,9 +190,9 @@ def runner_of(
         except Exception as error:
             raise CodegenError(f"onnxruntime cannot run {what}: {_first_line(error)}") from error
         # Without inputs there is nothing to take after: tensors then, if torch is at hand.
-        as_arrays = _all_arrays(values) if values else "torch" not in sys.modules
+        as_arrays = arrays or (_all_arrays(values) if values else "torch" not in sys.modules)
         given = {value.data_ptr() for value in feeds.values()}
-        return tuple(from_ort(result, given, as_array=as_arrays) for result in results)
+        return tuple(from_ort(result, given, as_array=as_arrays, as_bits=arrays) for result in results)
 
     return run
 

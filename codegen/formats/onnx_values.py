@@ -29,11 +29,15 @@ _NAMES = {number: (name, as_wide) for name, (as_wide, number) in _WITHOUT_NUMPY.
 _INSTEAD = "emit as torchscript or exported_program, or turn it into a type that both have before and after it crosses"
 
 
-def to_ort(value: Any) -> onnxruntime.OrtValue:
+def to_ort(value: Any, dtype: str | None = None) -> onnxruntime.OrtValue:
     """Return a tensor or an array as a value of ONNX Runtime, which borrows its memory.
 
+    dtype: of an array that holds the bits of a type that numpy lacks; it must be contiguous.
     Raises CodegenError, naming the type, if ONNX Runtime has no such tensors.
     """
+    if isinstance(value, np.ndarray) and dtype in _WITHOUT_NUMPY:
+        as_wide, number = _WITHOUT_NUMPY[dtype]
+        return onnxruntime.OrtValue.ortvalue_from_numpy_with_onnx_type(value.view(as_wide), number)
     if isinstance(value, np.ndarray):
         return _borrowing(np.ascontiguousarray(value).reshape(value.shape), str(value.dtype))
     if not hasattr(value, "detach"):
@@ -51,16 +55,17 @@ def to_ort(value: Any) -> onnxruntime.OrtValue:
     return onnxruntime.OrtValue.ortvalue_from_numpy_with_onnx_type(raw, number)
 
 
-def from_ort(value: onnxruntime.OrtValue, given: Set[int], *, as_array: bool) -> Any:
+def from_ort(value: onnxruntime.OrtValue, given: Set[int], *, as_array: bool, as_bits: bool = False) -> Any:
     """Return a value of ONNX Runtime as an array, or as a tensor, with memory of its own.
 
     given: where the inputs lie. An output that is an input is handed out as that again, and its memory may be gone or changed
         by the time the answer is read.
+    as_bits: an array of a type that numpy lacks has its bits in unsigned integers.
     Raises CodegenError if numpy has no such arrays.
     """
     lacking = _NAMES.get(value.element_type())
     if lacking is not None:
-        return _raw(value, *lacking, as_array=as_array)
+        return _bits(value, lacking[1]) if as_bits else _raw(value, *lacking, as_array=as_array)
     array = value.numpy()
     array = array.view(array.dtype.str)  # torch knows unsigned longs by one of numpy's two names only
     if value.data_ptr() in given:
@@ -92,8 +97,13 @@ def _raw(value: onnxruntime.OrtValue, name: str, as_wide: str, *, as_array: bool
         )
     import torch
 
-    shape = value.shape()
-    size = math.prod(shape) * np.dtype(as_wide).itemsize
+    bits = _bits(value, as_wide).view(as_wide)
+    return torch.from_numpy(bits).view(getattr(torch, name))
+
+
+def _bits(value: onnxruntime.OrtValue, as_wide: str) -> np.ndarray[Any, Any]:
+    """A copy of the bits of a value, as unsigned integers of the same width."""
+    shape, bits = value.shape(), np.dtype(f"u{np.dtype(as_wide).itemsize}")
+    size = math.prod(shape) * bits.itemsize
     raw = bytearray(ctypes.string_at(value.data_ptr(), size) if size else b"")
-    flat = torch.frombuffer(raw, dtype=getattr(torch, as_wide)) if size else torch.empty(0, dtype=getattr(torch, as_wide))
-    return flat.view(getattr(torch, name)).reshape(shape)
+    return np.frombuffer(raw, bits).reshape(shape)

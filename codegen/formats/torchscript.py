@@ -19,12 +19,12 @@ import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 from torch import fx
 
-from codegen.calls.torch_calls import LOADING, as_tensors
+from codegen.calls.torch_calls import LOADING, PROCESSOR, as_tensors, on_device
 from codegen.errors import CodegenError
 from codegen.files.memory_file import write_through_memory
 from codegen.formats.blocked_layout import enter_blocked_layout
@@ -48,10 +48,13 @@ CAN_BIND = all(hasattr(torch._C, name) for name in ("DeserializationStorageConte
 
 
 class TorchScriptEmitter:
-    """Writes `.ts` files with `torch.jit.trace` → `freeze` → `save`."""
+    """Writes `.ts` files with `torch.jit.trace` → `freeze` → `save`, and runs them on a device of torch."""
 
     format = "torchscript"
     suffix = ".ts"
+
+    def __init__(self, device: str = PROCESSOR) -> None:
+        self.device = device
 
     def versions(self) -> dict[str, str]:
         """Return the version of torch."""
@@ -76,28 +79,38 @@ class TorchScriptEmitter:
 
     def load(self, path: Path, inputs: Sequence[WireTensor], *, optimize: bool) -> Runner:
         """Return the saved half as a function; with `optimize`, packed for this machine's processor."""
-        return _runner(lambda: torch.jit.load(str(path), map_location="cpu"), {}, path, inputs, optimize)
+        return self._plain(str(path), path, inputs, optimize)
 
     def load_shared(self, half: SharedHalf, inputs: Sequence[WireTensor], *, optimize: bool) -> Runner:
         """As `load`; each weight is in memory once, whatever number of halves use it."""
-        if not CAN_BIND:
-            plain = half.plain_file(lambda sha256: memoryview(half.weight(sha256)))
-            return _runner(lambda: torch.jit.load(plain, map_location="cpu"), {}, half.path, inputs, optimize)
+        if not CAN_BIND or self.device != PROCESSOR:
+            return self._plain(half.plain_file(lambda sha256: memoryview(half.weight(sha256))), half.path, inputs, optimize)
         weights = pooled_weights(half)
         runner = _runner(lambda: _bind(half, weights), weights, half.path, inputs, optimize)
         weights.clear()
         return_freed_memory()
         return runner
 
+    def _plain(self, source: str | IO[bytes], path: Path, inputs: Sequence[WireTensor], optimize: bool) -> Runner:
+        blocked = optimize and self.device == PROCESSOR
+        return _runner(lambda: torch.jit.load(source, map_location=self.device), {}, path, inputs, blocked, device=self.device)
+
 
 def _runner(
-    read: Callable[[], Any], weights: dict[str, torch.Tensor], path: Path, inputs: Sequence[WireTensor], optimize: bool
+    read: Callable[[], Any],
+    weights: dict[str, torch.Tensor],
+    path: Path,
+    inputs: Sequence[WireTensor],
+    optimize: bool,
+    *,
+    device: str = PROCESSOR,
 ) -> Runner:
     """Return a program as a function. It keeps those of `weights`, and of their copies in other layouts, that it uses."""
     try:
         with LOADING, quiet_torchscript(), torch.no_grad():
             program = read()
             program.eval()
+            move_made_tensors(program, device)
             digests = {weight.data_ptr(): sha256 for sha256, weight in weights.items()}
             kept = enter_blocked_layout(program, inputs, digests) if optimize else []
             used = {constant.data_ptr() for constant in constants_of(program)}
@@ -107,9 +120,18 @@ def _runner(
 
     def run(*tensors: Any, _kept: Sequence[torch.Tensor] = tuple(kept)) -> tuple[torch.Tensor, ...]:
         with torch.no_grad():
-            return tuple(program(*as_tensors(tensors)))
+            return tuple(program(*on_device(as_tensors(tensors), device)))
 
     return run
+
+
+def move_made_tensors(program: Any, device: str) -> None:
+    """Let a program make its new tensors on a device: a trace says where each was made, its weights were moved when read."""
+    if device == PROCESSOR:
+        return
+    for node in program.graph.findAllNodes("prim::Constant"):
+        if node.output().type().kind() == "DeviceObjType":
+            node.s_("value", device)
 
 
 def freeze_to(

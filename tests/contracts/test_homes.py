@@ -43,6 +43,7 @@ TESTED_BY = {
     "cic/trace/fx/propagation.py": "cic/trace/fx/test_torch_trace.py",
     "cic/trace/preservation/reachable.py": "cic/trace/preservation/test_preservation.py",
     "codegen/bundle/weights.py": "codegen/weights/test_shared_weights.py",
+    "codegen/formats/emitter.py": "codegen/test_loading.py",
     "codegen/formats/onnx_session.py": "codegen/formats/test_onnx_values.py",
     "codegen/serving/scalar_borders.py": "codegen/serving/test_triton_repository.py",
     "codegen/splitters/sides.py": "codegen/splitters/test_fx.py",

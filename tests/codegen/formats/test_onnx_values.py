@@ -9,7 +9,8 @@ from onnx import TensorProto, helper
 
 from codegen.errors import CodegenError
 from codegen.formats.emitter import Runner
-from codegen.formats.onnx_session import open_session, runner_of
+from codegen.formats.onnx_session import Execution, open_session, runner_of
+from codegen.split import WireTensor
 from tests.codegen.onnx_models import value
 
 TYPES = {
@@ -33,12 +34,49 @@ TYPES = {
 }
 
 
-def runner(kind: int, shape: tuple[int, ...]) -> Runner:
-    """Pass x on as it is, and through a float32."""
+CARD = ("CUDAExecutionProvider", "CPUExecutionProvider")
+
+
+def runner(kind: int, shape: tuple[int, ...], inputs: tuple[WireTensor, ...] = ()) -> Runner:
+    """Pass x on as it is, and through a float32; with `inputs` as arrays."""
     nodes = [helper.make_node("Cast", ["x"], ["f"], to=1), helper.make_node("Cast", ["f"], ["y"], to=kind)]
     graph = helper.make_graph(nodes, "g", [value("x", shape, kind)], [value("x", shape, kind), value("y", shape, kind)])
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
-    return runner_of(open_session(made.SerializeToString(), "a half"), "a half")
+    return runner_of(open_session(made.SerializeToString(), "a half"), "a half", inputs=inputs, arrays=bool(inputs))
+
+
+@pytest.mark.parametrize("dtype", TYPES, ids=str)
+def test_arrays_hold_the_bits_of_types_that_numpy_lacks(dtype: torch.dtype):
+    """Without torch on the way; torch alone says here which bits they are."""
+    held = dtype if hasattr(np, str(dtype).removeprefix("torch.")) else {1: torch.uint8, 2: torch.uint16}[dtype.itemsize]
+    for shape in ((2, 3), (), (0, 4)):
+        x = torch.tensor([[0, 1, 2], [1, 0, 3]]).reshape(-1)[: int(np.prod(shape))].reshape(shape).to(dtype)
+        wire = WireTensor("x", shape, str(dtype).removeprefix("torch."), x.nbytes)
+        for answer in runner(TYPES[dtype], shape, (wire,))(x.view(held).numpy()):
+            assert isinstance(answer, np.ndarray)
+            assert torch.equal(torch.from_numpy(answer).view(held), x.view(held))
+
+
+def test_a_session_has_the_threads_and_the_providers_that_it_is_told():
+    graph = helper.make_graph([helper.make_node("Neg", ["x"], ["y"])], "g", [value("x", [2])], [value("y", [2])])
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10).SerializeToString()
+    session = open_session(made, "a half", execution=Execution(threads=3))
+    assert session.get_session_options().intra_op_num_threads == 3
+    assert session.get_providers() == ["CPUExecutionProvider"]
+    with pytest.raises(CodegenError, match=r"a half is not ONNX that onnxruntime \S+ can run with CUDAExecutionProvider"):
+        open_session(made, "a half", execution=Execution(1, CARD))
+
+
+def test_a_provider_that_onnx_runtime_goes_on_without_is_missed(monkeypatch: pytest.MonkeyPatch):
+    class Fallen:
+        def __init__(self, *arguments: object, **options: object) -> None: ...
+
+        def get_providers(self) -> list[str]:
+            return ["CPUExecutionProvider"]
+
+    monkeypatch.setattr("onnxruntime.InferenceSession", Fallen)
+    with pytest.raises(CodegenError, match="was asked to run a half with CUDAExecutionProvider and took CPUExecutionProvider"):
+        open_session(b"", "a half", execution=Execution(1, CARD))
 
 
 @pytest.mark.parametrize("dtype", TYPES, ids=str)

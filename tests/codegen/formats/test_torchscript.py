@@ -4,10 +4,30 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from codegen.formats.torchscript import TorchScriptEmitter
+import torch
+from torch import nn
+
+from codegen.formats.torchscript import TorchScriptEmitter, move_made_tensors, quiet_torchscript
 from tests.codegen.resident_memory import assert_let_go, told_by_linux
 
 
 @told_by_linux
 def test_weights_made_on_the_way_are_let_go(tmp_path: Path) -> None:
     assert_let_go(lambda module, example: TorchScriptEmitter().write(module, example, tmp_path / "half.ts"))
+
+
+class _Made(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + x.to("cpu")
+
+
+def test_a_program_makes_its_tensors_on_the_device_that_runs_it() -> None:
+    """A trace says "cpu" wherever a tensor went or was made there."""
+    with quiet_torchscript():
+        program = torch.jit.freeze(torch.jit.trace(_Made().eval(), torch.zeros(3)))
+    move_made_tensors(program, "cpu")
+    assert program(torch.zeros(3)).device.type == "cpu"
+    move_made_tensors(program, "cuda:1")
+    constants = program.graph.findAllNodes("prim::Constant")
+    made_on = [node.s("value") for node in constants if node.output().type().kind() == "DeviceObjType"]
+    assert made_on == ["cuda:1"]
