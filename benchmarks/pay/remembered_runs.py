@@ -17,6 +17,7 @@ from cic.codec.transform.transform_codec import TransformCodec, digest_in
 from cic.precision import examination, trained_stage
 from cic.precision.accuracy import Reached
 from cic.precision.cut_accuracy import Examiner
+from cic.precision.kept_heads import KeptHeads
 from cic.precision.transforms.making import Made
 from cic.precision.transforms.share import samples_to_make_from
 
@@ -90,12 +91,12 @@ def remembered(memory: Memory) -> Iterator[None]:
     run, examine_anew, make_transforms = Examiner.reached, examination.examiner, examination.transforms_for
     train = trained_stage._gained
 
-    def examiner(runner: Any, calibration: Any, target: Any, *stored: Any) -> Examiner:
+    def examiner(runner: Any, calibration: Any, target: Any) -> Examiner:
         count = len(calibration.samples)
         if count not in memory.examiners:
-            memory.examiners[count] = examine_anew(runner, calibration, target, *stored)
+            memory.examiners[count] = examine_anew(runner, calibration, target)
         kept = memory.examiners[count]
-        return Examiner(runner, kept.calibration, target, kept.together, kept.order, kept.whole, *stored)
+        return replace(kept, runner=runner, target=target, heads=KeptHeads())
 
     def reached(examiner: Examiner, device_nodes: Any, codecs: Any, level: float) -> Reached:
         target = None if examiner.target is None else examiner.target.text

@@ -27,11 +27,16 @@ class Calibration:
 
     def parted(self, count: int) -> tuple[Calibration, Calibration]:
         """So many samples spread over all, and the others, each with their labels."""
-        taken = frozenset(number * len(self.samples) // count for number in range(count))
-        others = [number for number in range(len(self.samples)) if number not in taken]
-        return self._some(sorted(taken)), self._some(others)
+        others = self.others(count)
+        return self.some(sorted(set(range(len(self.samples))).difference(others))), self.some(others)
 
-    def _some(self, numbers: Sequence[int]) -> Calibration:
+    def others(self, count: int) -> list[int]:
+        """The numbers of the samples that are left where so many are taken that are spread over all."""
+        taken = {number * len(self.samples) // count for number in range(count)}
+        return [number for number in range(len(self.samples)) if number not in taken]
+
+    def some(self, numbers: Sequence[int]) -> Calibration:
+        """The samples of these numbers, with their labels."""
         labels = None if self.labels is None else tuple(self.labels[number] for number in numbers)
         return Calibration(tuple(self.samples[number] for number in numbers), labels)
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count
-from types import MappingProxyType
 
 import torch
 
@@ -40,7 +39,7 @@ class Examiner:
     together: int
     order: tuple[int, ...]
     whole: tuple[Answer, ...]
-    stored: Mapping[str, bytes]
+    stored: Mapping[str, bytes] = field(default_factory=dict)
     heads: KeptHeads = field(default_factory=KeptHeads)
 
     def reached(self, device_nodes: Collection[str], codecs: Mapping[str, str], level: float) -> Reached:
@@ -58,6 +57,17 @@ class Examiner:
         whole = [self.whole[number] for number in answers]
         part = judge(None, list(answers.values()), whole, labels and [labels[number] for number in answers], level)
         return replace(part, met=False)
+
+    def part(self, numbers: Sequence[int]) -> Examiner:
+        """One that judges on the calibration samples of these numbers alone."""
+        places = {number: place for place, number in enumerate(numbers)}
+        return replace(
+            self,
+            calibration=self.calibration.some(numbers),
+            order=tuple(places[number] for number in self.order if number in places),
+            whole=tuple(self.whole[number] for number in numbers),
+            heads=KeptHeads(),
+        )
 
     def answers(self, device_nodes: Collection[str], codecs: Mapping[str, str]) -> list[Answer]:
         """What a cut answers to each calibration sample, in the order of these."""
@@ -84,12 +94,7 @@ class Examiner:
         return dict(zip(self.order, _answers(samples, self.together, run, enough), strict=False))
 
 
-def examiner(
-    runner: ModelRunner,
-    calibration: Calibration,
-    target: Target | None,
-    stored: Mapping[str, bytes] = MappingProxyType({}),
-) -> Examiner:
+def examiner(runner: ModelRunner, calibration: Calibration, target: Target | None) -> Examiner:
     """Run the whole model on all calibration inputs, several at once if that gives the same answers.
 
     Raises:
@@ -105,7 +110,7 @@ def examiner(
             )
     labels = None if calibration.labels is None else check_labels(calibration.labels, whole)
     order = running_order(target, whole, labels)
-    return Examiner(runner, replace(calibration, labels=labels), target, together, order, whole, stored)
+    return Examiner(runner, replace(calibration, labels=labels), target, together, order, whole)
 
 
 def _answers(

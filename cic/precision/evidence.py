@@ -27,6 +27,11 @@ that misses the target passes, and so none is in the table.
 What a set of pairs answers depends on one thing more: a tensor's readers on the device have it as it was. So a set's level is
 shared out among the choices of these readers. With r readers in all, m of them on the device, the share is
 2^-min(m + 1, r - 1) / C(r, m), once for each tensor of the set; over all choices but that of all readers these add up to 1.
+
+Transforms are made from some of the calibration samples, which then show nothing about them. Sets that hold a transform are
+tested on the other samples. All other sets do not depend on any sample and are tested on all of them. Either kind of set has
+half of 1 - CONFIDENCE, and for the second kind p counts the pairs that are no transforms alone. Over all sets of p pairs the
+levels would add up to less than this half, so over those of one kind they do.
 """
 
 from __future__ import annotations
@@ -40,6 +45,8 @@ from scipy.special import betaincinv
 
 CONFIDENCE = 0.95
 
+# Of 1 - CONFIDENCE, for sets with transforms and for sets without.
+EACH_KIND = 0.5
 # What the bound of the lost samples may take of a level; the bound of the gained ones has the rest.
 _LOST = 0.9
 # Parts of the largest stake. Large ones win where hardly anything is lost, small ones where much is lost and gained.
@@ -48,12 +55,13 @@ _STAKES = np.array([1.0, 0.75, 0.5, 0.25, 0.125, 0.0625])
 _WEIGHTS = np.array([_LOST] + [(1 - _LOST) / 5] * 5)
 
 
-def level_of(size: int, pairs: int, readers: Iterable[tuple[int, int]] = ()) -> float:
+def level_of(size: int, pairs: int, readers: Iterable[tuple[int, int]] = (), part: float = 1.0) -> float:
     """The level at which a set of `size` lossy pairs out of `pairs` possible ones is tested; see the module.
 
     readers: of the set's tensors, how many ops read each, and how many of these on the device; those left out have one.
+    part: of 1 - CONFIDENCE, for the kind of set.
     """
-    level = (1 - CONFIDENCE) / 2.0**size / math.comb(max(pairs, size), size)
+    level = part * (1 - CONFIDENCE) / 2.0**size / math.comb(max(pairs, size), size)
     for count, on_device in readers:
         level *= 2.0 ** -min(on_device + 1, count - 1) / math.comb(count, on_device)
     return level

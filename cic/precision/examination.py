@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from cic.codec.registry import is_lossless as codec_is_lossless
-from cic.codec.transform.transform_codec import KIND
+from cic.codec.transform.transform_codec import KIND, digest_in
 from cic.cost.cost_source import CostSource
 from cic.decision.provenance import CodecProvenance
 from cic.errors import CicWarning
@@ -18,7 +18,7 @@ from cic.graph import Graph
 from cic.precision.accuracy import Reached, are_scores, shares_right
 from cic.precision.calibration import calibration_of
 from cic.precision.cut_accuracy import Examiner, examiner
-from cic.precision.evidence import level_of, samples_needed, share_shown
+from cic.precision.evidence import EACH_KIND, level_of, samples_needed, share_shown
 from cic.precision.model_runner import Tensors, runner_of
 from cic.precision.payloads import wire_forms
 from cic.precision.precision import Precision
@@ -38,6 +38,7 @@ class Examined:
     """What is known about codecs before cuts are chosen.
 
     forms: in which each tensor may cross, by name; None if all cross as they are. examiner: runs cuts; None: unmeasured.
+    of_all: likewise, on all samples, for cuts without transforms; the same one where no sample made any.
     stored: what the codecs of forms are made from, by digest. making: samples by which transforms were made.
     pairs_spared: how many pairs training may still add, see `cic.precision.trained_stage`.
     """
@@ -45,6 +46,7 @@ class Examined:
     asked: Precision
     forms: Mapping[str, Sequence[WireForm]] | None
     examiner: Examiner | None
+    of_all: Examiner | None
     stored: Mapping[str, bytes] = field(default_factory=dict)
     making: Sequence[Tensors] = ()
     pairs_spared: int = 0
@@ -52,8 +54,21 @@ class Examined:
     @property
     def lossy_pairs(self) -> int:
         """How many pairs of a tensor and something it may lose there may be; see `cic.precision.evidence`."""
-        forms = (self.forms or {}).values()
-        return self.pairs_spared + sum(len({form.stage for form in each if not is_lossless(form)}) for each in forms)
+        return self.pairs_spared + sum(map(len, self._lossy_stages))
+
+    @property
+    def pairs_of_all(self) -> int:
+        """How many of them are no transforms."""
+        return sum(digest_in(stage) is None for each in self._lossy_stages for stage in each)
+
+    @property
+    def _lossy_stages(self) -> list[set[str]]:
+        return [{form.stage for form in each if not is_lossless(form)} for each in (self.forms or {}).values()]
+
+    def level(self, size: int, readers: Iterable[tuple[int, int]] = (), *, of_all: bool) -> float:
+        """At which a set of `size` lossy pairs is tested; of_all: it holds no transform, and is tested on all samples."""
+        pairs = self.pairs_of_all if of_all else self.lossy_pairs
+        return level_of(size, pairs, readers, 1.0 if self.examiner is self.of_all else EACH_KIND)
 
     def runner(
         self, graph: Graph, problem: Problem, tensors: Sequence[str]
@@ -62,14 +77,16 @@ class Examined:
 
         problem: its op i is the graph's, its tensor j has the name tensors[j].
         """
-        if self.examiner is None:
+        if self.examiner is None or self.of_all is None:
             return None
-        examined, members, pairs = self.examiner, [op.members for op in graph.ops], self.lossy_pairs
+        judged, of_all, members = self.examiner, self.of_all, [op.members for op in graph.ops]
 
         def run(on_device: BoolArray, lossy: dict[int, WireForm]) -> Reached:
             nodes = frozenset(node for op in np.flatnonzero(on_device) for node in members[op])
             codecs = {tensors[tensor]: form.codec for tensor, form in lossy.items()}
-            return examined.reached(nodes, codecs, level_of(len(lossy), pairs, reader_counts(problem, lossy, on_device)))
+            made = any(digest_in(name) is not None for name in codecs.values())
+            level = self.level(len(lossy), reader_counts(problem, lossy, on_device), of_all=not made)
+            return (judged if made else of_all).reached(nodes, codecs, level)
 
         return run
 
@@ -79,7 +96,7 @@ class Examined:
         target = self.asked.target
         if target is None or target.least_top1 is None:
             return None
-        return samples_needed(target.least_top1, level_of(1, self.lossy_pairs))
+        return samples_needed(target.least_top1, self.level(1, of_all=False))
 
     @property
     def samples(self) -> int:
@@ -95,9 +112,9 @@ class Examined:
     @property
     def whole_top1(self) -> float | None:
         """The share of labelled calibration samples that the whole model gets right; None without labels."""
-        if self.examiner is None or self.examiner.calibration.labels is None or not are_scores(self.examiner.whole):
+        if self.of_all is None or self.of_all.calibration.labels is None or not are_scores(self.of_all.whole):
             return None
-        return float(shares_right(self.examiner.whole, self.examiner.whole, self.examiner.calibration.labels).mean())
+        return float(shares_right(self.of_all.whole, self.of_all.whole, self.of_all.calibration.labels).mean())
 
     def described(self, chosen: WithinTarget) -> CodecProvenance | None:
         """For the file: what was asked, and on what it was measured. None where tensors cross as they are."""
@@ -131,7 +148,7 @@ def examine(traced: Traced, asked: Precision, costs: Costs, tell: Tell) -> Exami
         CostError: nothing is known about a codec's time on one of the machines.
     """
     if not asked.allows_codecs:
-        return Examined(asked, None, None)
+        return Examined(asked, None, None, None)
     target = asked.target
     usual: str | Sequence[str] = ["raw"] if target is None else KIND
     allowed = usual if asked.codecs is None else asked.codecs
@@ -149,10 +166,14 @@ def examine(traced: Traced, asked: Precision, costs: Costs, tell: Tell) -> Exami
     pictures, transforms = asked.pictures, made.codecs
     forms = wire_forms(runner, traced.graph, judged.samples, names, costs, pictures, transforms, lossy_pictures=lossy)
     if asked.calibration is None:
-        return Examined(asked, forms, None)
-    tell(Progress(f"running the whole model on {len(judged.samples)} calibration samples"))
+        return Examined(asked, forms, None, None)
+    tell(Progress(f"running the whole model on {len(calibration.samples)} calibration samples"))
     spared = trained_pairs(asked) * sum(map(len, made.codecs.values()))
-    examined = Examined(asked, forms, examiner(runner, judged, target, made.stored), made.stored, made.samples, spared)
+    of_all = examiner(runner, calibration, target)
+    judging = (
+        of_all if judged is calibration else replace(of_all.part(calibration.others(len(made.samples))), stored=made.stored)
+    )
+    examined = Examined(asked, forms, judging, of_all, made.stored, made.samples, spared)
     if examined.whole_top1 is not None:
         tell(Progress(f"the whole model gets {examined.whole_top1:.2%} of the labelled calibration samples right"))
     _warn_of_few_samples(examined)
@@ -178,7 +199,7 @@ def _warn_of_few_samples(examined: Examined) -> None:
             "ask for less than all"
         )
     else:
-        most = share_shown(examined.samples, level_of(1, examined.lossy_pairs))
+        most = share_shown(examined.samples, examined.level(1, of_all=False))
         told = CicWarning(
             f"{examined.samples} calibration samples cannot show that {text!r} is kept beyond them, so tensors cross under "
             f"lossless codecs only: it takes {examined.samples_needed}, even if a cut agrees on all; pass more, or ask "

@@ -11,7 +11,7 @@ from cic.cost.cost_source import CostSource
 from cic.errors import CicWarning, CostError
 from cic.graph import Graph, Tensor
 from cic.precision.calibration import Calibration
-from cic.precision.evidence import level_of, samples_needed
+from cic.precision.evidence import EACH_KIND, level_of, samples_needed
 from cic.precision.model_runner import ModelRunner
 from cic.precision.precision import Precision
 from cic.precision.transforms.making import LOSSES, MOST_SAMPLES, Made, make_transforms
@@ -68,7 +68,7 @@ def samples_to_make_from(samples: int, tensors: int, asked: Precision) -> int:
     target, spared = asked.target, samples // ONE_IN
     if target is not None and target.least_top1 is not None:
         stages = len(LOSSES) * (1 + trained_pairs(asked)) + _OTHER_STAGES
-        needed = samples_needed(target.least_top1, level_of(1, tensors * stages))
+        needed = samples_needed(target.least_top1, level_of(1, tensors * stages, part=EACH_KIND))
         spared = 0 if needed is None else min(spared, samples - needed)
     return min(spared, MOST_SAMPLES) if spared >= FEWEST else 0
 

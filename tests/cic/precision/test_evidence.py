@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from cic.precision.accuracy import judge, parse_target
-from cic.precision.evidence import CONFIDENCE, is_above_chance, is_shown, level_of, samples_needed, share_shown
+from cic.precision.evidence import CONFIDENCE, EACH_KIND, is_above_chance, is_shown, level_of, samples_needed, share_shown
 
 LEVEL = 1 - CONFIDENCE
 Draw = tuple[NDArray[np.float64], NDArray[np.float64]]
@@ -68,6 +68,17 @@ def test_the_levels_of_all_sets_add_up_to_less_than_one_allows() -> None:
     for pairs in (1, 7, 60):
         total = sum(math.comb(pairs, size) * level_of(size, pairs) for size in range(1, pairs + 1))
         assert total <= LEVEL * (1 + 1e-9)
+
+
+def test_sets_with_transforms_and_sets_without_share_the_level() -> None:
+    plain, transforms = 5, 6
+    pairs = plain + transforms
+    with_any = sum(
+        (math.comb(pairs, size) - math.comb(plain, size)) * level_of(size, pairs, part=EACH_KIND)
+        for size in range(1, pairs + 1)
+    )
+    without = sum(math.comb(plain, size) * level_of(size, plain, part=EACH_KIND) for size in range(1, plain + 1))
+    assert with_any + without <= LEVEL * (1 + 1e-9)
 
 
 def test_a_set_s_level_is_shared_out_among_the_readers_that_lose_nothing() -> None:

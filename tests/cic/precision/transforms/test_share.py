@@ -9,6 +9,8 @@ from torch import nn
 import cic
 from cic.codec.transform.transform_codec import digest_in
 from cic.errors import CostError
+from cic.precision.accuracy import Reached
+from cic.precision.cut_accuracy import Examiner
 from cic.precision.precision import Precision
 from cic.precision.transforms.share import samples_to_make_from
 from cic.progress import Progress
@@ -25,11 +27,21 @@ def test_fewer_samples_make_transforms_where_a_target_needs_the_others() -> None
     assert samples_to_make_from(10_000, 10, Precision(calibration=[], accuracy="top1>=1")) == 0
 
 
-def test_cuts_are_judged_on_the_other_samples(network: nn.Module, images: torch.Tensor) -> None:
+def test_cuts_with_transforms_are_judged_on_the_other_samples_and_those_without_on_all(
+    network: nn.Module, images: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reached, judged = Examiner.reached, set()
+
+    def seen(examiner: Examiner, nodes: object, codecs: dict[str, str], level: float) -> Reached:
+        judged.add((any(digest_in(name) for name in codecs.values()), len(examiner.whole)))
+        return reached(examiner, nodes, codecs, level)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Examiner, "reached", seen)
     batches = [images, images.flip(0) + 0.1]
     asked = Precision("transform", batches, "rel<=0.2")
     compiled = cic.compile(network, (images[:1],), device=WEAK, server=STRONG, precision=asked)
     assert compiled.information.codecs is not None and compiled.information.codecs.calibration_samples == 36
+    assert judged == {(True, 36), (False, 48)}
     used = {digest_in(name) for cut in compiled.cuts for name in cut.codecs} - {None}
     assert used <= compiled.stored_codecs.keys()
 
