@@ -53,7 +53,10 @@ def run(arguments: Namespace) -> int:
     patience_s = seconds(arguments.timeout, "--timeout")
     # Only now, as it imports torch, which takes seconds.
     from cic.emission.bundle_check import check_bundle
+    from cic.engine.roomy_memory import keep_freed_memory
     from cic.runtime.rehearsal import Rehearsal
+
+    keep_freed_memory()
 
     check_bundle(model, arguments.directory, [cut.id])
     args, kwargs = _read_call(model, arguments.inputs)

@@ -18,6 +18,7 @@ from collections.abc import Callable
 import torch
 
 from cic.codec.codec import Payload
+from cic.engine.roomy_memory import keep_freed_memory
 from cic.errors import ArtifactError, CicError, LinkError
 from cic.runtime.paced_link import ClosedError, Link, Pacing, SilentError
 from cic.runtime.wire import Message, decode, encode, identity, largest_message_bytes
@@ -38,6 +39,7 @@ def main(argv: list[str] | None = None) -> int:
     """Serve until nobody comes any more; 2 after one line on stderr if the tail cannot be served."""
     arguments = _parse(argv)
     torch.set_num_threads(arguments.threads)
+    keep_freed_memory()
     try:
         cut = load_tail(arguments.directory, arguments.cut, arguments.format)
         with socket.create_server(("127.0.0.1", 0)) as listener:
