@@ -1,0 +1,99 @@
+"""What the halves of cuts take when they are really run: each cut once in every round, so that drift falls on all alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+
+from cic.calibration.tails import ServerTime, Tails
+from cic.codec.codec import Codec
+from cic.codec.registry import codec
+from cic.codec.tensors import Array, tensor_of
+from cic.decision.cut import Cut
+from cic.engine.engine import Engine
+from cic.engine.opening import open_half
+from cic.progress import Progress, Tell
+
+WARM_UPS = 3
+
+
+@dataclass(frozen=True)
+class CutTimes:
+    """Medians over all rounds, in seconds. head_s: of the head. encode_s: of each crossing tensor, by name. server: of the
+    other side."""
+
+    cut: Cut
+    head_s: float
+    encode_s: Mapping[str, float]
+    server: ServerTime
+
+    @property
+    def device_s(self) -> float:
+        return self.head_s + sum(self.encode_s.values())
+
+    @property
+    def server_s(self) -> float:
+        return self.server.decode_s + self.server.tail_s
+
+
+def measured_cuts(
+    bundle: Path,
+    cuts: Sequence[Cut],
+    inputs: Sequence[Array],
+    tails: Tails,
+    *,
+    repetitions: int,
+    engine: str | None,
+    threads: int,
+    tell: Tell,
+) -> tuple[list[CutTimes], str]:
+    """Run every cut so often, in turn, and say with which engines heads ran. Raises as engines, codecs and tails do."""
+    heads: dict[str, Engine] = {}
+    for cut in cuts:
+        if cut.id not in heads:
+            tell(Progress(f"opening the head of {cut.id}"))
+            heads[cut.id] = open_half(bundle, cut.id, "head", engine, threads)
+    ways = [_Way(cut, heads[cut.id]) for cut in cuts]
+    for number in range(-WARM_UPS, repetitions):
+        for way in ways:
+            way.run(inputs, tails, counts=number >= 0)
+        tell(Progress("running all cuts in turn", max(number + 1, 0), repetitions))
+    return [way.times() for way in ways], ", ".join(dict.fromkeys(head.name for head in heads.values()))
+
+
+class _Way:
+    """One cut and what its runs took."""
+
+    def __init__(self, cut: Cut, head: Engine) -> None:
+        self._cut, self._head = cut, head
+        codec_of = cut.codec_of
+        self._codecs: list[Codec] = [codec(codec_of[wire.name], head.cut.codecs) for wire in head.cut.crossing]
+        self._head_s: list[float] = []
+        self._encode_s: dict[str, list[float]] = {wire.name: [] for wire in head.cut.crossing}
+        self._server: list[ServerTime] = []
+
+    def run(self, inputs: Sequence[Array], tails: Tails, *, counts: bool) -> None:
+        began = perf_counter()
+        results = self._head.run(inputs)
+        head_s = perf_counter() - began
+        payloads, encode_s = [], []
+        # What crosses are the first of the results.
+        for used, array, wire in zip(self._codecs, results, self._head.cut.crossing, strict=False):
+            began = perf_counter()
+            held = array if used.name == "raw" or array.dtype.name == wire.dtype else tensor_of(array, wire.dtype)
+            payloads.append(used.encode(held, wire.name))
+            encode_s.append(perf_counter() - began)
+        server = tails.run(self._cut, payloads) if self._cut.offloads else ServerTime(0.0, 0.0)
+        if not counts:
+            return
+        self._head_s.append(head_s)
+        self._server.append(server)
+        for times, seconds in zip(self._encode_s.values(), encode_s, strict=True):
+            times.append(seconds)
+
+    def times(self) -> CutTimes:
+        server = ServerTime(median(each.decode_s for each in self._server), median(each.tail_s for each in self._server))
+        return CutTimes(self._cut, median(self._head_s), {name: median(each) for name, each in self._encode_s.items()}, server)
