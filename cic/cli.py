@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Sequence
 
 from cic import __version__
-from cic.commands import compile, decide, emit, export, machines, profile, report, run, show, verify
+from cic.commands import calibrate, compile, decide, emit, export, machines, profile, report, run, show, verify
 from cic.commands.ending import ending_tidily
 from cic.errors import CicError, CicWarning
 
@@ -18,7 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TextIO
 
-COMMANDS = (machines, profile, compile, verify, decide, emit, export, show, run, report)
+COMMANDS = (machines, profile, compile, verify, decide, emit, calibrate, export, show, run, report)
 BAD_INPUT, INTERRUPTED, BROKEN_PIPE = 2, 130, 141
 # Which of our extras brings a package that a command may miss.
 _EXTRAS = {

@@ -107,7 +107,8 @@ def corrected_graph(model: SplittingModel, ran: Ran) -> StoredGraph:
         for op, device, server in zip(graph.ops, device_s, server_s, strict=True)
     )
     tensors = _with_codec_times(graph, ran.cuts) if packed else graph.tensors
-    return graph.replaced(ops=ops, tensors=tensors, calibration=_recorded(model, graph, tensors, ran))
+    corrected: StoredGraph = graph.replaced(ops=ops, tensors=tensors, calibration=_recorded(model, graph, tensors, ran))
+    return corrected
 
 
 def predicted_graph(graph: StoredGraph) -> StoredGraph:

@@ -29,6 +29,7 @@ WHOLE_WAYS = {
 """Tests of several modules together, or of one property of a module that has a test of its name besides."""
 
 TESTED_BY = {
+    "cic/calibration/measured_cuts.py": "cic/calibration/test_calibrate.py",
     "cic/compilation/assembly.py": "cic/compilation/test_pipeline.py",
     "cic/compilation/lowering.py": "cic/compilation/test_pipeline.py",
     "cic/cost/measurement.py": "cic/cost/test_timing.py",
