@@ -87,6 +87,7 @@ class Testbed:
 
     def __enter__(self) -> Self:
         check_possible()
+        _tidy_up()
         with ExitStack() as opening:
             names = [f"cic-{os.getpid()}-{side}" for side in ("device", "server")]
             cards = [f"cic{os.getpid()}{side}" for side in ("d", "s")]
@@ -153,6 +154,14 @@ def check_possible() -> None:
     missing = [program for program in ("ip", "tc", "taskset", "nsenter", "bash") if shutil.which(program) is None]
     if missing:
         raise TestbedMissingError(f"programs are missing: {', '.join(missing)}; Debian has them in iproute2 and util-linux")
+
+
+def _tidy_up() -> None:
+    """Remove what testbeds left behind whose process was killed."""
+    for left in Path("/run/netns").glob("cic-*-*"):
+        _, owner, _ = left.name.split("-", 2)
+        if not Path("/proc", owner).exists():
+            subprocess.run(["ip", "netns", "del", left.name], check=False)
 
 
 @contextmanager
