@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Sequence
 
 from cic import __version__
-from cic.commands import calibrate, compile, decide, emit, export, machines, profile, report, run, show, verify
+from cic.commands import calibrate, compile, decide, emit, export, machines, profile, report, run, serve, show, verify
 from cic.commands.ending import ending_tidily
 from cic.errors import CicError, CicWarning
 
@@ -18,7 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TextIO
 
-COMMANDS = (machines, profile, compile, verify, decide, emit, calibrate, export, show, run, report)
+COMMANDS = (machines, profile, compile, verify, decide, emit, calibrate, export, show, run, serve, report)
 BAD_INPUT, INTERRUPTED, BROKEN_PIPE = 2, 130, 141
 # Which of our extras brings a package that a command may miss.
 _EXTRAS = {
@@ -31,6 +31,7 @@ _EXTRAS = {
     "onnx_ir": "onnx",
     "onnxruntime": "onnx",
     "matplotlib": "show",
+    "aiohttp": "serve",
 }
 
 

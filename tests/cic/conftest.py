@@ -12,10 +12,15 @@ from pathlib import Path
 import pytest
 
 from cic.cli import main
+from cic.trace.onnx.onnx_trace import trace_onnx
+from codegen.bundle.bundle import write_bundle
+from codegen.bundle.directory import CutPlan
 from tests import warm_python
 from tests.cic.inception import compiled, images, network  # noqa: F401 - fixtures
 from tests.cic.trace.onnx.exported import exported  # noqa: F401 - a fixture
 from tests.codegen.mixed_types import write_mixed_bundle
+from tests.codegen.onnx_models import plumbing, save
+from tests.codegen.unverified import unverified_bundles
 
 ROOT = Path(__file__).resolve().parents[2]
 MACHINES = ("--device", "raspberry-pi-4", "--server", "v100")
@@ -109,8 +114,21 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 @pytest.fixture(scope="session")
 def mixed_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Cuts whose tails take and return tensors of four types and of no dimension, as TorchScript and as ONNX."""
-    return write_mixed_bundle(tmp_path_factory.mktemp("mixed"), ["torchscript", "onnx"])
+    """Cuts whose tails take and return tensors of four types and of no dimension, as TorchScript."""
+    with unverified_bundles():
+        return write_mixed_bundle(tmp_path_factory.mktemp("mixed"), ["torchscript"])
+
+
+@pytest.fixture(scope="session")
+def onnx_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Cuts of a model that is ONNX from the start, tensors of which are passed on."""
+    folder = tmp_path_factory.mktemp("onnx")
+    traced = trace_onnx(save(plumbing(), folder / "plumbing.onnx"))
+    early = frozenset({"first", "relu_of_view"})
+    plans = [CutPlan("cut-1", early, ()), CutPlan("server-only", frozenset(), ())]
+    with unverified_bundles():
+        write_bundle(folder / "plumbing.split", traced.source, plans)
+    return folder / "plumbing.split"
 
 
 @pytest.fixture

@@ -18,14 +18,15 @@ def manifest(mixed_bundle: Path) -> Manifest:
     return read_manifest(mixed_bundle)
 
 
-@pytest.mark.parametrize("format_name", ["torchscript", "onnx"])
-def test_names_are_those_of_a_triton_repository(
-    mixed_bundle: Path, manifest: Manifest, format_name: str, tmp_path: Path
-) -> None:
-    models = write_triton_repository(mixed_bundle, tmp_path / "repository", format_name=format_name)
+@pytest.mark.parametrize("fixture", ["mixed_bundle", "onnx_bundle"])
+def test_names_are_those_of_a_triton_repository(fixture: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    bundle: Path = request.getfixturevalue(fixture)
+    models = write_triton_repository(bundle, tmp_path / "repository")
     assert len(models) == 2
     for model in models:
-        tail = spoken_tail(manifest, model.cut_id, bundle_name(mixed_bundle), counted=format_name == "torchscript")
+        counted = model.inputs[0] == "INPUT__0"
+        assert counted == (fixture == "mixed_bundle")
+        tail = spoken_tail(read_manifest(bundle), model.cut_id, bundle_name(bundle), counted=counted)
         assert tail.name == model.name
         assert tuple(tensor.name for tensor in tail.inputs) == model.inputs
         assert tuple(tensor.name for tensor in tail.outputs) == model.outputs

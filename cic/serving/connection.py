@@ -1,0 +1,97 @@
+"""One connection: closed when a header takes too long, and told in one line when what comes is no HTTP.
+
+aiohttp itself closes a connection that is silent, but not one whose header comes byte by byte.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiohttp import web
+from aiohttp.http_exceptions import LineTooLong
+
+from cic.protocol.answer import write_failure
+from cic.serving.server_options import ServerOptions
+
+_LONGEST_LINE = 8190
+_MOST_HEADERS = 64
+# Read ahead of a handler that is about to copy it: more would be memory that a peer takes before anything is checked.
+_READ_AHEAD_BYTES = 256 << 10
+# A refused body is read on for that long, so that its sender sees the refusal before the connection is closed.
+_LINGERING_S = 1.0
+
+
+class Connection(web.RequestHandler):
+    """aiohttp's handler of a connection, with the patience of `options`. busy: from a whole header until its answer."""
+
+    __slots__ = ("_header_timer", "_options", "busy")
+
+    def __init__(self, server: web.Server, options: ServerOptions) -> None:
+        super().__init__(
+            server,
+            loop=asyncio.get_running_loop(),
+            keepalive_timeout=options.idle_timeout_s,
+            access_log=None,  # type: ignore[arg-type] # aiohttp asks whether there is one
+            max_line_size=_LONGEST_LINE,
+            max_field_size=_LONGEST_LINE,
+            max_headers=_MOST_HEADERS,
+            lingering_time=_LINGERING_S,
+            read_bufsize=_READ_AHEAD_BYTES,
+            auto_decompress=False,
+        )
+        self._options = options
+        self._header_timer: asyncio.TimerHandle | None = None
+        self.busy = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        assert self._manager is not None
+        if len(self._manager.connections) > self._options.connections:
+            self.force_close()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._header_timer is None and not self.busy:
+            self._header_timer = self._loop.call_later(self._options.header_timeout_s, self.force_close)
+        super().data_received(data)
+
+    def began(self) -> None:
+        """A request's header is here."""
+        self.busy = True
+        self._stop_timer()
+
+    def ended(self) -> None:
+        """Its answer is made."""
+        self.busy = False
+
+    def _stop_timer(self) -> None:
+        if self._header_timer is not None:
+            self._header_timer.cancel()
+            self._header_timer = None
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Say that a message is no HTTP, without its bytes; as aiohttp's own, it ends the connection."""
+        self._stop_timer()
+        if request.writer.output_size > 0:
+            raise ConnectionError("an answer is under way already")
+        if isinstance(exc, LineTooLong):
+            return refusal(431, "a line of the header is too long")
+        return refusal(status, "this is not HTTP/1.1 as it is spoken here" if status == 400 else "the server failed")
+
+
+def refusal(status: int, message: str, headers: dict[str, str] | None = None, *, close: bool = True) -> web.Response:
+    """An answer that says in one line why there is none. close: the connection too, as what follows cannot be made out."""
+    headers = {"Server": "cic", "Content-Type": "application/json", **(headers or {})}
+    response = web.Response(body=write_failure(message), status=status, headers=headers)
+    if close:
+        response.force_close()
+    return response
