@@ -22,11 +22,14 @@ _LINGERING_S = 1.0
 
 
 class Connection(web.RequestHandler):
-    """aiohttp's handler of a connection, with the patience of `options`. busy: from a whole header until its answer."""
+    """aiohttp's handler of a connection, with the patience of `options`. busy: from a whole header until its answer.
 
-    __slots__ = ("_header_timer", "_options", "busy")
+    transports: those of all connections, this one while it is not closed to the last byte.
+    """
 
-    def __init__(self, server: web.Server, options: ServerOptions) -> None:
+    __slots__ = ("_header_timer", "_open", "_options", "_transports", "busy")
+
+    def __init__(self, server: web.Server, options: ServerOptions, transports: set[asyncio.BaseTransport]) -> None:
         super().__init__(
             server,
             loop=asyncio.get_running_loop(),
@@ -40,17 +43,22 @@ class Connection(web.RequestHandler):
             auto_decompress=False,
         )
         self._options = options
+        self._transports = transports
+        self._open: asyncio.BaseTransport | None = None
         self._header_timer: asyncio.TimerHandle | None = None
         self.busy = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        assert self._manager is not None
-        if len(self._manager.connections) > self._options.connections:
+        self._open = transport
+        self._transports.add(transport)
+        if len(self._transports) > self._options.connections:
             self.force_close()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._stop_timer()
+        if self._open is not None:
+            self._transports.discard(self._open)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:

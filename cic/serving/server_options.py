@@ -49,7 +49,7 @@ class ServerOptions:
         if not 0 <= self.port < 2**16:
             raise InputError(f"--port {self.port} is no port; give 1 to 65535, or 0 for any that is free")
         counts = {"--threads": self.threads, "--queue": self.queue, "--connections": self.connections}
-        for option, value in {**counts, "--max-body": self.max_body or 1}.items():
+        for option, value in {**counts, "--max-body": 1 if self.max_body is None else self.max_body}.items():
             if value < 1:
                 raise InputError(f"{option} {value} must be at least 1")
         times = {

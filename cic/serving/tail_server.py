@@ -27,7 +27,7 @@ _USUAL = ServerOptions()
 # How often it is looked whether an inference is stuck, and whether all is answered at the end.
 _LOOK_S, _LOOK_AT_THE_END_S = 0.5, 0.01
 _BACKLOG = 256
-_LAST_WORDS_S = 1.0
+_LAST_WORDS_S, _GOODBYE_S = 1.0, 0.2
 
 
 class TailServer:
@@ -51,6 +51,7 @@ class TailServer:
         self.endpoints = Endpoints(options, token, self._worker, BodyRoom(0))
         self._port = options.port
         self._web: web.Server | None = None
+        self._transports: set[asyncio.BaseTransport] = set()
         self._listening: asyncio.Server | None = None
         self._watch: asyncio.Task[None] | None = None
         self._thread: threading.Thread | None = None
@@ -74,7 +75,7 @@ class TailServer:
         handshake_s = options.header_timeout_s if self._tls else None
         try:
             self._listening = await loop.create_server(
-                lambda: Connection(server, options),
+                lambda: Connection(server, options, self._transports),
                 options.host,
                 options.port,
                 ssl=self._tls,
@@ -104,9 +105,21 @@ class TailServer:
             self._worker.give_up_all(ProtocolError("the server ends", 503))
         if self._web is not None:
             await self._web.shutdown(_LAST_WORDS_S)
+        await self._close_to_the_last_byte()
         if self._watch is not None:
             self._watch.cancel()
         self._worker.stop(_LAST_WORDS_S)
+
+    async def _close_to_the_last_byte(self) -> None:
+        """Let what was written go out for a moment; TLS would wait much longer for a peer to say goodbye."""
+        loop = asyncio.get_running_loop()
+        last = loop.time() + _GOODBYE_S
+        while self._transports and loop.time() < last:
+            await asyncio.sleep(_LOOK_AT_THE_END_S)
+        for transport in list(self._transports):
+            if isinstance(transport, asyncio.Transport):
+                transport.abort()
+        await asyncio.sleep(_LOOK_AT_THE_END_S)
 
     def _close_idle(self) -> int:
         """Close connections on which nothing is in flight; how many are left."""

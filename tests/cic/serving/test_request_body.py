@@ -51,7 +51,7 @@ def test_many_slow_bodies_hurt_nobody(serving: Serving, tail: SpokenTail) -> Non
     said = [status_of(until_closed(link)) for link in links]
     told.set()
     dripping.join()
-    assert slowest < 0.5 and set(said) <= {0, 408}
+    assert slowest < 2 and set(said) <= {0, 408}
     wait_until(lambda: server.endpoints.room.taken == 0)
 
 

@@ -1,0 +1,135 @@
+"""Peers are let in that the certificates say may come, and no others; who is refused disturbs nobody."""
+
+from __future__ import annotations
+
+import shutil
+import ssl
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from cic.errors import InputError
+from cic.protocol.spoken_tail import SpokenTail
+from cic.serving.encryption import tls_context
+from cic.serving.server_options import ServerOptions
+from cic.serving.tail_server import TailServer
+from tests.cic.serving.conftest import Serving
+from tests.cic.serving.talking import ask, connect, exchange, open_socket, until_closed, zeros
+
+pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="certificates are made by the command openssl")
+
+
+@dataclass(frozen=True)
+class Certificates:
+    """In one folder: an authority, and what it and another one have signed."""
+
+    folder: Path
+
+    def file(self, name: str) -> Path:
+        return self.folder / name
+
+    def trusting(self, client: str | None = None) -> ssl.SSLContext:
+        context = ssl.create_default_context(cafile=self.file("ca.pem"))
+        if client is not None:
+            context.load_cert_chain(self.file(f"{client}.pem"), self.file(f"{client}.key"))
+        return context
+
+    def options(self, server: str = "server") -> dict[str, Path]:
+        return {"tls_certificate": self.file(f"{server}.pem"), "tls_key": self.file(f"{server}.key")}
+
+
+def made(folder: Path, name: str, authority: str | None, days: int = 2, alternative: str = "IP:127.0.0.1") -> None:
+    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", f"{name}.key"]
+    command = ["openssl", "req", "-x509", "-subj", f"/CN={name}", "-days", str(days), *key, "-out", f"{name}.pem"]
+    if authority is not None:
+        command += ["-CA", f"{authority}.pem", "-CAkey", f"{authority}.key", "-addext", "basicConstraints=critical,CA:FALSE"]
+        command += ["-addext", f"subjectAltName={alternative}"]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    folder = tmp_path_factory.mktemp("certificates")
+    for name, authority in (("ca", None), ("other", None), ("server", "ca"), ("client", "ca"), ("stranger", "other")):
+        made(folder, name, authority)
+    made(folder, "elsewhere", "ca", alternative="IP:10.9.9.9")
+    return Certificates(folder)
+
+
+@pytest.fixture
+def encrypted(serving: Serving, certificates: Certificates) -> TailServer:
+    return serving(**certificates.options())
+
+
+@pytest.fixture
+def mutual(serving: Serving, certificates: Certificates) -> TailServer:
+    return serving(**certificates.options(), client_ca=certificates.file("ca.pem"))
+
+
+def test_answers_come_over_tls(encrypted: TailServer, certificates: Certificates, tail: SpokenTail) -> None:
+    assert encrypted.address.startswith("https://")
+    assert ask(connect(encrypted, tls=certificates.trusting()), tail, zeros(tail)).outputs
+
+
+def test_a_client_finds_out_whom_it_must_not_trust(encrypted: TailServer, serving: Serving, certificates: Certificates) -> None:
+    with pytest.raises(ssl.SSLCertVerificationError):
+        exchange(connect(encrypted, tls=ssl.create_default_context()), "/v2")
+    with pytest.raises(ssl.SSLCertVerificationError, match="IP address mismatch"):
+        exchange(connect(serving(**certificates.options("elsewhere")), tls=certificates.trusting()), "/v2")
+
+
+@pytest.mark.parametrize("client", [None, "stranger"])
+def test_strangers_are_not_let_in(mutual: TailServer, certificates: Certificates, tail: SpokenTail, client: str | None) -> None:
+    good = connect(mutual, tls=certificates.trusting("client"))
+    assert ask(good, tail, zeros(tail)).outputs
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        exchange(connect(mutual, tls=certificates.trusting(client)), "/v2/health/live")
+    assert ask(good, tail, zeros(tail)).outputs
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
+def test_old_versions_of_tls_are_not_spoken(encrypted: TailServer, certificates: Certificates) -> None:
+    for version in (ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1):
+        old = certificates.trusting()
+        old.minimum_version = old.maximum_version = version
+        old.set_ciphers("ALL:@SECLEVEL=0")
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            exchange(connect(encrypted, tls=old), "/v2")
+    assert exchange(connect(encrypted, tls=certificates.trusting()), "/v2").status == 200
+
+
+def test_what_is_no_tls_is_closed(encrypted: TailServer, certificates: Certificates) -> None:
+    for content in (b"GET /v2 HTTP/1.1\r\nHost: x\r\n\r\n", b"\x16\x03\x01\xff\xff" + bytes(500), bytes(64)):
+        with open_socket(encrypted) as link:
+            link.sendall(content)
+            assert b"HTTP" not in until_closed(link)
+    assert exchange(connect(encrypted, tls=certificates.trusting()), "/v2").status == 200
+
+
+def test_half_a_handshake_is_not_waited_for(encrypted: TailServer) -> None:
+    with open_socket(encrypted) as link:
+        link.sendall(b"\x16\x03\x01\x02\x00\x01")
+        link.settimeout(5)
+        try:
+            said = until_closed(link)
+        except TimeoutError:
+            pytest.fail("the server waits for the rest of a handshake")
+        assert b"HTTP" not in said
+
+
+def test_files_that_hold_no_certificate_are_named(certificates: Certificates, tmp_path: Path) -> None:
+    nothing = tmp_path / "nothing.pem"
+    nothing.write_text("nothing")
+    options = certificates.options()
+    for wrong, told in (
+        ({**options, "tls_key": tmp_path / "absent.key"}, "cannot read .*absent.key"),
+        ({**options, "tls_certificate": nothing}, "nothing.pem and .* are no certificate with its key"),
+        ({**options, "tls_key": certificates.file("client.key")}, "are no certificate with its key"),
+        ({**options, "client_ca": nothing}, "nothing.pem holds no certificates"),
+        ({**options, "client_ca": tmp_path}, "cannot read"),
+    ):
+        with pytest.raises(InputError, match=told):
+            tls_context(ServerOptions(**wrong))
+    assert tls_context(ServerOptions()) is None
