@@ -1,7 +1,7 @@
 """CIC: a graph min-cut partitioning compiler for split inference.
 
 On the device: `cic.load(path).decide("20Mbps")`, standard library only. Everything else (`compile`, `emit`, `load_cut`,
-`Machine`, …) is imported when first used.
+`Session`, …) is imported when first used.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from cic.emission.emitted_halves import export_half, export_triton, load_cut
     from cic.precision.precision import Precision
     from cic.progress import Progress
+    from cic.session.async_session import AsyncSession
+    from cic.session.session import Session
     from cic.trace.any_model import trace_model
 
 # Name → module, imported at first use so that the device half stays light.
@@ -53,6 +55,8 @@ _LATER = {
     "Precision": "cic.precision.precision",
     "Profile": "cic.cost.profile",
     "Progress": "cic.progress",
+    "AsyncSession": "cic.session.async_session",
+    "Session": "cic.session.session",
     "load_profile": "cic.cost.profile",
     "trace_model": "cic.trace.any_model",
 }
@@ -60,6 +64,7 @@ _LATER = {
 __all__ = [
     "ArgumentError",
     "ArtifactError",
+    "AsyncSession",
     "Box",
     "CicError",
     "CicWarning",
@@ -77,6 +82,7 @@ __all__ = [
     "Precision",
     "Profile",
     "Progress",
+    "Session",
     "SplittingModel",
     "TraceError",
     "UnitError",

@@ -3,8 +3,9 @@
 The link is a pair of virtual Ethernet cards, each shaped by a token bucket (`tc-tbf`) of one packet, or of 0.25 ms above 50
 Mbit/s. What is in a bucket passes at any rate: with one of 64 kB, 100 kB go at 25 Mbit/s over a link of 10. What is asked for
 is what the payload of a TCP transfer gets; the rate of the bucket is higher by the headers. The device's processes share a
-quota of one core, counted in 5 ms by a control group; so much is to the credit of work that begins after a pause. Linux, root,
-iproute2. `benchmarks.testbed.fault_proxy` does what a bucket cannot: delay, jitter, stalls, resets, truncation.
+quota of one core, counted in 5 ms by a control group; the kernel's clock ticks every 4 ms, so that short work is held back
+less. Linux, root, iproute2. `benchmarks.testbed.fault_proxy` does what a bucket cannot: delay, jitter, stalls, resets,
+truncation.
 """
 
 from __future__ import annotations
@@ -101,9 +102,6 @@ class Testbed:
                 Host(*each) for each in zip(names, groups, self._cores, cards, (DEVICE_ADDRESS, SERVER_ADDRESS), strict=True)
             )
             self.slow_down(self._share)
-            if self._share is not None:
-                clock = [sys.executable, "-m", "benchmarks.testbed.quick_clock", str(self.device.core)]
-                self._started.append(subprocess.Popen(clock, cwd=REPOSITORY))
             self._open = opening.pop_all()
         return self
 

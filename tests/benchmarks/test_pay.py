@@ -31,7 +31,6 @@ def network() -> RealNetwork:
 def test_cells_of_a_network(network: RealNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gains, "SHARES", (0.95,))
     monkeypatch.setattr(gains, "TRAINED_FOR", "1s")
-    monkeypatch.setattr(gains, "TRAINED_NETWORKS", (network.name,))
     families = list(gains.FAMILIES)
     found = list(cells(network, tmp_path, ["raspberry-pi-4"], ["i7-13700k"], families))
     assert [cell.family for cell in found] == families

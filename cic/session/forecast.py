@@ -1,0 +1,106 @@
+"""What each cut would take now: its five parts under the conditions that were measured, with what was seen of the cut itself.
+
+Standard library only. Bytes are those of HTTP: payload, JSON and headers. Until a cut has run, they are its bytes by the
+splitting model and `OVERHEAD_UP_BYTES` and `OVERHEAD_DOWN_BYTES`; afterwards the average of what was sent, since the payload of
+an entropy coder differs from picture to picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cic.decision.conditions import Conditions
+from cic.decision.cut import Cut
+from cic.session.averages import Average
+from cic.session.link_estimate import Exchanged, LinkEstimate
+from cic.session.load_estimate import LoadEstimate
+from cic.session.record import Terms
+
+OVERHEAD_UP_BYTES, OVERHEAD_DOWN_BYTES = 420, 330
+"""Of HTTP and JSON around the payloads of a request, and of a reply, with one tensor each."""
+
+_BYTES_S = 10.0
+_CALMS_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Seconds of one inference by part; device_s has packing and unpacking, server_s waiting, too."""
+
+    device_s: float
+    uplink_s: float = 0.0
+    server_s: float = 0.0
+    downlink_s: float = 0.0
+    rtt_s: float = 0.0
+
+    @property
+    def latency_s(self) -> float:
+        return self.device_s + self.exchange_s
+
+    @property
+    def exchange_s(self) -> float:
+        """All that is not spent on the device."""
+        return self.uplink_s + self.server_s + self.downlink_s + self.rtt_s
+
+    @property
+    def terms(self) -> Terms:
+        """The same as a record has it."""
+        return Terms(self.device_s, self.uplink_s, self.server_s, self.downlink_s, self.rtt_s, self.latency_s)
+
+
+class Forecast:
+    """All that a session knows of link and machines. Not thread-safe.
+
+    link: see `LinkEstimate`. Times are those of one monotonic clock, in seconds.
+    """
+
+    def __init__(self, link: LinkEstimate) -> None:
+        self.link = link
+        self.device, self.server = LoadEstimate(), LoadEstimate(_CALMS_S)
+        self._sizes: dict[str, tuple[Average, Average]] = {}
+
+    def conditions(self, now_s: float) -> Conditions:
+        """The conditions now."""
+        link = self.link
+        slowdowns = self.device.slowdown(now_s), self.server.slowdown(now_s)
+        return Conditions(link.uplink_bps, link.downlink_bps, link.rtt_s, *slowdowns)
+
+    def parts(self, label: str, cut: Cut, conditions: Conditions) -> Parts:
+        """The predicted seconds of the cut with this label."""
+        device_s, server_s = cut.row[:2]
+        device_s = self.device.seconds(label, device_s, conditions.device_slowdown)
+        if not cut.offloads:
+            return Parts(device_s)
+        bytes_up, bytes_down = self._bytes(label, cut)
+        return Parts(
+            device_s,
+            bytes_up * 8 / conditions.uplink_bps,
+            self.server.seconds(label, server_s, conditions.server_slowdown),
+            bytes_down * 8 / conditions.downlink_bps,
+            conditions.rtt_s,
+        )
+
+    def all_parts(self, cuts: Mapping[str, Cut], conditions: Conditions) -> dict[str, Parts]:
+        """The predicted seconds of cuts by their labels."""
+        return {label: self.parts(label, cut, conditions) for label, cut in cuts.items()}
+
+    def saw_device(self, label: str, cut: Cut, measured_s: float, now_s: float) -> None:
+        """See how long the device took with a cut."""
+        self.device.observe(label, cut.row[0], measured_s, now_s)
+
+    def saw_exchange(self, label: str, cut: Cut, seen: Exchanged, now_s: float) -> None:
+        """See a request for a cut's tail and its reply."""
+        self.link.observe(seen, now_s)
+        if seen.server_s:  # another server than ours does not tell
+            self.server.observe(label, cut.row[1], seen.server_s, now_s)
+        sizes = self._sizes.setdefault(label, (Average(_BYTES_S), Average(_BYTES_S)))
+        for average, size in zip(sizes, (seen.bytes_up, seen.bytes_down), strict=True):
+            average.add(size, 1.0, now_s)
+
+    def _bytes(self, label: str, cut: Cut) -> tuple[float, float]:
+        up, down = cut.upload_bytes + OVERHEAD_UP_BYTES, cut.download_bytes + OVERHEAD_DOWN_BYTES
+        if label not in self._sizes:
+            return up, down
+        seen_up, seen_down = self._sizes[label]
+        return seen_up.mean or up, seen_down.mean or down

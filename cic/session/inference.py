@@ -1,0 +1,319 @@
+"""One inference in three steps: on the device, over the link, and together again. What fails on the way the device answers.
+
+The steps are apart so that a stream can have one inference on the device while another is on the link.
+"""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+import threading
+import time
+import warnings
+from collections import deque
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+from cic.codec.tensors import Array
+from cic.decision.cut import DEVICE_ONLY, Cut
+from cic.engine.engine import Engine
+from cic.errors import ArtifactError, CicError, CicWarning, CodecError, LinkError, ProtocolError
+from cic.protocol.metadata import ServedTail
+from cic.protocol.request import Coded
+from cic.session.abandon_rule import Patience
+from cic.session.circuit_breaker import CircuitBreaker
+from cic.session.forecast import Parts
+from cic.session.http_connection import OverdueError
+from cic.session.link_estimate import Exchanged
+from cic.session.loaded_halves import LoadedHalves
+from cic.session.model_call import ModelCall
+from cic.session.planning import Plan, Planner
+from cic.session.record import FALLBACK, LOCAL, REMOTE, Record, Terms
+from cic.session.remote_server import Answered, RefusedError, RemoteServer
+
+PATIENCE_S = 60.0
+"""How long a server is waited for where the device cannot answer."""
+
+_LASTING = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT,
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE, HTTPStatus.REQUEST_ENTITY_TOO_LARGE}  # fmt: skip
+_LASTING_S = 60.0
+_BUSY_S = 1.0
+# By so much of their usual differences may round trips be late before they are.
+_NOISES = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Inference:
+    """An answer and how it came about. output: the model's own. record: all the rest."""
+
+    output: Any
+    record: Record
+
+    @property
+    def cut_id(self) -> str:
+        """The cut that was decided for."""
+        return self.record.cut_id
+
+    @property
+    def why(self) -> str:
+        return self.record.why
+
+    @property
+    def outcome(self) -> str:
+        """ "remote", "local", or "fallback: " and why the device computed the answer after all."""
+        return self.record.outcome
+
+    @property
+    def latency_s(self) -> float:
+        return self.record.measured.latency_s
+
+
+@dataclass(slots=True)
+class Running:
+    """An inference under way; times are those of `time.monotonic`."""
+
+    request_id: str
+    began_s: float
+    wall_s: float
+    plan: Plan
+    arrays: list[Array]
+    as_torch: bool
+    head: Engine
+    results: tuple[Array, ...] = ()
+    tail: ServedTail | None = None
+    coded: tuple[Coded, ...] = ()
+    device_s: float = 0.0
+    exchange_s: float = 0.0
+    answered: Answered | None = None
+    failure: CicError | None = None
+
+
+@dataclass
+class Means:
+    """What inferences are made with; shared by all threads of a session. lock: held to read or change planner and breaker.
+
+    server: None if there is none. deadline_s: from the beginning of an inference; None: none.
+    """
+
+    call: ModelCall
+    halves: LoadedHalves
+    planner: Planner
+    server: RemoteServer | None
+    breaker: CircuitBreaker = field(default_factory=CircuitBreaker)
+    deadline_s: float | None = None
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    last_arrays: list[Array] | None = None
+    last_used_s: float = float("-inf")
+    told: set[int] = field(default_factory=set)
+    news: deque[str] = field(default_factory=deque)
+
+    def usable(self, cut: Cut) -> bool:
+        """Can this cut be run at once?"""
+        if not self.halves.has((cut.id, "head")):
+            return False
+        if not cut.offloads:
+            return True
+        return self.loadable(cut) and self.server is not None and self.server.known(cut.id) is not None
+
+    def loadable(self, cut: Cut) -> bool:
+        """Could this cut be run, once its head is loaded and the server was asked for its names?"""
+        if not self.halves.fits(cut.id):
+            return False
+        if not cut.offloads:
+            return True
+        if self.server is None or (not self.breaker.closed and self.answers_alone):
+            return False
+        served = self.server.known(cut.id)
+        return served is None or served.codecs or all(name == "raw" for name in cut.codecs)
+
+    @property
+    def answers_alone(self) -> bool:
+        """Can the device answer without any server?"""
+        return any(not cut.offloads for cut in self.planner.cuts.values())
+
+    def failed(self, error: LinkError) -> None:
+        """Learn from an exchange that failed."""
+        now_s = time.monotonic()
+        with self.lock:
+            if isinstance(error, OverdueError) and error.slow_link:
+                self.planner.forecast.link.observe_unfinished(error.arrived_bytes, error.elapsed_s, now_s)
+            if isinstance(error, RefusedError):
+                lasting = error.status in _LASTING
+                busy_s = _BUSY_S if error.status == HTTPStatus.SERVICE_UNAVAILABLE else None
+                self.breaker.failed(str(error), now_s, _LASTING_S if lasting else error.wait_s or busy_s)
+                if lasting and error.status not in self.told:
+                    self.told.add(error.status)
+                    self.news.append(f"answers are computed on the device: {error}")
+            elif not isinstance(error, OverdueError) or not error.slow_link:
+                self.breaker.failed(str(error), now_s)
+
+    def tell_news(self) -> None:
+        """Warn of what was found out since, in the thread and at the place of whoever asks for an answer."""
+        while self.news:
+            warnings.warn(self.news.popleft(), CicWarning, stacklevel=3)
+
+
+class Steps:
+    """The three steps. Thread-safe."""
+
+    def __init__(self, means: Means) -> None:
+        self._means = means
+        self._prefix, self._numbers = secrets.token_hex(3), itertools.count()
+
+    def on_device(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Running:
+        """Decide, run the head, and encode what crosses.
+
+        Raises:
+            InputError: the call is not the model's. EngineError: the head cannot compute with these values.
+            LinkError, ArtifactError: there is no cut that can be run.
+        """
+        means, began_s, wall_s = self._means, time.monotonic(), time.time()
+        arrays, as_torch = means.call.flatten(args, kwargs)
+        with means.lock:
+            plan = means.planner.plan(means.usable, means.loadable, began_s)
+            means.last_arrays, means.last_used_s = arrays, began_s
+        means.halves.wish(plan.wished)
+        head = means.halves.get((plan.cut.id, "head")) or means.halves.load((plan.cut.id, "head"))
+        request_id = f"{self._prefix}-{next(self._numbers):x}"
+        running = Running(request_id, began_s, wall_s, plan, arrays, as_torch, head)
+        running.results = head.run(arrays)
+        if plan.cut.offloads:
+            self._encode(running)
+        running.device_s = time.monotonic() - began_s
+        return running
+
+    def _encode(self, running: Running) -> None:
+        server, cut = self._server(), running.plan.cut
+        try:
+            running.tail = server.known(cut.id) or server.learn(cut.id, running.head.cut.codecs, PATIENCE_S)
+            crossing = running.results[: len(running.head.cut.crossing)]
+            running.coded = server.encode(running.tail.tail, crossing, cut.codecs)
+        except (CodecError, ProtocolError, LinkError) as error:
+            running.failure = error
+
+    def on_link(self, running: Running, turn: AbstractContextManager[Any] | None = None) -> None:
+        """Ask the server, if the cut uses it. Whatever fails is kept for the last step. turn: entered for the upload."""
+        if not running.plan.cut.offloads or running.failure is not None:
+            return
+        assert running.tail is not None
+        patience = self._patience(running)
+        began_s = time.monotonic()
+        try:
+            running.answered = self._server().ask(
+                running.tail.tail,
+                running.request_id,
+                running.coded,
+                wait_s=patience.first_look_s(),
+                look=patience.next_look_s,
+                turn=turn,
+            )
+        except LinkError as error:
+            running.failure = error
+            self._means.failed(error)
+            if isinstance(error, OverdueError):
+                with self._means.lock:
+                    self._means.planner.rule.failed(running.plan.label, time.monotonic())
+        running.exchange_s = time.monotonic() - began_s
+
+    def finish(self, running: Running) -> Inference:
+        """The model's own answer, computed here if the server gave none.
+
+        Raises the LinkError, CodecError or ProtocolError that kept the server from answering if the device cannot either.
+        """
+        began_s = time.monotonic()
+        outcome = LOCAL
+        if running.failure is not None:
+            output = self._local_answer(running, running.failure)
+            outcome = f"{FALLBACK}: {running.failure}"
+        else:
+            returned = running.answered.outputs if running.answered is not None else ()
+            output = self._assembled(running, running.head, running.results, returned)
+            outcome = LOCAL if running.answered is None else REMOTE
+        now_s = time.monotonic()
+        measured = self._learn(running, now_s - began_s, now_s)
+        return Inference(output, self._record(running, measured, outcome))
+
+    def _patience(self, running: Running) -> Patience:
+        means, now_s = self._means, time.monotonic()
+        deadline_s = None if means.deadline_s is None else running.began_s + means.deadline_s - now_s
+        expected_s = running.plan.parts.exchange_s + _NOISES * means.planner.forecast.link.rtt_noise_s
+        return Patience(expected_s, self._local_s(running), deadline_s, PATIENCE_S)
+
+    def _local_s(self, running: Running) -> float | None:
+        """How long the device would take to finish by itself; None if it cannot."""
+        plan = running.plan
+        if plan.local_s is None:
+            return None
+        if self._means.halves.has((plan.cut.id, "tail")):
+            return max(plan.local_s - plan.parts.device_s, 0.0)
+        return plan.local_s
+
+    def _local_answer(self, running: Running, failure: CicError) -> Any:
+        """The rest of the network run here: the tail of the same cut if it is loaded, else all of it."""
+        halves, head = self._means.halves, running.head
+        tail = halves.get((running.plan.cut.id, "tail"))
+        if tail is not None:
+            return self._assembled(running, head, running.results, tail.run(running.results[: len(head.cut.crossing)]))
+        whole = halves.get((DEVICE_ONLY, "head"))
+        if whole is None:
+            raise failure
+        return self._assembled(running, whole, whole.run(running.arrays), ())
+
+    def _assembled(self, running: Running, head: Engine, results: Sequence[Array], returned: Sequence[Array]) -> Any:
+        return self._means.call.assemble(head.cut.record, results, returned, as_torch=running.as_torch)
+
+    def _learn(self, running: Running, finish_s: float, now_s: float) -> Terms:
+        """What the inference took, told to the forecast."""
+        means, plan, answered = self._means, running.plan, running.answered
+        latency_s = now_s - running.began_s
+        if running.failure is not None:
+            return Terms(running.device_s, None, None, None, None, latency_s)
+        device_s = running.device_s + finish_s
+        with means.lock:
+            means.planner.forecast.saw_device(plan.label, plan.cut, device_s, now_s)
+            if answered is None:
+                return Parts(latency_s).terms
+            means.planner.forecast.saw_exchange(plan.label, plan.cut, answered.seen, now_s)
+            means.breaker.succeeded()
+        return measured_parts(latency_s, latency_s - running.exchange_s, answered.seen, plan.conditions.rtt_s).terms
+
+    def _record(self, running: Running, measured: Terms, outcome: str) -> Record:
+        plan, answered = running.plan, running.answered
+        return Record(
+            request_id=running.request_id,
+            started_s=running.began_s,
+            wall_time_s=running.wall_s,
+            cut_id=plan.cut.id,
+            codecs=plan.cut.codecs,
+            why=plan.why,
+            conditions=plan.conditions,
+            predicted=plan.parts.terms,
+            device_only_s=plan.local_s,
+            server_only_s=plan.server_only_s,
+            measured=measured,
+            upload_bytes=0 if answered is None else answered.seen.bytes_up,
+            download_bytes=0 if answered is None else answered.seen.bytes_down,
+            outcome=outcome,
+            deadline_s=self._means.deadline_s,
+        )
+
+    def _server(self) -> RemoteServer:
+        if self._means.server is None:
+            raise ArtifactError("no cut can be run: there is no server, and device-only was not emitted; emit it, or name one")
+        return self._means.server
+
+
+def measured_parts(latency_s: float, device_s: float, seen: Exchanged, rtt_s: float) -> Parts:
+    """The parts of an inference that the server answered: they add up to its latency.
+
+    The round trip cannot be seen apart, so it is the one that was estimated, or what there was room for.
+    """
+    exchange_s = latency_s - device_s
+    downlink_s = min(seen.last_byte_s - seen.first_byte_s, exchange_s)
+    server_s = min(seen.server_s, exchange_s - downlink_s)
+    rest_s = exchange_s - downlink_s - server_s
+    rtt_s = min(rtt_s, max(0.0, rest_s - seen.receive_s))
+    return Parts(device_s, rest_s - rtt_s, server_s, downlink_s, rtt_s)

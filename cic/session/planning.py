@@ -1,0 +1,116 @@
+"""What to do with the next inference: the cut to run, of those that can be run now, and why; and which cut is worth a probe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from cic.decision.conditions import Conditions
+from cic.decision.cut import DEVICE_ONLY, SERVER_ONLY, Cut
+from cic.decision.units import show_bandwidth
+from cic.session.forecast import Forecast, Parts
+from cic.session.switching_rule import SwitchingRule
+
+PROBE_WAIT_S = 0.2
+"""A probe that takes longer has shown what it had to: so many bytes in that time."""
+
+DEVICE_SHARE, LINK_SHARE = 0.02, 0.1
+"""Of the time, that probes may keep the device and the link busy at most."""
+
+_LEAST_PAUSE_S = 0.5
+# A probe is sent for a cut that would gain so much if the link were as good as it may be.
+_WORTH_A_PROBE = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one inference is to do.
+
+    label, cut: what to run. wished: the id of the cut that would be run if it were loaded. why: the reason, for people.
+    conditions: as estimated. parts: predicted for the cut. local_s: predicted for device-only, None if it was not emitted;
+    server_only_s: likewise.
+    """
+
+    label: str
+    cut: Cut
+    wished: str
+    why: str
+    conditions: Conditions
+    parts: Parts
+    local_s: float | None
+    server_only_s: float | None
+
+
+class Planner:
+    """Chooses cuts. Not thread-safe.
+
+    cuts: those that are emitted, by their labels.
+    """
+
+    def __init__(self, cuts: Mapping[str, Cut], forecast: Forecast, rule: SwitchingRule) -> None:
+        self.cuts, self.forecast, self.rule = cuts, forecast, rule
+        self.last: Plan | None = None
+        """The last plan, None before the first."""
+
+    def plan(self, usable: Callable[[Cut], bool], loadable: Callable[[Cut], bool], now_s: float) -> Plan:
+        """What to do now.
+
+        usable: can this cut be run at once? loadable: could it be, once its head is loaded? If no cut is usable, a loadable
+        one is chosen, and if there is none either, any.
+        """
+        conditions = self.forecast.conditions(now_s)
+        parts = self.forecast.all_parts(self.cuts, conditions)
+        ready = {label: parts[label] for label, cut in self.cuts.items() if usable(cut)}
+        later = {label: parts[label] for label, cut in self.cuts.items() if label in ready or loadable(cut)}
+        choice = self.rule.choose(ready or later or parts, self.forecast.link.spread(now_s), now_s)
+        wished = min(later or parts, key=lambda label: parts[label].latency_s)
+        why = choice.why
+        if wished not in ready and parts[wished].latency_s < parts[choice.cut].latency_s:
+            why += f"; {wished} is faster and not ready"
+        self.last = Plan(
+            choice.cut,
+            self.cuts[choice.cut],
+            self.cuts[wished].id,
+            f"{choice.cut} at {show_bandwidth(conditions.uplink_bps)}: {why}",
+            conditions,
+            parts[choice.cut],
+            self._fastest(DEVICE_ONLY, parts),
+            self._fastest(SERVER_ONLY, parts),
+        )
+        return self.last
+
+    def worth_a_probe(self, possible: Callable[[Cut], bool], now_s: float) -> str | None:
+        """The label of the cut to probe the link with; None if nothing is to be gained.
+
+        There is, if some possible cut would be faster than the one in use, were the uplink as good as it may be. The probe is
+        the one of those that say something of the bandwidth which costs least.
+        """
+        link = self.forecast.link
+        offloading = {label: cut for label, cut in self.cuts.items() if cut.offloads and possible(cut)}
+        if not offloading:
+            return None
+        now, uplink_bps = self.forecast.conditions(now_s), link.up.hoped_bps(now_s)
+        hoped = Conditions(uplink_bps, max(now.downlink_bps, uplink_bps), now.rtt_s, now.device_slowdown, now.server_slowdown)
+        best = min(parts.latency_s for parts in self.forecast.all_parts(offloading, hoped).values())
+        if self.last is not None and self.last.label in self.cuts:
+            used = self.forecast.parts(self.last.label, self.last.cut, hoped).latency_s
+            if used - best <= _WORTH_A_PROBE * used:
+                return None
+        saying = {
+            label: cut
+            for label, cut in offloading.items()
+            if link.says_something(cut.upload_bytes, cut.upload_bytes * 8 / uplink_bps)
+        }
+        if not saying:
+            return max(offloading, key=lambda label: offloading[label].upload_bytes)
+        costs = self.forecast.all_parts(saying, now)
+        return min(costs, key=lambda label: pause_after_probe_s(costs[label].device_s, costs[label].exchange_s))
+
+    def _fastest(self, cut_id: str, parts: Mapping[str, Parts]) -> float | None:
+        """Predicted for the cuts with this id, which differ in their codecs."""
+        return min((parts[label].latency_s for label, cut in self.cuts.items() if cut.id == cut_id), default=None)
+
+
+def pause_after_probe_s(device_s: float, exchange_s: float) -> float:
+    """How long no other probe is sent after one that kept the device and the link busy for so long."""
+    return max(_LEAST_PAUSE_S, device_s / DEVICE_SHARE, min(exchange_s, PROBE_WAIT_S) / LINK_SHARE)

@@ -1,0 +1,204 @@
+"""`Session`: a model that answers wherever it is fastest now, on this device or with a server, and always."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cic.decision.arguments import check_number, check_path, check_text
+from cic.decision.conditions import Conditions
+from cic.decision.cut import DEVICE_ONLY, Cut
+from cic.decision.splitting_model import SplittingModel, load
+from cic.decision.units import shown
+from cic.emission.bundle_check import check_bundle, emitted_cuts
+from cic.errors import ArtifactError, InputError
+from cic.protocol.spoken_tail import bundle_name
+from cic.session.forecast import Forecast
+from cic.session.inference import Inference, Means, Steps
+from cic.session.link_estimate import LinkEstimate
+from cic.session.loaded_halves import LoadedHalves
+from cic.session.model_call import ModelCall
+from cic.session.planning import Planner
+from cic.session.probing import Prober
+from cic.session.record import RecordFile
+from cic.session.remote_server import RemoteServer
+from cic.session.server_address import server_address
+from cic.session.stream import Stream
+from cic.session.switching_rule import SwitchingRule
+from codegen.errors import as_codegen_error, codegen_error_as
+from codegen.manifest import read_manifest
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+USUAL_UPLINK_BPS = 2e6
+"""Assumed until something was measured; an inference before that is computed here, if device-only was emitted."""
+
+
+class Session:
+    """A model cut in two, the head here and the tail on a server, such that each call is answered as early as possible.
+
+        with cic.Session("model.split", "model.cic", server="https://10.0.0.2:8000") as session:
+            answer = session(image)
+
+    Each call is decided anew among the emitted cuts, by what was measured of link and machines. If the server fails, is slow or
+    is not there, the device answers. Usable from several threads. Nothing of torch is imported unless an engine of torch runs
+    the halves; arrays of numpy are answered with such, and tensors of torch with tensors.
+
+    Args:
+        bundle: the directory that `cic emit` wrote. model: the splitting model, or its file.
+        server: its URL; None: all is computed here, which needs the cut "device-only".
+        token, ca, certificate: see `cic.session.server_address.server_address`.
+        name: what the names of the server's models begin with; None: the name of the directory up to its first dot.
+        cuts: ids of the cuts to choose from; None: all that are emitted.
+        engine, threads: see `cic.engine.opening.open_half`.
+        memory_limit: bytes that loaded halves may have, by the sizes of their files. None: no limit.
+        deadline_s: seconds within which each call is to be answered. The server is waited for as long as the device has time to
+            answer by itself then.
+        records: a file that a line is appended to for each inference; see `cic.session.record`.
+
+    Raises:
+        ArtifactError: the directory does not belong to the splitting model, or lacks what is needed.
+        EngineError: there is no such engine, or it cannot load a half. InputError: the server's address, a certificate, the
+            records' file or the limit of memory cannot be used.
+    """
+
+    def __init__(
+        self,
+        bundle: str | Path,
+        model: str | Path | SplittingModel,
+        server: str | None = None,
+        *,
+        token: str | None = None,
+        ca: str | Path | None = None,
+        certificate: str | Path | tuple[str | Path, str | Path] | None = None,
+        name: str | None = None,
+        cuts: Collection[str] | None = None,
+        engine: str | None = None,
+        threads: int = 1,
+        memory_limit: int | None = None,
+        deadline_s: float | None = None,
+        records: str | Path | None = None,
+    ) -> None:
+        check_path(bundle, "the directory of the emitted model")
+        check_text(server, "the server", or_none=True)
+        check_text(name, "the name of the model", or_none=True)
+        if deadline_s is not None:
+            check_number(deadline_s, "deadline_s", 1e-6, 1e6)
+        if memory_limit is not None:
+            check_number(memory_limit, "memory_limit", 1, 2**62, whole=True)
+        splitting_model = model if isinstance(model, SplittingModel) else load(model)
+        address = None if server is None else server_address(server, token, ca, certificate)
+        bundle = Path(bundle)
+        chosen = _emitted(splitting_model, bundle, cuts, offloading=address is not None)
+        with codegen_error_as(ArtifactError), as_codegen_error(f"cannot read {bundle}"):
+            manifest = read_manifest(bundle)
+        self._records = None if records is None else RecordFile(records)
+        self._prober: Prober | None = None
+        kept = DEVICE_ONLY if any(cut.id == DEVICE_ONLY for cut in chosen.values()) else None
+        halves = LoadedHalves(bundle, manifest, engine, threads, memory_limit, kept)
+        remote = None if address is None else RemoteServer(address, manifest, name or bundle_name(bundle))
+        self._means = Means(ModelCall(manifest), halves, _planner(splitting_model, chosen), remote, deadline_s=deadline_s)
+        self._steps = Steps(self._means)
+        halves.on_loaded, halves.on_trouble = lambda _: self._wake(), self._means.news.append
+        if remote is not None:
+            self._prober = Prober(self._means, remote)
+
+    def infer(self, *args: Any, **kwargs: Any) -> Inference:
+        """The model's answer to these arguments, and how it came about.
+
+        Raises:
+            InputError: the call is not what the model was compiled for. EngineError: the head cannot compute with the values.
+            LinkError, CodecError: the server gave no answer, and this device cannot answer by itself.
+        """
+        running = self._steps.on_device(args, kwargs)
+        self._steps.on_link(running)
+        return self._recorded(self._steps.finish(running))
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """The model's answer; see `infer`."""
+        return self.infer(*args, **kwargs).output
+
+    def stream(self, inputs: Iterable[Any], *, ahead: int = 2) -> Stream:
+        """The inferences of many inputs, in their order: while one is on the link, the next is on the device.
+
+        inputs: each a tuple of arguments, or a dict of them by name, or else the only argument. ahead: how many may be on the
+        link or wait for it; so many more inputs are taken than answers were asked for, and one.
+        """
+        check_number(ahead, "ahead", 1, 1000, whole=True)
+        return Stream(self._steps, inputs, ahead, self._recorded)
+
+    def warm_up(self, wait_s: float = 5.0) -> bool:
+        """Wait until link and server are known, and the head is loaded that is best there. Is all that so?
+
+        An inference does not need it: until then the device answers.
+        """
+        end_s = time.monotonic() + wait_s
+        while time.monotonic() < end_s:
+            means = self._means
+            means.last_used_s = time.monotonic()
+            with means.lock:
+                plan = means.planner.plan(means.usable, means.loadable, time.monotonic())
+                ready = plan.wished == plan.cut.id and means.usable(plan.cut)
+            means.tell_news()
+            if ready and (self._prober is None or self._prober.settled):
+                return True
+            means.halves.wish(plan.wished)
+            self._wake()
+            time.sleep(0.01)
+        return False
+
+    @property
+    def conditions(self) -> Conditions:
+        """Link and machines as they are believed to be now."""
+        with self._means.lock:
+            return self._means.planner.forecast.conditions(time.monotonic())
+
+    def close(self) -> None:
+        """End the connections and threads; halves are let go."""
+        if self._prober is not None:
+            self._prober.close()
+        self._means.halves.close()
+        if self._means.server is not None:
+            self._means.server.close()
+        if self._records is not None:
+            self._records.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def _recorded(self, inference: Inference) -> Inference:
+        if self._records is not None:
+            self._records.write(inference.record)
+        self._means.tell_news()
+        return inference
+
+    def _wake(self) -> None:
+        if self._prober is not None:
+            self._prober.wake()
+
+
+def _emitted(model: SplittingModel, bundle: Path, wanted: Collection[str] | None, *, offloading: bool) -> dict[str, Cut]:
+    """The cuts to choose from, by their labels."""
+    if isinstance(wanted, str) or (wanted is not None and not set(wanted) <= model.cut_by_id.keys()):
+        raise InputError(
+            f"cuts are {shown(wanted)}; ids of cuts are expected, of which {model.name} has {', '.join(model.cut_by_id)}"
+        )
+    ids = emitted_cuts(model, bundle) if wanted is None else set(wanted)
+    check_bundle(model, bundle, sorted(ids))
+    cuts = {cut.label: cut for cut in model.cuts if cut.id in ids and (offloading or not cut.offloads)}
+    if not cuts:
+        lacking = "any cut of the splitting model" if offloading else "the cut device-only, and no server is named"
+        raise ArtifactError(f"{bundle} lacks {lacking}; emit it with `cic emit`")
+    return cuts
+
+
+def _planner(model: SplittingModel, cuts: dict[str, Cut]) -> Planner:
+    link = LinkEstimate(USUAL_UPLINK_BPS, model.default_downlink_ratio, model.default_rtt_s)
+    return Planner(cuts, Forecast(link), SwitchingRule())

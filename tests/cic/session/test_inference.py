@@ -1,0 +1,241 @@
+"""Whatever the server does, the answer is right, comes once, and in time: each fault with its criterion."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import cic
+from cic.errors import CicWarning
+from cic.session.inference import Inference, measured_parts
+from cic.session.link_estimate import Exchanged
+from cic.session.session import Session
+from tests.cic.session.conftest import DEVICE_S, Opened
+from tests.cic.session.scripted_server import scripted
+from tests.cic.session.small_server import SmallServer
+
+Array = np.ndarray
+# Of this machine, when it has other things to do.
+LATE_S = 0.5
+
+
+def check(inference: Inference, expected: Array) -> None:
+    """Right, and not later than what the device takes and twice what was predicted, whatever happened."""
+    assert np.allclose(inference.output, expected, rtol=1e-4, atol=1e-5)
+    predicted_s = inference.record.predicted.latency_s
+    assert inference.latency_s < 2 * predicted_s + 1.5 * DEVICE_S + LATE_S
+
+
+def header_and_json(reply: bytes) -> tuple[bytes, bytes, bytes]:
+    head, _, body = reply.partition(b"\r\n\r\n")
+    length = next(int(line.partition(b":")[2]) for line in head.split(b"\r\n") if line.startswith(b"Inference-Header"))
+    return head, body[:length], body[length:]
+
+
+def with_json(change: Callable[[dict], None]) -> Callable[[bytes], bytes]:  # type: ignore[type-arg]
+    """A reply whose JSON was changed, with lengths that fit."""
+
+    def changed(reply: bytes) -> bytes:
+        _, text, payload = header_and_json(reply)
+        answer = json.loads(text)
+        change(answer)
+        text = json.dumps(answer).encode()
+        head = (
+            f"HTTP/1.1 200 OK\r\nInference-Header-Content-Length: {len(text)}\r\nContent-Length: {len(text + payload)}\r\n\r\n"
+        )
+        return head.encode() + text + payload
+
+    return changed
+
+
+def other(**fields: object) -> Callable[[bytes], bytes]:
+    return with_json(lambda answer: answer["outputs"][0].update(fields))
+
+
+class Reset(bytes):
+    """A reply after which the connection is reset."""
+
+
+WRONG_REPLIES = {
+    "another id": with_json(lambda answer: answer.update(id="17")),
+    "no id": with_json(lambda answer: answer.pop("id")),
+    "another shape": other(shape=[10, 1]),
+    "more values": other(shape=[1, 1000]),
+    "another type": other(datatype="FP64"),
+    "another name": other(name="OUTPUT__7"),
+    "no outputs": with_json(lambda answer: answer.update(outputs=[])),
+    "size that lies": other(parameters={"binary_data_size": 4000}),
+    "times that lie": with_json(lambda answer: answer["parameters"].update(compute_us=-5)),
+    "a page": lambda reply: b"HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n<html></html>",
+    "garbage": lambda reply: bytes(range(256)) * 10,
+    "a deep one": lambda reply: b"HTTP/1.1 200 OK\r\nContent-Length: 3000\r\n\r\n" + b"[" * 3000,
+    "half of it": lambda reply: reply[: len(reply) // 2],
+    "nothing": lambda reply: None,
+    "much too long": lambda reply: b"HTTP/1.1 200 OK\r\nContent-Length: 999999999\r\n\r\n" + b"x" * 1000,
+    "an error without words": lambda reply: b"HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n",
+}
+
+
+@pytest.fixture
+def session(opened: Opened, slow_device: None, server: SmallServer) -> Session:
+    return opened(server.url, remote=True)
+
+
+def provoke(session: Session, server: SmallServer, image: Array, expected: Array) -> Inference:
+    """Ask until the server is asked once more, and what it does has had its effect."""
+    asked = len(server.ids)
+    for _ in range(20):
+        inference = session.infer(image)
+        check(inference, expected)
+        if len(server.ids) > asked and inference.outcome != "local":
+            return inference
+    raise AssertionError("the server was not asked again")
+
+
+def test_a_wrong_reply_is_never_an_answer(
+    opened: Opened, slow_device: None, server: SmallServer, image: Array, expected: Array
+) -> None:
+    session = opened(server.url, cuts=["server-only", "device-only"], remote=True)
+    for fault, reply in WRONG_REPLIES.items():
+        server.reply = reply  # type: ignore[assignment]
+        outcomes = [provoke(session, server, image, expected).outcome for _ in range(2)]
+        assert all(outcome.startswith("fallback: ") for outcome in outcomes), fault
+        server.reply = lambda content: content
+        session._means.breaker.succeeded()
+
+
+def test_a_server_that_keeps_failing_is_left_alone(
+    session: Session, server: SmallServer, image: Array, expected: Array
+) -> None:
+    server.reply = lambda _: None
+    outcomes = []
+    for _ in range(12):
+        inference = session.infer(image)
+        check(inference, expected)
+        outcomes.append(inference.outcome.partition(":")[0])
+    assert outcomes[0] == "fallback" and outcomes.count("fallback") <= 4 and outcomes[-5:] == ["local"] * 5
+
+
+def test_a_reply_that_is_reset_at_any_part_is_no_answer(
+    session: Session, server: SmallServer, image: Array, expected: Array
+) -> None:
+    """`test_http_connection` tries every offset of a reply; here they are those at which it has one part more."""
+    replies: list[bytes] = []
+    server.reply = lambda reply: replies.append(reply) or reply  # type: ignore[func-returns-value]
+    session.infer(image)
+    head, text, _ = header_and_json(replies[0])
+    for offset in (0, 1, len(head) - 3, len(head) + 4, len(head) + 4 + len(text), len(replies[0]) - 1):
+        server.reply = lambda reply, offset=offset: None if offset == 0 else Reset(reply[:offset])  # type: ignore[misc]
+        assert provoke(session, server, image, expected).outcome.startswith("fallback: ")
+        session._means.breaker.succeeded()
+
+
+def test_a_server_that_is_killed_is_missed_by_nobody(
+    opened: Opened, slow_device: None, server: SmallServer, image: Array, expected: Array
+) -> None:
+    ended = threading.Event()
+
+    def until_ended(connection: socket.socket) -> None:
+        if not ended.is_set():
+            server.talk(connection)
+
+    with scripted(until_ended) as url:
+        session = opened(url, remote=True)
+    ended.set()
+    outcomes = []
+    for _ in range(10):
+        inference = session.infer(image)
+        check(inference, expected)
+        outcomes.append(inference.outcome.partition(":")[0])
+    assert "remote" not in outcomes and outcomes[-3:] == ["local"] * 3 and outcomes.count("fallback") <= 4
+
+
+def test_a_black_hole_costs_no_more_than_the_deadline(
+    opened: Opened, slow_device: None, server: SmallServer, image: Array, expected: Array
+) -> None:
+    deadline_s = DEVICE_S * 5
+    session = opened(server.url, remote=True, deadline_s=deadline_s)
+    server.silent = True
+    for _ in range(10):
+        inference = session.infer(image)
+        check(inference, expected)
+        assert inference.latency_s < 1.1 * deadline_s
+    assert inference.outcome == "local"
+
+
+def test_a_server_that_is_busy_is_left_alone_as_long_as_it_says(
+    session: Session, server: SmallServer, image: Array, expected: Array
+) -> None:
+    server.refuse = (503, "Retry-After: 30\r\n")
+    inference = session.infer(image)
+    check(inference, expected)
+    assert "status 503" in inference.outcome
+    asked = len(server.ids)
+    for _ in range(5):
+        assert session.infer(image).outcome == "local"
+    assert len(server.ids) == asked
+    assert session._means.breaker.opens_until_s is not None
+    assert 25 < session._means.breaker.opens_until_s - time.monotonic() < 31
+
+
+def test_another_bundle_on_the_server_is_told_once_and_the_device_answers(
+    opened: Opened, slow_device: None, server: SmallServer, image: Array, expected: Array
+) -> None:
+    session = opened(server.url, remote=True)
+    server.tails = {
+        name: (type(tail)(tail.name, tail.cut_id, tail.inputs, tail.outputs, tail.model_digest, "0" * 64), engine)
+        for name, (tail, engine) in server.tails.items()
+    }
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        inference = session.infer(image)
+        check(inference, expected)
+        assert "status 409" in inference.outcome
+        for _ in range(10):
+            check(session.infer(image), expected)
+    words = [str(each.message) for each in told if each.category is CicWarning]
+    assert len(words) == 1 and "answers are computed on the device" in words[0] and "the same bundle" in words[0]
+
+
+def test_another_bundle_on_the_server_is_found_before_anything_is_sent(
+    opened: Opened, slow_device: None, server: SmallServer, image: Array, expected: Array
+) -> None:
+    server.tails = {
+        name: (type(tail)(tail.name, tail.cut_id, tail.inputs, tail.outputs, "0" * 64, tail.weights_digest), engine)
+        for name, (tail, engine) in server.tails.items()
+    }
+    with pytest.warns(CicWarning, match="give both sides the same bundle"):
+        session = opened(server.url)
+        session.warm_up(2.0)
+    check(session.infer(image), expected)
+    assert session.infer(image).outcome == "local" and not server.ids
+
+
+def test_the_tail_finishes_here_what_the_head_began(
+    opened: Opened, server: SmallServer, model: cic.SplittingModel, image: Array, expected: Array, heads: Path
+) -> None:
+    """With the tail at hand the head's results are used; without it, and without device-only, nobody can answer."""
+    session = opened(server.url, cuts=["cut-01"])
+    session(image)
+    end_s = time.monotonic() + 20
+    while not session._means.halves.has(("cut-01", "tail")) and time.monotonic() < end_s:
+        time.sleep(0.01)
+    server.refuse = (500, "")
+    inference = session.infer(image)
+    check(inference, expected)
+    assert inference.outcome.startswith("fallback")
+
+
+def test_parts_add_up_whatever_the_server_says() -> None:
+    for server_s, receive_s, rtt_s in ((0.0, 0.0, 0.0), (0.01, 0.02, 0.5), (5.0, 5.0, 5.0), (0.03, 0.0, 0.005)):
+        parts = measured_parts(0.1, 0.04, Exchanged(1000, 1000, 0.05, 0.055, server_s, receive_s), rtt_s)
+        assert parts.latency_s == pytest.approx(0.1)
+        assert min(parts.device_s, parts.uplink_s, parts.server_s, parts.downlink_s, parts.rtt_s) >= -1e-12

@@ -1,0 +1,80 @@
+"""A plan names the best cut that can be run, and the one wished for; a probe is sent where there is something to gain."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import pytest
+
+from cic.decision.cut import DEVICE_ONLY, SERVER_ONLY, Cut
+from cic.session.forecast import Forecast
+from cic.session.link_estimate import Exchanged, LinkEstimate
+from cic.session.planning import Planner, pause_after_probe_s
+from cic.session.switching_rule import SwitchingRule
+from tests.cic.session.simulated_link import PI
+
+
+def planner(uplink_bps: float | None = None) -> Planner:
+    link = LinkEstimate(2e6, 1.0, 0.01)
+    if uplink_bps is not None:
+        for step in range(3):
+            link.observe(Exchanged(50_000, 300, 0.01 + 50_000 * 8 / uplink_bps, 0.01 + 50_000 * 8 / uplink_bps), step * 0.1)
+    return Planner(PI, Forecast(link), SwitchingRule())
+
+
+def among(ids: Collection[str]) -> object:
+    return lambda cut: cut.id in ids
+
+
+def every(_: Cut) -> bool:
+    return True
+
+
+@pytest.mark.parametrize("uplink_bps", [0.1e6, 2e6, 8e6, 100e6])
+def test_the_plan_is_the_fastest_cut_and_says_so(uplink_bps: float) -> None:
+    chosen = planner(uplink_bps)
+    plan = chosen.plan(every, every, 0.3)
+    parts = chosen.forecast.all_parts(PI, plan.conditions)
+    assert plan.label == plan.wished == min(parts, key=lambda label: parts[label].latency_s)
+    assert plan.parts == parts[plan.label]
+    assert plan.local_s == parts[DEVICE_ONLY].latency_s and plan.server_only_s == parts[SERVER_ONLY].latency_s
+    assert (plan.why.startswith(f"{plan.label} at ") and "Mbit/s" in plan.why) or "kbit/s" in plan.why
+
+
+def test_a_cut_that_is_not_ready_is_wished_for() -> None:
+    plan = planner(100e6).plan(among({DEVICE_ONLY, "late"}), every, 0.3)  # type: ignore[arg-type]
+    assert (plan.label, plan.wished) == ("late", SERVER_ONLY) and "server-only is faster and not ready" in plan.why
+
+
+def test_a_cut_that_can_never_be_ready_is_not_wished_for() -> None:
+    some = among({DEVICE_ONLY, "late"})
+    plan = planner(100e6).plan(some, some, 0.3)  # type: ignore[arg-type]
+    assert (plan.label, plan.wished) == ("late", "late")
+    plan = planner(100e6).plan(lambda _: False, some, 0.3)  # type: ignore[arg-type]
+    assert plan.label == "late"
+
+
+def test_a_probe_is_worth_it_where_a_better_link_would_change_the_cut() -> None:
+    unknown = planner()
+    assert unknown.worth_a_probe(every, 0.0) is not None
+    fast = planner(200e6)
+    fast.plan(every, every, 0.3)
+    assert fast.worth_a_probe(every, 0.3) is None, "nothing is better than the best"
+    slow = planner(0.2e6)
+    assert slow.plan(every, every, 0.3).label == DEVICE_ONLY
+    assert slow.worth_a_probe(every, 0.3) is None, "it is known well, and bad"
+    assert slow.worth_a_probe(every, 15.0) is not None
+    assert slow.worth_a_probe(lambda _: False, 15.0) is None
+
+
+def test_a_probe_costs_the_device_little() -> None:
+    slow = planner(0.2e6)
+    slow.plan(every, every, 0.3)
+    label = slow.worth_a_probe(every, 15.0)
+    assert label == SERVER_ONLY, "its head has next to nothing to do"
+
+
+def test_probes_take_a_small_share_of_the_time() -> None:
+    for device_s, exchange_s in ((0.0, 0.001), (0.001, 0.5), (0.2, 0.01), (1.0, 30.0)):
+        pause_s = pause_after_probe_s(device_s, exchange_s)
+        assert device_s <= 0.0201 * pause_s and min(exchange_s, 0.2) <= 0.101 * pause_s

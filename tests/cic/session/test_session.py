@@ -1,0 +1,173 @@
+"""A session answers rightly with any cut, with and without a server, from several threads, and keeps records."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import cic
+from cic.engine.engine import Array
+from cic.errors import ArtifactError, InputError, LinkError
+from cic.session.record import record_of
+from cic.session.session import Session
+from tests.cic.conftest import Project
+from tests.cic.session.conftest import DEVICE_S, Opened, until_remote
+from tests.cic.session.small_server import SmallServer
+
+
+def same(answer: Array, expected: Array) -> bool:
+    return bool(np.allclose(answer, expected, rtol=1e-4, atol=1e-5))
+
+
+def test_every_cut_gives_the_answer_of_the_whole(
+    opened: Opened, server: SmallServer, model: cic.SplittingModel, image: Array, expected: Array
+) -> None:
+    for cut in model.cuts:
+        session = opened(server.url, cuts=[cut.id])
+        for _ in range(3):
+            inference = session.infer(image)
+            assert same(inference.output, expected) and inference.cut_id == cut.id
+            assert inference.outcome == ("remote" if cut.offloads else "local")
+            parts = inference.record.measured
+            known = (parts.device_s, parts.uplink_s, parts.server_s, parts.downlink_s, parts.rtt_s)
+            assert min(part for part in known if part is not None) >= 0
+            assert sum(part or 0.0 for part in known) == pytest.approx(parts.latency_s, abs=1e-6)
+        if cut.offloads:
+            assert inference.record.upload_bytes > cut.upload_bytes
+    assert len(server.ids) == len(set(server.ids)) == 3 * (len(model.cuts) - 1)
+
+
+def test_without_a_server_the_device_answers(opened: Opened, image: Array, expected: Array) -> None:
+    session = opened()
+    assert same(session(image), expected) and session.infer(image).outcome == "local"
+    assert session.warm_up(1.0)
+    as_torch = session(torch.from_numpy(image))
+    assert isinstance(as_torch, torch.Tensor) and same(as_torch.numpy(), expected)
+
+
+def test_calls_that_are_not_the_model_s_are_refused(opened: Opened, image: Array) -> None:
+    session = opened()
+    for call in ((), (image, image), (image[0],), (image.astype(np.float64),), ("picture",), (None,)):
+        with pytest.raises(InputError):
+            session(*call)
+    with pytest.raises(InputError, match="called with"):
+        session(picture=image)
+
+
+def test_what_cannot_be_used_is_refused_when_the_session_is_made(
+    opened: Opened, project: Project, tmp_path: Path, model: cic.SplittingModel
+) -> None:
+    for options in ({"cuts": ["cut-99"]}, {"cuts": "device-only"}, {"url": "ftp://x"}, {"memory_limit": 1000}):
+        with pytest.raises(InputError):
+            opened(**options)
+    with pytest.raises(ArtifactError, match="no server is named"):
+        opened(cuts=["server-only"])
+    with pytest.raises(ArtifactError, match="not an emitted model"):
+        Session(tmp_path, model)
+    with pytest.raises(InputError, match="records cannot be written"):
+        opened(records=tmp_path / "no" / "records")
+    for options in ({"threads": 0}, {"deadline_s": -1.0}, {"memory_limit": "1MB"}):
+        with pytest.raises(cic.ArgumentError):
+            opened(**options)
+
+
+def test_the_faster_one_of_both_is_found(opened: Opened, slow_device: None, server: SmallServer, image: Array) -> None:
+    session = opened(server.url)
+    assert session.warm_up()
+    until_remote(session, image)
+    # A server that is slow by now is left for the device, and found again when it is not.
+    server.delay_s = 0.3
+    outcomes = [session.infer(image).outcome for _ in range(12)]
+    assert outcomes[-4:] == ["local"] * 4
+    assert sum(outcome != "local" for outcome in outcomes) <= 6
+    server.delay_s = 0.0
+    until_remote(session, image, 30.0)
+
+
+def test_a_server_that_comes_later_is_found(
+    opened: Opened, slow_device: None, project: Project, image: Array, expected: Array, server: SmallServer
+) -> None:
+    server.silent = True
+    session = opened(server.url)
+    began_s = time.monotonic()
+    assert same(session(image), expected)
+    assert time.monotonic() - began_s < 2 * DEVICE_S
+    server.silent = False
+    until_remote(session, image, 30.0)
+
+
+def test_several_threads_are_answered_each_their_own(opened: Opened, slow_device: None, server: SmallServer) -> None:
+    session = opened(server.url, remote=False)
+    images = [np.random.default_rng(seed).random((1, 3, 64, 64), np.float32) for seed in range(4)]
+    expected = [session(image) for image in images]
+    session.warm_up()
+
+    def ask(number: int) -> bool:
+        return all(same(session(images[number]), expected[number]) for _ in range(25))
+
+    with ThreadPoolExecutor(4) as threads:
+        assert all(threads.map(ask, range(4)))
+    assert len(server.ids) == len(set(server.ids)) > 20
+
+
+def test_records_say_what_happened(
+    opened: Opened, slow_device: None, server: SmallServer, image: Array, tmp_path: Path
+) -> None:
+    session = opened(server.url, records=tmp_path / "run.jsonl", deadline_s=5.0, remote=True)
+    inference = session.infer(image)
+    session.close()
+    records = [record_of(line) for line in (tmp_path / "run.jsonl").read_bytes().splitlines()]
+    assert records[-1] == inference.record
+    assert {record.kind for record in records} <= {"local", "remote", "fallback"} and len(records) > 5
+    assert len({record.request_id for record in records}) == len(records)
+    assert all(record.deadline_s == 5.0 and record.device_only_s and record.server_only_s for record in records)
+    assert json.loads((tmp_path / "run.jsonl").read_text().splitlines()[-1])["outcome"] == "remote"
+    remote = [record for record in records if record.kind == "remote"][-1]
+    assert 0.1 < remote.predicted.latency_s / remote.measured.latency_s < 10
+
+
+def test_where_the_device_cannot_answer_the_error_is_the_caller_s(
+    heads: Path, model: cic.SplittingModel, server: SmallServer, image: Array
+) -> None:
+    with Session(heads, model, server.url, cuts=["server-only"], deadline_s=0.5) as session:
+        session(image)
+        server.refuse = (500, "")
+        with pytest.raises(LinkError, match="status 500"):
+            session(image)
+        server.refuse, server.silent = None, True
+        began_s = time.monotonic()
+        with pytest.raises(LinkError, match="longer than it was given"):
+            session(image)
+        assert 0.4 < time.monotonic() - began_s < 0.7
+
+
+def test_no_thread_and_no_connection_outlives_a_session(opened: Opened, server: SmallServer, image: Array) -> None:
+    before = {thread.name for thread in threading.enumerate() if thread.name.startswith("cic-")}
+    session = opened(server.url)
+    session.warm_up()
+    session(image)
+    session.close()
+    session.close()
+    left: Sequence[str] = [thread.name for thread in threading.enumerate() if thread.name.startswith("cic-")]
+    assert set(left) <= before
+
+
+def test_a_device_that_was_given_heads_only_falls_back_to_the_whole(
+    slow_device: None, server: SmallServer, model: cic.SplittingModel, heads: Path, image: Array, expected: Array
+) -> None:
+    with Session(heads, model, server.url) as session:
+        session.warm_up()
+        until_remote(session, image)
+        assert session._prober is not None
+        session._prober.close()
+        server.refuse = (503, "")
+        inference = session.infer(image)
+        assert inference.outcome.startswith("fallback") and same(inference.output, expected)
