@@ -32,7 +32,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--client-ca", metavar="FILE", help="PEM; only clients with a certificate signed by it are let in")
     parser.add_argument("--token-file", metavar="FILE", help="with the token that each request must bear")
     parser.add_argument("--insecure", action="store_true", help="let others than this machine come without TLS")
-    times = (("header", 10.0, "for a request's header"), ("body", 10.0, "for its body, besides its bytes at the least rate"))
+    times = (("header", 10.0, "for a request's header"), ("body", 10.0, "in which its body must come on at the least rate"))
     for name, usual, about in (*times, ("idle", 75.0, "without a request"), ("compute", 60.0, "for one inference")):
         parser.add_argument(f"--{name}-timeout", default=f"{usual:g}s", metavar="TIME", help=f"{about}; default: {usual:g}s")
     parser.add_argument("--least-rate", type=float, default=500.0, metavar="BYTES", help="of a body a second; default: 500")

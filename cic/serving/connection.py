@@ -1,6 +1,7 @@
-"""One connection: closed when a header takes too long, and told in one line when what comes is no HTTP.
+"""One connection: closed when a header takes too long or an answer is not read, and told in one line when it speaks no HTTP.
 
-aiohttp itself closes a connection that is silent, but not one whose header comes byte by byte.
+aiohttp itself closes a connection that is silent, but not one whose header comes byte by byte, nor one that asks and does not
+read.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class Connection(web.RequestHandler):
     transports: those of all connections, this one while it is not closed to the last byte.
     """
 
-    __slots__ = ("_header_timer", "_open", "_options", "_transports", "busy")
+    __slots__ = ("_header_timer", "_open", "_options", "_reading_timer", "_transports", "_unread_bytes", "busy")
 
     def __init__(self, server: web.Server, options: ServerOptions, transports: set[asyncio.BaseTransport]) -> None:
         super().__init__(
@@ -46,6 +47,8 @@ class Connection(web.RequestHandler):
         self._transports = transports
         self._open: asyncio.BaseTransport | None = None
         self._header_timer: asyncio.TimerHandle | None = None
+        self._reading_timer: asyncio.TimerHandle | None = None
+        self._unread_bytes = 0
         self.busy = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -54,9 +57,12 @@ class Connection(web.RequestHandler):
         self._transports.add(transport)
         if len(self._transports) > self._options.connections:
             self.force_close()
+        self._check_reading()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._stop_timer()
+        if self._reading_timer is not None:
+            self._reading_timer.cancel()
         if self._open is not None:
             self._transports.discard(self._open)
         super().connection_lost(exc)
@@ -70,10 +76,27 @@ class Connection(web.RequestHandler):
         """A request's header is here."""
         self.busy = True
         self._stop_timer()
+        self.writes()
 
     def ended(self) -> None:
         """Its answer is made."""
         self.busy = False
+
+    def writes(self) -> None:
+        """More is about to be written, which the peer has not had time to read yet."""
+        self._unread_bytes = 0
+
+    def _check_reading(self) -> None:
+        """End the connection if its peer has read too little since the last look, of what waits to be sent."""
+        transport, options = self._open, self._options
+        if not isinstance(transport, asyncio.WriteTransport):
+            return
+        unread, before = transport.get_write_buffer_size(), self._unread_bytes
+        if unread and before and unread > before - options.least_bytes_per_s * options.body_timeout_s:
+            transport.abort()
+            return
+        self._unread_bytes = unread
+        self._reading_timer = self._loop.call_later(options.body_timeout_s, self._check_reading)
 
     def _stop_timer(self) -> None:
         if self._header_timer is not None:

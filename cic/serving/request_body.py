@@ -44,10 +44,14 @@ async def read_body(
     memory = np.empty(length + _ALIGNMENT, np.uint8)
     begin = -(memory.ctypes.data + json_bytes) % _ALIGNMENT
     body = memory.data[begin : begin + length]
-    received, began = 0, asyncio.get_running_loop().time()
+    received, goal, due_s = 0, 0.0, 0.0
     try:
         while received < length:
-            piece = await _next_piece(request, received, length, began, options)
+            if received >= goal:
+                # Not of the whole time, as who sent much at once might then be silent for long.
+                goal = received + options.least_bytes_per_s * options.body_timeout_s
+                due_s = asyncio.get_running_loop().time() + options.body_timeout_s
+            piece = await _next_piece(request, received, length, due_s, options)
             room.taken += len(piece)
             received += len(piece)
             if room.taken > room.bytes:
@@ -59,9 +63,9 @@ async def read_body(
     return body
 
 
-async def _next_piece(request: web.BaseRequest, received: int, length: int, began: float, options: ServerOptions) -> bytes:
+async def _next_piece(request: web.BaseRequest, received: int, length: int, due_s: float, options: ServerOptions) -> bytes:
     try:
-        async with asyncio.timeout_at(began + options.body_timeout_s + received / options.least_bytes_per_s):
+        async with asyncio.timeout_at(due_s):
             piece: bytes = await request.content.readany()
     except TimeoutError:
         raise ProtocolError(

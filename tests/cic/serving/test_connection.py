@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import struct
@@ -156,3 +157,35 @@ def test_peers_that_vanish_leave_nothing(server: TailServer, tail: SpokenTail) -
     assert ask(connect(server), tail, zeros(tail)).outputs
     wait_until(lambda: server.endpoints.metrics.in_flight == 0 and descriptors() <= before + 3)
     assert server.endpoints.room.taken == 0
+
+
+def test_answers_that_are_not_read_are_not_waited_for(serving: Serving) -> None:
+    """Neither whoever asks again and again without reading, nor whoever reads but a little, keeps a connection."""
+    server = serving(body_timeout_s=0.3, least_bytes_per_s=1e5)
+    links = [open_socket(server) for _ in range(2)]
+    for link in links:
+        link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        link.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 3000)
+    wait_until(lambda: server.endpoints.metrics.requests["", 200] > 10)
+    began = time.perf_counter()
+    while server._transports and time.perf_counter() < began + 5:
+        with contextlib.suppress(OSError):
+            links[1].recv(10)
+        time.sleep(0.02)
+    assert not server._transports
+    assert ask(connect(server), server.models[MODEL].spoken, zeros(server.models[MODEL].spoken)).outputs
+
+
+def test_an_answer_that_is_read_slowly_enough_is_sent_to_its_end(serving: Serving) -> None:
+    """At the least rate many answers come over one connection, for much longer than is waited for one."""
+    server = serving(body_timeout_s=0.1, least_bytes_per_s=1000)
+    with open_socket(server) as link:
+        link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        link.sendall(
+            b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 300 + b"GET /v2 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        )
+        said = b""
+        while piece := link.recv(1 << 15):
+            said += piece
+            time.sleep(0.01)
+    assert said.count(b"HTTP/1.1 200") == 301

@@ -19,7 +19,8 @@ def test_a_body_that_stops_is_not_waited_for(server: TailServer, tail: SpokenTai
         began = time.perf_counter()
         said = until_closed(link)
         assert status_of(said) == 408 and b"came in time" in said
-        assert time.perf_counter() - began < USUAL.body_timeout_s + len(content) / USUAL.least_bytes_per_s + 2
+        # A second of it is for the refusal to be read; what came before gives no time.
+        assert time.perf_counter() - began < USUAL.body_timeout_s + 2
 
 
 def test_many_slow_bodies_hurt_nobody(serving: Serving, tail: SpokenTail) -> None:
