@@ -55,7 +55,8 @@ def bare_model(
 
 def provenance(ops: int, compressed_ops: int, said: str = "0") -> Provenance:
     """What a file says of where it comes from, made up; its texts are all `said`."""
-    machine = MachineProvenance(kind="machine", name=said, source=said, digest=None, date=None, warning=None, doubts=())
+    nothing = dict.fromkeys(("digest", "date", "engine", "warning"))
+    machine = MachineProvenance(kind="machine", name=said, source=said, doubts=(), **nothing)
     return Provenance(
         cic=said,
         torch=said,

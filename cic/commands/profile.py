@@ -8,6 +8,7 @@ from cic.commands.arguments import add_model, model_name, number, read_model_and
 from cic.commands.output import check_not_read, check_output_file
 from cic.commands.progress_bar import shown_progress
 from cic.decision.units import show_seconds
+from cic.engine.engine_name import engine_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,6 +26,12 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="FORM",
         help="form in which the device has pictures, as for compile: measure their normalisation, too",
     )
+    parser.add_argument(
+        "--engine",
+        metavar="NAME",
+        help="that will run the halves here: torchscript, pt2, onnxruntime or openvino, with a colon and a place if that is a "
+        "card; default: torchscript, for an ONNX file onnxruntime",
+    )
     parser.add_argument("--seconds-per-op", default="0.1", metavar="S", help="time budget of one op; default: 0.1")
 
 
@@ -34,19 +41,21 @@ def run(arguments: Namespace) -> int:
 
     check_output_file(arguments.output)
     check_not_read(arguments.output, arguments.model, *arguments.inputs)
+    if arguments.engine is not None:
+        engine_name(arguments.engine)
     seconds_per_op = number(arguments.seconds_per_op, "--seconds-per-op")
     print(f"tracing {arguments.model}", file=sys.stderr)
     model, (args, kwargs) = read_model_and_call(arguments)
     traced = trace_model(model, args, kwargs, name=model_name(arguments.model))
-    form, threads = arguments.input_form, arguments.threads
+    options = {"threads": arguments.threads, "input": arguments.input_form, "engine": arguments.engine}
     with shown_progress() as tell:
-        measured = profile(traced, threads=threads, seconds_per_op=seconds_per_op, input=form, progress=tell)
+        measured = profile(traced, seconds_per_op=seconds_per_op, progress=tell, **options)
     measured.save(arguments.output)
     how = measured.measured
     print(f"{measured.model} on {measured.name}: {show_seconds(measured.whole_s)} as a whole, {len(measured.ops)} distinct ops")
     print(
-        f"{how.clock} time, {how.statistic} of {how.repetitions} runs of the whole (spread {how.spread:.0%}); "
-        f"op times add up to measured halves within {measured.halves_error:.1%} (median)"
+        f"{how.clock} time in {measured.engine}, {how.statistic} of {how.repetitions} runs of the whole "
+        f"(spread {how.spread:.0%}); op times add up to measured halves within {measured.halves_error:.1%} (median)"
     )
     if how.warning:
         print(f"warning: {how.warning}", file=sys.stderr)

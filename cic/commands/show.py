@@ -232,7 +232,8 @@ def _print_provenance(model: SplittingModel) -> None:
     information, proof, box = model.information, model.proof, model.box
     print(f"Compiled {information.date} by CIC {information.cic} with torch {information.torch}")
     for side, machine in (("Device", information.device), ("Server", information.server)):
-        print(f"{side}: {machine.name} ({machine.kind}; {machine.source or machine.date or 'own figures'})")
+        measured = f"; measured with {machine.engine}" if machine.engine else ""
+        print(f"{side}: {machine.name} ({machine.kind}; {machine.source or machine.date or 'own figures'}{measured})")
     for warning in machine_warnings(model):
         print(f"Warning: {warning}")
     print(

@@ -191,20 +191,24 @@ def profile(
     threads: int = 1,
     seconds_per_op: float = 0.1,
     input: str | None = None,
+    engine: str | None = None,
     progress: Tell | None = None,
 ) -> Profile:
-    """Measure a model's ops on this machine, an ONNX file's with ONNX Runtime; see `cic.cost.measure`.
+    """Measure a model's ops on this machine; see `cic.cost.measure`.
 
     input: the form in which the device has its pictures, as in `cic.Precision`, so that normalising them is measured with the
     model. A profile made without it serves, too: what normalising a picture takes is in every profile.
+    engine: that will run the halves here, such as "onnxruntime" or "torchscript:cuda"; None: "torchscript", and of an ONNX file
+    "onnxruntime".
 
     Raises:
-        TraceError, CostError.
+        TraceError, CostError, EngineError.
     """
     check_number(threads, "threads", 1, 4096, whole=True)
     check_number(seconds_per_op, "seconds_per_op", 1e-6, 3600)
+    check_text(engine, "the engine", or_none=True)
     traced = trace_model(model, args, kwargs) if input is None else _pixel_model(model, args, kwargs, input)
-    return measure(traced, threads=threads, seconds_per_op=seconds_per_op, progress=progress)
+    return measure(traced, threads=threads, seconds_per_op=seconds_per_op, engine=engine, progress=progress)
 
 
 def _pixel_model(model: Any, args: Sequence[Any], kwargs: Mapping[str, Any] | None, declared: str) -> Traced:

@@ -54,11 +54,12 @@ from cic.cost.profile import OpTime, Profile
 from cic.cost.stopwatch import torch_threads
 from cic.cost.timing import Pace, Run, Session, Timing, take_turns, total_pace
 from cic.cost.workbench import Workbench
-from cic.errors import CostError
+from cic.engine.engine_name import EngineName, engine_name
+from cic.errors import CostError, EngineError
 from cic.graph import Op
 from cic.progress import Tell, counted, teller
 from cic.trace.traced import Runtime, Traced
-from codegen.errors import CodegenError
+from codegen.errors import CodegenError, needing
 
 Advance = Callable[[str], None]
 """Told the name of each finished step."""
@@ -97,21 +98,23 @@ def measure(
     threads: int = 1,
     seconds_per_op: float = 0.1,
     cuts: int = 12,
+    engine: str | None = None,
     progress: Tell | None = None,
 ) -> Profile:
     """Measure every distinct op of a traced model, real halves at some cuts, the whole, as emitted halves run, and the codecs.
 
-    threads: torch's intra-op threads while measuring; restored afterwards.
+    threads: of the engine, and of torch while measuring, which has its own again afterwards.
     seconds_per_op: time budget of one distinct op; the whole model and each cut get ten times as much.
     cuts: at how many places head and tail are measured; 0 scales the ops' own times to the whole.
+    engine: that will run the halves, see `cic.engine.engine_name`; None: "torchscript", of an ONNX file "onnxruntime".
     progress: told after each step, see `cic.progress`; print will do.
-    Raises CostError when an argument is out of range or an op cannot be run on its own.
+    Raises CostError when an argument is out of range or an op cannot be run on its own, EngineError if the engine is not here.
     """
     _check_arguments(threads, seconds_per_op, cuts)
     ops = traced.graph.ops
     first_of = _distinct(ops)
     steps = len(first_of) + 3 + min(cuts, len(ops) - 1)
-    bench = workbench_of(traced)
+    bench = workbench_of(traced, None if engine is None else engine_name(engine), threads)
     advance = counted(teller(progress), steps)
     with torch_threads(threads):
         alone = _measure_alone(bench, first_of, seconds_per_op, advance)
@@ -135,10 +138,15 @@ _WORKBENCHES: dict[Runtime, tuple[str, str]] = {
 }
 
 
-def workbench_of(traced: Traced) -> Workbench:
-    """The workbench of the runtime that runs a traced model."""
+def workbench_of(traced: Traced, engine: EngineName | None = None, threads: int = 1) -> Workbench:
+    """The workbench of a traced model, for the engine that is to run its halves.
+
+    Raises EngineError if that is not installed, or cannot run what this model is emitted as.
+    """
     module, name = _WORKBENCHES[traced.runtime]
-    workbench: Workbench = getattr(import_module(module), name)(traced)
+    extra = "openvino" if engine is not None and engine.kind == "openvino" else "onnx"
+    with needing(f"measuring with {engine or traced.runtime}", extra, EngineError):
+        workbench: Workbench = getattr(import_module(module), name)(traced, engine, threads)
     return workbench
 
 
@@ -207,6 +215,7 @@ def _profile(
         model=bench.graph.name,
         graph_digest=bench.graph.digest,
         host=describe_host(),
+        engine=str(bench.engine),
         torch_version=bench.runtime,
         threads=threads,
         date=datetime.now(UTC).isoformat(timespec="seconds"),

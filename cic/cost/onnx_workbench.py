@@ -1,4 +1,4 @@
-"""The workbench of an ONNX file: parts are cut out as halves are and run by ONNX Runtime with all its optimisations.
+"""The workbench of an ONNX file: parts are cut out as halves are and run by ONNX Runtime or OpenVINO, with all optimisations.
 
 Graph-wide optimisations (operators fused across ops, the blocked layout of convolutions) happen inside a part as they do
 inside a half, which is why halves are measured and not ops alone, see `cic.cost.measure`.
@@ -6,15 +6,16 @@ inside a half, which is why halves are measured and not ops alone, see `cic.cost
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import onnx_ir as ir
-import onnxruntime
 import torch
 
+from cic.cost.onnx_parts import Values, first_line, onnx_maker
 from cic.cost.timing import Run
+from cic.engine.engine_name import EngineName, engine_name
 from cic.graph import Graph, Op
 from codegen.formats.onnx_in_memory import answering, session_of
 from codegen.formats.onnx_values import to_ort
@@ -23,14 +24,13 @@ from codegen.splitters.onnx import clone_part
 if TYPE_CHECKING:
     from cic.trace.onnx.onnx_model import OnnxModel
 
-Values = Mapping[str, Any]
-
 
 class OnnxWorkbench:
     """See `cic.cost.workbench.Workbench`."""
 
-    def __init__(self, traced: OnnxModel) -> None:
-        self.traced = traced
+    def __init__(self, traced: OnnxModel, engine: EngineName | None = None, threads: int = 1) -> None:
+        self.traced, self.engine = traced, engine or engine_name("onnxruntime")
+        self._run_of, self._version = onnx_maker(self.engine, threads)
         graph = traced.model.graph
         self._values = {value.name: value for value in (*graph.inputs, *(made for node in graph for made in node.outputs))}
 
@@ -40,17 +40,17 @@ class OnnxWorkbench:
 
     @property
     def runtime(self) -> str:
-        return f"{torch.__version__} with onnxruntime {onnxruntime.__version__}"
+        return f"{torch.__version__} with {self._version}"
 
     def whole(self) -> Run:
-        return _run_of(self.traced.model, self._example())
+        return self._run_of(self.traced.model, self._example())
 
     def empty(self) -> Run:
         given = ir.Value(name="x", type=ir.TensorType(ir.DataType.FLOAT), shape=ir.Shape([1]))
         passed = ir.node("Identity", [given])
         passed.outputs[0].name, passed.outputs[0].type, passed.outputs[0].shape = "y", given.type, given.shape
         graph = ir.Graph([given], passed.outputs, nodes=[passed], opset_imports={"": 20}, name="empty")
-        return _run_of(ir.Model(graph, ir_version=10), {"x": to_ort(torch.zeros(1))})
+        return self._run_of(ir.Model(graph, ir_version=10), {"x": to_ort(torch.zeros(1))})
 
     def parts(self, parts: Sequence[Sequence[Op]]) -> list[Callable[[], Run]]:
         borders = [self._border(part) for part in parts]
@@ -69,7 +69,7 @@ class OnnxWorkbench:
         part = clone_part(
             self.traced.model, [self._values[name] for name in inputs], [self._values[name] for name in results], "part"
         )
-        return _run_of(part, {name: values[name] for name in inputs})
+        return self._run_of(part, {name: values[name] for name in inputs})
 
     def _example(self) -> Values:
         return {name: to_ort(tensor) for name, tensor in self.traced.kwargs.items()}
@@ -79,28 +79,9 @@ class OnnxWorkbench:
         example = self._example()
         try:
             with answering(self.traced.model, [self._values[name] for name in sorted(names) if name not in example]):
-                session, given = _fed(self.traced.model, example, optimize=False)
+                session = session_of(self.traced.model, self.graph.name, optimize=False)
+            given = {value.name: example[value.name] for value in session.get_inputs()}
             results = session.run_with_ort_values(None, given)
         except Exception as error:  # onnxruntime has a dozen exception classes without a common root
-            raise RuntimeError(_first_line(error)) from error
+            raise RuntimeError(first_line(error)) from error
         return {**example, **dict(zip((value.name for value in session.get_outputs()), results, strict=True))}
-
-
-def _run_of(model: ir.Model, feeds: Values) -> Run:
-    """A run of a model; RuntimeError if ONNX Runtime cannot run it."""
-    try:
-        session, given = _fed(model, feeds)
-        session.run_with_ort_values(None, given)
-    except Exception as error:
-        raise RuntimeError(_first_line(error)) from error
-    return partial(session.run_with_ort_values, None, given)
-
-
-def _fed(model: ir.Model, feeds: Values, *, optimize: bool = True) -> tuple[onnxruntime.InferenceSession, dict[str, Any]]:
-    """A session and what it is given."""
-    session = session_of(model, str(model.graph.name), optimize=optimize)
-    return session, {value.name: feeds[value.name] for value in session.get_inputs()}
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0] or type(error).__name__

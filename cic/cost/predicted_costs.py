@@ -12,6 +12,9 @@ from cic.cost.roofline import predict
 from cic.decision.provenance import MachineProvenance
 from cic.graph import Graph
 
+# By the software that a machine's figures are of.
+_ENGINES = {"torch": "torchscript", "onnxruntime": "onnxruntime"}
+
 
 @dataclass(frozen=True)
 class PredictedCosts:
@@ -42,6 +45,7 @@ class PredictedCosts:
             source=self.machine.source or None,
             digest=None,
             date=None,
+            engine=_ENGINES.get(self.machine.runtime),
             warning=None,
             doubts=tuple(doubts(graph, self.machine, runtime)),
         )

@@ -23,7 +23,8 @@ from cic.cost.measurement import ELAPSED, Measurement
 from cic.cost.timing import STATISTICS
 from cic.decision.arguments import check_path
 from cic.decision.provenance import MachineProvenance
-from cic.errors import CostError
+from cic.engine.engine_name import engine_name
+from cic.errors import CostError, EngineError
 from cic.graph import Graph, Op
 from codegen.checked_json import Fields, shown
 from codegen.files.atomic import write_whole
@@ -31,7 +32,8 @@ from codegen.files.regular_file import read_regular
 
 FORMAT = "cic-profile"
 # Version 3 says how it was measured. Earlier ones held processor instead of elapsed time, and are refused.
-VERSION = 3
+# Version 4 says with which engine.
+VERSION = 4
 # A profile of a model with 10,000 distinct ops is about 2 MB; a larger file is something else.
 LARGEST_FILE_BYTES = 16 * 2**20
 # No single op of a network that one would split runs for a day.
@@ -63,8 +65,8 @@ class OpTime:
 class Profile:
     """Measured op times of one model on one machine; a source of costs, see `cic.cost.cost_source.CostSource`.
 
-    model: name of the traced graph, graph_digest: its digest. host: the machine. torch_version: and of onnxruntime, if that
-    ran the ops. threads, date (ISO).
+    model: name of the traced graph, graph_digest: its digest. host: the machine. engine: what ran the ops, see
+    `cic.engine.engine_name`. torch_version: and that of the engine, unless that is torch. threads, date (ISO).
     measured: how the times were taken, all of them elapsed time, with a warning if the machine was disturbed or held back.
     whole_s: measured time of the whole optimised model. sum_s: sum over the graph's ops of the times priced here.
     halves_error: median relative error of sums of op times against heads and tails that were measured; 0 if none were.
@@ -74,6 +76,7 @@ class Profile:
     model: str
     graph_digest: str
     host: Host
+    engine: str
     torch_version: str
     threads: int
     date: str
@@ -134,6 +137,7 @@ class Profile:
             source=None,
             digest=self.digest,
             date=self.date,
+            engine=self.engine,
             warning=self.measured.warning or None,
             doubts=(),
         )
@@ -174,7 +178,8 @@ def _from_json(body: Any) -> Profile:
     if version > VERSION:
         raise CostError(f"version is {shown(version)}, this CIC reads up to {VERSION}: upgrade CIC or profile again")
     if version < VERSION:
-        raise CostError(f"version is {version}, which holds processor time instead of elapsed time: profile again")
+        lacks = "holds processor time instead of elapsed time" if version < 3 else "does not say which engine was measured"
+        raise CostError(f"version is {version}, which {lacks}: profile again")
     content = {key: value for key, value in body.items() if key not in ("format", "version", "digest")}
     profile = _profile(Fields(content, error=CostError))
     # A profile written by hand needs no digest; one that carries a digest must agree with it.
@@ -189,6 +194,7 @@ def _from_json(body: Any) -> Profile:
 def _profile(fields: Fields) -> Profile:
     return Profile(
         **_texts(fields.only(_names_of(Profile)), "model", "graph_digest", "torch_version"),
+        engine=_engine(fields),
         date=_date(fields),
         host=_host(fields.object("host")),
         threads=fields.count("threads", least=1),
@@ -243,6 +249,13 @@ def _seconds(fields: Fields, *names: str) -> dict[str, Any]:
     for name in names:
         fields.number(name, 0, LONGEST_S)
     return {name: fields[name] for name in names}
+
+
+def _engine(fields: Fields) -> str:
+    try:
+        return str(engine_name(fields.text("engine")))
+    except EngineError as error:
+        raise CostError(f"engine: {error}") from None
 
 
 def _date(fields: Fields) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from cic.cost.timing import Run
+from cic.engine.engine_name import EngineName
 from cic.graph import Graph, Op
 
 
@@ -15,6 +16,10 @@ class Workbench(Protocol):
     @property
     def graph(self) -> Graph:
         """The graph whose ops are measured."""
+
+    @property
+    def engine(self) -> EngineName:
+        """What runs the ops."""
 
     @property
     def runtime(self) -> str:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 FORMAT = "cic splitting model"
-VERSION = 5
+VERSION = 6
 # A network of 100,000 ops takes about 40 MB.
 LARGEST_FILE_BYTES = 256 * 2**20
 # Of the stored codecs alone: as base64 they take a third more than they have.

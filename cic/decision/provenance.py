@@ -14,15 +14,17 @@ class MachineProvenance(Frozen):
 
     kind: "machine" of the catalogue, or "profile" that was measured. name: of the machine, or of the profile's processor.
     source: where a machine's figures come from. doubts: what they say little about.
-    digest, date: of a profile. warning: what a reader of its times should know.
+    digest, date: of a profile. engine: with which its times were measured, None where nothing says it.
+    warning: what a reader of its times should know.
     """
 
-    __slots__ = ("date", "digest", "doubts", "kind", "name", "source", "warning")
+    __slots__ = ("date", "digest", "doubts", "engine", "kind", "name", "source", "warning")
     kind: str
     name: str
     source: str | None
     digest: str | None
     date: str | None
+    engine: str | None
     warning: str | None
     doubts: tuple[str, ...]
 
@@ -135,6 +137,7 @@ def _machine(fields: Fields) -> MachineProvenance:
         source=fields.maybe(fields.text, "source"),
         digest=fields.maybe(fields.text, "digest"),
         date=fields.maybe(fields.text, "date"),
+        engine=fields.maybe(fields.text, "engine"),
         warning=fields.maybe(fields.text, "warning"),
         doubts=fields.texts("doubts"),
     )

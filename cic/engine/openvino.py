@@ -50,8 +50,12 @@ class OpenVinoLoader:
         with temporary_directory() as scratch:
             path = scratch / "half.onnx"
             write_beside(half, path)
-            check_beside(path, str(half.path))
-            return self._runner(path, path.read_bytes(), str(half.path), inputs)
+            return self.load_beside(path, str(half.path), inputs)
+
+    def load_beside(self, path: Path, what: str, inputs: Sequence[WireTensor]) -> Runner:
+        """As `load`, of a file that may have weights beside it; errors name it as `what`."""
+        check_beside(path, what)
+        return self._runner(path, path.read_bytes(), what, inputs)
 
     def _of_content(self, content: bytes, what: str, inputs: Sequence[WireTensor]) -> Runner:
         check_within(content, what)

@@ -4,24 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import onnx_ir as ir
 import onnxruntime
 
 from codegen.files.leftovers import temporary_directory
-from codegen.formats.onnx_session import open_session
+from codegen.formats.onnx_session import Execution, open_session
 from codegen.splitters.onnx import OPEN, opened
 
 
-def session_of(model: ir.Model, what: str, *, optimize: bool = True) -> onnxruntime.InferenceSession:
-    """Return a session of a model or of a half; its weights lie beside the file, which may be larger than a protobuf message.
+def session_of(
+    model: ir.Model, what: str, *, optimize: bool = True, execution: Execution | None = None
+) -> onnxruntime.InferenceSession:
+    """Return a session of a model or of a half.
 
     Raises CodegenError naming `what` if ONNX Runtime cannot load it; OSError if there is no room for its file.
+    """
+    with file_of(model) as path:
+        return open_session(path, what, optimize=optimize, execution=execution or Execution())
+
+
+@contextmanager
+def file_of(model: ir.Model) -> Iterator[Path]:
+    """Within the block, a file of a model or of a half, its weights beside it: both may be larger than a protobuf message.
+
+    Raises OSError if there is no room for it.
     """
     with temporary_directory() as scratch:
         path = scratch / "model.onnx"
         ir.save(opened(model) if model.meta.get(OPEN) else model, path, external_data="weights")
-        return open_session(path, what, optimize=optimize)
+        yield path
 
 
 @contextmanager

@@ -60,7 +60,8 @@ class _Guess:
         return 0.0, 0.0
 
     def provenance(self, graph: Graph, runtime: str) -> MachineProvenance:
-        return MachineProvenance(kind="guess", name=self.name, source=None, digest=None, date=None, warning=None, doubts=())
+        nothing = dict.fromkeys(("source", "digest", "date", "engine", "warning"))
+        return MachineProvenance(kind="guess", name=self.name, doubts=(), **nothing)
 
 
 def test_any_source_of_costs_will_do():

@@ -27,6 +27,7 @@ def make_profile(**changes):
         "model": "net",
         "graph_digest": "ab" * 32,
         "host": Host("Linux-aarch64", "Raspberry Pi 4", 4, 4 << 30),
+        "engine": "torchscript",
         "torch_version": "2.13.0",
         "threads": 2,
         "date": "2026-01-31T12:00:00+00:00",

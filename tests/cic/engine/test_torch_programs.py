@@ -59,6 +59,16 @@ def test_a_device_that_is_not_here_is_refused(place: str):
             loader(place, 1)
 
 
+def test_the_way_to_a_card_and_back_changes_nothing(written: tuple[str, Path]):
+    """ "cpu:0" is the processor in a card's place: the program is moved there, tensors go there and come back."""
+    kind, path = written
+    made = torchscript if kind == "torchscript" else exported_program
+    x = np.random.default_rng(0).random((2, 3), np.float32)
+    here, there = (made(place, 1).load(path, [WIRE], optimize=True)(x) for place in ("cpu", "cpu:0"))
+    for ours, theirs in zip(here, there, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no card here")
 def test_a_card_answers_what_the_processor_answers(written: tuple[str, Path]):
     kind, path = written
