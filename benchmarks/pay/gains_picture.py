@@ -26,10 +26,8 @@ def draw(found: Sequence[Cell], path: Path) -> None:
             continue
         for family in dict.fromkeys(cell.family for cell in found):
             for share, style in ((0.95, "--"), (0.985, "-")):
-                mine = [c for c in found if (c.network, c.family, c.share) == (names[place], family, share) and c.lenient]
-                columns = [
-                    sorted(point.gain for c in mine if (point := c.at(times, lenient=True)) is not None) for times in AROUND
-                ]
+                mine = [c for c in found if (c.network, c.family, c.share) == (names[place], family, share) and c.tie_bps]
+                columns = [sorted(point.gain for c in mine if (point := c.at(times)) is not None) for times in AROUND]
                 if not mine:
                     continue
                 middle = [values[len(values) // 2] for values in columns]
