@@ -65,6 +65,10 @@ class Link:
         self._patience_s = pacing.patience_s
         self._largest_bytes = largest_bytes
 
+    def pace(self, bandwidth_bps: float) -> None:
+        """Send at this pace from the next frame on."""
+        self._bytes_per_s = bandwidth_bps / 8
+
     def send(self, buffers: Sequence[Buffer], *, shaped: bool = True) -> int:
         """Send one frame made of `buffers` and return its size in bytes. With `shaped` false, at full speed, undelayed.
 

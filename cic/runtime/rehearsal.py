@@ -139,6 +139,11 @@ class Rehearsal:
         )
         return answer, timing
 
+    def pace(self, uplink_bps: float) -> None:
+        """Send at this pace from the next inference on; the answers keep theirs."""
+        if self._link is not None:
+            self._link.pace(uplink_bps)
+
     def error_against_one_process(self, inputs: Sequence[torch.Tensor], answer: Any) -> float:
         """Greatest relative error of `answer` against tail(head(inputs)) without any link, under the same codecs."""
         both = self._load(None)
