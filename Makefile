@@ -21,7 +21,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-draws test-triton test-torch lint pytest bench bench-wire bench-pay bench-trust zoo map clean
+.PHONY: help install demo test test-draws test-triton test-torch lint pytest bench bench-wire bench-pay bench-regret bench-trust zoo map clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r name what; do \
@@ -81,6 +81,8 @@ BENCHMARKS := decision.decision_time decision.cold_start decision.compile_time d
 # What of benchmarks/ no target runs, and why, is said in benchmarks/README.md; a test compares.
 WIRE := wire.wire_table wire.accuracy wire.codec_speed
 PAY := pay.pay pay.measured
+# WORK: where networks, profiles, halves and the lines of what was measured are kept; a run that was broken off goes on there.
+REGRET := regret.regret regret.traces
 TRUST := trust.accuracy_evidence cost.profile_accuracy cost.profile_quota cost.catalogue_accuracy halves.hidden_aliases \
 	trust.interruptions trust.attack.splitting_model trust.attack.manifest trust.attack.peers trust.attack.payloads
 
@@ -101,6 +103,11 @@ bench-pay: $(STAMP)  ## do splits of real trained networks pay? loads 250 MB of 
 		$(BIN)/python -m benchmarks.$$each $(if $(MATERIALS),--materials $(MATERIALS)) || failed="$$failed $$each"; done; \
 		test -z "$$failed" || { echo "make: not as promised:$$failed"; exit 1; }
 
+bench-regret: $(STAMP)  ## is the decided cut the fastest by the clock, and does a session follow the bandwidth? root, Linux; three hours
+	@failed=; for each in $(REGRET); do echo "── $$each"; \
+		$(BIN)/python -m benchmarks.$$each $(if $(WORK),--work $(WORK)) $(REGRET_ARGS) || failed="$$failed $$each"; done; \
+		test -z "$$failed" || { echo "make: not as promised:$$failed"; exit 1; }
+
 bench-trust: $(STAMP)  ## are answers right and promises kept: few samples, quotas, prices, killed commands, attacks; an hour, quiet
 	@failed=; for each in $(TRUST); do echo "── $$each"; \
 		$(BIN)/python -m benchmarks.$$each || failed="$$failed $$each"; done; \
@@ -114,7 +121,7 @@ map:  ## write the map of all files, docs/map.md, and the list of all errors, do
 	@$(PYTHON) -m docs.written_pages
 
 clean:  ## delete .venv, caches and the demo's output
-	rm -rf $(VENV) .venv-torch-* demo-output examples/trained/weights benchmarks/pay/materials build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-torch-* demo-output examples/trained/weights benchmarks/pay/materials benchmarks/regret/work build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(STAMP): pyproject.toml constraints.txt

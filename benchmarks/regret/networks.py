@@ -37,6 +37,11 @@ def compiled_path(folder: Path, name: str, share: float) -> Path:
     return folder / f"{name}.{share:g}.cic"
 
 
+def calibrated_path(folder: Path, name: str, share: float) -> Path:
+    """The same after `cic calibrate` on both hosts."""
+    return folder / f"{name}.{share:g}.calibrated.cic"
+
+
 def bundle_path(folder: Path, name: str, share: float) -> Path:
     """The emitted halves of that."""
     return folder / f"{name}-{share:g}.split"
@@ -112,10 +117,21 @@ def compile_and_emit(name: str, folder: Path, share: float) -> None:
     model.save(compiled_path(folder, name, share))
 
 
+def emit_new(name: str, folder: Path, share: float) -> None:
+    """Emit the cuts that the calibrated table has and the bundle does not."""
+    import cic
+    from cic.emission.bundle_check import emitted_cuts
+
+    model, bundle = cic.load(calibrated_path(folder, name, share)), bundle_path(folder, name, share)
+    if new := sorted({cut.id for cut in model.cuts} - emitted_cuts(model, bundle)):
+        cic.emit(folder / f"{name}.onnx", model, bundle, cuts=new)
+
+
 def main() -> None:
-    """`export NAME FOLDER`, `compile NAME FOLDER SHARE`, or `prepare NAME FOLDER`, which does both and what lies between."""
+    """`export NAME FOLDER`, `compile NAME FOLDER SHARE`, `emit NAME FOLDER SHARE` after calibration; or `prepare NAME FOLDER`,
+    which does all but the last."""
     options = argparse.ArgumentParser(description=main.__doc__)
-    options.add_argument("step", choices=("export", "compile", "prepare"))
+    options.add_argument("step", choices=("export", "compile", "emit", "prepare"))
     options.add_argument("name", choices=NETWORKS)
     options.add_argument("folder", type=Path)
     options.add_argument("share", type=float, nargs="?", default=0.0)
@@ -125,6 +141,8 @@ def main() -> None:
         export(given.name, given.folder)
     elif given.step == "compile":
         compile_and_emit(given.name, given.folder, given.share)
+    elif given.step == "emit":
+        emit_new(given.name, given.folder, given.share)
     else:
         prepare(given.folder, given.name)
     print(f"{given.step} {given.name} {given.share or ''}: {perf_counter() - started:.0f} s", file=sys.stderr)

@@ -9,6 +9,8 @@ import pytest
 import cic
 from cic.cli import main
 from cic.compilation.verification import verify
+from cic.serving.server_options import ServerOptions
+from cic.serving.tail_server import TailServer
 from tests.cic.conftest import Project, answer
 
 pytestmark = pytest.mark.usefixtures("in_project")
@@ -38,9 +40,40 @@ def test_calibrating_corrects_the_times_and_says_both(
     assert again is not None and (again.device_ns, again.server_ns) == (calibration.device_ns, calibration.server_ns)
 
 
-@pytest.mark.parametrize("arguments", [("--repeat", "0"), ("--threads", "0"), ("--engine", "abacus")])
+def test_tails_run_on_a_server_that_says_what_they_took(
+    capsys: pytest.CaptureFixture[str], project: Project, tmp_path: Path
+) -> None:
+    file = tmp_path / "calibrated.cic"
+    with TailServer(project.split, ServerOptions(port=0)) as server:
+        answer(capsys, "calibrate", project.split, project.file, "-o", file, "--repeat", "2", "--server", server.address)
+    calibration = cic.load(file).graph().calibration
+    assert calibration is not None and calibration.server == server.address
+    assert all(each.measured_server_ns > 0 for each in calibration.cuts if each.id != "device-only")
+    assert calibration.server_engine.startswith("torchscript")
+    arguments = ("calibrate", project.split, project.file, "-o", file, "--server", server.address)
+    assert main([str(each) for each in arguments]) == 2
+    assert "127.0.0.1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--repeat", "0"), ("--threads", "0"), ("--engine", "abacus"), ("--token-file", "no such file")]
+)
 def test_what_cannot_be_run_is_refused(
     capsys: pytest.CaptureFixture[str], project: Project, tmp_path: Path, arguments: tuple[str, str]
 ) -> None:
-    assert main(["calibrate", str(project.split), str(project.file), "-o", str(tmp_path / "x.cic"), *arguments]) == 2
+    assert (
+        main(
+            [
+                "calibrate",
+                str(project.split),
+                str(project.file),
+                "-o",
+                str(tmp_path / "x.cic"),
+                "--server",
+                "http://127.0.0.1:9",
+                *arguments,
+            ]
+        )
+        == 2
+    )
     assert arguments[1] in capsys.readouterr().err
