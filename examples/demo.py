@@ -193,6 +193,9 @@ def show_paying_split() -> None:
             "`make demo` tries again."
         )
         return
+    except cic.CicError as error:
+        console.print(f"This part is left out: {error}")
+        return
     split = best_split(model)
     if split is None:
         console.print("By prediction no split of it is faster than both sides alone: every payload is above its byte budget.")

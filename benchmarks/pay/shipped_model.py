@@ -1,12 +1,14 @@
 """Writes the splitting model that `make demo` ends with: EfficientNet-Lite0, compiled with photographs that a demo cannot load.
 
-`python -m benchmarks.pay.shipped_model` loads 180 MB and takes some minutes. It is to be run anew when the format of `.cic`
-files changes, or what tracing makes of the network; `tests/examples/test_paying_split.py` says when.
+`python -m benchmarks.pay.shipped_model` loads 180 MB and takes some minutes. `--renew` carries the file over to the present
+format of `.cic` files instead, in seconds, where `renewed` knows what that has more. `tests/examples/test_paying_split.py` says when
+one of both is due.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
@@ -17,6 +19,8 @@ from benchmarks.pay import materials, photographs
 from benchmarks.pay.gains import trace
 from benchmarks.pay.remembered_runs import Memory, remembered
 from benchmarks.pay.roomy_memory import keep_memory
+from cic.compilation.verification import verify
+from cic.decision.cic_file import pack
 from cic.progress import Progress
 from examples.paying_split import DOWNLINK_RATIO, SHIPPED
 
@@ -32,7 +36,12 @@ def main() -> None:
         "--materials", type=Path, default=materials.DEFAULT, help="where weights and photographs are installed to"
     )
     options.add_argument("--runs", type=Path, help="where is kept what cuts reached; default: runs in the materials")
+    options.add_argument("--renew", action="store_true", help="write the file anew in the present format, as it is")
     given = options.parse_args()
+    if given.renew:
+        SHIPPED.write_bytes(renewed(SHIPPED.read_bytes()))
+        verify(cic.load(SHIPPED))
+        return
     torch.set_num_threads(1)
     keep_memory()
     materials.install(given.materials)
@@ -52,6 +61,16 @@ def main() -> None:
         )
     model.save(SHIPPED)
     print(f"{SHIPPED}: {', '.join(cut.label for cut in model.cuts)}")
+
+
+def renewed(content: bytes) -> bytes:
+    """The content of a `.cic` file of an earlier format in the present one."""
+    _, *lines, _ = content.split(b"\n")
+    table, graph, stored = map(json.loads, lines)
+    # What versions of the format added, from 6 on; whoever adds more continues this.
+    for side in ("device", "server"):
+        table["information"][side].setdefault("engine", None)
+    return pack(str(SHIPPED), table, graph, stored)
 
 
 def _tell(progress: Progress) -> None:
