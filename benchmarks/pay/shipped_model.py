@@ -1,8 +1,8 @@
 """Writes the splitting model that `make demo` ends with: EfficientNet-Lite0, compiled with photographs that a demo cannot load.
 
 `python -m benchmarks.pay.shipped_model` loads 180 MB and takes some minutes. `--renew` carries the file over to the present
-format of `.cic` files instead, in seconds, where `renewed` knows what that has more. `tests/examples/test_paying_split.py` says when
-one of both is due.
+format of `.cic` files instead, in seconds, where `renewed` knows what that has more. `tests/examples/test_paying_split.py`
+says when one of both is due.
 """
 
 from __future__ import annotations
