@@ -1,4 +1,4 @@
-"""run: run head and tail in two processes over a local link of a given bandwidth, and compare with the prediction."""
+"""run: answer with a server, wherever that is fastest; or rehearse a cut over a local link of a given bandwidth."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 
 from cic.commands.arguments import add_inputs, add_link, read_inputs
 from cic.commands.decide import CONDITIONS
+from cic.commands.run_session import add_session, run_session
 from cic.commands.table import print_table
 from cic.decision.conditions import Conditions
 from cic.decision.splitting_model import load
@@ -26,26 +27,41 @@ if TYPE_CHECKING:
 PICTURES = (".jpg", ".jpeg", ".png")
 TOLERANCE = 1e-4
 
-SUMMARY = "run head and tail in two processes over a local link of a given bandwidth, and compare with the prediction"
+SUMMARY = "answer with a server, wherever that is fastest; or rehearse a cut over a local link of a given bandwidth"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("directory", metavar="DIR", help="what `cic emit` wrote")
     parser.add_argument("file", metavar="FILE", help="the splitting model it was emitted from")
-    parser.add_argument("--bandwidth", required=True, metavar="BANDWIDTH", help="of the uplink, such as 20Mbps")
+    parser.add_argument(
+        "--bandwidth",
+        metavar="BANDWIDTH",
+        help="rehearse on this machine, in two processes with an uplink such as 20Mbps, and compare with the prediction",
+    )
     add_link(parser)
     parser.add_argument("--cut", metavar="ID", help="run this cut, an id or what `cic decide` names; default: the latter")
     add_inputs(parser, ", a .jpg or .png picture, or the word photo for the photograph that comes with matplotlib")
-    parser.add_argument("--repeat", type=int, default=5, metavar="N", help="how often to measure; default: 5")
+    parser.add_argument(
+        "--repeat",
+        type=int,
+        default=5,
+        metavar="N",
+        help="how often to measure; default: 5; with --server 0 is until interrupted",
+    )
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="of each process; default: 1")
     parser.add_argument("--timeout", default="60s", metavar="TIME", help="longest silence of the other side; default: 60s")
     parser.add_argument("--format", metavar="NAME", help="which emitted files to run; default: the first there are")
     parser.add_argument("--check", action="store_true", help="compare the answer with tail(head(x)) in this process")
     parser.add_argument("--json", action="store_true", help="print JSON")
+    add_session(parser)
 
 
 def run(arguments: Namespace) -> int:
+    if (arguments.server is None) == (arguments.bandwidth is None):
+        raise InputError("cic run needs either --server, to answer with one, or --bandwidth, to rehearse a cut on this machine")
     model = load(arguments.file)
+    if arguments.server is not None:
+        return run_session(arguments, model, _array_call(model, arguments.inputs))
     conditions = _conditions(model, arguments)
     cut = _chosen_cut(model, arguments, conditions)
     if arguments.repeat < 1 or arguments.threads < 1:
@@ -103,6 +119,15 @@ def _chosen_cut(model: SplittingModel, arguments: Namespace, conditions: Conditi
         known = dict.fromkeys(name for cut in model.cuts for name in (cut.id, cut.label))
         raise DecisionError(f"{arguments.file} has no cut {arguments.cut!r}; it has {', '.join(known)}")
     return min(wanted, key=lambda cut: cut.latency_s(conditions))
+
+
+def _array_call(model: SplittingModel, texts: Sequence[str]) -> Call:
+    """The call of a session, in arrays where nothing else is asked for: a device may have no torch."""
+    from cic.inputs.array_call import FILES, drawn_call, read_call
+
+    if not texts:
+        return drawn_call(model.graph().inputs)
+    return read_call(texts) if all(text.lower().endswith(FILES) for text in texts) else _read_call(model, texts)
 
 
 def _read_call(model: SplittingModel, texts: Sequence[str]) -> Call:

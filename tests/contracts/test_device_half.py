@@ -202,3 +202,39 @@ cic.export_half(f"{sys.argv[1]}/shared", "cut-1", "tail", f"{sys.argv[1]}/tail.o
         for name, value in answer.items():
             numpy.testing.assert_allclose(value, expected[name], rtol=1e-5, atol=1e-6)
     assert (tmp_path / "tail.onnx").stat().st_size > 0
+
+
+def test_a_session_answers_with_onnx_runtime_and_numpy_alone(tmp_path: Path) -> None:
+    """With a server that is not there, and without one; no torch, no aiohttp, none of the solver."""
+    code = """
+class Blocker(Blocker):
+    def find_spec(self, name, path=None, target=None):
+        first = name.partition(".")[0]
+        if first in ("onnx_ir", "onnxscript", "safetensors", "aiohttp"):
+            raise ModuleNotFoundError(f"No module named {name!r} (blocked)", name=name)
+        return None if first in ("numpy", "onnxruntime") else super().find_spec(name, path, target)
+
+sys.meta_path[0] = Blocker()
+import cic, numpy
+from cic.inputs.array_call import drawn_call
+model = cic.load(sys.argv[1] + "/model.cic")
+args, kwargs = drawn_call(model.graph().inputs)
+for server in (None, "http://127.0.0.1:1"):
+    with cic.Session(sys.argv[1] + "/model.split", model, server, records=sys.argv[1] + "/records") as session:
+        answers = [session(*args, **kwargs) for _ in range(3)]
+        assert all(type(answer) is numpy.ndarray for answer in answers)
+        numpy.save(sys.argv[1] + "/given.npy", args[0])
+        numpy.save(sys.argv[1] + "/answer.npy", answers[-1])
+print(len(open(sys.argv[1] + "/records").readlines()), {name.partition(".")[0] for name in sys.modules} & {"torch", "onnx"})
+"""
+    network = nn.Sequential(nn.Conv2d(3, 8, 3, 2), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 7 * 7, 10)).eval()
+    model = cic.compile(network, (torch.zeros(1, 3, 16, 16),), device="raspberry-pi-4", server="epyc-7742")
+    model.save(tmp_path / "model.cic")
+    with unverified_bundles():
+        cic.emit(network, model, tmp_path / "model.split", formats=["onnx"])
+    result = run(code, tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.strip() == "6 set()"
+    with torch.no_grad():
+        expected = network(torch.from_numpy(numpy.load(tmp_path / "given.npy")))
+    numpy.testing.assert_allclose(numpy.load(tmp_path / "answer.npy"), expected.numpy(), rtol=1e-4, atol=1e-5)
