@@ -121,7 +121,7 @@ map:  ## write the map of all files, docs/map.md, and the list of all errors, do
 	@$(PYTHON) -m docs.written_pages
 
 clean:  ## delete .venv, caches and the demo's output
-	rm -rf $(VENV) .venv-torch-* demo-output examples/trained/weights benchmarks/pay/materials benchmarks/regret/work build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-torch-* demo-output examples/trained/weights benchmarks/pay/materials benchmarks/regret/materials build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(STAMP): pyproject.toml constraints.txt

@@ -26,7 +26,7 @@ from benchmarks.testbed.testbed import TestbedMissingError, check_possible
 from cic.decision.splitting_model import SplittingModel
 
 ROUNDS = 15
-WORK = Path(__file__).parent / "work"
+WORK = Path(__file__).parent / "materials"
 
 
 @dataclass(frozen=True)

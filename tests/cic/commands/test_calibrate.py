@@ -9,8 +9,6 @@ import pytest
 import cic
 from cic.cli import main
 from cic.compilation.verification import verify
-from cic.serving.server_options import ServerOptions
-from cic.serving.tail_server import TailServer
 from tests.cic.conftest import Project, answer
 
 pytestmark = pytest.mark.usefixtures("in_project")
@@ -38,21 +36,6 @@ def test_calibrating_corrects_the_times_and_says_both(
     answer(capsys, "calibrate", project.split, file, "-o", tmp_path / "again.cic", "--repeat", "2")
     again = cic.load(tmp_path / "again.cic").graph().calibration
     assert again is not None and (again.device_ns, again.server_ns) == (calibration.device_ns, calibration.server_ns)
-
-
-def test_tails_run_on_a_server_that_says_what_they_took(
-    capsys: pytest.CaptureFixture[str], project: Project, tmp_path: Path
-) -> None:
-    file = tmp_path / "calibrated.cic"
-    with TailServer(project.split, ServerOptions(port=0)) as server:
-        answer(capsys, "calibrate", project.split, project.file, "-o", file, "--repeat", "2", "--server", server.address)
-    calibration = cic.load(file).graph().calibration
-    assert calibration is not None and calibration.server == server.address
-    assert all(each.measured_server_ns > 0 for each in calibration.cuts if each.id != "device-only")
-    assert calibration.server_engine.startswith("torchscript")
-    arguments = ("calibrate", project.split, project.file, "-o", file, "--server", server.address)
-    assert main([str(each) for each in arguments]) == 2
-    assert "127.0.0.1" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
