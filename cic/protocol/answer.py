@@ -20,7 +20,7 @@ from cic.codec.codec import Payload
 from cic.codec.registry import codec
 from cic.codec.tensors import Array, carrier
 from cic.errors import CodecError, ProtocolError
-from cic.protocol.checked_json import compact, read_object, shown
+from cic.protocol.checked_json import compact, one_line, read_object, shown
 from cic.protocol.json_values import array_of_json, json_of_array
 from cic.protocol.request import JSON_LENGTH, RAW, RequestHead, check_described
 from cic.protocol.spoken_tail import SpokenTail, SpokenTensor, largest_json_bytes
@@ -123,8 +123,7 @@ def read_answer(text: bytes | bytearray | memoryview, payloads: memoryview, tail
 
 def write_failure(message: str) -> bytes:
     """The body of a refusal: the message as one line, whatever it holds."""
-    line = " ".join("".join(letter if letter.isprintable() else " " for letter in message).split())
-    return compact({"error": line[:_LONGEST_ERROR]})
+    return compact({"error": one_line(message, _LONGEST_ERROR)})
 
 
 def read_failure(status: int, body: bytes) -> ProtocolError:
@@ -134,8 +133,7 @@ def read_failure(status: int, body: bytes) -> ProtocolError:
     except ProtocolError:
         text = None
     told = text if isinstance(text, str) else "it does not say why"
-    line = " ".join("".join(letter if letter.isprintable() else " " for letter in told[:_LONGEST_ERROR]).split())
-    return ProtocolError(f"the server refuses with the status {status}: {line}", status)
+    return ProtocolError(f"the server refuses with the status {status}: {one_line(told, _LONGEST_ERROR)}", status)
 
 
 def _outputs(described: Any, payloads: memoryview, tail: SpokenTail) -> tuple[tuple[Array, ...], int]:

@@ -50,6 +50,11 @@ def shown(value: object) -> str:
     return _SHOWN.repr(value)
 
 
+def one_line(text: str, longest: int) -> str:
+    """What a peer said, as one line of at most so many letters that can be printed: a terminal obeys others."""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text[: 4 * longest]).split())[:longest]
+
+
 def _refuse(numeral: str) -> NoReturn:
     raise ValueError(f"it holds the number {numeral[:_LONGEST_NUMERAL]}, which JSON has not or which is too long")
 

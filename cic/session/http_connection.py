@@ -23,6 +23,7 @@ from typing import Any
 
 from cic.codec.codec import Payload
 from cic.errors import LinkError
+from cic.protocol.checked_json import one_line
 from cic.session.abandon_rule import Progress
 from cic.session.server_address import ServerAddress
 
@@ -34,6 +35,9 @@ _MOST_BUFFERS = 64
 _RECORDS_BYTES = 262_144
 _RECORD_BYTES = 16_000
 _TIOCOUTQ = 0x5411
+# Of a reply besides its body: headers, the sizes of chunks, and what comes before the reply itself.
+_MOST_AROUND_BYTES = 1 << 20
+_LONGEST_REASON = 200
 
 Look = Callable[[Progress], "float | None"]
 """Asked when an exchange takes longer than it was given: until when to wait, in seconds since it began; None: no longer."""
@@ -115,7 +119,7 @@ class HttpConnection:
         try:
             with turn or nullcontext():
                 clock = _Clock(self._socket, sum(map(len, views)), wait_s, look)
-                self._reader.begin(clock)
+                self._reader.begin(clock, largest_bytes + _MOST_AROUND_BYTES)
                 sent_s = self._send(views, clock)
             reply = self._receive(method, largest_bytes, clock)
         except BaseException as error:
@@ -226,7 +230,8 @@ class HttpConnection:
             return StaleError(f"{self._address} had closed the connection, which was idle")
         if nothing_came and isinstance(error, (ConnectionError, HTTPException)):
             return LinkError(f"{self._address} closed the connection without a reply")
-        return LinkError(f"the exchange with {self._address} broke: {str(error) or type(error).__name__}")
+        told = one_line(str(error), _LONGEST_REASON) or type(error).__name__
+        return LinkError(f"the exchange with {self._address} broke: {told}")
 
 
 class _Clock:
@@ -286,11 +291,11 @@ class _Reader(io.RawIOBase):
         self._socket = connection
         self._clock: _Clock | None = None
         self._buffered: _Buffered | None = None
-        self.received = 0
+        self.received = self._most = 0
 
-    def begin(self, clock: _Clock) -> None:
-        """A new exchange begins."""
-        self._clock, self.received, self._buffered = clock, 0, None
+    def begin(self, clock: _Clock, most: int) -> None:
+        """A new exchange begins, of whose reply at most so many bytes are read: `http.client` reads chunks of any size."""
+        self._clock, self.received, self._most, self._buffered = clock, 0, most, None
 
     def makefile(self, _mode: str) -> _Buffered:
         self._buffered = _Buffered(self)
@@ -307,6 +312,8 @@ class _Reader(io.RawIOBase):
         if clock.first_byte_s is None and count:
             clock.first_byte_s = clock.elapsed_s()
         self.received += count
+        if self.received > self._most:
+            raise LinkError(f"a reply of more than the {self._most} bytes that are accepted, with all that is around it")
         return count
 
     def pending(self) -> bool:

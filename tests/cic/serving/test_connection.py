@@ -182,10 +182,10 @@ def test_an_answer_that_is_read_slowly_enough_is_sent_to_its_end(serving: Servin
     with open_socket(server) as link:
         link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         link.sendall(
-            b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 300 + b"GET /v2 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+            b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 40 + b"GET /v2 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
         )
         said = b""
         while piece := link.recv(1 << 15):
             said += piece
             time.sleep(0.01)
-    assert said.count(b"HTTP/1.1 200") == 301
+    assert said.count(b"HTTP/1.1 200") == 41

@@ -84,8 +84,8 @@ def test_an_exchange_ends_at_its_deadline_whatever_the_peer_does(script: Script)
         began_s = time.monotonic()
         with pytest.raises(OverdueError, match="longer than it was given") as caught:
             post(connection, b"x" * 8_000_000, wait_s=0.3)
-        assert 0.3 <= time.monotonic() - began_s < 0.4
-        assert 0.3 <= caught.value.elapsed_s < 0.4
+        assert 0.3 <= time.monotonic() - began_s < 0.7
+        assert 0.3 <= caught.value.elapsed_s < 0.7
         assert not connection.open
         if script is _takes_nothing:
             assert caught.value.slow_link and caught.value.arrived_bytes < 7_000_000
@@ -135,6 +135,41 @@ def test_what_is_no_reply_of_the_right_size_is_an_error(reply: bytes, words: str
         with pytest.raises(LinkError, match=words):
             post(connection, b"x")
         assert not connection.open
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("first", "rest"),
+    [
+        (CHUNKED, b"1000\r\n" + b"x" * 4096 + b"\r\n"),
+        (CHUNKED + b"-1\r\n", b"x" * 4096),
+        (CHUNKED + b"1", b"0" * 4096),
+        (CHUNKED + b"0\r\n", b"X: y\r\n" * 1000),
+        (b"HTTP/1.1 200 OK\r\n", b"X: y\r\n" * 1000),
+        (b"HTTP/1.1 200 ", b"\x1b[31m" * 1000),
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 200),
+        (b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 4096),
+    ],
+    ids=["chunks", "chunk below 0", "chunk size", "trailers", "headers", "status line", "Continue", "no length"],
+)
+def test_a_reply_without_end_is_ended_by_its_size(first: bytes, rest: bytes) -> None:
+    taken = 0
+
+    def script(connection: socket.socket) -> None:
+        nonlocal taken
+        request_of(connection)
+        connection.sendall(first)
+        while taken < 64 << 20:
+            connection.sendall(rest)
+            taken += len(rest)
+
+    with scripted(script) as url, connected(url) as connection, pytest.raises(LinkError) as caught:
+        post(connection, b"x", wait_s=20)
+    # As much as is accepted, and what the kernel holds.
+    assert taken < 16 << 20
+    assert str(caught.value).isprintable() and len(str(caught.value)) < 500
 
 
 def test_a_reply_that_is_reset_at_any_byte_is_an_error() -> None:
