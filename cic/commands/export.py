@@ -1,4 +1,4 @@
-"""export: write the decision as a C header or a Python file without dependencies, or emitted tails for a Triton server."""
+"""export: write the decision as a C header or a Python file without dependencies, or emitted tails for Triton or Ray Serve."""
 
 from __future__ import annotations
 
@@ -11,29 +11,38 @@ from cic.errors import EmitError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
+    from collections.abc import Sequence
 
-TRITON = "triton"
+TRITON, RAY_SERVE = "triton", "ray-serve"
 
-SUMMARY = "write the decision as a C header or a Python file without dependencies, or emitted tails for a Triton server"
+SUMMARY = "write the decision as a C header or a Python file without dependencies, or emitted tails for Triton or Ray Serve"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "file",
         metavar="FILE",
-        help="a splitting model, such as model.cic; for triton an emitted directory",
+        help="a splitting model, such as model.cic; for triton and ray-serve an emitted directory",
     )
     parser.add_argument(
         "--format",
         required=True,
         metavar="NAME",
-        help="c (a C99 header), python, or triton (the tails as a model repository of the Triton Inference Server)",
+        help="c (a C99 header), python, triton (the tails as a model repository of the Triton Inference Server), or ray-serve "
+        "(the tails as an application of Ray Serve)",
     )
     parser.add_argument("-o", "--output", required=True, metavar="PATH", help="to write, such as resnet50_cut.h or repository")
-    parser.add_argument("--prefix", metavar="NAME", help="of all names in C, or of Triton's models; default: the model's name")
+    parser.add_argument("--prefix", metavar="NAME", help="of names in C, or of a server's models; default: the model's name")
     parser.add_argument("--cut", action="append", dest="cuts", metavar="ID", help="triton: only this cut; may be repeated")
     parser.add_argument(
-        "--tail-format", metavar="NAME", help="triton: torchscript or onnx; default: the first of them that was emitted"
+        "--tail-format", metavar="NAME", help="of tails, such as torchscript or onnx; default: the first that was emitted"
+    )
+    parser.add_argument("--engine", metavar="NAME", help="ray-serve: that runs the tails; default: the first that suits them")
+    parser.add_argument(
+        "--kserve",
+        metavar="ADDRESS",
+        help="triton: write a manifest for KServe beside the repository, too, which is to be found at this address, such as "
+        "pvc://models/repository",
     )
 
 
@@ -41,26 +50,51 @@ def run(arguments: Namespace) -> int:
     if arguments.format == TRITON:
         check_output_directory(arguments.output, within=True)
         return _triton(arguments)
+    if arguments.format == RAY_SERVE:
+        return _ray_serve(arguments)
     from cic.emission.decision_source import FORMATS, export_decision
 
     if arguments.format not in FORMATS:
-        raise EmitError(f"the format {arguments.format!r} is not known; known are {', '.join((*FORMATS, TRITON))}")
+        raise EmitError(f"the format {arguments.format!r} is not known; known are {', '.join((*FORMATS, TRITON, RAY_SERVE))}")
     check_output_file(arguments.output)
     check_not_read(arguments.output, arguments.file)
-    for option, value in (("--cut", arguments.cuts), ("--tail-format", arguments.tail_format)):
-        if value is not None:
-            raise EmitError(f"{option} is for the format {TRITON!r}; the decision is exported with all cuts")
+    _refuse(arguments, ("cuts", "tail_format", "engine", "kserve"), "tails; the decision is exported with all cuts")
     export_decision(load(arguments.file), arguments.output, arguments.format, prefix=arguments.prefix)
     print(f"wrote {arguments.output}")
     return 0
 
 
-def _triton(arguments: Namespace) -> int:
-    from cic.emission.emitted_halves import export_triton
+def _refuse(arguments: Namespace, options: Sequence[str], other: str) -> None:
+    """Raise EmitError if an option was given that means nothing for this format."""
+    for option in options:
+        if getattr(arguments, option) is not None:
+            raise EmitError(f"--{option.removesuffix('s').replace('_', '-')} is for {other}")
 
+
+def _ray_serve(arguments: Namespace) -> int:
+    from cic.emission.emitted_halves import export_ray_serve
+
+    check_output_directory(arguments.output)
+    _refuse(arguments, ("cuts", "kserve"), f"the format {TRITON!r}")
+    options = {"model": arguments.prefix, "engine": arguments.engine, "format_name": arguments.tail_format}
+    for model in export_ray_serve(arguments.file, arguments.output, **options).models:
+        print(model)
+    print(f"wrote {arguments.output}; there, `serve run serve.yaml` serves it")
+    return 0
+
+
+def _triton(arguments: Namespace) -> int:
+    from cic.emission.emitted_halves import export_inference_service, export_triton
+    from cic.protocol.spoken_tail import bundle_name
+
+    _refuse(arguments, ("engine",), f"the format {RAY_SERVE!r}")
     print("writing tails", file=sys.stderr)
     options = {"cuts": arguments.cuts, "model": arguments.prefix, "format_name": arguments.tail_format}
     for model in export_triton(arguments.file, arguments.output, **options):
         print(model.name)
     print(f"wrote {arguments.output}")
+    if arguments.kserve is not None:
+        path = f"{arguments.output.rstrip('/')}.kserve.yaml"
+        export_inference_service(path, arguments.kserve, model=arguments.prefix or bundle_name(arguments.file))
+        print(f"wrote {path}")
     return 0

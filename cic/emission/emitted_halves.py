@@ -1,4 +1,4 @@
-"""The way back from an emitted model: `load_cut` to run a cut's halves, `export_half` and `export_triton` for plain files.
+"""The way back from an emitted model: `load_cut` to run a cut's halves, exports for servers of others.
 
 Nothing here needs torch. A half is run by the runtime of its format alone, one in the format "onnx" by ONNX Runtime with numpy.
 """
@@ -10,11 +10,15 @@ from pathlib import Path
 
 from cic.decision.arguments import check_flag, check_path, check_text, check_texts
 from cic.emission.emitted_cut import EmittedCut
+from cic.engine.engine_name import engine_name
 from cic.errors import ArtifactError, EmitError
-from codegen.errors import codegen_error_as
+from codegen.errors import as_codegen_error, codegen_error_as
+from codegen.files.atomic import write_whole
 from codegen.loading import export_half as write_half
 from codegen.loading import load_cut as load_halves
 from codegen.manifest import FileRecord
+from codegen.serving.inference_service import inference_service
+from codegen.serving.ray_serve import RayApplication, write_ray_application
 from codegen.serving.triton_repository import TritonModel, write_triton_repository
 from codegen.split import Half
 
@@ -104,3 +108,52 @@ def export_triton(
     check_text(model, "model", or_none=True)
     with codegen_error_as(EmitError):
         return write_triton_repository(directory, repository, model=model, cuts=cuts, format_name=format_name)
+
+
+def export_ray_serve(
+    directory: str | Path,
+    destination: str | Path,
+    *,
+    model: str | None = None,
+    engine: str | None = None,
+    format_name: str | None = None,
+) -> RayApplication:
+    """Write the tails of an emitted model as a directory that Ray Serve deploys, which speaks the protocol of `cic serve`.
+
+    Args:
+        destination: a new directory.
+        model: the text that the models' names begin with; None: the directory's name up to its first dot.
+        engine: that runs the tails there, see `cic.engine.engine_name`; None: the first that suits them.
+        format_name: the format of the tails; None: the first of each cut.
+
+    Raises:
+        EmitError: the directory is no emitted model, or the application cannot be written.
+    """
+    check_path(directory, "the directory of the emitted model")
+    check_path(destination, "the directory of the application")
+    check_text(model, "model", or_none=True)
+    check_text(engine, "the engine", or_none=True)
+    check_text(format_name, "format_name", or_none=True)
+    from cic.protocol.spoken_tail import bundle_name  # needs numpy, which a half of torch does not
+
+    named = None if engine is None else str(engine_name(engine))
+    prefix = bundle_name(directory) if model is None else model
+    with codegen_error_as(EmitError):
+        return write_ray_application(directory, destination, model=prefix, engine=named, format_name=format_name)
+
+
+def export_inference_service(path: str | Path, storage: str, *, model: str) -> None:
+    """Write a manifest with which KServe runs a Triton server on an exported repository.
+
+    Args:
+        storage: where the cluster finds the repository, such as "pvc://models/repository".
+        model: the text that the models' names begin with.
+
+    Raises:
+        EmitError: no service can have that name, or the file cannot be written.
+    """
+    check_path(path, "the manifest")
+    check_text(storage, "the storage")
+    check_text(model, "model")
+    with codegen_error_as(EmitError), as_codegen_error(f"cannot write {path}"):
+        write_whole(path, inference_service(model, storage).encode())

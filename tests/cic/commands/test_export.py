@@ -70,4 +70,21 @@ def test_tails_are_exported_for_triton(bundle: Path, tmp_path: Path, capsys: pyt
     assert main([*arguments, "--tail-format", "pt2"]) == 2
     assert re.search("Triton is to have pt2", capsys.readouterr().err)
     assert main(["export", "m.cic", "--format", "c", "-o", "m.h", "--cut", "a"]) == 2
+    assert "--cut is for tails; the decision is exported with all cuts" in capsys.readouterr().err
+
+
+def test_tails_are_exported_for_ray_serve(bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    arguments = ["export", str(bundle), "--format", "ray-serve", "-o", str(tmp_path / "application")]
+    assert main([*arguments, "--tail-format", "onnx", "--engine", "onnxruntime", "--prefix", "small"]) == 0
+    assert "small_wide-1.2" in capsys.readouterr().out.splitlines()
+    assert {path.name for path in (tmp_path / "application").iterdir()} == {"tails.py", "serve.yaml", "bundle"}
+    assert main([*arguments, "--engine", "tensorrt"]) == 2
+    assert "no engine 'tensorrt'" in capsys.readouterr().err
+    assert main([*arguments, "--cut", "wide-1.2"]) == 2
     assert "--cut is for the format 'triton'" in capsys.readouterr().err
+
+
+def test_a_manifest_for_kserve_is_written_beside_the_repository(bundle: Path, tmp_path: Path):
+    arguments = ["export", str(bundle), "--format", "triton", "-o", f"{tmp_path / 'repository'}/", "--cut", "wide-1.2"]
+    assert main([*arguments, "--kserve", "pvc://models/repository"]) == 0
+    assert "name: mixed" in (tmp_path / "repository.kserve.yaml").read_text()
