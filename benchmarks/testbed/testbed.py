@@ -3,9 +3,8 @@
 The link is a pair of virtual Ethernet cards, each shaped by a token bucket (`tc-tbf`) of one packet, or of 0.25 ms above 50
 Mbit/s. What is in a bucket passes at any rate: with one of 64 kB, 100 kB go at 25 Mbit/s over a link of 10. What is asked for
 is what the payload of a TCP transfer gets; the rate of the bucket is higher by the headers. The device's processes share a
-quota of one core, counted in 5 ms by a control group; the kernel's clock ticks every 4 ms, so that short work is held back
-less. Linux, root, iproute2. `benchmarks.testbed.fault_proxy` does what a bucket cannot: delay, jitter, stalls, resets,
-truncation.
+quota of one core, counted in 5 ms by a control group; so much is to the credit of work that begins after a pause. Linux, root,
+iproute2. `benchmarks.testbed.fault_proxy` does what a bucket cannot: delay, jitter, stalls, resets, truncation.
 """
 
 from __future__ import annotations
@@ -34,6 +33,8 @@ QUEUE_BYTES = 4_000_000
 # The kernel refuses less than 1 ms in a period.
 LEAST_SHARE = 0.001 / PERIOD_S
 SLOWEST_BPS = 8_000.0
+# What has a core to itself goes before all other work of the machine.
+REAL_TIME = ("chrt", "--fifo", "1")
 
 
 class TestbedMissingError(Exception):
@@ -44,10 +45,13 @@ class TestbedMissingError(Exception):
 
 @dataclass(frozen=True)
 class Host:
-    """One side. namespace: of its network. group: its control group. core: where all of its processes run."""
+    """One side. namespace: of its network. core: where all of its processes run.
+
+    group: its control group; None: none, and before whatever else wants the core.
+    """
 
     namespace: str
-    group: QuotaGroup
+    group: QuotaGroup | None
     core: int
     card: str
     address: str
@@ -59,7 +63,9 @@ class Host:
         told = {**os.environ, "OMP_NUM_THREADS": "1", **(environment or {})}
         # `ip netns exec` would hide the control groups, of which whoever measures times wants to know.
         entered = 'echo $$ > "$0" && exec nsenter --net="$1" taskset -c "$2" "${@:3}"'
-        inside = [str(self.group.folder / "cgroup.procs"), f"/run/netns/{self.namespace}", str(self.core), *command]
+        processes = "/dev/null" if self.group is None else str(self.group.folder / "cgroup.procs")
+        first = list(REAL_TIME) if self.group is None else []
+        inside = [processes, f"/run/netns/{self.namespace}", str(self.core), *first, *command]
         return subprocess.Popen(["bash", "-c", entered, *inside], cwd=REPOSITORY, env=told, **options)
 
 
@@ -92,7 +98,7 @@ class Testbed:
             names = [f"cic-{os.getpid()}-{side}" for side in ("device", "server")]
             cards = [f"cic{os.getpid()}{side}" for side in ("d", "s")]
             try:
-                groups = [opening.enter_context(quota_group(f"cic-testbed-{side}")) for side in ("device", "server")]
+                groups = (opening.enter_context(quota_group("cic-testbed-device")), None)
                 for name in names:
                     opening.enter_context(_namespace(name))
                 _connect(names, cards)
@@ -102,6 +108,9 @@ class Testbed:
                 Host(*each) for each in zip(names, groups, self._cores, cards, (DEVICE_ADDRESS, SERVER_ADDRESS), strict=True)
             )
             self.slow_down(self._share)
+            if self._share is not None:
+                clock = [sys.executable, "-m", "benchmarks.testbed.quick_clock", str(self.device.core)]
+                self._started.append(subprocess.Popen(clock, cwd=REPOSITORY))
             self._open = opening.pop_all()
         return self
 
@@ -128,6 +137,7 @@ class Testbed:
 
     def slow_down(self, device_share: float | None) -> None:
         """Give the device this share of its core from now on; None: all of it."""
+        assert self.device.group is not None
         self.device.group.limit(device_share, PERIOD_S)
 
     def shape(self, uplink_bps: float | None, downlink_bps: float | None = None) -> None:
@@ -151,7 +161,7 @@ def check_possible() -> None:
         raise TestbedMissingError(f"network namespaces are of Linux, this is {sys.platform}")
     if os.geteuid() != 0:
         raise TestbedMissingError("network namespaces and control groups need root")
-    missing = [program for program in ("ip", "tc", "taskset", "nsenter", "bash") if shutil.which(program) is None]
+    missing = [program for program in ("ip", "tc", "taskset", "chrt", "nsenter", "bash") if shutil.which(program) is None]
     if missing:
         raise TestbedMissingError(f"programs are missing: {', '.join(missing)}; Debian has them in iproute2 and util-linux")
 
