@@ -72,8 +72,10 @@ class Connection(web.RequestHandler):
             self._header_timer = self._loop.call_later(self._options.header_timeout_s, self.force_close)
         super().data_received(data)
 
-    def began(self) -> None:
-        """A request's header is here."""
+    def began(self, *, in_chunks: bool) -> None:
+        """A request's header is here. in_chunks: its body is, which is never read."""
+        # To find the end of a hundred thousand chunks takes longer than to compute an answer.
+        self._lingering_time = 0.0 if in_chunks else _LINGERING_S
         self.busy = True
         self._stop_timer()
         self.writes()

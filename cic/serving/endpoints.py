@@ -61,7 +61,7 @@ class Endpoints:
         """Answer one request, whatever it is."""
         connection = request.protocol
         assert isinstance(connection, Connection), "the server makes its connections itself"
-        connection.began()
+        connection.began(in_chunks="Transfer-Encoding" in request.headers)
         self.metrics.in_flight += 1
         model, action, response = "", "", None
         try:

@@ -159,6 +159,15 @@ def test_peers_that_vanish_leave_nothing(server: TailServer, tail: SpokenTail) -
     assert server.endpoints.room.taken == 0
 
 
+def test_chunks_are_not_read_to_their_end(server: TailServer) -> None:
+    """A refusal is usually followed by a second in which the rest is read and forgotten; that of chunks takes long to read."""
+    with open_socket(server) as link:
+        began = time.perf_counter()
+        link.sendall(b"POST /v2 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n")
+        assert status_of(until_closed(link)) == 405
+        assert time.perf_counter() - began < 0.8
+
+
 def test_answers_that_are_not_read_are_not_waited_for(serving: Serving) -> None:
     """Neither whoever asks again and again without reading, nor whoever reads but a little, keeps a connection."""
     server = serving(body_timeout_s=0.3, least_bytes_per_s=1e5)
