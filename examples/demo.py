@@ -233,8 +233,8 @@ def print_measured(measured: Measured) -> None:
             if labels == {measured.label}
             else f"The whole network says class {measured.label} of ImageNet, the runs say {sorted(labels)}. "
         )
-        + f"On 1,415 photographs the JPEG keeps {kept[SERVER_ONLY]:.1%} of the network's classes, the split {kept[SPLIT]:.1%}; "
-        "95 % was asked of both."
+        + f"On {measured.photographs:,} photographs the JPEG keeps {kept[SERVER_ONLY]:.1%} of the network's classes, the split "
+        f"{kept[SPLIT]:.1%}; 95 % was asked of both."
     )
     slow, tie, fast = measured.links
     what = f"{measured.split.label}, the first {len(measured.split.device_ops)} ops on the device"

@@ -81,12 +81,16 @@ class LinkResult:
 
 @dataclass(frozen=True)
 class Measured:
-    """cuts: by the name of the way. slower: how many times slower the device was made than this machine. label: the whole
-    network's class."""
+    """What all links gave.
+
+    cuts: by the name of the way. slower: how many times slower the device was made than this machine. label: the whole
+    network's class. photographs: on how many it was measured what the cuts keep.
+    """
 
     cuts: Mapping[str, Cut]
     slower: float
     label: int
+    photographs: int
     links: tuple[LinkResult, ...]
 
     @property
@@ -143,7 +147,9 @@ def measure(network: nn.Module, model: SplittingModel, split: Cut, bundle: Path)
             turns = [{name: way.run() for name, way in ways.items()} for _ in range(rounds)]
             found = {name: [turn[name] for turn in turns] for name in ways}
             links.append(LinkResult(times * uplink_bps, decided, found))
-    return Measured({name: way.cut for name, way in ways.items()}, device_s / server_s, label, tuple(links))
+    told = model.information.codecs
+    photographs = 0 if told is None else told.calibration_samples
+    return Measured({name: way.cut for name, way in ways.items()}, device_s / server_s, label, photographs, tuple(links))
 
 
 class Way:
