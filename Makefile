@@ -55,9 +55,13 @@ pytest: $(STAMP)  ## the tests alone
 test-draws: $(STAMP)  ## the tests that draw at random, with five times as many draws as in `make test`
 	@CIC_ALL_DRAWS=1 $(BIN)/pytest -n 2 --dist worksteal tests/mincut tests/compress
 
-test-triton: $(STAMP)  ## exported tails on a real Triton Inference Server, whose 55 MB this installs
-	@$(BIN)/pip install --quiet --no-deps nvidia-pytriton==0.7.0
-	@$(BIN)/pytest tests/codegen/serving/test_triton_server.py
+# Without what they say that they need: numpy 1, which nothing of them uses here.
+TRITON := nvidia-pytriton==0.7.0 tritonclient==2.73.0 geventhttpclient==2.6.1 gevent==26.9.0 greenlet==3.3.2 \
+	python-rapidjson==1.25 brotli==1.2.1 certifi urllib3 zope.event==6.2 zope.interface==8.7
+
+test-triton: $(STAMP)  ## tails on a real Triton Inference Server, whose 60 MB this installs, and its client on ours
+	@$(BIN)/pip install --quiet --no-deps $(TRITON)
+	@$(BIN)/pytest tests/codegen/serving/test_triton_server.py tests/cic/serving/test_third_parties.py
 
 # What has to do with torch: the other tests would say the same with any.
 TORCH_TESTS := $(addprefix tests/,cic codegen hostile zoo examples contracts/test_readme.py)
@@ -77,7 +81,7 @@ test-torch:  ## the tests that use torch, with another one in a .venv-torch-… 
 	@touch $@
 
 BENCHMARKS := decision.decision_time decision.cold_start decision.compile_time decision.million_decisions decision.compression \
-	decision.solver_kernels halves.emitted_speed halves.bundle_size
+	decision.solver_kernels halves.emitted_speed halves.bundle_size serving.overhead
 # What of benchmarks/ no target runs, and why, is said in benchmarks/README.md; a test compares.
 WIRE := wire.wire_table wire.accuracy wire.codec_speed
 PAY := pay.pay pay.measured

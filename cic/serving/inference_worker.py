@@ -48,7 +48,7 @@ class InferenceWorker:
     """A thread that computes what is submitted, in order. places: so many requests may wait."""
 
     def __init__(self, places: int) -> None:
-        self._jobs: queue.Queue[Job | None] = queue.Queue()
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._places = places
         self._pending: set[Job] = set()
         self._computing_since_s: float | None = None

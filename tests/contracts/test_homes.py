@@ -20,6 +20,7 @@ WHOLE_WAYS = {
     "cic/commands/test_codecs.py",
     "cic/commands/test_warnings.py",
     "cic/emission/test_pixel_halves.py",
+    "cic/serving/test_third_parties.py",
     "cic/trace/fx/test_random_writes.py",
     "cic/session/test_link_faults.py",
     "codegen/serving/test_triton_server.py",

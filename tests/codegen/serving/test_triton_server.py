@@ -7,69 +7,24 @@ ONNX Runtime. The configuration, the layout, the names, types and shapes of what
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import os
-import shutil
-import socket
-import subprocess
-import sys
-import sysconfig
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from benchmarks.serving.real_triton import FORMATS, FOUND, served
 from codegen.loading import load_cut
 from codegen.manifest import read_manifest
 from codegen.serving.triton_repository import write_triton_repository
 from tests.codegen.mixed_types import call, write_mixed_bundle
 
-FOUND = importlib.util.find_spec("pytriton")
-FORMATS = {"torchscript": "pytorch", "onnx": "onnxruntime"}
 TYPES = {"float32": "FP32", "int64": "INT64", "bool": "BOOL", "float16": "FP16"}
-START_S = 90
 
 pytestmark = pytest.mark.skipif(FOUND is None, reason="no Triton server here; make test-triton installs one")
-
-BACKEND = """
-import json, sys
-from pathlib import Path
-sys.path.extend(SITE_PACKAGES)
-import torch, triton_python_backend_utils as triton
-
-class TritonPythonModel:
-    def initialize(self, args):
-        config = json.loads(args["model_config"])
-        self.inputs, self.outputs = ([each["name"] for each in config[side]] for side in ("input", "output"))
-        version = Path(args["model_repository"]) / args["model_version"]
-        if (version / "model.onnx").exists():
-            import onnxruntime
-            session = onnxruntime.InferenceSession(str(version / "model.onnx"), providers=["CPUExecutionProvider"])
-            def run(*given):
-                feeds = dict(zip(self.inputs, (each.numpy() for each in given)))
-                return map(torch.from_numpy, session.run(self.outputs, feeds))
-            self.run = run
-        else:
-            self.run = torch.jit.load(str(version / "model.pt"))
-
-    def execute(self, requests):
-        answers = []
-        for request in requests:
-            # Not as arrays: this server knows numpy 1 only.
-            tensors = [triton.get_input_tensor_by_name(request, name).to_dlpack() for name in self.inputs]
-            with torch.no_grad():
-                results = [each.contiguous() for each in self.run(*(torch.from_dlpack(each).clone() for each in tensors))]
-            named = zip(self.outputs, results)
-            answers.append(triton.InferenceResponse([triton.Tensor.from_dlpack(name, each) for name, each in named]))
-        return answers
-"""
 
 
 @dataclass(frozen=True)
@@ -110,65 +65,12 @@ class Server:
         return [arrays[name] for name in outputs]
 
 
-@contextmanager
-def served(repository: Path, scratch: Path) -> Iterator[Server]:
-    """Triton with every model of a repository loaded."""
-    assert FOUND is not None and FOUND.origin is not None
-    package = Path(FOUND.origin).parent
-    triton, version = package / "tritonserver", f"{sys.version_info.major}.{sys.version_info.minor}"
-    backends = scratch / "backends"
-    shutil.copytree(triton / "backends" / "python", backends / "python")
-    shutil.copy(triton / "python_backend_stubs" / version / "triton_python_backend_stub", backends / "python")
-    for name in FORMATS.values():
-        (backends / name).mkdir()
-        paths = [path for path in sys.path if path.endswith("site-packages")]
-        (backends / name / "model.py").write_text(BACKEND.replace("SITE_PACKAGES", repr(paths)))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    libraries = [str(package.parent / "nvidia_pytriton.libs"), str(sysconfig.get_config_var("LIBDIR"))]
-    # The strict mode takes the configuration as it is; else a backend may mend it.
-    options = ["--disable-auto-complete-config", "--allow-grpc=false", "--allow-metrics=false", "--http-address=127.0.0.1"]
-    log = scratch / "triton.log"
-    with log.open("w") as told:
-        server = subprocess.Popen(
-            [
-                triton / "bin" / "tritonserver",
-                f"--model-repository={repository}",
-                f"--backend-directory={backends}",
-                f"--http-port={port}",
-                *options,
-            ],
-            stdout=told,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, "LD_LIBRARY_PATH": os.pathsep.join(libraries), "PYTHONHOME": sys.base_prefix},
-        )
-    try:
-        address = f"http://127.0.0.1:{port}"
-        wait_until_ready(address, server, log)
-        yield Server(address)
-    finally:
-        server.terminate()
-        server.wait(30)
-
-
-def wait_until_ready(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + START_S
-    while time.monotonic() < deadline:
-        assert server.poll() is None, f"Triton ended: {log.read_text()[-6000:]}"
-        try:
-            with urllib.request.urlopen(f"{address}/v2/health/ready", timeout=5):
-                return
-        except OSError:
-            time.sleep(0.2)
-    raise AssertionError(f"Triton was not ready after {START_S} s: {log.read_text()[-6000:]}")
-
-
 @pytest.mark.parametrize("format_name", FORMATS)
 def test_triton_serves_every_tail(format_name: str, tmp_path: Path) -> None:
     bundle = write_mixed_bundle(tmp_path, [format_name])
     models = write_triton_repository(bundle, tmp_path / "repository")
-    with served(tmp_path / "repository", tmp_path) as server:
+    with served(tmp_path / "repository", tmp_path) as address:
+        server = Server(address)
         for model in models:
             record = read_manifest(bundle).cut(model.cut_id)
             cut = load_cut(bundle, model.cut_id)
