@@ -109,7 +109,7 @@ bench-pay: $(STAMP)  ## do splits of real trained networks pay? loads 250 MB of 
 
 bench-regret: $(STAMP)  ## is the decided cut the fastest by the clock, and does a session follow the bandwidth? root, Linux; three hours
 	@failed=; for each in $(REGRET); do echo "── $$each"; \
-		$(BIN)/python -m benchmarks.$$each $(if $(WORK),--work $(WORK)) $(REGRET_ARGS) || failed="$$failed $$each"; done; \
+		$(BIN)/python -m benchmarks.$$each $(if $(WORK),--work $(WORK)) || failed="$$failed $$each"; done; \
 		test -z "$$failed" || { echo "make: not as promised:$$failed"; exit 1; }
 
 bench-trust: $(STAMP)  ## are answers right and promises kept: few samples, quotas, prices, killed commands, attacks; an hour, quiet

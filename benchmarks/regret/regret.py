@@ -21,11 +21,14 @@ import cic
 from benchmarks.harness.report import shared_options
 from benchmarks.regret import networks
 from benchmarks.regret.both_sides import device, served
+from benchmarks.regret.device_side import PAUSE_S, WARM_UPS
 from benchmarks.regret.found import published
 from benchmarks.testbed.testbed import TestbedMissingError, check_possible
 from cic.decision.splitting_model import SplittingModel
 
 ROUNDS = 15
+# Of a cell, and of exporting, profiling, compiling, emitting and calibrating before it: what these took here.
+UNKNOWN_S, UNPREPARED_S = 45.0, 300.0
 WORK = Path(__file__).parent / "materials"
 
 
@@ -89,6 +92,8 @@ def measure(cells: Sequence[Cell], work: Path, lines: Path, rounds: int) -> None
     work.mkdir(parents=True, exist_ok=True)
     known = read_lines(lines)
     missing = [cell for cell in cells if not any(cell.is_in(row) for row in known)]
+    minutes = sum(expected_s(cell, work, rounds) for cell in missing) / 60
+    print(f"{len(missing)} of {len(cells)} cells are missing, some {minutes:.0f} min", file=sys.stderr, flush=True)
     started = monotonic()
     done = 0
     for (name, share), group in _grouped(missing):
@@ -112,6 +117,15 @@ def measure(cells: Sequence[Cell], work: Path, lines: Path, rounds: int) -> None
                     print(
                         f"{done} of {len(missing)} cells, some {left_s / 60:.0f} min left: {cell}", file=sys.stderr, flush=True
                     )
+
+
+def expected_s(cell: Cell, work: Path, rounds: int) -> float:
+    """How long a cell will take: what its table predicts of all cuts; a guess where there is no table yet."""
+    path = _tables(work, cell.network, cell.share)["after"]
+    if not path.exists():
+        return UNKNOWN_S + UNPREPARED_S / len(networks.UPLINKS_BPS)
+    conditions = cic.Conditions(cell.uplink_bps, cell.uplink_bps)
+    return sum(cut.latency_s(conditions) + PAUSE_S for cut in cic.load(path).cuts) * (rounds + WARM_UPS)
 
 
 def calibrate(work: Path, name: str, share: float) -> None:
