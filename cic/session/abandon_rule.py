@@ -75,6 +75,11 @@ class Patience:
             return self.patience_s
         if self.local_s is None:
             return min(self.deadline_s, self.patience_s)
-        last_start_s = self.deadline_s - _LOCAL_MARGIN * self.local_s - _LOCAL_SLACK_S
-        # If the local answer would be late whenever it began, or before the server's is due, the server has all the time.
-        return last_start_s if last_start_s > self.expected_s else max(self.deadline_s, 0.0)
+        last_start_s = latest_start_s(self.deadline_s, self.local_s)
+        # If the local answer would be late whenever it began, the server has all the time.
+        return last_start_s if last_start_s > 0 else max(self.deadline_s, 0.0)
+
+
+def latest_start_s(deadline_s: float, local_s: float) -> float:
+    """When a local answer that takes `local_s` on average must begin to be there by the deadline; below 0: it cannot be."""
+    return deadline_s - _LOCAL_MARGIN * local_s - _LOCAL_SLACK_S

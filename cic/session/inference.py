@@ -173,7 +173,7 @@ class Steps:
         means, began_s, wall_s = self._means, time.monotonic(), time.time()
         arrays, as_torch = means.call.flatten(args, kwargs)
         with means.lock:
-            plan = means.planner.plan(means.usable, means.loadable, began_s)
+            plan = means.planner.plan(means.usable, means.loadable, began_s, means.deadline_s)
             means.last_arrays, means.last_used_s = arrays, began_s
         means.halves.wish(plan.wished)
         head = means.halves.get((plan.cut.id, "head")) or means.halves.load((plan.cut.id, "head"))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from cic.decision.conditions import Conditions
 from cic.decision.cut import DEVICE_ONLY, SERVER_ONLY, Cut
 from cic.decision.units import show_bandwidth
+from cic.session.abandon_rule import latest_start_s
 from cic.session.forecast import Forecast, Parts
 from cic.session.switching_rule import SwitchingRule
 
@@ -52,21 +53,28 @@ class Planner:
         self.last: Plan | None = None
         """The last plan, None before the first."""
 
-    def plan(self, usable: Callable[[Cut], bool], loadable: Callable[[Cut], bool], now_s: float) -> Plan:
+    def plan(
+        self, usable: Callable[[Cut], bool], loadable: Callable[[Cut], bool], now_s: float, deadline_s: float | None = None
+    ) -> Plan:
         """What to do now.
 
         usable: can this cut be run at once? loadable: could it be, once its head is loaded? If no cut is usable, a loadable
-        one is chosen, and if there is none either, any.
+        one is chosen, and if there is none either, any. deadline_s: that the device can keep is not risked: a cut is left out
+        after whose failure it could not.
         """
         conditions = self.forecast.conditions(now_s)
         parts = self.forecast.all_parts(self.cuts, conditions)
-        ready = {label: parts[label] for label, cut in self.cuts.items() if usable(cut)}
-        later = {label: parts[label] for label, cut in self.cuts.items() if label in ready or loadable(cut)}
+        safe = self._safe(parts, deadline_s)
+        ready = {label: parts[label] for label, cut in self.cuts.items() if label in safe and usable(cut)}
+        later = {label: parts[label] for label in safe if label in ready or loadable(self.cuts[label])}
         choice = self.rule.choose(ready or later or parts, self.forecast.link.spread(now_s), now_s)
         wished = min(later or parts, key=lambda label: parts[label].latency_s)
         why = choice.why
         if wished not in ready and parts[wished].latency_s < parts[choice.cut].latency_s:
             why += f"; {wished} is faster and not ready"
+        risky = [label for label in parts if label not in safe and parts[label].latency_s < parts[choice.cut].latency_s]
+        if risky:
+            why += f"; {min(risky, key=lambda label: parts[label].latency_s)} is faster and would risk the deadline"
         self.last = Plan(
             choice.cut,
             self.cuts[choice.cut],
@@ -105,6 +113,13 @@ class Planner:
             return max(offloading, key=lambda label: offloading[label].upload_bytes)
         costs = self.forecast.all_parts(saying, now)
         return min(costs, key=lambda label: pause_after_probe_s(costs[label].device_s, costs[label].exchange_s))
+
+    def _safe(self, parts: Mapping[str, Parts], deadline_s: float | None) -> Collection[str]:
+        """The labels of cuts that can be tried, and the device still answer by the deadline if it can at all."""
+        local_s = self._fastest(DEVICE_ONLY, parts)
+        if deadline_s is None or local_s is None or (last_s := latest_start_s(deadline_s, local_s)) < 0:
+            return parts.keys()
+        return [label for label, cut in self.cuts.items() if not cut.offloads or parts[label].latency_s <= last_s]
 
     def _fastest(self, cut_id: str, parts: Mapping[str, Parts]) -> float | None:
         """Predicted for the cuts with this id, which differ in their codecs."""

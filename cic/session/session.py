@@ -56,8 +56,8 @@ class Session:
         cuts: ids of the cuts to choose from; None: all that are emitted.
         engine, threads: see `cic.engine.opening.open_half`.
         memory_limit: bytes that loaded halves may have, by the sizes of their files. None: no limit.
-        deadline_s: seconds within which each call is to be answered. The server is waited for as long as the device has time to
-            answer by itself then.
+        deadline_s: seconds within which each call is to be answered. Where the device can keep it, it is not risked: the server
+            is asked only if there is time to answer here after it failed, and waited for as long as there is.
         records: a file that a line is appended to for each inference; see `cic.session.record`.
 
     Raises:
@@ -141,7 +141,7 @@ class Session:
             means = self._means
             means.last_used_s = time.monotonic()
             with means.lock:
-                plan = means.planner.plan(means.usable, means.loadable, time.monotonic())
+                plan = means.planner.plan(means.usable, means.loadable, time.monotonic(), means.deadline_s)
                 ready = plan.wished == plan.cut.id and means.usable(plan.cut)
             means.tell_news()
             if ready and (self._prober is None or self._prober.settled):

@@ -46,6 +46,20 @@ def test_a_cut_that_is_not_ready_is_wished_for() -> None:
     assert (plan.label, plan.wished) == ("late", SERVER_ONLY) and "server-only is faster and not ready" in plan.why
 
 
+def test_a_deadline_that_the_device_can_keep_is_not_risked() -> None:
+    chosen = planner(100e6)
+    plan = chosen.plan(every, every, 0.3)
+    assert plan.label == SERVER_ONLY and plan.local_s is not None
+    both_s = plan.parts.latency_s + 1.15 * plan.local_s + 0.003
+    assert chosen.plan(every, every, 0.3, both_s + 1e-6).label == SERVER_ONLY
+    risked = chosen.plan(every, every, 0.3, both_s - 1e-6)
+    # The other cuts are slower, so they would risk it, too.
+    assert (risked.label, risked.wished) == (DEVICE_ONLY, DEVICE_ONLY) and "server-only is faster and would risk" in risked.why
+    # What the device cannot keep either is for the server to try.
+    assert chosen.plan(every, every, 0.3, plan.local_s).label == SERVER_ONLY
+    assert planner(100e6).plan(every, every, 0.3, 0.01).label == SERVER_ONLY
+
+
 def test_a_cut_that_can_never_be_ready_is_not_wished_for() -> None:
     some = among({DEVICE_ONLY, "late"})
     plan = planner(100e6).plan(some, some, 0.3)  # type: ignore[arg-type]
