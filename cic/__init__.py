@@ -30,6 +30,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from cic.calibration.calibrate import calibrate
     from cic.compilation.pipeline import compile, profile
     from cic.cost.machine import Machine
     from cic.cost.profile import Profile, load_profile
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 
 # Name → module, imported at first use so that the device half stays light.
 _LATER = {
+    "calibrate": "cic.calibration.calibrate",
     "compile": "cic.compilation.pipeline",
     "profile": "cic.compilation.pipeline",
     "emit": "cic.emission.emission",
@@ -86,6 +88,7 @@ __all__ = [
     "SplittingModel",
     "TraceError",
     "UnitError",
+    "calibrate",
     "compile",
     "emit",
     "export_decision",
