@@ -146,7 +146,7 @@ def test_requests_one_behind_the_other_are_answered_in_order(server: TailServer)
 
 
 def test_peers_that_vanish_leave_nothing(server: TailServer, tail: SpokenTail) -> None:
-    """At any byte of a request, with a close or a reset; `benchmarks.trust.attack.server` does it ten thousand times."""
+    """At any byte of a request, with a close or a reset."""
     content, before = raw_request(tail, zeros(tail)), descriptors()
     for number in range(120):
         link = open_socket(server)
