@@ -23,6 +23,9 @@ SAYING_BYTES = 16_000
 
 # Which reach the other side in the first packets, before it can see how fast they come.
 _FIRST_BYTES = 5_000
+_PACKET_BYTES = 1_448
+_FLOOR_S = 20.0
+_SMALL_PARTS = 4.0
 _LONG_FOR_RTT = 4.0
 _SHORTEST_S = 2e-3
 _FASTEST_BPS = 1e11
@@ -61,8 +64,23 @@ class Bandwidth:
         self._averages = Average(FAST_S), Average(SLOW_S)
         self._squares = Average(_SPREAD_S)
         self._least_s_a_bit = LowestOf(_REMEMBERED_S)
+        self._floor = LowestOf(_FLOOR_S)
         self._rose = False
         self._seen_s = float("-inf")
+
+    def at_least(self, bps: float, now_s: float) -> None:
+        """See that it cannot be less; it counts until a transfer says how much it is."""
+        self._floor.add(1 / bps, now_s)
+
+    def assumed_bps(self, usual_bps: float) -> float:
+        """The estimate, where there is one; else `usual_bps`, unless small exchanges show that it is more.
+
+        They took longer than their bytes did, so these took a part of it, and a quarter is as good a guess as any.
+        """
+        least_s = self._floor.lowest
+        floor_bps = 1 / least_s if least_s else 0.0
+        known = self.bps
+        return max(usual_bps, _SMALL_PARTS * floor_bps) if known is None else max(known, floor_bps)
 
     def add(self, size_bytes: float, seconds: float, now_s: float) -> None:
         """See a transfer that took so long."""
@@ -77,6 +95,7 @@ class Bandwidth:
             self._squares.add(min(abs(missed), _LARGEST_MISS) ** 2, 1.0, now_s)
         for average in self._averages:
             average.add(rate, seconds, now_s)
+        self._floor = LowestOf(_FLOOR_S)
         self._seen_s = max(now_s, self._seen_s)
         self._least_s_a_bit.add(1 / min(filter(None, (average.mean for average in self._averages))), now_s)
 
@@ -135,11 +154,19 @@ class LinkEstimate:
                 self._saw_round_trip(spent_s - seen.receive_s, now_s)
         else:
             self.way_seen_s = now_s
+            self.up.at_least(seen.bytes_up * 8 / max(spent_s, 1e-9), now_s)
             self._saw_round_trip(spent_s - seen.bytes_up * 8 / self.uplink_bps, now_s)
-        # The first byte came with others of its packet, so the rest is a little less than it seems.
-        down_s = seen.last_byte_s - seen.first_byte_s
-        if seen.bytes_down >= SAYING_BYTES:
-            self.down.add(seen.bytes_down, down_s, now_s)
+        self._saw_reply(seen, now_s)
+
+    def _saw_reply(self, seen: Exchanged, now_s: float) -> None:
+        # The first byte came with all others of its packet.
+        later_bytes, down_s = seen.bytes_down - _PACKET_BYTES, seen.last_byte_s - seen.first_byte_s
+        if seen.bytes_down >= SAYING_BYTES or (later_bytes > _PACKET_BYTES and down_s > _SHORTEST_S):
+            self.down.add(later_bytes, down_s, now_s)
+        elif later_bytes > _PACKET_BYTES:
+            self.down.at_least(later_bytes * 8 / max(down_s, 1e-9), now_s)
+        else:
+            self.down.at_least(seen.bytes_down * 8 / max(seen.last_byte_s - seen.server_s, 1e-9), now_s)
 
     def observe_unfinished(self, sent_bytes: int, seconds: float, now_s: float) -> None:
         """Learn from an upload that was given up when so many of its bytes had arrived, and others had not."""
@@ -153,11 +180,11 @@ class LinkEstimate:
 
     @property
     def uplink_bps(self) -> float:
-        return self.up.bps or self._usual_uplink_bps
+        return self.up.assumed_bps(self._usual_uplink_bps)
 
     @property
     def downlink_bps(self) -> float:
-        return self.down.bps or self.uplink_bps * self._usual_ratio
+        return self.down.assumed_bps(self.uplink_bps * self._usual_ratio)
 
     @property
     def rtt_s(self) -> float:

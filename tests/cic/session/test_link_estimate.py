@@ -119,3 +119,26 @@ def test_a_late_packet_is_no_longer_way() -> None:
     for step in range(40):
         link.observe(exchange(150, 150, (50e6, 50e6, 0.06)), 2.1 + step * 0.5)
     assert link.rtt_s == pytest.approx(0.06, rel=0.05)
+
+
+@pytest.mark.parametrize("up_bytes", [300, 900])
+def test_small_exchanges_alone_predict_small_exchanges(up_bytes: int) -> None:
+    """A cut that sends next to nothing teaches no bandwidth; what is assumed instead must not spoil its own forecast."""
+    link, truth = LinkEstimate(2e6, 1.0, 0.02), (50e6, 50e6, 0.001)
+    for step in range(100):
+        link.observe(exchange(up_bytes, 4_386, truth, server_s=0.0005), step * 0.01)
+    took = exchange(up_bytes, 4_386, truth)
+    predicted_s = link.rtt_s + up_bytes * 8 / link.uplink_bps + 4_386 * 8 / link.downlink_bps
+    assert predicted_s == pytest.approx(took.last_byte_s, rel=0.35)
+    # And what a large transfer shows counts at once.
+    link.observe(exchange(100_000, 300, (5e6, 50e6, 0.001)), 1.0)
+    assert link.uplink_bps == pytest.approx(5e6, rel=0.05)
+
+
+def test_a_downlink_that_falls_and_rises_is_followed_by_replies_of_a_few_packets() -> None:
+    link = LinkEstimate(2e6, 1.0, 0.02)
+    for step, downlink in enumerate([50e6] * 20 + [2e6] * 20 + [50e6] * 20):
+        link.observe(exchange(900, 4_386 + 1_448, (50e6, downlink, 0.001)), step * 0.05)
+        if step % 20 == 19:
+            assert link.downlink_bps > 0.5 * downlink
+            assert link.downlink_bps < 1.5 * 2e6 or downlink > 2e6
