@@ -94,14 +94,25 @@ def opened(project: Project, model: cic.SplittingModel, image: Array) -> Iterato
         if remote:
             session.warm_up()
             until_remote(session, image)
-            # What happens from here on happens to inferences, and to no probe before them.
-            assert session._prober is not None
-            session._prober.close()
+            stand_still(session)
         return session
 
     yield open_session
     for session in sessions:
         session.close()
+
+
+def stand_still(session: Session) -> None:
+    """From here on nothing new is learned, so that faults change what is decided only where they are to.
+
+    What happens then happens to inferences, and to no probe before them.
+    """
+    assert session._prober is not None
+    session._prober.close()
+    forecast = session._means.planner.forecast
+    for learning in (forecast.link, forecast.device, forecast.server):
+        learning.observe = lambda *_: None  # type: ignore[method-assign]
+    forecast.link.observe_unfinished = lambda *_: None  # type: ignore[method-assign]
 
 
 def until_remote(session: Session, image: Array, seconds: float = 10.0) -> None:
