@@ -88,7 +88,8 @@ PAY := pay.pay pay.measured
 # WORK: where networks, profiles, halves and the lines of what was measured are kept; a run that was broken off goes on there.
 REGRET := regret.regret regret.traces
 TRUST := trust.accuracy_evidence cost.profile_accuracy cost.profile_quota cost.catalogue_accuracy halves.hidden_aliases \
-	trust.interruptions trust.attack.splitting_model trust.attack.manifest trust.attack.peers trust.attack.payloads
+	trust.interruptions trust.attack.splitting_model trust.attack.manifest trust.attack.peers trust.attack.payloads \
+	trust.attack.replies trust.attack.server serving.faults serving.soak
 
 bench: $(STAMP)  ## benchmarks of decisions and halves, half an hour on a quiet machine; tables go to benchmarks/results
 	@$(BIN)/pip install --quiet --no-deps pseudoflow==2022.12.0 || echo "pseudoflow needs a C compiler: left out"
@@ -112,7 +113,7 @@ bench-regret: $(STAMP)  ## is the decided cut the fastest by the clock, and does
 		$(BIN)/python -m benchmarks.$$each $(if $(WORK),--work $(WORK)) || failed="$$failed $$each"; done; \
 		test -z "$$failed" || { echo "make: not as promised:$$failed"; exit 1; }
 
-bench-trust: $(STAMP)  ## are answers right and promises kept: few samples, quotas, prices, killed commands, attacks; an hour, quiet
+bench-trust: $(STAMP)  ## are answers right and promises kept: few samples, quotas, prices, kills, attacks, faults, a soak; two hours, quiet
 	@failed=; for each in $(TRUST); do echo "── $$each"; \
 		$(BIN)/python -m benchmarks.$$each || failed="$$failed $$each"; done; \
 		test -z "$$failed" || { echo "make: not as promised:$$failed"; exit 1; }

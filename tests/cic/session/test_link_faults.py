@@ -149,6 +149,40 @@ def test_a_fault_costs_time_within_the_deadline_and_nothing_else(fault: str, sce
     scene.device.ask_until_remote()
 
 
+def test_a_stream_over_a_link_that_fails_now_and_then_answers_each_input_once_and_in_its_place(
+    scene: Scene, project: Project
+) -> None:
+    whole = open_half(project.split, "device-only", "head")
+    images = [np.random.default_rng(seed).random((1, 3, 64, 64), np.float32) for seed in range(40)]
+    done = threading.Event()
+
+    def fail_now_and_then() -> None:
+        faults = [fault for name, fault in FAULTS.items() if name != "100 to 1 Mbit/s mid-request"]
+        for number in range(1000):
+            faults[number % len(faults)](scene.proxy)
+            if done.wait(0.03):
+                break
+            scene.proxy.refusing = False
+            scene.proxy.set(up=Faults(), down=Faults())
+            if done.wait(0.06):
+                break
+
+    failing = threading.Thread(target=fail_now_and_then)
+    failing.start()
+    try:
+        inferences = list(scene.device.session.stream(images))
+    finally:
+        done.set()
+        failing.join()
+        scene.proxy.refusing = False
+        scene.proxy.set(up=Faults(), down=Faults())
+    assert len(inferences) == len({each.record.request_id for each in inferences}) == len(images)
+    for image, inference in zip(images, inferences, strict=True):
+        assert np.allclose(inference.output, whole.run([image])[0], rtol=1e-4, atol=1e-5), inference.outcome
+    assert "fallback" in {each.record.kind for each in inferences}, "no fault was met"
+    scene.device.ask_until_remote()
+
+
 def test_a_connection_that_was_reset_while_idle_is_made_anew(scene: Scene) -> None:
     scene.proxy.drop_all()
     outcome = scene.device.ask_server().outcome
