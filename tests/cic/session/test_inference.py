@@ -128,12 +128,16 @@ def test_a_reply_that_is_reset_at_any_part_is_no_answer(
     session: Session, server: SmallServer, image: Array, expected: Array
 ) -> None:
     """`test_http_connection` tries every offset of a reply; here they are those at which it has one part more."""
-    replies: list[bytes] = []
-    server.reply = lambda reply: replies.append(reply) or reply  # type: ignore[func-returns-value]
-    session.infer(image)
-    head, text, _ = header_and_json(replies[0])
-    for offset in (0, 1, len(head) - 3, len(head) + 4, len(head) + 4 + len(text), len(replies[0]) - 1):
-        server.reply = lambda reply, offset=offset: None if offset == 0 else Reset(reply[:offset])  # type: ignore[misc]
+    parts: list[Callable[[bytes], int]] = [
+        lambda _: 0,
+        lambda _: 1,
+        lambda reply: len(header_and_json(reply)[0]) - 3,
+        lambda reply: len(header_and_json(reply)[0]) + 4,
+        lambda reply: len(reply) - len(header_and_json(reply)[2]),
+        lambda reply: len(reply) - 1,
+    ]
+    for offset in parts:
+        server.reply = lambda reply, offset=offset: Reset(reply[: offset(reply)])  # type: ignore[misc]
         assert provoke(session, server, image, expected).outcome.startswith("fallback: ")
         session._means.breaker.succeeded()
 
@@ -213,8 +217,10 @@ def test_another_bundle_on_the_server_is_found_before_anything_is_sent(
         for name, (tail, engine) in server.tails.items()
     }
     with pytest.warns(CicWarning, match="give both sides the same bundle"):
-        session = opened(server.url)
-        session.warm_up(2.0)
+        session, end_s = opened(server.url), time.monotonic() + 20
+        while not session._means.told and time.monotonic() < end_s:
+            session.warm_up(0.1)
+        session.warm_up(0.1)
     check(session.infer(image), expected)
     assert session.infer(image).outcome == "local" and not server.ids
 
