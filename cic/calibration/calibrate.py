@@ -76,13 +76,15 @@ def calibrate(
     if not cuts:
         raise ArtifactError(f"{directory} holds no cut of the splitting model {model.name}; emit it with `cic emit`")
     check_bundle(model, directory, [cut.id for cut in cuts])
-    given = inputs or example_arrays(model.graph().inputs, read_manifest(directory).inputs)
+    manifest = read_manifest(directory)
+    given = inputs or example_arrays(model.graph().inputs, manifest.inputs)
     asked = tails or TailsHere(directory, engine, threads)
     told = {"repetitions": repetitions, "engine": engine, "threads": threads, "tell": tell}
     times, head_engine = measured_cuts(directory, cuts, given, asked, **told)  # type: ignore[arg-type]
     ran = Ran(times, repetitions, describe_host().processor, head_engine, asked.machine, asked.engine or "none")
     tell(Progress("proving the table for the corrected times"))
-    return reproved(model, corrected_graph(model, ran), progress=tell)
+    ids = {cut.device_ops: cut.id for cut in manifest.cuts}
+    return reproved(model, corrected_graph(model, ran), emitted=ids, progress=tell)
 
 
 def corrected_graph(model: SplittingModel, ran: Ran) -> StoredGraph:

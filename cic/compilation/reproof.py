@@ -8,8 +8,9 @@ asked for, a new cut loses no more than some known one, as it was never run on c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numba  # noqa: F401 - the solver needs it, and its first use would say so late
@@ -34,9 +35,16 @@ from mincut.problem import BoolArray, IntArray, Problem
 
 
 def reproved(
-    model: SplittingModel, graph: StoredGraph, *, most_solves: int = 20_000, progress: Tell | None = None
+    model: SplittingModel,
+    graph: StoredGraph,
+    *,
+    emitted: Mapping[tuple[str, ...], str] = MappingProxyType({}),
+    most_solves: int = 20_000,
+    progress: Tell | None = None,
 ) -> SplittingModel:
     """The splitting model of `graph`: the one of `model` with other times, of ops or of forms.
+
+    emitted: ids of cuts in a bundle by their device ops, which new cuts get if they are those, and do not get otherwise.
 
     Raises:
         CompileError: the times make no problem that can be solved.
@@ -54,7 +62,8 @@ def reproved(
     for on_device, codec in zip(found.placements, found.codecs, strict=True):
         placed.setdefault(_key(graph, problem, on_device, codec), _Placed(on_device, codec, None, None))
     order = sorted(placed, key=lambda key: (int(placed[key].on_device.sum()), *key))
-    return _assembled(model, graph, problem, found, [placed[key] for key in order], forbidden)
+    ids = _ids([placed[key] for key in order], graph, emitted)
+    return _assembled(model, graph, problem, found, [placed[key] for key in order], ids, forbidden)
 
 
 class _Placed(NamedTuple):
@@ -109,15 +118,17 @@ def _codec_names(graph: StoredGraph, problem: Problem, on_device: BoolArray, cod
     return tuple(read[tensor].codecs[codec[tensor]] for tensor in np.flatnonzero(problem.crossing(on_device)).tolist())
 
 
-def _ids(placed: Sequence[_Placed]) -> list[str]:
+def _ids(placed: Sequence[_Placed], graph: StoredGraph, emitted: Mapping[tuple[str, ...], str]) -> list[str]:
     """Known ids, and new ones beyond them: an id is never given to another device side."""
     id_of = {each.on_device.tobytes(): each.cut_id for each in placed if each.cut_id is not None}
-    taken = set(id_of.values())
+    taken = {*id_of.values(), *emitted.values()}
     free = (name for number in range(len(placed) + len(taken) + 1) if (name := f"cut-{number:02d}") not in taken)
     for each in placed:
         side = each.on_device
         if side.tobytes() not in id_of:
-            id_of[side.tobytes()] = DEVICE_ONLY if side.all() else SERVER_ONLY if not side.any() else next(free)
+            device_ops, _ = graph.names(np.flatnonzero(side).tolist())
+            usual = DEVICE_ONLY if side.all() else SERVER_ONLY if not side.any() else emitted.get(device_ops)
+            id_of[side.tobytes()] = usual or next(free)
     return [str(id_of[each.on_device.tobytes()]) for each in placed]
 
 
@@ -127,6 +138,7 @@ def _assembled(
     problem: Problem,
     found: Envelope,
     placed: Sequence[_Placed],
+    ids: Sequence[str],
     forbidden: Sequence[Sequence[tuple[int, int]]],
 ) -> SplittingModel:
     renewed: StoredGraph = graph.replaced(
@@ -141,7 +153,7 @@ def _assembled(
             _codec_names(graph, problem, each.on_device, each.codec),
             None if each.cut is None else each.cut.accuracy,
         )
-        for index, (cut_id, each) in enumerate(zip(_ids(placed), placed, strict=True))
+        for index, (cut_id, each) in enumerate(zip(ids, placed, strict=True))
     )
     rtt_s, ratio = model.default_rtt_s, model.default_downlink_ratio
     points, best = break_points([line(cut.row, rtt_s, ratio, 1.0, 1.0) for cut in cuts], model.box.uplink_bps)

@@ -48,6 +48,16 @@ def test_other_times_give_another_table_that_is_proved(compiled: SplittingModel,
         assert found.decide(uplink).latency_s == pytest.approx(compiled.decide(uplink, op_times=times).latency_s, rel=1e-6)
 
 
+def test_a_new_cut_has_the_id_under_which_it_was_emitted_and_no_other_one(compiled: SplittingModel) -> None:
+    graph = with_times(compiled.graph(), 5)
+    known = {cut.id for cut in compiled.cuts}
+    new = [cut for cut in reproved(compiled, graph).cuts if cut.id not in known]
+    assert new
+    again = reproved(compiled, graph, emitted={new[0].device_ops: "cut-77", ("another",): new[0].id})
+    ids = {cut.device_ops: cut.id for cut in again.cuts}
+    assert ids[new[0].device_ops] == "cut-77" and new[0].id not in ids.values()
+
+
 def test_a_new_cut_loses_no_more_than_a_known_one(compiled: SplittingModel) -> None:
     def lost(cut) -> set[tuple[str, str]]:
         return {(tensor, stage_of(name)) for tensor, name in cut.codec_of.items() if stage_of(name) != "raw"}
