@@ -89,11 +89,13 @@ class Forecast:
         """See how long the device took with a cut."""
         self.device.observe(label, cut.row[0], measured_s, now_s)
 
-    def saw_exchange(self, label: str, cut: Cut, seen: Exchanged, now_s: float) -> None:
-        """See a request for a cut's tail and its reply."""
+    def saw_exchange(self, label: str, cut: Cut, seen: Exchanged, now_s: float, *, real: bool = True) -> None:
+        """See a request for a cut's tail and its reply. real: not of made-up values, whose coded size says nothing."""
         self.link.observe(seen, now_s)
         if seen.server_s:  # another server than ours does not tell
             self.server.observe(label, cut.row[1], seen.server_s, now_s)
+        if not real:
+            return
         sizes = self._sizes.setdefault(label, (Average(_BYTES_S), Average(_BYTES_S)))
         for average, size in zip(sizes, (seen.bytes_up, seen.bytes_down), strict=True):
             average.add(size, 1.0, now_s)

@@ -139,9 +139,9 @@ class Prober:
         head, served = means.halves.get((cut.id, "head")), self._server.known(cut.id)
         if head is None or served is None:
             return
-        device_s = 0.0
+        device_s, last_arrays = 0.0, means.last_arrays
         try:
-            results = head.run(means.last_arrays or _made_up(head))
+            results = head.run(last_arrays or _made_up(head))
             device_s = time.monotonic() - began_s
             coded = self._server.encode(served.tail, results[: len(head.cut.crossing)], cut.codecs)
             wait_s = PROBE_WAIT_S + _PROBE_WAIT_RTTS * means.planner.forecast.link.rtt_s
@@ -151,7 +151,7 @@ class Prober:
         else:
             now_s = time.monotonic()
             with means.lock:
-                means.planner.forecast.saw_exchange(label, cut, answered.seen, now_s)
+                means.planner.forecast.saw_exchange(label, cut, answered.seen, now_s, real=last_arrays is not None)
         finally:
             now_s = time.monotonic()
             self._next_probe_s = now_s + pause_after_probe_s(device_s, now_s - began_s - device_s)

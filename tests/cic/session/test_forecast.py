@@ -38,6 +38,15 @@ def test_bytes_are_those_that_were_sent() -> None:
     assert known.parts("other", early, NOW).uplink_s > 2 * parts.uplink_s * 0.99
 
 
+def test_made_up_values_say_nothing_of_sizes() -> None:
+    known, early = forecast(), cut("early", 40, 60_000, 12)
+    before = known.parts("early", early, NOW).uplink_s
+    known.saw_exchange("early", early, Exchanged(300, 500, 0.01, 0.011, 0.012), 0.1, real=False)
+    assert known.parts("early", early, NOW).uplink_s == before
+    known.saw_exchange("early", early, Exchanged(300, 500, 0.01, 0.011, 0.012), 0.2)
+    assert known.parts("early", early, NOW).uplink_s < before / 10
+
+
 def test_times_that_were_seen_count() -> None:
     known, early = forecast(), cut("early", 40, 60_000, 12)
     for step in range(40):
