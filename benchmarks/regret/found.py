@@ -108,7 +108,7 @@ class _Cell:
 
 
 def _high(values: Sequence[float]) -> float:
-    return quantiles(values, n=20)[-1] if len(values) > 1 else values[0]
+    return quantiles(values, n=20, method="inclusive")[-1] if len(values) > 1 else values[0]
 
 
 def _summary(cells: Sequence[_Cell], when: str) -> tuple[str, ...]:
