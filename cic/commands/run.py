@@ -12,6 +12,7 @@ from cic.commands.table import print_table
 from cic.decision.conditions import Conditions
 from cic.decision.splitting_model import load
 from cic.decision.units import bits_per_second, seconds, show_bandwidth, show_bytes, show_seconds
+from cic.engine.roomy_memory import keep_freed_memory
 from cic.errors import DecisionError, InputError, LinkError
 
 TYPE_CHECKING = False
@@ -60,6 +61,7 @@ def run(arguments: Namespace) -> int:
     if (arguments.server is None) == (arguments.bandwidth is None):
         raise InputError("cic run needs either --server, to answer with one, or --bandwidth, to rehearse a cut on this machine")
     model = load(arguments.file)
+    keep_freed_memory()
     if arguments.server is not None:
         return run_session(arguments, model, _array_call(model, arguments.inputs))
     conditions = _conditions(model, arguments)
@@ -69,10 +71,7 @@ def run(arguments: Namespace) -> int:
     patience_s = seconds(arguments.timeout, "--timeout")
     # Only now, as it imports torch, which takes seconds.
     from cic.emission.bundle_check import check_bundle
-    from cic.engine.roomy_memory import keep_freed_memory
     from cic.runtime.rehearsal import Rehearsal
-
-    keep_freed_memory()
 
     check_bundle(model, arguments.directory, [cut.id])
     args, kwargs = _read_call(model, arguments.inputs)

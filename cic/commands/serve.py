@@ -44,6 +44,7 @@ def run(arguments: Namespace) -> int:
     from pathlib import Path
 
     from cic.decision.units import seconds
+    from cic.engine.roomy_memory import keep_freed_memory
     from cic.serving.server_options import ServerOptions
     from cic.serving.tail_server import TailServer, serve
 
@@ -78,5 +79,6 @@ def run(arguments: Namespace) -> int:
 
     if not Path(arguments.bundle).is_dir():
         raise InputError(f"{arguments.bundle} is no directory; give the one that `cic emit` wrote")
+    keep_freed_memory()
     serve(arguments.bundle, options, announce)
     return 0

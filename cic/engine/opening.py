@@ -39,7 +39,6 @@ _KINDS = {
     "openvino": _Kind("openvino", "loader", "onnx", "openvino"),
 }
 _FIRST = ("onnxruntime", "torchscript", "pt2")
-assert _KINDS.keys() == USUAL_PLACES.keys(), "every engine that has a name can be opened"
 
 
 def open_half(bundle: str | Path, cut_id: str, half: Half, engine: str | None = None, threads: int = 1) -> Engine:

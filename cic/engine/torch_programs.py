@@ -11,7 +11,6 @@ import torch
 from cic.codec.tensors import array_of, tensor_of
 from cic.engine.engine import Array
 from cic.errors import EngineError
-from codegen.dtypes import type_name
 from codegen.formats.emitter import Runner
 from codegen.formats.exported_program import ExportedProgramEmitter
 from codegen.formats.torchscript import TorchScriptEmitter
@@ -76,6 +75,4 @@ def _device(place: str) -> str:
 
 def _tensor(array: Array, dtype: str) -> Any:
     # torch warns of memory that it must not write to, and a program may write to its inputs' views.
-    tensor = tensor_of(array if array.flags.writeable else array.copy(), dtype)
-    assert type_name(tensor.dtype) == dtype, "an array carries the type that its half takes"
-    return tensor
+    return tensor_of(array if array.flags.writeable else array.copy(), dtype)

@@ -13,6 +13,8 @@ from cic.decision.cut import DEVICE_ONLY, Cut
 from cic.decision.splitting_model import SplittingModel, load
 from cic.decision.units import shown
 from cic.emission.bundle_check import check_bundle, emitted_cuts
+from cic.engine.engine_mismatch import engine_mismatch
+from cic.engine.opening import engine_of
 from cic.errors import ArtifactError, InputError
 from cic.protocol.spoken_tail import bundle_name
 from cic.session.forecast import Forecast
@@ -104,6 +106,9 @@ class Session:
         self._means = Means(ModelCall(manifest), halves, _planner(splitting_model, chosen), remote, deadline_s=deadline_s)
         self._steps = Steps(self._means)
         halves.on_loaded, halves.on_trouble = lambda _: self._wake(), self._means.news.append
+        used = engine_of(bundle, next(iter(chosen.values())).id, engine)
+        if (other := engine_mismatch(splitting_model, "device", str(used))) is not None:
+            self._means.news.append(other)
         if remote is not None:
             self._prober = Prober(self._means, remote)
 

@@ -15,7 +15,7 @@ import torch
 
 import cic
 from cic.engine.engine import Array
-from cic.errors import ArtifactError, InputError, LinkError
+from cic.errors import ArtifactError, CicWarning, InputError, LinkError
 from cic.session.record import record_of
 from cic.session.session import Session
 from tests.cic.conftest import Project
@@ -170,3 +170,15 @@ def test_a_device_that_was_given_heads_only_falls_back_to_the_whole(
         server.refuse = (503, "")
         inference = session.infer(image)
         assert inference.outcome.startswith("fallback") and same(inference.output, expected)
+
+
+def test_times_of_another_engine_are_warned_of_once(
+    opened: Opened, image: Array, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+) -> None:
+    told = "the times of the {} were measured with openvino, and {} runs its half"
+    monkeypatch.setattr("cic.session.session.engine_mismatch", lambda _, side, engine: told.format(side, engine))
+    session = opened(None)
+    with pytest.warns(CicWarning, match="times of the device were measured with openvino, and torchscript runs"):
+        session(image)
+    session(image)
+    assert not recwarn.list
