@@ -135,7 +135,7 @@ async def read_reply(reader: asyncio.StreamReader) -> tuple[int, bytes]:
         return 0, b""
 
 
-async def sound_times(server: Victim, until: Awaitable[Any], pause_s: float = 0.02) -> list[float]:
+async def sound_times(server: Victim, until: Awaitable[Any], pause_s: float = 0.005) -> list[float]:
     """Seconds of sound requests, one after another on one connection, until something is done; each is answered."""
     times, done = [], asyncio.ensure_future(until)
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
