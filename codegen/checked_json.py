@@ -172,12 +172,16 @@ def is_number(value: object, lowest: float = -LARGEST_NUMBER, highest: float = L
 
 
 def shown(value: object) -> str:
-    """A value as it goes into a message: an int of thousands of digits would fill it, or be refused by Python itself."""
+    """A value as it goes into a message of one line: an int of thousands of digits would fill it, or be refused by Python itself.
+
+    Arrays print themselves in several lines.
+    """
     try:
         text = repr(value)
     except Exception:  # a class may print itself in any way, and fail in any  # noqa: BLE001
         return f"a {type(value).__name__}"
-    return text if len(text) <= 80 else f"{text[:77]}..."
+    text = text if len(text) <= 80 else f"{text[:77]}..."
+    return text if text.isprintable() else " ".join(line.strip() for line in text.splitlines())
 
 
 def _is_printable(text: str) -> bool:

@@ -34,8 +34,8 @@ def batches_in(given: Any, example: Sequence[torch.Tensor]) -> Iterable[Any]:
     """
     if isinstance(given, Mapping | str | bytes) or not isinstance(given, Iterable):
         raise CompileError(f"calibration is {_named(given)}; give a list of batches, where {_FORMS}")
-    dimensions = len(given.shape) if hasattr(given, "shape") else None
-    if dimensions is not None and dimensions in {tensor.dim() for tensor in example}:
+    shape = _shape_of(given)
+    if shape is not None and len(shape) in {0, *(tensor.dim() for tensor in example)}:
         raise CompileError(f"calibration is {_named(given)}, which is one batch; write calibration=[…] around it")
     return given
 
@@ -89,9 +89,8 @@ def _of_mapping(number: int, given: Mapping[Any, Any], by_name: bool) -> Batch:
 
 def _are_alike(inputs: Any, labels: Any) -> bool:
     """Are both floats of one shape, of more than one dimension? Those are two inputs, and no classes."""
-    if not (hasattr(inputs, "shape") and hasattr(labels, "shape") and hasattr(labels, "dtype")):
-        return False
-    return len(inputs.shape) > 1 and tuple(inputs.shape) == tuple(labels.shape) and "float" in str(labels.dtype)
+    shape = _shape_of(inputs)
+    return shape is not None and len(shape) > 1 and shape == _shape_of(labels) and "float" in str(labels.dtype)
 
 
 def _hint(given: Any) -> str:
@@ -102,7 +101,7 @@ def _hint(given: Any) -> str:
         return f"it is a {type(given).__name__} of one thing; write that itself, as in calibration=[array]"
     if isinstance(given, tuple | list) and len(given) == 2:
         return "it is a pair, (inputs, labels); write {'args': (first, second)} for two inputs of one call"
-    if hasattr(given, "shape"):
+    if _shape_of(given) is not None:
         return f"it is {_named(given)}; write {{'args': (first, second)}} for several inputs of one call"
     return f"it is {_named(given)}; {_FORMS}"
 
@@ -114,5 +113,11 @@ def _named(value: Any) -> str:
         return f"a {name} of {shown(list(value))}"
     if isinstance(value, tuple | list):
         return f"a {name} of {len(value)}"
-    shape = getattr(value, "shape", None)
-    return shown(value) if shape is None else f"{'an' if name[0] in 'aeiou' else 'a'} {name} of shape {tuple(shape)}"
+    shape = _shape_of(value)
+    return shown(value) if shape is None else f"{'an' if name[0] in 'aeiou' else 'a'} {name} of shape {shape}"
+
+
+def _shape_of(value: Any) -> tuple[Any, ...] | None:
+    """Of an array; None for all else, such as a table of rows, which has a shape as well."""
+    shape = getattr(value, "shape", None) if hasattr(value, "dtype") else None
+    return tuple(shape) if isinstance(shape, Iterable) else None

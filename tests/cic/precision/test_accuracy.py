@@ -106,12 +106,13 @@ def test_a_function_says_whether_enough_is_kept(verdict: object) -> None:
     assert judge(target, scores([True]), scores([True]), None, LEVEL).met is bool(verdict)
 
 
-@pytest.mark.parametrize("verdict", [None, 0.97, 1, "yes", torch.tensor(0.97), torch.tensor([True, False])])
+@pytest.mark.parametrize("verdict", [None, 0.97, 1, "yes", torch.tensor(0.97), torch.tensor([True, False]), np.eye(2)])
 def test_what_is_no_verdict_is_none(verdict: object) -> None:
     """A share or a count would pass as true, and nothing, as of a forgotten return, as false."""
 
     def keeps_enough(mine: object, theirs: object) -> object:
         return verdict
 
-    with pytest.raises(CompileError, match=r"keeps_enough returned .*; return True if"):
+    with pytest.raises(CompileError, match=r"^the accuracy function keeps_enough returned .*; return True if") as raised:
         judge(parse_target(keeps_enough), scores([True]), scores([True]), None, LEVEL)  # type: ignore[arg-type]
+    assert "\n" not in str(raised.value)

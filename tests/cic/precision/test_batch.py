@@ -64,7 +64,7 @@ def test_what_does_not_fit_is_told_by_what_was_given_and_what_to_write(given: An
     assert "calibration batch 3" in str(raised.value) and "\n" not in str(raised.value)
 
 
-@pytest.mark.parametrize("given", [ONE, ONE.numpy(), {"args": (ONE,)}, "calib.npz", b"1", 3])
+@pytest.mark.parametrize("given", [ONE, ONE.numpy(), {"args": (ONE,)}, "calib.npz", b"1", 3, ONE[0, 0], np.array(1.0)])
 def test_one_batch_is_no_list_of_batches(given: Any) -> None:
     with pytest.raises(CompileError, match=r"calibration is .*(write calibration=|give a list of batches)") as raised:
         batches_in(given, [ONE[:1]])
@@ -74,3 +74,17 @@ def test_one_batch_is_no_list_of_batches(given: Any) -> None:
 def test_batches_come_from_whatever_gives_them_in_turn() -> None:
     assert list(batches_in((each for each in [ONE]), [ONE[:1]])) == [ONE]
     assert len(list(batches_in(np.zeros((5, 6, 4)), [ONE[:1]]))) == 5
+
+
+@pytest.mark.parametrize("shape", [(6, 2), None, 3])
+def test_what_has_a_shape_and_is_no_array_is_not_taken_for_one(shape: Any) -> None:
+    """As a table of rows has, each of which is a batch."""
+
+    class Table(list[Any]):
+        pass
+
+    table = Table([ONE])
+    table.shape = shape  # type: ignore[attr-defined]
+    assert list(batches_in(table, [ONE[:1]])) == [ONE]
+    with pytest.raises(CompileError, match="it is a Table of one thing"):
+        read(table)

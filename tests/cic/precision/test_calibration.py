@@ -35,6 +35,7 @@ def test_what_cannot_be_asked_is_refused(network: nn.Module, images: torch.Tenso
         ({"codecs": "int8", "calibration": [(images, torch.zeros(0))]}, "labels of shape"),
         ({"codecs": "int8", "calibration": [(images[:0], torch.zeros(0))]}, "0.0. times as large"),
         ({"codecs": "int8", "calibration": [images.to("meta")]}, "meta device"),
+        ({"codecs": "int8", "calibration": [images.to_sparse()]}, "sparse_coo; give it dense"),
         ({"codecs": "int8", "calibration": [numpy.array(["a cat"])]}, "ndarray of <U5, of which torch can make no tensor"),
         ({"codecs": "int8", "calibration": 3}, "list of batches"),
         ({"accuracy": lambda mine: True, "calibration": [images[:2]]}, "accuracy function <lambda> failed"),
