@@ -172,7 +172,7 @@ def is_number(value: object, lowest: float = -LARGEST_NUMBER, highest: float = L
 
 
 def shown(value: object) -> str:
-    """A value as it goes into a message of one line: an int of thousands of digits would fill it, or be refused by Python itself.
+    """A value as it goes into a message of one line: an int of thousands of digits would fill it, or be refused by Python.
 
     Arrays print themselves in several lines.
     """

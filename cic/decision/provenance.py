@@ -33,7 +33,7 @@ class CodecProvenance(Frozen):
     """What was asked about codecs, and on what it was measured; see `cic.compilation.pipeline.compile`.
 
     precision: the coarsest form allowed, or the codecs by name. input: the form of the pictures. accuracy_target: as asked.
-    calibration_samples: on how many inputs it was measured.
+    calibration_samples: on how many inputs it was measured; where others made transforms, cuts without these on those, too.
     samples_needed: how many could show that a top-1 target is kept; None if no number can, or none was asked for.
     enough_samples: were there as many? None if no top-1 was asked for.
     whole_top1: the share of labelled samples that the whole model gets right; None without labels.

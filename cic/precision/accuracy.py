@@ -41,7 +41,8 @@ class Target:
 class Reached:
     """What a cut reached on the calibration inputs.
 
-    A cut that cannot meet the target any more was run on the first of them only, and figures are of these.
+    A cut that cannot meet the target any more was run on some of them only (`cic.precision.running_order` says on which first),
+    and figures are of these.
 
     top1: its top-1 accuracy over the whole model's, or agreement where there are no labels, by the first tensor of each answer;
         None if that is no scores, or if the whole model gets none of them right.

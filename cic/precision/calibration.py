@@ -111,7 +111,7 @@ def _pieces(number: int, tensors: Sequence[torch.Tensor], example: Sequence[torc
             raise CompileError(f"calibration batch {number} holds a tensor on the meta device, which has no values")
         if tensor.layout != torch.strided:
             raise CompileError(
-                f"calibration batch {number} holds a tensor of the layout {tensor.layout}; give it dense, as its to_dense() does"
+                f"calibration batch {number} has a tensor of the layout {tensor.layout}; give it dense, as its to_dense() does"
             )
         fits = tensor.dtype == expected.dtype and tensor.dim() == expected.dim()
         if not fits or (tensor.shape != expected.shape and (not tensor.dim() or tensor.shape[1:] != expected.shape[1:])):

@@ -29,7 +29,8 @@ TOGETHER = 16
 class Examiner:
     """Runs cuts of one model.
 
-    together: samples run at once, in this order (`cic.precision.running_order`). whole: the model's answers, as samples are.
+    together: samples run at once. order: their numbers, as they are run (`cic.precision.running_order`).
+    whole: the model's answers, as the calibration has its samples.
     stored: what codecs are made from, see `cic.codec.registry.codec`. heads: what they made of the samples.
     """
 

@@ -100,6 +100,7 @@ class Examined:
 
     @property
     def samples(self) -> int:
+        """How many judge a cut, whatever it uses."""
         return 0 if self.examiner is None else len(self.examiner.whole)
 
     @property
@@ -111,10 +112,10 @@ class Examined:
 
     @property
     def whole_top1(self) -> float | None:
-        """The share of labelled calibration samples that the whole model gets right; None without labels."""
-        if self.of_all is None or self.of_all.calibration.labels is None or not are_scores(self.of_all.whole):
+        """The share of `samples`, if they have labels, that the whole model gets right; None without labels."""
+        if self.examiner is None or self.examiner.calibration.labels is None or not are_scores(self.examiner.whole):
             return None
-        return float(shares_right(self.of_all.whole, self.of_all.whole, self.of_all.calibration.labels).mean())
+        return float(shares_right(self.examiner.whole, self.examiner.whole, self.examiner.calibration.labels).mean())
 
     def described(self, chosen: WithinTarget) -> CodecProvenance | None:
         """For the file: what was asked, and on what it was measured. None where tensors cross as they are."""
@@ -175,7 +176,9 @@ def examine(traced: Traced, asked: Precision, costs: Costs, tell: Tell) -> Exami
     )
     examined = Examined(asked, forms, judging, of_all, made.stored, made.samples, spared)
     if examined.whole_top1 is not None:
-        tell(Progress(f"the whole model gets {examined.whole_top1:.2%} of the labelled calibration samples right"))
+        tell(
+            Progress(f"the whole model gets {examined.whole_top1:.2%} of {examined.samples} labelled calibration samples right")
+        )
     _warn_of_few_samples(examined)
     return examined
 

@@ -1,4 +1,4 @@
-"""Which calibration samples make transforms. Cuts are judged on the others, so that what these show holds beyond them."""
+"""Which calibration samples make transforms. Cuts that use transforms are judged on the other samples alone."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def transforms_for(
     costs: tuple[CostSource, CostSource],
     tell: Tell,
 ) -> tuple[Made, Calibration]:
-    """Transforms for the tensors of a model that may cross, and the calibration samples that are left to judge cuts on.
+    """Transforms for the tensors of a model that may cross, and the samples that are left to judge cuts that use them.
 
     None are made, and all samples are left, where these are too few for both. Warns if nothing is known of their times.
     """

@@ -9,6 +9,10 @@ from torch import nn
 import cic
 from cic.codec.registry import codec
 from cic.decision.splitting_model import SplittingModel
+from cic.precision.calibration import Calibration
+from cic.precision.cut_accuracy import examiner
+from cic.precision.examination import Examined
+from cic.precision.model_runner import runner_of
 from cic.precision.precision import Precision
 from tests.cic.inception import STRONG, WEAK
 
@@ -48,3 +52,15 @@ def test_the_whole_model_s_own_accuracy_is_told_and_kept(network: nn.Module, ima
     assert compiled.information.codecs is not None and compiled.information.codecs.whole_top1 == 0.75
     assert any("75.00%" in each.text for each in told)
     assert any(each.done == each.of is not None and "accuracy" in each.text for each in told)
+
+
+def test_the_whole_model_s_accuracy_is_told_of_as_many_samples_as_is_said(network: nn.Module, images: torch.Tensor) -> None:
+    """Where some samples made transforms, both figures are of the others."""
+    with torch.no_grad():
+        labels = network(images).argmax(1)
+    labels[:4] = (labels[:4] + 1) % 10
+    calibration = Calibration(tuple((image[None],) for image in images), tuple(label[None] for label in labels))
+    of_all = examiner(runner_of(cic.trace_model(network, (images[:1],))), calibration, None)
+    others = of_all.part(range(2, len(images)))
+    examined = Examined(Precision(), None, others, of_all)
+    assert (examined.samples, examined.whole_top1) == (len(images) - 2, pytest.approx(1 - 2 / (len(images) - 2)))
