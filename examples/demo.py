@@ -239,9 +239,16 @@ def print_measured(measured: Measured) -> None:
     slow, tie, fast = measured.links
     what = f"{measured.split.label}, the first {len(measured.split.device_ops)} ops on the device"
     where = f"At {show_bandwidth(tie.uplink_bps)}, where both sides alone take equally long,"
-    if tie.decided == SPLIT and tie.gain > 1:
+    if measured.disturbed:
         console.print(
-            f"{where} the split is {tie.gain:.2f} times as fast ({what}). That ends on slower links, where even its payload "
+            "This machine was busy with other work: both sides alone do not take equally long at "
+            f"{show_bandwidth(tie.uplink_bps)}, as they should, or what was chosen was far from the fastest. These times say "
+            "little; run `make demo` again on a quiet machine."
+        )
+    elif tie.decided == SPLIT and tie.gain > 1:
+        console.print(
+            f"{where} the split is {tie.gain:.2f} times as fast ({what}): it sends a fraction of the JPEG's bytes, and "
+            "computes a fraction of the network on the slow side. That ends on slower links, where even its payload "
             f"takes longer than the rest of the network on the device ({show_bandwidth(slow.uplink_bps)}: {slow.decided}), and "
             f"on faster ones, where the JPEG is soon there ({show_bandwidth(fast.uplink_bps)}: {fast.decided})."
         )

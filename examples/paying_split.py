@@ -45,6 +45,8 @@ PART = (179, 402, 332, 555)
 LINKS = ((0.125, 1), (1.0, 5), (4.0, 3))
 DOWNLINK_RATIO = 30.0
 _FAST_BPS = 1e9
+# Times of a machine that does other work besides differ by more than this.
+LARGEST_GAP = 1.3
 # To measure what the device computes: the fastest of so many.
 _TRIES = 20
 
@@ -96,6 +98,13 @@ class Measured:
     @property
     def split(self) -> Cut:
         return self.cuts[SPLIT]
+
+    @property
+    def disturbed(self) -> bool:
+        """Do the times say little, since both extremes are far apart where they tie, or a choice was far from the fastest?"""
+        _, tie, _ = self.links
+        extremes = sorted(tie.latency_s(way) for way in (DEVICE_ONLY, SERVER_ONLY))
+        return extremes[1] > LARGEST_GAP * extremes[0] or min(link.gain for link in self.links) < 1 / LARGEST_GAP
 
 
 def network_and_model() -> tuple[nn.Module, SplittingModel]:

@@ -38,7 +38,8 @@ _KINDS = {
     "pt2": _Kind("torch_programs", "exported_program", "exported_program", "compile"),
     "openvino": _Kind("openvino", "loader", "onnx", "openvino"),
 }
-_FIRST = ("onnxruntime", "torchscript", "pt2")
+# Those that are chosen where none is asked for, and what each runs on.
+_FIRST = {"onnxruntime": "onnxruntime", "torchscript": "torch", "pt2": "torch"}
 
 
 def open_half(bundle: str | Path, cut_id: str, half: Half, engine: str | None = None, threads: int = 1) -> Engine:
@@ -79,7 +80,12 @@ def engine_of(bundle: str | Path, cut_id: str, engine: str | None = None) -> Eng
         fitting = [kind for kind in _FIRST if _KINDS[kind].format in formats]
         if not fitting:
             raise EngineError(f"cut {cut_id} was emitted as {', '.join(formats)}, which no engine takes; emit as onnx")
-        installed = [kind for kind in fitting if kind != "onnxruntime" or find_spec("onnxruntime") is not None]
+        installed = [kind for kind in fitting if find_spec(_FIRST[kind]) is not None]
+        if not installed and "onnxruntime" not in fitting:
+            raise EngineError(
+                f"cut {cut_id} was emitted as {', '.join(formats)} alone, which needs torch, and that is not installed; for a"
+                " device without torch emit it with `cic emit --format onnx`"
+            )
         return engine_name((installed or fitting)[0])
     name = engine_name(engine)
     wanted = _KINDS[name.kind].format

@@ -132,7 +132,9 @@ def read_failure(status: int, body: bytes) -> ProtocolError:
         text = read_object(body[: 4 * _LONGEST_ERROR], "the answer").get("error")
     except ProtocolError:
         text = None
-    told = text if isinstance(text, str) else "it does not say why"
+    told = (
+        text if isinstance(text, str) else "what answers there may be no server of tails; is the address that of `cic serve`?"
+    )
     return ProtocolError(f"the server refuses with the status {status}: {one_line(told, _LONGEST_ERROR)}", status)
 
 

@@ -23,7 +23,7 @@ from cic.protocol.request import JSON_LENGTH, json_length, read_request_head
 from cic.serving.bearer_token import bears
 from cic.serving.connection import Connection, refusal
 from cic.serving.inference_worker import Answered, InferenceWorker, Job
-from cic.serving.loaded_tails import LoadedTail
+from cic.serving.loaded_tails import LoadedTail, no_such_model
 from cic.serving.metrics import CONTENT_TYPE, Metrics
 from cic.serving.request_body import BodyRoom, read_body
 from cic.serving.server_options import ServerOptions
@@ -109,7 +109,7 @@ class Endpoints:
         if not self.tails:
             raise ProtocolError("the tails are still being loaded", 503)
         if model not in self.tails:
-            raise ProtocolError(f"there is no such model; there are {', '.join(self.tails)}"[:400], 404)
+            raise ProtocolError(no_such_model(self.tails), 404)
         return self.tails[model]
 
     def _about(self, request: web.BaseRequest, tail: LoadedTail, action: str) -> web.Response:

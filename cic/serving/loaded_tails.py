@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from codegen.manifest import CutRecord, Manifest, read_manifest
 
 # The first run of a program is slow, and so are the two after which torch makes it faster.
 _WARM_UP_RUNS = 3
+_LONGEST_LIST = 300
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,13 @@ class LoadedTail:
     def platform(self) -> str:
         """As metadata says what runs it."""
         return f"cic_{self.engine.name}"
+
+
+def no_such_model(names: Collection[str]) -> str:
+    """What a peer is told that asks for a model which is not among these."""
+    told = f"there is no such model; there are {', '.join(names)}"
+    hint = "; they begin with the name of the bundle's directory here, and where it is another one there, give a session name=…"
+    return told[:_LONGEST_LIST] + hint
 
 
 def served_cuts(manifest: Manifest, bundle: Path) -> tuple[CutRecord, ...]:

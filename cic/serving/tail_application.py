@@ -21,7 +21,7 @@ from cic.protocol.metadata import EXTENSIONS, metadata_of
 from cic.protocol.request import JSON_LENGTH, json_length, read_request_head
 from cic.serving.bearer_token import bears, read_token
 from cic.serving.inference_worker import Answered, InferenceWorker, Job
-from cic.serving.loaded_tails import LoadedTail, load_tails
+from cic.serving.loaded_tails import LoadedTail, load_tails, no_such_model
 from cic.serving.server_options import ServerOptions
 from cic.version import VERSION
 
@@ -79,7 +79,7 @@ class TailApplication:
         model, _, action = path.removeprefix(_MODELS).partition("/")
         action = action.removeprefix(_VERSION).removeprefix("/")
         if not path.startswith(_MODELS) or model not in self._tails:
-            raise ProtocolError(f"there is no such model; there are {', '.join(self._tails)}"[:400], 404)
+            raise ProtocolError(no_such_model(self._tails), 404)
         tail = self._tails[model]
         if action == "infer":
             if method != "POST":

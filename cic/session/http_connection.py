@@ -22,6 +22,7 @@ from select import select
 from typing import Any
 
 from cic.codec.codec import Payload
+from cic.decision.units import show_seconds
 from cic.errors import LinkError
 from cic.protocol.checked_json import one_line
 from cic.session.abandon_rule import Progress
@@ -264,7 +265,8 @@ class _Clock:
         later_s = None if self._look is None else self._look(Progress(elapsed_s, arrived, self.total_bytes))
         if later_s is None or later_s <= elapsed_s:
             raise OverdueError(
-                f"the exchange took {elapsed_s:.3g} s, longer than it was given; {arrived} of {self.total_bytes} bytes arrived",
+                f"the exchange took {show_seconds(elapsed_s)}, longer than it was given; "
+                f"{arrived} of {self.total_bytes} bytes arrived",
                 arrived,
                 self.total_bytes,
                 elapsed_s,

@@ -11,7 +11,7 @@ from benchmarks.pay.shipped_model import renewed
 from cic.decision.cut import DEVICE_ONLY, SERVER_ONLY
 from cic.decision.payoff import payoff_of
 from cic.decision.splitting_model import SplittingModel
-from examples.paying_split import DOWNLINK_RATIO, SHIPPED, SPLIT, LinkResult, Run, best_split, photograph
+from examples.paying_split import DOWNLINK_RATIO, SHIPPED, SPLIT, LinkResult, Measured, Run, best_split, photograph
 
 
 @pytest.fixture(scope="module")
@@ -67,3 +67,17 @@ def test_a_gain_is_over_the_better_extreme() -> None:
     }
     assert LinkResult(1e6, SPLIT, runs).gain == 1.5
     assert LinkResult(1e6, SERVER_ONLY, runs).gain == 0.75
+
+
+def test_times_of_a_busy_machine_are_told_from_those_of_a_quiet_one() -> None:
+    def measured(tie: dict[str, float]) -> Measured:
+        def link(decided: str, latencies_s: dict[str, float]) -> LinkResult:
+            return LinkResult(1e6, decided, {way: [Run(latency_s, 1, 0)] for way, latency_s in latencies_s.items()})
+
+        slow = link(DEVICE_ONLY, {DEVICE_ONLY: 0.5, SERVER_ONLY: 2.0, SPLIT: 0.6})
+        fast = link(SERVER_ONLY, {DEVICE_ONLY: 0.5, SERVER_ONLY: 0.2, SPLIT: 0.25})
+        return Measured({}, 20.0, 0, 1, (slow, link(SPLIT, tie), fast))
+
+    assert not measured({DEVICE_ONLY: 0.5, SERVER_ONLY: 0.55, SPLIT: 0.35}).disturbed
+    assert measured({DEVICE_ONLY: 0.5, SERVER_ONLY: 0.8, SPLIT: 0.35}).disturbed, "they do not tie"
+    assert measured({DEVICE_ONLY: 0.5, SERVER_ONLY: 0.5, SPLIT: 0.8}).disturbed, "the choice is far from the fastest"

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cic.engine import opening
 from cic.engine.engine import Engine
 from cic.engine.opening import engine_of, open_half
 from cic.errors import ArgumentError, ArtifactError, EngineError
@@ -106,8 +107,13 @@ def test_without_being_told_onnx_is_run_by_onnx_runtime_and_else_by_what_there_i
 ):
     bundle = made["residual"].bundle
     assert open_half(bundle, "cut-0", "head").name == "onnxruntime"
-    monkeypatch.setattr("cic.engine.opening.find_spec", lambda name: None)
+    monkeypatch.setattr("cic.engine.opening.find_spec", lambda name: None if name == "onnxruntime" else name)
     assert str(engine_of(bundle, "cut-0")) == "torchscript"
+    monkeypatch.setattr("cic.engine.opening.find_spec", lambda name: None)
+    assert str(engine_of(bundle, "cut-0")) == "onnxruntime"
+    monkeypatch.delitem(opening._FIRST, "onnxruntime")
+    with pytest.raises(EngineError, match=r"alone, which needs torch, and that is not installed; .*emit --format onnx"):
+        engine_of(bundle, "cut-0")
 
 
 def test_an_engine_that_is_not_installed_is_refused_with_the_extra_that_brings_it(
