@@ -34,10 +34,16 @@ SUMMARY = "answer with a server, wherever that is fastest; or rehearse a cut ove
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("directory", metavar="DIR", help="what `cic emit` wrote")
     parser.add_argument("file", metavar="FILE", help="the splitting model it was emitted from")
-    parser.add_argument(
+    way = parser.add_mutually_exclusive_group(required=True)
+    way.add_argument(
         "--bandwidth",
         metavar="BANDWIDTH",
         help="rehearse on this machine, in two processes with an uplink such as 20Mbps, and compare with the prediction",
+    )
+    way.add_argument(
+        "--server",
+        metavar="URL",
+        help="answer with `cic serve` there, such as https://10.0.0.2:8000; or the word none: all on this device",
     )
     add_link(parser)
     parser.add_argument("--cut", metavar="ID", help="run this cut, an id or what `cic decide` names; default: the latter")
@@ -58,8 +64,6 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> int:
-    if (arguments.server is None) == (arguments.bandwidth is None):
-        raise InputError("cic run needs either --server, to answer with one, or --bandwidth, to rehearse a cut on this machine")
     model = load(arguments.file)
     keep_freed_memory()
     if arguments.server is not None:

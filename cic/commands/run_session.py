@@ -26,7 +26,6 @@ _REMEMBERED = 100_000
 def add_session(parser: ArgumentParser) -> None:
     """The arguments that belong to --server."""
     group = parser.add_argument_group("with a server (`cic serve` on another machine)")
-    group.add_argument("--server", metavar="URL", help="such as https://10.0.0.2:8000; or the word none: all on this device")
     group.add_argument("--token-file", metavar="FILE", help="with the token that the server asks for")
     group.add_argument("--ca", metavar="FILE", help="PEM, with the certificates to trust; default: those of this system")
     group.add_argument("--certificate", metavar="FILE", help="PEM, with this device's certificate and key")

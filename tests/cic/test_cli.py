@@ -158,7 +158,16 @@ def test_bad_input_gives_one_line_that_names_it(case: str, project: Project, cap
     assert not (project.directory / "bad.cic").exists() and not (project.directory / "x.split").exists()
 
 
-@pytest.mark.parametrize("arguments", [(), ("fly",), ("decide", "small.cic"), ("run", "small.split", "small.cic")])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("fly",),
+        ("decide", "small.cic"),
+        ("run", "small.split", "small.cic"),
+        ("run", "small.split", "small.cic", "--server", "none", "--bandwidth", "1Mbps"),
+    ],
+)
 def test_incomplete_commands_are_refused_with_their_usage(
     arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -53,8 +53,6 @@ def test_as_json_it_prints_the_records(capsys: pytest.CaptureFixture[str], proje
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ((), "either --server"),
-        (("--server", "none", "--bandwidth", "1Mbps"), "either --server"),
         (("--server", "none", "--repeat", "-1"), "at least 0"),
         (("--server", "none", "--cut", "cut-99"), "cut-99"),
         (("--server", "none", "--token-file", "nowhere"), "cannot read the token"),

@@ -27,7 +27,7 @@ def test_cic_profile_says_what_it_measured_and_warns(
     monkeypatch.setattr(measuring, "codecs_here", tuple)
     file = tmp_path / "held.profile.json"
     said = answer(capsys, "profile", *SMALL, "-o", file, "--seconds-per-op", "0.001")
-    assert "elapsed time, mean of" in said
+    assert "elapsed time in torchscript, mean of" in said
     profile = cic.load_profile(file)
     assert profile.measured.clock == "elapsed" and profile.measured.statistic == "mean"
     assert "4.00 times processor time" in profile.measured.warning

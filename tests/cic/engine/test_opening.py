@@ -111,7 +111,7 @@ def test_without_being_told_onnx_is_run_by_onnx_runtime_and_else_by_what_there_i
     assert str(engine_of(bundle, "cut-0")) == "torchscript"
     monkeypatch.setattr("cic.engine.opening.find_spec", lambda name: None)
     assert str(engine_of(bundle, "cut-0")) == "onnxruntime"
-    monkeypatch.delitem(opening._FIRST, "onnxruntime")
+    monkeypatch.setattr(opening, "_FIRST", {"torchscript": "torch", "pt2": "torch"})
     with pytest.raises(EngineError, match=r"alone, which needs torch, and that is not installed; .*emit --format onnx"):
         engine_of(bundle, "cut-0")
 
