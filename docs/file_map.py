@@ -14,7 +14,7 @@ HEAD = """# Map
 One line a file, as its docstring begins. `make map` writes this page, and CI checks that it is current.
 
 `cic` speaks names and units. `mincut`, `compress` and `codegen` speak plain data and never import `cic`. The data's way is:
-inputs → trace → cost → precision → compilation → decision → emission → runtime.
+inputs → trace → cost → precision → compilation → decision → emission → engine → session and serving → report.
 """
 
 

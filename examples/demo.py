@@ -26,6 +26,7 @@ import cic
 from cic.cost.measure import measure as profile
 from cic.decision.cut import DEVICE_ONLY, SERVER_ONLY, Cut
 from cic.decision.units import show_bandwidth, show_bytes, show_seconds
+from cic.engine.roomy_memory import keep_freed_memory
 from cic.inputs.photo import read_photo
 from cic.pictures.latency import latency_picture
 from cic.runtime.rehearsal import Rehearsal
@@ -53,6 +54,7 @@ console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 def main() -> None:
     began = perf_counter()
     torch.set_num_threads(1)
+    keep_freed_memory()
     OUTPUT.mkdir(exist_ok=True)
     with step("ResNet-18 with random weights, made meaningful on crops of a photograph"), torch.no_grad():
         photograph = read_photo(None, [(1, 3, SIZE, SIZE)])
@@ -74,7 +76,7 @@ def main() -> None:
     with step("drawing latency against bandwidth"):
         latency_picture(splitting_model, OUTPUT / "latency.png")
     show_paying_split()
-    console.print(f"\nIn {OUTPUT}/: resnet18.cic, resnet18.split/, this-machine.profile.json, latency.png")
+    console.print(f"\nIn {OUTPUT}/: {', '.join(sorted(path.name for path in OUTPUT.iterdir()))}")
     console.print(
         f"Done in {perf_counter() - began:.0f} s. `.venv/bin/cic show {OUTPUT}/resnet18.cic` prints all cuts and break points, "
         f"`.venv/bin/cic show {SHIPPED.relative_to(Path.cwd())}` those of EfficientNet-Lite0, and when a split of it pays."

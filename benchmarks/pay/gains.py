@@ -162,8 +162,7 @@ def _cell(
     machines = resolve(device), resolve(server)
     started = perf_counter()
     wide = _box(1e4, 1e10)
-    device_only_s, forms = both_extremes(network, traced, files[0], share, machines, wide, memory)
-    _, lenient_forms = both_extremes(network, traced, files[1], share, machines, wide, memory)
+    device_only_s, (forms, lenient_forms) = both_extremes(network, traced, files, share, machines, wide, memory)
     tie, lenient_tie = tie_bps(device_only_s, forms), tie_bps(device_only_s, lenient_forms)
     lenient_uplinks = _around(lenient_tie)
     uplinks = [*_around(tie), *((None, mbps * 1e6) for mbps in UPLINKS_MBPS)]

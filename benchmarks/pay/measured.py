@@ -30,9 +30,9 @@ from benchmarks.pay.measured_device import PERIOD_S, Limits
 from benchmarks.pay.picture_server import REPOSITORY
 from benchmarks.pay.real_network import RealNetwork
 from benchmarks.pay.remembered_runs import Memory, remembered
-from benchmarks.pay.roomy_memory import ROOMY, keep_memory
 from benchmarks.pay.server_only import DOWNLINK_RATIO, PictureFiles
 from cic.decision.cut import DEVICE_ONLY, SERVER_ONLY
+from cic.engine.roomy_memory import keep_freed_memory
 
 QUOTA = 0.1
 SHARE = 0.95
@@ -53,7 +53,7 @@ def main() -> int:
     options.add_argument("--profiles", type=Path, help="folder with profiles of this machine; made there if there are none")
     given = options.parse_args()
     torch.set_num_threads(1)
-    keep_memory()
+    keep_freed_memory()
     materials.install(given.materials)
     network = photographs.load(given.materials)
     try:
@@ -162,7 +162,7 @@ def _in_a_process(job: dict[str, Any], limits: Sequence[Limits]) -> list[dict[st
     with tempfile.TemporaryDirectory() as folder:
         told = {"found": f"{folder}/found.json", **job, "limits": [asdict(each) for each in limits]}
         command = [sys.executable, "-W", "ignore", "-m", "benchmarks.pay.measured_device", json.dumps(told)]
-        subprocess.run(command, check=True, cwd=REPOSITORY, env={**os.environ, "OMP_NUM_THREADS": "1", **ROOMY})
+        subprocess.run(command, check=True, cwd=REPOSITORY, env={**os.environ, "OMP_NUM_THREADS": "1"})
         return [] if job["kind"] == "profile" else list(json.loads(Path(told["found"]).read_text()))
 
 

@@ -23,6 +23,7 @@ from benchmarks.pay.picture_server import PictureClient
 from benchmarks.pay.server_only import DOWNLINK_RATIO
 from cic.decision.cut import DEVICE_ONLY
 from cic.decision.splitting_model import SplittingModel
+from cic.engine.roomy_memory import keep_freed_memory
 from cic.runtime.rehearsal import Rehearsal
 
 # Counted in short periods, so that a run is slowed evenly: in 100 ms it would now and then pass without being held back.
@@ -127,6 +128,7 @@ def _emitted(folder: str) -> tuple[Path, SplittingModel]:
 
 def main() -> None:
     """One job, as JSON in the only argument; what was found goes to the file that it names."""
+    keep_freed_memory()
     job = json.loads(sys.argv[1])
     limits = [Limits(**each) for each in job["limits"]]
     if job["kind"] == "profile":

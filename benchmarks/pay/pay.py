@@ -33,7 +33,7 @@ from benchmarks.pay.gains import (
 )
 from benchmarks.pay.gains_picture import draw
 from benchmarks.pay.networks import LOADERS
-from benchmarks.pay.roomy_memory import keep_memory
+from cic.engine.roomy_memory import keep_freed_memory
 
 # At the tie, of at least one pair of machines: (share to keep, least gain) for EfficientNet-Lite0.
 GOALS = ((0.985, 1.5), (0.95, 1.3))
@@ -51,7 +51,7 @@ def main() -> int:
     options.add_argument("--untrained", action="store_true", help="leave out transforms that are trained")
     given = options.parse_args()
     torch.set_num_threads(1)
-    keep_memory()
+    keep_freed_memory()
     materials.install(given.materials)
     names = given.names or (["digits", "speech-detector"] if given.quick else list(LOADERS))
     devices, servers = (DEVICES[1:2], SERVERS[:1]) if given.quick else (given.devices, given.servers)

@@ -21,6 +21,7 @@ from PIL import Image
 import cic
 from benchmarks.pay.server_only import FILES
 from cic.decision.cut import SERVER_ONLY
+from cic.engine.roomy_memory import keep_freed_memory
 from cic.runtime.paced_link import ClosedError, Link, Pacing
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -57,6 +58,7 @@ def main() -> None:
     options.add_argument("--directory", type=Path, required=True, help="what `cic emit` wrote")
     options.add_argument("--downlink-bps", type=float, required=True)
     given = options.parse_args()
+    keep_freed_memory()
     torch.set_num_threads(1)
     whole = cic.load_cut(given.directory, SERVER_ONLY, half="tail")
     with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -186,13 +186,13 @@ class PictureFiles:
 def both_extremes(
     network: RealNetwork,
     traced: Any,
-    files: Sequence[PictureFile],
+    choices: Sequence[Sequence[PictureFile]],
     share: float,
     machines: tuple[CostSource, CostSource],
     box: cic.Box,
     memory: Memory,
-) -> tuple[float, list[SentInput]]:
-    """Seconds of device-only, and every form of server-only that some uplink of the box may want."""
+) -> tuple[float, list[list[SentInput]]]:
+    """Seconds of device-only, and for each choice of files every form of server-only that some uplink of the box may want."""
     precision = network.precision(share, CODECS)
     if network.form is not None:
         # What pictures lose is the business of files; without it nothing needs to be run.
@@ -208,20 +208,22 @@ def both_extremes(
             precision=precision,
             pins={op.name: "server" for op in traced.graph.ops},
         )
-    found = [
+    plain = [
         SentInput(cut.label, cut.row[0], cut.row[1], cut.row[2], cut.row[3]) for cut in pinned.cuts if cut.id == SERVER_ONLY
     ]
     ops = pinned.graph().ops
     device_only_s, computing_s = sum(op.device_ns for op in ops) * 1e-9, sum(op.server_ns for op in ops) * 1e-9
-    for file in files:
-        elements = network.example[0].numel()
+    elements = network.example[0].numel()
+
+    def sent(file: PictureFile) -> SentInput:
         how = FILES[file.kind]
         encode_s, decode_s = (
             each.codec_seconds(how.codec, elements, round(file.mean_bytes))[side] for side, each in enumerate(machines)
         )
         name, bits = f"{file.kind} of quality {file.quality}", 8 * file.mean_bytes
-        found.append(SentInput(name, how.slower * encode_s, computing_s + decode_s, bits, found[0].download_bits, file.kept))
-    return device_only_s, found
+        return SentInput(name, how.slower * encode_s, computing_s + decode_s, bits, plain[0].download_bits, file.kept)
+
+    return device_only_s, [[*plain, *map(sent, files)] for files in choices]
 
 
 def tie_bps(device_only_s: float, forms: Sequence[SentInput]) -> float | None:

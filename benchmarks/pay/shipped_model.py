@@ -18,9 +18,9 @@ import cic
 from benchmarks.pay import materials, photographs
 from benchmarks.pay.gains import trace
 from benchmarks.pay.remembered_runs import Memory, remembered
-from benchmarks.pay.roomy_memory import keep_memory
 from cic.compilation.verification import verify
 from cic.decision.cic_file import pack
+from cic.engine.roomy_memory import keep_freed_memory
 from cic.progress import Progress
 from examples.paying_split import DOWNLINK_RATIO, SHIPPED
 
@@ -43,7 +43,7 @@ def main() -> None:
         verify(cic.load(SHIPPED))
         return
     torch.set_num_threads(1)
-    keep_memory()
+    keep_freed_memory()
     materials.install(given.materials)
     network = photographs.load(given.materials)
     with remembered(Memory(given.runs or given.materials / "runs", network)):

@@ -10,6 +10,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -67,10 +68,31 @@ class StaticCut:
         return device_s, answered.seen.server_s, total_s - device_s - answered.seen.server_s
 
 
-def measure(
-    model: SplittingModel, bundle: Path, url: str, inputs: Sequence[Array], statics: dict[str, StaticCut], cell: dict[str, Any]
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Given:
+    """What a process of the device is started with: MODEL BUNDLE URL PHOTOGRAPH. statics: the emitted cuts, by label."""
+
+    model: SplittingModel
+    bundle: Path
+    url: str
+    inputs: list[Array]
+    remote: RemoteServer
+    statics: dict[str, StaticCut]
+
+
+def given(arguments: Sequence[str]) -> Given:
+    """Loaded, and connected to the server."""
+    path, folder, url, photograph = arguments
+    model, bundle = cic.load(path), Path(folder)
+    remote = RemoteServer(server_address(url), read_manifest(bundle), bundle_name(bundle))
+    emitted = emitted_cuts(model, bundle)
+    statics = {cut.label: StaticCut(bundle, cut, remote) for cut in model.cuts if cut.id in emitted}
+    return Given(model, bundle, url, [np.load(photograph)], remote, statics)
+
+
+def measure(told: Given, cell: dict[str, Any]) -> dict[str, Any]:
     """One cell: rounds of all ways at the bandwidths that the link has now."""
+    model, bundle, url, inputs, statics = told.model, told.bundle, told.url, told.inputs, told.statics
     remote = RemoteServer(server_address(url), read_manifest(bundle), bundle_name(bundle))
     health = [remote.health(PATIENCE_S).last_byte_s for _ in range(15)]
     remote.close()
@@ -113,16 +135,11 @@ def _bound(static: StaticCut, inputs: Sequence[Array]) -> Callable[[], Parts]:
 
 
 def main() -> None:
-    """MODEL BUNDLE URL PHOTOGRAPH."""
-    path, folder, url, photograph = sys.argv[1:]
-    model, bundle = cic.load(path), Path(folder)
-    inputs = [np.load(photograph)]
-    remote = RemoteServer(server_address(url), read_manifest(bundle), bundle_name(bundle))
-    emitted = emitted_cuts(model, bundle)
-    statics = {cut.label: StaticCut(bundle, cut, remote) for cut in model.cuts if cut.id in emitted}
-    print(json.dumps({"cuts": list(statics)}), flush=True)
+    """Answer lines with lines."""
+    told = given(sys.argv[1:])
+    print(json.dumps({"cuts": list(told.statics)}), flush=True)
     for line in sys.stdin:
-        print(json.dumps(measure(model, bundle, url, inputs, statics, json.loads(line))), flush=True)
+        print(json.dumps(measure(told, json.loads(line))), flush=True)
 
 
 if __name__ == "__main__":

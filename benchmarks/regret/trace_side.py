@@ -9,22 +9,12 @@ from __future__ import annotations
 import json
 import sys
 import time
-from pathlib import Path
 from statistics import median
 from typing import Any
 
-import numpy as np
-
-import cic
-from benchmarks.regret.device_side import PATIENCE_S, SESSION, SETTLING_S, StaticCut
+from benchmarks.regret.device_side import PATIENCE_S, SESSION, SETTLING_S, Given, StaticCut, given
 from cic.codec.tensors import Array
-from cic.decision.splitting_model import SplittingModel
-from cic.emission.bundle_check import emitted_cuts
-from cic.protocol.spoken_tail import bundle_name
-from cic.session.remote_server import RemoteServer
-from cic.session.server_address import server_address
 from cic.session.session import Session
-from codegen.manifest import read_manifest
 
 ROUNDS = 9
 
@@ -45,15 +35,15 @@ def parts(statics: dict[str, StaticCut], inputs: list[Array]) -> dict[str, Any]:
     }
 
 
-def followed(model: SplittingModel, bundle: Path, url: str, inputs: list[Array], seconds: float) -> list[list[Any]]:
+def followed(loaded: Given, seconds: float) -> list[list[Any]]:
     """What a session did: when each inference began, how long it took, by which cut, and with which outcome."""
-    with Session(bundle, model, url) as session:
+    with Session(loaded.bundle, loaded.model, loaded.url) as session:
         session.warm_up(SETTLING_S)
         print(json.dumps({"ready": True}), flush=True)
         sys.stdin.readline()
         rows, started = [], time.monotonic()
         while (began := time.monotonic()) < started + seconds:
-            inference = session.infer(*inputs)
+            inference = session.infer(*loaded.inputs)
             took_s = time.monotonic() - began
             label = f"{inference.record.cut_id} {','.join(inference.record.codecs)}".strip()
             rows.append([round(began - started, 4), round(took_s, 5), label, inference.outcome])
@@ -72,21 +62,17 @@ def held(static: StaticCut, inputs: list[Array], seconds: float) -> list[list[An
 
 
 def main() -> None:
-    """MODEL BUNDLE URL PHOTOGRAPH."""
-    path, folder, url, photograph = sys.argv[1:]
-    model, bundle = cic.load(path), Path(folder)
-    inputs = [np.load(photograph)]
-    remote = RemoteServer(server_address(url), read_manifest(bundle), bundle_name(bundle))
-    emitted = emitted_cuts(model, bundle)
-    statics = {cut.label: StaticCut(bundle, cut, remote) for cut in model.cuts if cut.id in emitted}
-    rtt_s = median(remote.health(PATIENCE_S).last_byte_s for _ in range(ROUNDS))
+    """Answer lines with lines."""
+    loaded = given(sys.argv[1:])
+    statics, inputs = loaded.statics, loaded.inputs
+    rtt_s = median(loaded.remote.health(PATIENCE_S).last_byte_s for _ in range(ROUNDS))
     print(json.dumps({"cuts": list(statics)}), flush=True)
     for line in sys.stdin:
         told = json.loads(line)
         if told["way"] == "parts":
             answer: Any = {"rtt_s": rtt_s, "parts": parts(statics, inputs)}
         elif told["way"] == SESSION:
-            answer = {"rows": followed(model, bundle, url, inputs, told["seconds"])}
+            answer = {"rows": followed(loaded, told["seconds"])}
         else:
             answer = {"rows": held(statics[told["way"]], inputs, told["seconds"])}
         print(json.dumps(answer), flush=True)

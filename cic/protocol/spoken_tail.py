@@ -7,7 +7,7 @@ repository of Triton (`codegen.serving.triton_repository`), so that a client say
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
@@ -16,6 +16,7 @@ from cic.codec.registry import LONGEST_NAME, largest_payload_bytes
 from cic.errors import ProtocolError
 from cic.protocol.datatypes import datatype_of
 from cic.protocol.json_values import LONGEST_VALUE_BYTES, MOST_VALUES
+from codegen.formats.onnx_borders import distinct_names
 from codegen.manifest import CutRecord, Manifest
 from codegen.split import WireTensor
 
@@ -129,18 +130,5 @@ def _names(record: CutRecord, counted: bool) -> tuple[list[str], list[str]]:
             [f"INPUT__{index}" for index in range(len(record.crossing))],
             [f"OUTPUT__{index}" for index in range(len(record.returned))],
         )
-    inputs = _different([wire.name for wire in record.crossing], ())
-    # In an ONNX graph a value has one name, so an input that is passed on has another one as an output.
-    return inputs, _different([wire.name for wire in record.returned], inputs)
-
-
-def _different(names: Sequence[str], taken: Sequence[str]) -> list[str]:
-    """The names, each but once, as emitted ONNX graphs have them: with "_passed" behind one that is taken."""
-    used, given = set(taken), []
-    for name in names:
-        free = name
-        while free in used:
-            free += "_passed"
-        used.add(free)
-        given.append(free)
-    return given
+    inputs = distinct_names([wire.name for wire in record.crossing], ())
+    return inputs, distinct_names([wire.name for wire in record.returned], inputs)

@@ -25,6 +25,7 @@ from cic.serving.connection import Connection, refusal
 from cic.serving.inference_worker import Answered, InferenceWorker, Job
 from cic.serving.loaded_tails import LoadedTail, no_such_model
 from cic.serving.metrics import CONTENT_TYPE, Metrics
+from cic.serving.model_address import ABOUT, model_and_action
 from cic.serving.request_body import BodyRoom, read_body
 from cic.serving.server_options import ServerOptions
 from cic.version import VERSION
@@ -33,8 +34,7 @@ _SERVER = {"Server": "cic"}
 _COME_AGAIN = {"Retry-After": "1"}
 # Below, one copy is cheaper than a second write to the socket.
 _WORTH_TWO_WRITES = 64 << 10
-_MODELS, _VERSION = "/v2/models/", "versions/1"
-_READY, _LIVE, _METRICS, _INFER, _ABOUT = "/v2/health/ready", "/v2/health/live", "/metrics", "infer", "about"
+_READY, _LIVE, _METRICS, _INFER = "/v2/health/ready", "/v2/health/live", "/metrics", "infer"
 
 
 @dataclass
@@ -66,7 +66,7 @@ class Endpoints:
         model, action, response = "", "", None
         try:
             path = request.raw_path.partition("?")[0]
-            model, action = _model_and_action(path)
+            model, action = model_and_action(path)
             model = model if model in self.tails else ""
             response = await self._answer(request, path, model, action)
         except ProtocolError as error:
@@ -116,7 +116,7 @@ class Endpoints:
         _check_method(request, "GET", "HEAD")
         if action == "ready":
             return web.Response(status=200 if self.ready else 503, headers=_SERVER)
-        if action == _ABOUT:
+        if action == ABOUT:
             return _json(metadata_of(tail.spoken, tail.platform))
         raise ProtocolError("there is nothing at this address", 404)
 
@@ -127,14 +127,14 @@ class Endpoints:
         json_bytes = json_length(request.headers.get(JSON_LENGTH), length, tail.largest_json_bytes)
         if self.ending:
             raise ProtocolError("the server is about to end", 503)
-        self._check_room()
+        self.worker.check_room(self.options.compute_timeout_s)
         if request.headers.get("Expect", "").lower() == "100-continue":
             await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             request.writer.output_size = 0
         body = await read_body(request, length, json_bytes, self.options, self.room)
         try:
             head = read_request_head(body[:json_bytes], length - json_bytes, tail.spoken)
-            self._check_room()
+            self.worker.check_room(self.options.compute_timeout_s)
             received_us = round((time.perf_counter() - began) * 1e6)
             answer: asyncio.Future[Answered] = asyncio.get_running_loop().create_future()
             self.worker.submit(Job(tail, head, body[json_bytes:], received_us, answer))
@@ -145,12 +145,6 @@ class Endpoints:
         response = await self._sent(request, answered, answer_bytes)
         self.metrics.answered(tail.spoken.name, answered.times, length, answer_bytes)
         return response
-
-    def _check_room(self) -> None:
-        if not self.live:
-            raise ProtocolError("the server is stuck in an inference", 503)
-        if self.worker.full:
-            raise ProtocolError("as many requests wait as may; come again in a second", 503)
 
     async def _sent(self, request: web.BaseRequest, answered: Answered, size: int) -> web.StreamResponse:
         headers = {**_SERVER, **answered.headers}
@@ -175,14 +169,6 @@ class Endpoints:
             "cic_ready": ("1 if inferences are taken.", float(self.ready)),
         }
         return self.metrics.page(gauges, {"version": VERSION, "engine": ",".join(engines), "weights": ",".join(weights)})
-
-
-def _model_and_action(path: str) -> tuple[str, str]:
-    """Model and action of an address, both empty if it is none of a model's; each model has the one version 1."""
-    if not path.startswith(_MODELS):
-        return "", ""
-    model, _, action = path.removeprefix(_MODELS).partition("/")
-    return model, action.removeprefix(_VERSION).removeprefix("/") or _ABOUT
 
 
 def _body_bytes(request: web.BaseRequest, tail: LoadedTail) -> int:

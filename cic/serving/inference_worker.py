@@ -19,6 +19,8 @@ from cic.protocol.answer import ServerTimes, coded_outputs, write_answer
 from cic.protocol.request import RequestHead, decoded_inputs
 from cic.serving.loaded_tails import LoadedTail
 
+STUCK = "the server is stuck in an inference"
+
 # So many failures of tails are told on stderr: a peer may not fill the disk.
 _MOST_LINES = 100
 
@@ -71,11 +73,20 @@ class InferenceWorker:
 
     def submit(self, job: Job) -> None:
         """Let a job be done; its future is set in the loop it belongs to. Raises ProtocolError if the queue is full."""
-        if self.full:
-            raise ProtocolError("as many requests wait as may; come again in a second", 503)
+        self._check_full()
         self._pending.add(job)
         job.answer.add_done_callback(lambda _: self._pending.discard(job))
         self._jobs.put(job)
+
+    def check_room(self, limit_s: float) -> None:
+        """Raise ProtocolError if no job can be taken now: one has taken longer than that, or as many wait as may."""
+        if self.stuck(limit_s):
+            raise ProtocolError(STUCK, 503)
+        self._check_full()
+
+    def _check_full(self) -> None:
+        if self.full:
+            raise ProtocolError("as many requests wait as may; come again in a second", 503)
 
     def stuck(self, limit_s: float) -> bool:
         """Has one inference taken longer than that, and does still?"""

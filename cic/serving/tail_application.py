@@ -22,11 +22,11 @@ from cic.protocol.request import JSON_LENGTH, json_length, read_request_head
 from cic.serving.bearer_token import bears, read_token
 from cic.serving.inference_worker import Answered, InferenceWorker, Job
 from cic.serving.loaded_tails import LoadedTail, load_tails, no_such_model
+from cic.serving.model_address import ABOUT, model_and_action
 from cic.serving.server_options import ServerOptions
 from cic.version import VERSION
 
 _JSON = {"Content-Type": "application/json"}
-_MODELS, _VERSION = "/v2/models/", "versions/1"
 
 
 @dataclass(frozen=True)
@@ -76,9 +76,8 @@ class TailApplication:
             raise ProtocolError("this needs the header Authorization: Bearer and the server's token", 401)
         if path == "/v2":
             return _json({"name": "cic", "version": VERSION, "extensions": list(EXTENSIONS)})
-        model, _, action = path.removeprefix(_MODELS).partition("/")
-        action = action.removeprefix(_VERSION).removeprefix("/")
-        if not path.startswith(_MODELS) or model not in self._tails:
+        model, action = model_and_action(path)
+        if model not in self._tails:
             raise ProtocolError(no_such_model(self._tails), 404)
         tail = self._tails[model]
         if action == "infer":
@@ -87,16 +86,13 @@ class TailApplication:
             return await self._infer(tail, headers, body)
         if action == "ready":
             return Reply(200 if self.live else 503)
-        if action:
-            raise ProtocolError("there is nothing at this address", 404)
-        return _json(metadata_of(tail.spoken, tail.platform))
+        if action == ABOUT:
+            return _json(metadata_of(tail.spoken, tail.platform))
+        raise ProtocolError("there is nothing at this address", 404)
 
     async def _infer(self, tail: LoadedTail, headers: Mapping[str, str], body: AsyncIterator[bytes]) -> Reply:
         began = time.perf_counter()
-        if not self.live:
-            raise ProtocolError("the server is stuck in an inference", 503)
-        if self._worker.full:
-            raise ProtocolError("as many requests wait as may; come again in a second", 503)
+        self._worker.check_room(self._options.compute_timeout_s)
         if headers.get("content-encoding", "identity").lower() != "identity":
             raise ProtocolError("bodies are not decompressed here; give tensors a codec instead", 415)
         content = await _read(body, tail)

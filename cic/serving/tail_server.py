@@ -18,7 +18,7 @@ from cic.serving.bearer_token import read_token
 from cic.serving.connection import Connection
 from cic.serving.encryption import tls_context
 from cic.serving.endpoints import Endpoints
-from cic.serving.inference_worker import InferenceWorker
+from cic.serving.inference_worker import STUCK, InferenceWorker
 from cic.serving.loaded_tails import LoadedTail, load_tails
 from cic.serving.request_body import BodyRoom, body_room
 from cic.serving.server_options import ServerOptions
@@ -133,7 +133,7 @@ class TailServer:
         while True:
             await asyncio.sleep(_LOOK_S)
             if not self.endpoints.live:
-                self._worker.give_up_all(ProtocolError("the server is stuck in an inference", 503))
+                self._worker.give_up_all(ProtocolError(STUCK, 503))
 
     # ------------------------------------------------------------------------------------------- in a thread of its own
 

@@ -1,12 +1,29 @@
-"""Names of the inputs and outputs of an ONNX file, read off the wire format: a device needs no package `onnx` to know them."""
+"""Names of the inputs and outputs of an ONNX file: how they are chosen when it is emitted, and how they are read from it.
+
+They are read off the wire format: a device needs no package `onnx` to know them.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
 
 from codegen.errors import CodegenError
 from codegen.weights.protobuf_spans import GRAPH, Content, Span, values
 
 # GraphProto.input, GraphProto.output and ValueInfoProto.name in onnx.proto, which never changes a number.
 _INPUT, _OUTPUT, _NAME = 11, 12, 1
+
+
+def distinct_names(names: Sequence[str], taken: Iterable[str]) -> list[str]:
+    """Return a name for each border: a value of ONNX has one name, so an input passed on gets another as an output."""
+    used, given = set(taken), []
+    for name in names:
+        free = name
+        while free in used:
+            free += "_passed"
+        used.add(free)
+        given.append(free)
+    return given
 
 
 def border_names(content: Content, what: str) -> tuple[tuple[str, ...], tuple[str, ...]]:

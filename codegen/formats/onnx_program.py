@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from codegen.dtypes import type_name
 from codegen.errors import CodegenError, needing
 from codegen.formats.emitter import LARGEST_FILE_BYTES, Runner, is_too_large
+from codegen.formats.onnx_borders import distinct_names
 from codegen.formats.onnx_session import CAN_SHARE, Execution, open_session, open_sharing, runner_of
 from codegen.formats.onnx_values import check_type
 from codegen.silence import silence
@@ -133,7 +134,7 @@ def export(half: fx.GraphModule, example: Sequence[torch.Tensor], what: str) -> 
     assert program is not None, "with dynamo=True the exporter returns a program"
     model: onnx_ir.Model = program.model
     untransposed(model, half)
-    _name_borders(model, inputs, _output_names([node.name for node in results], inputs) or ["nothing"])
+    _name_borders(model, inputs, distinct_names([node.name for node in results], inputs) or ["nothing"])
     if not results:
         model.metadata_props[RETURNS_NOTHING] = "1"
     return model
@@ -159,18 +160,6 @@ def _name_borders(model: onnx_ir.Model, inputs: Sequence[str], outputs: Sequence
             value.name = name
     for value, name in names.items():
         value.name = name
-
-
-def _output_names(results: Sequence[str], inputs: Sequence[str]) -> list[str]:
-    """Return a name for each result: a value of ONNX has one name, so an input passed on gets another as an output."""
-    taken, names = set(inputs), []
-    for result in results:
-        name = result
-        while name in taken:
-            name += "_passed"
-        taken.add(name)
-        names.append(name)
-    return names
 
 
 def _explained(error: Exception) -> str:
