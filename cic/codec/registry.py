@@ -35,11 +35,11 @@ _ENTROPIES: dict[str, Entropy | None] = {"": None, "zstd": "zstd", "zlib": "zlib
 _OTHER_NAMES = {"fp32": "raw"}
 _PICTURE = re.compile(r"(png)|(?:(webp)|(jpeg))([1-9][0-9]?|100)((?(3)-444)?)")
 _PICTURE_KINDS: dict[str, PictureKind] = {"png": "PNG", "jpeg": "JPEG", "webp": "WEBP"}
-# Qualities worth trying, from fine to coarse: sizes fall by a fifth or more from one to the next.
+# Qualities worth trying, from fine to coarse: sizes fall by about a tenth from one to the next.
 LOSSY_PICTURES = (
-    *(f"jpeg{quality}" for quality in (95, 90, 85, 75, 50, 25, 10)),
-    *(f"jpeg{quality}-444" for quality in (95, 90, 75, 50, 25)),
-    *(f"webp{quality}" for quality in (90, 75, 50, 25, 10)),
+    *(f"jpeg{quality}" for quality in (95, 92, 90, 87, 85, 80, 75, 70, 65, 60, 50, 40, 32, 25, 20, 15, 12, 10)),
+    *(f"jpeg{quality}-444" for quality in (95, 92, 90, 87, 85, 80, 75, 65, 50, 40, 32, 25)),
+    *(f"webp{quality}" for quality in (90, 85, 82, 78, 75, 65, 50, 35, 25, 15, 10)),
 )
 LONGEST_NAME = 1000
 

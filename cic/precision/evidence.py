@@ -30,8 +30,9 @@ shared out among the choices of these readers. With r readers in all, m of them 
 
 Transforms are made from some of the calibration samples, which then show nothing about them. Sets that hold a transform are
 tested on the other samples. All other sets do not depend on any sample and are tested on all of them. Either kind of set has
-half of 1 - CONFIDENCE, and for the second kind p counts the pairs that are no transforms alone. Over all sets of p pairs the
-levels would add up to less than this half, so over those of one kind they do.
+half of 1 - CONFIDENCE, also where it turns out that none can be made of these samples, and for the second kind p counts the
+pairs that are no transforms alone. Over all sets of p pairs the levels would add up to less than this half, so over those of
+one kind they do.
 """
 
 from __future__ import annotations

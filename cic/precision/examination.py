@@ -38,8 +38,8 @@ class Examined:
     """What is known about codecs before cuts are chosen.
 
     forms: in which each tensor may cross, by name; None if all cross as they are. examiner: runs cuts; None: unmeasured.
-    of_all: likewise, on all samples, for cuts without transforms; the same one where no sample made any.
-    stored: what the codecs of forms are made from, by digest. making: samples by which transforms were made.
+    of_all: likewise, on all samples, for cuts without transforms; the same one where there are no transforms.
+    stored: what the codecs of forms are made from, by digest. making: samples by which transforms were made, or tried to be.
     pairs_spared: how many pairs training may still add, see `cic.precision.trained_stage`.
     """
 
@@ -68,7 +68,8 @@ class Examined:
     def level(self, size: int, readers: Iterable[tuple[int, int]] = (), *, of_all: bool) -> float:
         """At which a set of `size` lossy pairs is tested; of_all: it holds no transform, and is tested on all samples."""
         pairs = self.pairs_of_all if of_all else self.lossy_pairs
-        return level_of(size, pairs, readers, 1.0 if self.examiner is self.of_all else EACH_KIND)
+        # Samples say whether transforms can be made of them, and so this may not decide at which level they judge.
+        return level_of(size, pairs, readers, EACH_KIND if self.making else 1.0)
 
     def runner(
         self, graph: Graph, problem: Problem, tensors: Sequence[str]

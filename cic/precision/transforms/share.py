@@ -37,7 +37,8 @@ def transforms_for(
 ) -> tuple[Made, Calibration]:
     """Transforms for the tensors of a model that may cross, and the samples that are left to judge cuts that use them.
 
-    None are made, and all samples are left, where these are too few for both. Warns if nothing is known of their times.
+    None are made, and all samples are left, where these are too few for both. Where none can be made of the samples, all are
+    left, too, and those from which it was tried are told. Warns if nothing is known of their times.
     """
     wanted = [tensor for tensor in traced.graph.tensors if tensor.may_cross and tensor.consumers]
     count = samples_to_make_from(len(calibration.samples), len(wanted), asked)
@@ -60,7 +61,7 @@ def transforms_for(
     target = asked.target
     of_classes = target is not None and target.least_top1 is not None
     made = make_transforms(runner, wanted, making.samples, seconds, of_classes=of_classes, tell=tell)
-    return (made, judged) if made.codecs else (_NONE, calibration)
+    return made, judged if made.codecs else calibration
 
 
 def samples_to_make_from(samples: int, tensors: int, asked: Precision) -> int:

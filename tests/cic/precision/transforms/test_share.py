@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -12,6 +14,7 @@ from cic.errors import CostError
 from cic.precision.accuracy import Reached
 from cic.precision.cut_accuracy import Examiner
 from cic.precision.precision import Precision
+from cic.precision.transforms.making import Made
 from cic.precision.transforms.share import samples_to_make_from
 from cic.progress import Progress
 from tests.cic.inception import STRONG, WEAK
@@ -44,6 +47,31 @@ def test_cuts_with_transforms_are_judged_on_the_other_samples_and_those_without_
     assert judged == {(True, 36), (False, 48)}
     used = {digest_in(name) for cut in compiled.cuts for name in cut.codecs} - {None}
     assert used <= compiled.stored_codecs.keys()
+
+
+def test_a_set_is_judged_at_one_level_whether_or_not_transforms_could_be_made(
+    network: nn.Module, images: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the samples are may not decide at which level they judge."""
+    reached, levels = Examiner.reached, dict[object, float]()
+
+    def seen(examiner: Examiner, nodes: frozenset[str], codecs: dict[str, str], level: float) -> Reached:
+        key = (nodes, tuple(sorted(codecs.items())), len(examiner.whole))
+        assert levels.setdefault(key, level) == level
+        again.extend([key] if key in before else [])
+        return reached(examiner, nodes, codecs, level)
+
+    def none(*arguments: Any, **options: Any) -> Made:
+        return Made({}, {}, arguments[2])
+
+    before, again = set[object](), list[object]()
+    monkeypatch.setattr(Examiner, "reached", seen)
+    asked = Precision("transform", [images, images.flip(0) + 0.1], "rel<=0.2")
+    cic.compile(network, (images[:1],), device=WEAK, server=STRONG, precision=asked)
+    before.update(levels)
+    monkeypatch.setattr("cic.precision.transforms.share.make_transforms", none)
+    cic.compile(network, (images[:1],), device=WEAK, server=STRONG, precision=asked)
+    assert again
 
 
 def test_too_few_samples_make_none_and_it_is_said(network: nn.Module, images: torch.Tensor) -> None:
