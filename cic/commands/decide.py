@@ -50,13 +50,24 @@ def run(arguments: Namespace) -> int:
         short = {name: short_name(codec, decision.cut.shown_digits) for name, codec in decision.codecs.items()}
         sent = ", ".join(name if codec == "raw" else f"{name} as {codec}" for name, codec in short.items()) or "nothing"
         print(f"sends {show_bytes(decision.upload_bytes)} ({sent}), gets back {show_bytes(decision.download_bytes)}")
-    if not decision.optimal:
-        print(
-            "cic: these conditions lie outside what was compiled for; this is the best cut known, not proved optimal "
-            "(with cic-compiler[solve] installed a minimum cut would be computed)",
-            file=sys.stderr,
-        )
+    if decision.outside or not decision.optimal:
+        print(f"cic: {_doubt(decision)}", file=sys.stderr)
     return 0
+
+
+def _doubt(decision: Decision) -> str:
+    """Outside which range of the box a decision lies, and how far it is to be believed."""
+    if not decision.outside:
+        return "this is the best cut known, not proved optimal, since the search for cuts was left unfinished"
+    where = f"outside what was compiled for: {'; '.join(decision.outside)}"
+    if decision.optimal:
+        return f"{where}. The best cut was computed for these conditions, so it is optimal all the same"
+    if decision.source == "solver":
+        return f"{where}. This is the best cut known; costs span too many digits to prove it optimal"
+    return (
+        f"{where}. This is the best cut known, not proved optimal (with cic-compiler[solve] installed a minimum cut would "
+        "be computed)"
+    )
 
 
 def decision_document(decision: Decision) -> dict[str, Any]:
@@ -75,5 +86,6 @@ def decision_document(decision: Decision) -> dict[str, Any]:
         "conditions": {name: getattr(conditions, name) for name in CONDITIONS},
         "source": decision.source,
         "optimal": decision.optimal,
+        "outside": list(decision.outside),
         "why": decision.why,
     }

@@ -69,6 +69,8 @@ def run(arguments: Namespace) -> int:
     if arguments.server is not None:
         return run_session(arguments, model, _array_call(model, arguments.inputs))
     conditions = _conditions(model, arguments)
+    if outside := model.box.outside(conditions):
+        _tell(f"cic: outside what was compiled for: {'; '.join(outside)}. Of the cuts there are the best is run")
     cut = _chosen_cut(model, arguments, conditions)
     if arguments.repeat < 1 or arguments.threads < 1:
         raise InputError(f"--repeat {arguments.repeat} and --threads {arguments.threads} must be at least 1")

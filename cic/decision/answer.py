@@ -83,18 +83,27 @@ class Decision:
 
     @property
     def why(self) -> str:
-        """One sentence for people: how this compares with running everything on one machine."""
+        """One sentence for people: how this compares with the better side alone, and which conditions lie outside the box."""
         conditions = self.conditions
-        parts = []
-        for cut_id in ("device-only", "server-only"):
-            others = [cut for cut in self._table.cuts if cut.id == cut_id]
-            if not others or self.cut.id == cut_id:
-                continue
-            ratio = min(cut.latency_s(conditions) for cut in others) / self.latency_s if self.latency_s > 0 else 1.0
-            parts.append(f"{ratio:.2f}x faster than {cut_id}")
-        return f"{self.cut.label} at {show_bandwidth(conditions.uplink_bps)}: " + (
-            " and ".join(parts) or "the only cut there is"
-        )
+        others = [
+            (cut.latency_s(conditions), cut.id)
+            for cut in self._table.cuts
+            if cut.id in ("device-only", "server-only") and cut.id != self.cut.id
+        ]
+        if others:
+            lowest, better = min(others)
+            ratio = lowest / self.latency_s if self.latency_s > 0 else 1.0
+            both = len({cut_id for _, cut_id in others}) > 1
+            compared = f"{ratio:.2f}x as fast as {better}" + (", the better side alone" if both else "")
+        else:
+            compared = "no side alone is allowed" if len(self._table.cuts) > 1 else "the only cut there is"
+        beyond = "".join(f"; outside the box: {each}" for each in self.outside)
+        return f"{self.cut.label} at {show_bandwidth(conditions.uplink_bps)}: {compared}{beyond}"
+
+    @property
+    def outside(self) -> tuple[str, ...]:
+        """Which conditions lie outside the box that was compiled for, each as a text for people; empty if none."""
+        return self._table.box.outside(self.conditions)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled with its table; a cut of the table stays that table's own."""

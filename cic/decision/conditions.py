@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cic.decision.units import bits_per_second, factor, positive, seconds, shown
+from cic.decision.units import bits_per_second, factor, positive, seconds, show_bandwidth, show_seconds, shown
 from cic.errors import CompileError
 
 TYPE_CHECKING = False
@@ -116,6 +116,23 @@ class Box:
     def contains(self, conditions: Conditions) -> bool:
         """Is a decision under these conditions covered by the proof?"""
         return self.covers(*conditions.numbers)
+
+    def outside(self, conditions: Conditions) -> tuple[str, ...]:
+        """Which of these conditions lie outside, each as a text for people, such as "round trip 2 s, not 0 s to 500 ms"."""
+        uplink_bps, downlink_bps, rtt_s, device, server = conditions.numbers
+        low_ratio, high_ratio = self.edges[2:4]
+        given = (
+            ("uplink", uplink_bps, self.uplink_bps, show_bandwidth),
+            ("downlink", downlink_bps, (low_ratio * uplink_bps, high_ratio * uplink_bps), show_bandwidth),
+            ("round trip", rtt_s, self.rtt_s, show_seconds),
+            ("device slowdown", device, self.device_slowdown, "{:g}".format),
+            ("server slowdown", server, self.server_slowdown, "{:g}".format),
+        )
+        return tuple(
+            f"{name} {show(value)}, not {show(low)} to {show(high)}"
+            for name, value, (low, high), show in given
+            if not low <= value <= high
+        )
 
     def __repr__(self) -> str:
         return f"Box({', '.join(f'{name}={getattr(self, name)}' for name in self.FIELDS)})"

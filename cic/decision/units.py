@@ -1,6 +1,7 @@
 """What people write for bandwidths, times and ratios, as plain numbers.
 
 Bandwidths become bits per second, times become seconds. Units are decimal (1 MB/s = 8,000,000 bit/s); "b" is bit, "B" byte.
+A text needs a unit, since whoever writes "20" does not mean 20 bits a second; a number is in bits per second or seconds.
 Standard library only, and little of it: this runs on the device.
 """
 
@@ -21,20 +22,27 @@ SLOWEST_BPS, FASTEST_BPS = 1e-8, 1e14
 LONGEST_S = 1e6
 FACTORS = (1e-9, 1e9)
 LARGEST = 1e30
+# A larger number without a unit is likely one of bits a second.
+_MOST_LIKELY_IN_MEGA = 1e5
 
 
 def bits_per_second(bandwidth: float | int | str, what: str = "bandwidth") -> float:
     """A bandwidth in bit/s from a number (bit/s) or a text such as "18.88Mbps", "2.5 MB/s", "64kbit/s".
 
     Raises:
-        UnitError: not a positive finite bandwidth, or an unknown unit.
+        UnitError: not a positive finite bandwidth, a text without a unit, or an unknown unit.
     """
     if isinstance(bandwidth, str):
-        number, unit = _number_and_unit(bandwidth, what, 'write it like "18.88Mbps", "2.5MB/s" or as a number of bit/s')
+        number, unit = _number_and_unit(bandwidth, what, 'write it like "18.88Mbps" or "2.5MB/s"')
         if unit in BYTES_PER_S:
             value = number * BYTES_PER_S[unit] * 8
         elif unit == "":
-            value = number
+            written = bandwidth.strip()
+            likely = ("Mbps", "kbps", "MB/s") if number < _MOST_LIKELY_IN_MEGA else ("bps",)
+            raise UnitError(
+                f"{what} {shown(bandwidth)} has no unit: {written[:20]} what? Write {_any_of(written, likely)} "
+                "(b is bit, B is byte)"
+            )
         elif "B" not in unit and unit.lower() in BITS_PER_S:
             value = number * BITS_PER_S[unit.lower()]
         else:
@@ -55,10 +63,13 @@ def seconds(time: float | int | str, what: str = "time") -> float:
     """A time in seconds from a number (seconds) or a text such as "40ms".
 
     Raises:
-        UnitError: negative, not finite, longer than 11 days, or an unknown unit.
+        UnitError: negative, not finite, longer than 11 days, a text without a unit (but for 0), or an unknown unit.
     """
     if isinstance(time, str):
-        number, unit = _number_and_unit(time, what, 'write it like "40ms", "0.04s" or as a number of seconds')
+        number, unit = _number_and_unit(time, what, 'write it like "40ms" or "0.04s"')
+        if number and not unit:
+            written = time.strip()
+            raise UnitError(f"{what} {shown(time)} has no unit: {written[:20]} what? Write {_any_of(written, ('ms', 's'))}")
         if unit and unit not in SECONDS:
             raise UnitError(f"{what} {shown(time)} has the unknown unit {unit[:20]!r}; known are {', '.join(SECONDS)}")
         value = number * SECONDS.get(unit, 1.0)
@@ -104,6 +115,8 @@ def show_bandwidth(bits_per_s: float) -> str:
 
 def show_seconds(time_s: float) -> str:
     """A short text for people: "12.3 ms"."""
+    if time_s == 0:
+        return "0 s"
     for unit, size in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
         if time_s >= size * 0.9995:
             return f"{time_s / size:.3g} {unit}"
@@ -134,6 +147,12 @@ def _number_and_unit(text: str, what: str, advice: str) -> tuple[float, str]:
         return float(stripped[:end]), stripped[end:].strip()
     except ValueError:
         raise UnitError(f"{what} {shown(text)} is not a number with a unit; {advice}") from None
+
+
+def _any_of(number: str, units: tuple[str, ...]) -> str:
+    """'"20Mbps", "20kbps" or "20MB/s"'."""
+    *others, last = (f'"{number[:20]}{unit}"' for unit in units)
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def _real(value: object, what: str) -> float:

@@ -25,6 +25,21 @@ def test_terms_add_up_and_everything_can_be_shown(model: SplittingModel) -> None
         assert decision.terms["rtt_s"] in (0.0, 0.01)
 
 
+def test_a_split_is_compared_with_the_better_side_alone(model: SplittingModel) -> None:
+    for bandwidth in (1e5, 1e6, 1e7, 1e8, 1e9):
+        decision = model.decide(bandwidth)
+        alone = [cut for cut in model.cuts if cut.id in ("device-only", "server-only") and cut.id != decision.cut_id]
+        lowest = min(cut.latency_s(decision.conditions) for cut in alone)
+        assert f"{lowest / decision.latency_s:.2f}x as fast as " in decision.why
+        assert ("the better side alone" in decision.why) == (len(alone) == 2)
+
+
+def test_outside_the_box_is_always_said(model: SplittingModel) -> None:
+    assert model.decide(1e6).outside == () and "outside" not in model.decide(1e6).why
+    for decision in (model.decide(20.0), model.decide(1e6, rtt=40.0), model.decide(1e6, device_slowdown=100.0)):
+        assert all(f"outside the box: {each}" in decision.why for each in decision.outside) and decision.outside
+
+
 def test_an_unfinished_proof_is_not_called_optimal() -> None:
     model = unfinished(splitting_model(network_shaped(random.Random(1), 40), Box()))
     assert not model.decide(1e7).optimal

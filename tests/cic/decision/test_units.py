@@ -28,7 +28,6 @@ from cic.errors import CicError, UnitError
         ("2.5 mb/s", 2.5e6),
         ("50kbps", 5e4),
         ("10Gbps", 1e10),
-        ("1e6", 1e6),
         ("1000 b/s", 1000),
         (7, 7.0),
         (7.5, 7.5),
@@ -48,6 +47,25 @@ def test_bad_bandwidths_are_refused_and_quoted(bad: object) -> None:
     assert "uplink" in str(caught.value)
     assert repr(bad) in str(caught.value)
     assert isinstance(caught.value, CicError)
+
+
+@pytest.mark.parametrize("text", ["20", "0.5", "1e6", " 20 ", "-5", "0"])
+def test_a_bandwidth_without_a_unit_is_refused_with_those_it_may_mean(text: str) -> None:
+    with pytest.raises(UnitError, match=f"{text.strip()} what. Write") as caught:
+        bits_per_second(text)
+    if float(text) > 0:
+        written = str(caught.value).split('"')[1]
+        assert bits_per_second(written) > 0 and written.startswith(text.strip())
+
+
+@pytest.mark.parametrize("text", ["40", "0.04"])
+def test_a_time_without_a_unit_is_refused_with_those_it_may_mean(text: str) -> None:
+    with pytest.raises(UnitError, match=f'--rtt .* no unit: {text} what. Write "{text}ms" or "{text}s"'):
+        seconds(text, "--rtt")
+
+
+def test_zero_is_the_same_in_each_unit_of_time() -> None:
+    assert seconds("0") == seconds("0.0") == seconds("0ms") == 0
 
 
 @pytest.mark.parametrize("bad", [-1, "-1ms", "3 fortnights", float("nan"), float("inf"), "soon", None, "nan s"])
