@@ -35,6 +35,8 @@ _NUMBERS = ("float64", "float32", "float16", "complex128", "complex64", "bool")
 _WHOLE_NUMBERS = ("int64", "int32", "int16", "int8", "uint64", "uint32", "uint16", "uint8")
 _CARRIERS = {name: np.dtype(_BITS.get(name, name)) for name in (*_NUMBERS, *_WHOLE_NUMBERS, *_BITS)}
 
+_NAMES = {held: held.name for held in _CARRIERS.values()}
+
 # What the lossy codecs take; all of them compute in float32.
 FLOATS = ("float64", "float32", "float16", "bfloat16")
 
@@ -45,6 +47,12 @@ def carrier(dtype: str, name: str = "the tensor") -> np.dtype[Any]:
         return _CARRIERS[dtype]
     except (KeyError, TypeError):
         raise CodecError(f"{name} has the type {dtype!r}, which no codec knows; known are {', '.join(_CARRIERS)}") from None
+
+
+def name_of(dtype: np.dtype[Any]) -> str:
+    """The name of a numpy type; numpy itself makes it anew each time, which takes as long as all checks of a tensor."""
+    name = _NAMES.get(dtype)
+    return dtype.name if name is None else name
 
 
 def count(shape: Sequence[int]) -> int:
@@ -58,7 +66,7 @@ def array_of(tensor: torch.Tensor | Array, name: str = "the tensor") -> tuple[Ar
     Raises CodecError for a type that no codec knows, and for what has no values in memory, one beside the other.
     """
     if isinstance(tensor, np.ndarray | np.generic):
-        dtype = tensor.dtype.name
+        dtype = name_of(tensor.dtype)
         held = carrier(dtype, name)
         array = np.asarray(tensor, order="C")
         return array.view(held) if dtype in _BITS else array.astype(held, copy=False), dtype

@@ -18,7 +18,7 @@ import numpy as np
 
 from cic.codec.codec import Payload
 from cic.codec.registry import codec
-from cic.codec.tensors import Array, carrier
+from cic.codec.tensors import Array, carrier, name_of
 from cic.errors import CodecError, ProtocolError
 from cic.protocol.checked_json import compact, one_line, read_object, shown
 from cic.protocol.json_values import array_of_json, json_of_array
@@ -70,7 +70,7 @@ def coded_outputs(tail: SpokenTail, head: RequestHead, outputs: Sequence[Array])
     given = []
     for wanted in head.wanted:
         tensor, array = tail.outputs[wanted.place], outputs[wanted.place]
-        if array.shape != tensor.wire.shape or array.dtype.name not in (tensor.wire.dtype, carrier(tensor.wire.dtype).name):
+        if array.shape != tensor.wire.shape or name_of(array.dtype) not in (tensor.wire.dtype, carrier(tensor.wire.dtype).name):
             raise ProtocolError(
                 f"{tail.name} answers {tensor.name} as {array.dtype.name} of shape {list(array.shape)}, the manifest says"
                 f" {tensor.wire.dtype} of shape {list(tensor.wire.shape)}",

@@ -24,13 +24,7 @@ def read_object(content: bytes | bytearray | memoryview, what: str) -> dict[str,
     Raises ProtocolError for anything that is not exactly one object of JSON, with each key once and all numbers finite.
     """
     try:
-        value = json.loads(
-            bytes(content).decode("utf-8"),
-            parse_constant=_refuse,
-            parse_float=_real,
-            parse_int=_whole,
-            object_pairs_hook=_each_once,
-        )
+        value = _READER.decode(bytes(content).decode("utf-8"))
     except RecursionError:
         raise ProtocolError(f"{what} is nested too deeply") from None
     except ValueError as error:
@@ -42,7 +36,7 @@ def read_object(content: bytes | bytearray | memoryview, what: str) -> dict[str,
 
 def compact(value: object) -> bytes:
     """A value as JSON without a blank: on a slow link every byte counts."""
-    return json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
+    return _WRITER.encode(value).encode()
 
 
 def shown(value: object) -> str:
@@ -73,3 +67,8 @@ def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(made) < len(pairs):
         raise ValueError("an object has the same key twice")
     return made
+
+
+# Made once: `json.loads` and `json.dumps` make them anew for each call that wants anything unusual.
+_READER = json.JSONDecoder(parse_constant=_refuse, parse_float=_real, parse_int=_whole, object_pairs_hook=_each_once)
+_WRITER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)

@@ -19,7 +19,7 @@ import numpy as np
 
 from cic.codec.codec import Codec, Payload
 from cic.codec.registry import codec
-from cic.codec.tensors import Array, carrier, tensor_of
+from cic.codec.tensors import Array, carrier, name_of, tensor_of
 from cic.codec.transform.transform_codec import full_name, short_name
 from cic.errors import CodecError, ProtocolError
 from cic.protocol.checked_json import compact, read_object, shown
@@ -186,13 +186,13 @@ def _decoded(sent: Sent, payloads: memoryview, tensor: SpokenTensor) -> Array:
 def _typed(array: Array, tensor: SpokenTensor, codec_name: str) -> Any:
     """The tensor as its codec takes it. Raises ProtocolError unless it is of the manifest's shape and type."""
     wire, held = tensor.wire, carrier(tensor.wire.dtype, tensor.wire.name)
-    if array.shape != wire.shape or array.dtype.name not in (wire.dtype, held.name):
+    if array.shape != wire.shape or name_of(array.dtype) not in (wire.dtype, held.name):
         raise ProtocolError(
             f"{wire.name} is {array.dtype.name} of shape {list(array.shape)}, the manifest says {wire.dtype} of shape"
             f" {list(wire.shape)}; is the head of the same bundle?"
         )
     # Codecs that compute with values must know that these integers are none.
-    return array if array.dtype.name == wire.dtype or codec_name.partition("+")[0] == RAW else tensor_of(array, wire.dtype)
+    return array if name_of(array.dtype) == wire.dtype or codec_name.partition("+")[0] == RAW else tensor_of(array, wire.dtype)
 
 
 def _check_digests(parameters: dict[str, Any], tail: SpokenTail) -> None:

@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import cached_property
 from http import HTTPStatus
 from typing import Any
 
@@ -116,7 +117,7 @@ class Means:
             return False
         if not cut.offloads:
             return True
-        return self.loadable(cut) and self.server is not None and self.server.known(cut.id) is not None
+        return self.server is not None and self.server.known(cut.id) is not None and self.loadable(cut)
 
     def loadable(self, cut: Cut) -> bool:
         """Could this cut be run, once its head is loaded and the server was asked for its names?"""
@@ -129,7 +130,7 @@ class Means:
         served = self.server.known(cut.id)
         return served is None or served.codecs or all(name == "raw" for name in cut.codecs)
 
-    @property
+    @cached_property
     def answers_alone(self) -> bool:
         """Can the device answer without any server?"""
         return any(not cut.offloads for cut in self.planner.cuts.values())

@@ -87,8 +87,10 @@ class LoadedHalves:
     def wish(self, cut_id: str) -> None:
         """Have the head of a cut loaded, and then its tail, in a while and elsewhere."""
         halves: tuple[Half, ...] = ("head",) if cut_id == self._kept else ("head", "tail")
+        wanted = [(cut_id, half) for half in halves]
+        if all(key in self._loaded or key in self._unfit for key in wanted):
+            return
         with self._lock:
-            wanted = [(cut_id, half) for half in halves]
             new = [key for key in wanted if key not in self._loaded and key not in self._unfit and key not in self._wished]
             if not new or self._closed:
                 return

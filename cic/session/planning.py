@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from cic.decision.conditions import Conditions
@@ -18,6 +18,7 @@ PROBE_WAIT_S = 0.2
 DEVICE_SHARE, LINK_SHARE = 0.02, 0.1
 """Of the time, that probes may keep the device and the link busy at most."""
 
+EXTREMES = (DEVICE_ONLY, SERVER_ONLY)
 _LEAST_PAUSE_S = 0.5
 # A probe is sent for a cut that would gain so much if the link were as good as it may be.
 _WORTH_A_PROBE = 0.05
@@ -52,6 +53,7 @@ class Planner:
         self.cuts, self.forecast, self.rule = cuts, forecast, rule
         self.last: Plan | None = None
         """The last plan, None before the first."""
+        self._local, self._server_only = ([label for label, cut in cuts.items() if cut.id == cut_id] for cut_id in EXTREMES)
 
     def plan(
         self, usable: Callable[[Cut], bool], loadable: Callable[[Cut], bool], now_s: float, deadline_s: float | None = None
@@ -64,26 +66,31 @@ class Planner:
         """
         conditions = self.forecast.conditions(now_s)
         parts = self.forecast.all_parts(self.cuts, conditions)
-        safe = self._safe(parts, deadline_s)
-        ready = {label: parts[label] for label, cut in self.cuts.items() if label in safe and usable(cut)}
-        later = {label: parts[label] for label in safe if label in ready or loadable(self.cuts[label])}
-        choice = self.rule.choose(ready or later or parts, self.forecast.link.spread(now_s), now_s)
-        wished = min(later or parts, key=lambda label: parts[label].latency_s)
+        took_s = {label: each.latency_s for label, each in parts.items()}
+        local_s = self._fastest(self._local, took_s)
+        safe = self._safe(took_s, local_s, deadline_s)
+        ready = {label: parts[label] for label in safe if usable(self.cuts[label])}
+        later = [label for label in safe if label in ready or loadable(self.cuts[label])]
+        choice = self.rule.choose(
+            ready or {label: parts[label] for label in later} or parts, self.forecast.link.spread(now_s), now_s
+        )
+        chosen, wished = choice.cut, min(later or parts, key=took_s.__getitem__)
         why = choice.why
-        if wished not in ready and parts[wished].latency_s < parts[choice.cut].latency_s:
+        if wished not in ready and took_s[wished] < took_s[chosen]:
             why += f"; {wished} is faster and not ready"
-        risky = [label for label in parts if label not in safe and parts[label].latency_s < parts[choice.cut].latency_s]
-        if risky:
-            why += f"; {min(risky, key=lambda label: parts[label].latency_s)} is faster and would risk the deadline"
+        if len(safe) < len(parts):
+            fastest = min(parts, key=took_s.__getitem__)
+            if fastest not in safe and took_s[fastest] < took_s[chosen]:
+                why += f"; {fastest} is faster and would risk the deadline"
         self.last = Plan(
-            choice.cut,
-            self.cuts[choice.cut],
+            chosen,
+            self.cuts[chosen],
             self.cuts[wished].id,
-            f"{choice.cut} at {show_bandwidth(conditions.uplink_bps)}: {why}",
+            f"{chosen} at {show_bandwidth(conditions.uplink_bps)}: {why}",
             conditions,
-            parts[choice.cut],
-            self._fastest(DEVICE_ONLY, parts),
-            self._fastest(SERVER_ONLY, parts),
+            parts[chosen],
+            local_s,
+            self._fastest(self._server_only, took_s),
         )
         return self.last
 
@@ -114,16 +121,15 @@ class Planner:
         costs = self.forecast.all_parts(saying, now)
         return min(costs, key=lambda label: pause_after_probe_s(costs[label].device_s, costs[label].exchange_s))
 
-    def _safe(self, parts: Mapping[str, Parts], deadline_s: float | None) -> Collection[str]:
+    def _safe(self, took_s: Mapping[str, float], local_s: float | None, deadline_s: float | None) -> Collection[str]:
         """The labels of cuts that can be tried, and the device still answer by the deadline if it can at all."""
-        local_s = self._fastest(DEVICE_ONLY, parts)
         if deadline_s is None or local_s is None or (last_s := latest_start_s(deadline_s, local_s)) < 0:
-            return parts.keys()
-        return [label for label, cut in self.cuts.items() if not cut.offloads or parts[label].latency_s <= last_s]
+            return took_s.keys()
+        return [label for label, cut in self.cuts.items() if not cut.offloads or took_s[label] <= last_s]
 
-    def _fastest(self, cut_id: str, parts: Mapping[str, Parts]) -> float | None:
-        """Predicted for the cuts with this id, which differ in their codecs."""
-        return min((parts[label].latency_s for label, cut in self.cuts.items() if cut.id == cut_id), default=None)
+    def _fastest(self, labels: Sequence[str], took_s: Mapping[str, float]) -> float | None:
+        """Predicted for the best of the cuts with these labels, which differ in their codecs."""
+        return min([took_s[label] for label in labels], default=None)
 
 
 def pause_after_probe_s(device_s: float, exchange_s: float) -> float:

@@ -10,7 +10,7 @@ import os
 import stat
 import threading
 import warnings
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from cic.decision.conditions import Conditions
@@ -27,6 +27,7 @@ REMOTE, LOCAL, FALLBACK = "remote", "local", "fallback"
 CONDITIONS = ("uplink_bps", "downlink_bps", "rtt_s", "device_slowdown", "server_slowdown")
 _LONGEST_LINE = 1 << 20
 _START = b'{"version":'
+_WRITER = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
 TERMS = ("device_s", "uplink_s", "server_s", "downlink_s", "rtt_s", "latency_s")
 
 
@@ -93,10 +94,12 @@ def line_of(record: Record) -> str:
     Raises:
         ValueError: a number of it is not finite.
     """
-    conditions = dict(zip(CONDITIONS, record.conditions.numbers, strict=True))
-    fields = {name: getattr(record, name) for name in Record.__slots__}
-    fields |= {"conditions": conditions, "predicted": asdict(record.predicted), "measured": asdict(record.measured)}
-    return json.dumps({"version": VERSION, **fields}, allow_nan=False, separators=(",", ":")) + "\n"
+    fields = {"version": VERSION, **{name: getattr(record, name) for name in Record.__slots__}}
+    fields["conditions"] = dict(zip(CONDITIONS, record.conditions.numbers, strict=True))
+    for name in ("predicted", "measured"):
+        terms = fields[name]
+        fields[name] = {term: getattr(terms, term) for term in TERMS}
+    return _WRITER.encode(fields) + "\n"
 
 
 def record_of(line: bytes | str) -> Record:

@@ -62,8 +62,7 @@ class RemoteServer:
 
     def known(self, cut_id: str) -> ServedTail | None:
         """What is known of a cut's tail there; None if it was not asked for yet."""
-        with self._lock:
-            return self._tails.get(cut_id)
+        return self._tails.get(cut_id)
 
     def learn(self, cut_id: str, stored: Mapping[str, bytes], wait_s: float) -> ServedTail:
         """Ask what the server calls a tail's tensors. stored: contents of codecs, as `LoadedCut.codecs`.

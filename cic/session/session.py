@@ -206,4 +206,5 @@ def _emitted(model: SplittingModel, bundle: Path, wanted: Collection[str] | None
 
 def _planner(model: SplittingModel, cuts: dict[str, Cut]) -> Planner:
     link = LinkEstimate(USUAL_UPLINK_BPS, model.default_downlink_ratio, model.default_rtt_s)
-    return Planner(cuts, Forecast(link), SwitchingRule())
+    device_s, server_s = (max(cut.row[side] for cut in model.cuts) for side in (0, 1))
+    return Planner(cuts, Forecast(link, device_s, server_s), SwitchingRule())

@@ -120,7 +120,7 @@ class Simulated:
     def __init__(self, world: World, cuts: Mapping[str, Cut]) -> None:
         self.world, self.result = world, Result()
         link = LinkEstimate(2e6, 1.0, world.rtt_s)
-        self.planner = Planner(cuts, Forecast(link), SwitchingRule())
+        self.planner = Planner(cuts, Forecast(link, cuts[DEVICE_ONLY].row[0], cuts[SERVER_ONLY].row[1]), SwitchingRule())
         self.next_probe_s = 0.0
         self.underway: list[tuple[float, Callable[[], None]]] = []
 

@@ -64,6 +64,33 @@ def test_what_is_not_seen_any_more_calms_down() -> None:
     assert lasting.slowdown(1000.0) == lasting.slowdown(4.9)
 
 
+@pytest.mark.parametrize("on_top_s", [0.5e-3, 2e-3, 4e-3])
+def test_what_any_inference_costs_on_top_is_no_slowdown(on_top_s: float) -> None:
+    """Heads of 1 ms say next to nothing of how long a network of 100 ms takes."""
+    load, draw = LoadEstimate(0.1), random.Random(0)
+    for step in range(300):
+        profiled_s = (0.8e-3, 1e-3, 1.3e-3)[step % 3]
+        load.observe(f"{step % 3}", profiled_s, profiled_s + on_top_s * draw.uniform(0.5, 1.5), step * 0.1)
+        assert predicted(load, "whole", 0.1, step * 0.1) <= 0.1 * 1.04 + 1.5 * on_top_s
+    assert predicted(load, "1", 1e-3, 30.0) == pytest.approx(1e-3 + on_top_s, rel=0.3)
+    assert predicted(load, "never run", 1e-3, 30.0) == pytest.approx(1e-3 + on_top_s, rel=0.35), "it is of any inference"
+
+
+@pytest.mark.parametrize("slowdown", [0.5, 2.0])
+def test_a_real_slowdown_is_found_within_three_inferences(slowdown: float) -> None:
+    load = LoadEstimate(0.1)
+    for step in range(30):
+        for cut, profiled_s in (("small", 1e-3), ("large", 0.06), ("whole", 0.1)):
+            load.observe(cut, profiled_s, 2e-3 + profiled_s, step * 0.1)
+    for step in range(3):
+        load.observe("large", 0.06, 2e-3 + 0.06 * slowdown, 3.0 + step * 0.1)
+    assert predicted(load, "large", 0.06, 3.3) == pytest.approx(2e-3 + 0.06 * slowdown, rel=0.12)
+    for step in range(3):
+        load.observe("whole", 0.1, 2e-3 + 0.1 * slowdown, 4.0 + step * 0.1)
+    assert predicted(load, "whole", 0.1, 4.3) == pytest.approx(2e-3 + 0.1 * slowdown, rel=0.12)
+    assert predicted(load, "small", 1e-3, 4.3) == pytest.approx(2e-3 + 1e-3 * slowdown, abs=1.5e-3)
+
+
 @pytest.mark.parametrize("measured_s", [0.0, -1.0, 1e9])
 def test_absurd_times_stay_within_bounds(measured_s: float) -> None:
     load = LoadEstimate()
