@@ -78,7 +78,8 @@ def run(arguments: Namespace) -> int:
         )
     rows = [_row(cut, format_name) for cut in manifest.cuts for format_name in cut.files]
     columns = ("cut", "format", "head", "tail", "relative error", "crossing")
-    print_table(columns, rows, left=("cut", "format", "crossing"))
+    left = ("cut", "format", "crossing")
+    print_table(columns, rows, left=left, words=("crossing", "relative error"), drop=("crossing", "relative error"))
     print(f"\nwrote {arguments.output}")
     return 0
 

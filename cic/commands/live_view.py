@@ -10,7 +10,7 @@ from statistics import median
 
 from cic.decision.cut import short_name
 from cic.decision.units import show_bandwidth, show_bytes, show_seconds
-from cic.report.elements import printable
+from cic.printable import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -123,4 +123,5 @@ def _summary(records: Collection[Record]) -> None:
         )
         rows.append([*key, str(len(some)), *map(show_seconds, figures)])
     print()
-    print_table(("cut", "outcome", "inferences", "median", "95 % within", "predicted"), rows, left=("cut", "outcome"))
+    columns = ("cut", "outcome", "inferences", "median", "95 % within", "predicted")
+    print_table(columns, rows, left=("cut", "outcome"), words=("outcome",), drop=("inferences", "95 % within"))

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import sys
 
 from cic.commands.document import SIDES, solver_document
 from cic.commands.table import print_table
+from cic.commands.terminal import print_text
+from cic.commands.where_best import where_best
 from cic.decision.cut import SERVER_ONLY, short_name
 from cic.decision.payoff import payoff_of, splits_of
 from cic.decision.splitting_model import load
-from cic.decision.units import show_bandwidth, show_bytes
+from cic.decision.units import seconds, show_bandwidth, show_bytes, show_seconds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,11 +32,14 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print all that a solver needs to recompute the optimum, as JSON")
     parser.add_argument("--ops", action="store_true", help="list ops and tensors, too")
     parser.add_argument("--emitted", metavar="DIR", help="say which cuts this emitted directory holds")
+    parser.add_argument("--rtt", metavar="TIME", help="for tables and picture a round trip such as 40ms; default: as compiled")
     parser.add_argument("--picture", metavar="IMAGE", help="draw latency against bandwidth to a .png, .svg or .pdf file")
 
 
 def run(arguments: Namespace) -> int:
     model = load(arguments.file)
+    if arguments.rtt is not None:
+        model = _at_round_trip(model, seconds(arguments.rtt, "--rtt"))
     emitted = _emitted_cuts(model, arguments.emitted) if arguments.emitted else None
     if arguments.picture:
         from cic.pictures.latency import latency_picture
@@ -69,6 +75,7 @@ def print_cuts(model: SplittingModel, emitted: set[str] | None = None) -> None:
     """One line a cut: what it costs and where it is best under the default conditions."""
     columns = ["cut", "ops on device", "device", "server", "up", "down", "best at"]
     total = len(model.graph().ops)
+    best_at = where_best(model)
     rows = [
         [
             cut.id,
@@ -77,7 +84,7 @@ def print_cuts(model: SplittingModel, emitted: set[str] | None = None) -> None:
             _milliseconds(cut.server_ns),
             show_bytes(cut.upload_bytes),
             show_bytes(cut.download_bytes),
-            _where_best(model, index),
+            best_at[index],
         ]
         for index, cut in enumerate(model.cuts)
     ]
@@ -91,15 +98,20 @@ def print_cuts(model: SplittingModel, emitted: set[str] | None = None) -> None:
         columns.append("emitted")
         rows = [[*row, "yes" if row[0] in emitted else "no"] for row in rows]
     print_table(
-        columns, rows, title=f"{model.name}: every cut that can be optimal", left=("cut", "codec", "best at", "emitted")
+        columns,
+        rows,
+        title=f"{model.name}: every cut that can be optimal",
+        left=("cut", "codec", "best at", "emitted"),
+        words=("best at",),
+        drop=("error", "down", "ops on device", "top1 kept", "server", "device", "up"),
     )
 
 
 def print_break_points(model: SplittingModel) -> None:
     """One line a break point under the default conditions."""
-    given = f"round trip {model.default_rtt_s * 1e3:g} ms, downlink {model.default_downlink_ratio:g} x uplink"
+    given = f"round trip {show_seconds(model.default_rtt_s)}, downlink {model.default_downlink_ratio:g} x uplink"
     if not model.break_points:
-        print(f"No break point: {model.cuts[model.best_between[0]].label} is best at every uplink ({given})")
+        print_text(f"No break point: {model.cuts[model.best_between[0]].label} is best at every uplink ({given})")
         return
     rows = [
         [show_bandwidth(point), model.cuts[below].label, model.cuts[above].label]
@@ -115,7 +127,7 @@ def print_payoff(model: SplittingModel) -> None:
     found, splits = payoff_of(model), splits_of(model)
     if found is None or not splits:
         why = "no cut uses both sides" if found else "pins forbid device-only and server-only, so a split needs no comparison"
-        print(f"Does a split pay? {why[0].upper()}{why[1:]}")
+        print_text(f"Does a split pay? {why[0].upper()}{why[1:]}")
         return
     rows = [
         [
@@ -132,12 +144,13 @@ def print_payoff(model: SplittingModel) -> None:
     if not any(cut.codecs for cut in splits):
         columns.remove("codec")
         rows = [[row[0], *row[2:]] for row in rows]
-    print_table(columns, rows, title="Gain over the better of device-only and server-only", left=("split", "codec"))
-    print(_payoff_said(found, splits))
-    print(_box_said(model, splits))
+    title = "Gain over the better of device-only and server-only"
+    print_table(columns, rows, title=title, left=("split", "codec"), drop=("pays below", "up"))
+    print_text(_payoff_said(found, splits))
+    print_text(_box_said(model, splits))
     whole = model.cut_by_id.get(SERVER_ONLY)
     if whole is not None and not any(whole.codecs):
-        print(
+        print_text(
             f"Server-only is counted as sending the input as the model takes it, {show_bytes(whole.upload_bytes)}; where the "
             "device has pixels or files, compile with cic.Precision(input=…)"
         )
@@ -156,14 +169,15 @@ def print_calibration(model: SplittingModel) -> None:
         server = each.predicted_server_ns, each.measured_server_ns, cut.server_ns
         rows.append([cut.label, *map(_milliseconds, (*device, *server))])
     columns = ("cut", "device: predicted", "measured", "now", "server: predicted", "measured", "now")
-    print_table(columns, rows, title="Calibrated by real heads and tails", left=("cut",))
+    title = "Calibrated by real heads and tails"
+    print_table(columns, rows, title=title, left=("cut",), drop=("now",))
     new = [cut.label for cut in model.cuts if (cut.id, cut.codecs) not in {(each.id, each.codecs) for each in calibration.cuts}]
-    print(
+    print_text(
         f"Measured {calibration.date}, {calibration.repetitions} runs of each cut: heads on {calibration.device} with "
         f"{calibration.device_engine}, tails on {calibration.server} with {calibration.server_engine}"
     )
     if new:
-        print(f"Not run, so their times are sums of corrected ops: {', '.join(new)}; only cuts that were emitted can run")
+        print_text(f"Not run, so their times are sums of corrected ops: {', '.join(new)}; only cuts that were emitted can run")
 
 
 def _payoff_said(found: Payoff, splits: Sequence[Cut]) -> str:
@@ -191,7 +205,7 @@ def _box_said(model: SplittingModel, splits: Sequence[Cut]) -> str:
         return "There is nothing to compare a split with"
     uplink_bps, downlink_bps, rtt_s, device, server = largest.conditions
     where = (
-        f"uplink {show_bandwidth(uplink_bps)}, downlink {show_bandwidth(downlink_bps)}, round trip {rtt_s * 1e3:g} ms, "
+        f"uplink {show_bandwidth(uplink_bps)}, downlink {show_bandwidth(downlink_bps)}, round trip {show_seconds(rtt_s)}, "
         f"device x {device:g}, server x {server:g}"
     )
     if largest.factor <= 1:
@@ -218,46 +232,36 @@ def _accuracy(cut: Cut) -> tuple[str, str]:
     return "" if top1 is None else f"{top1:.2%}", "" if error is None else f"{error:.1e}"
 
 
-def _where_best(model: SplittingModel, index: int) -> str:
-    edges = [model.box.uplink_bps[0], *model.break_points, model.box.uplink_bps[1]]
-    where = [
-        f"{show_bandwidth(low)} to {show_bandwidth(high)}"
-        for low, high, best in zip(edges, edges[1:], model.best_between, strict=False)
-        if best == index
-    ]
-    return ", ".join(where) or "other conditions"
-
-
 def _print_provenance(model: SplittingModel) -> None:
     information, proof, box = model.information, model.proof, model.box
-    print(f"Compiled {information.date} by CIC {information.cic} with torch {information.torch}")
+    print_text(f"Compiled {information.date} by CIC {information.cic} with torch {information.torch}")
     for side, machine in (("Device", information.device), ("Server", information.server)):
         measured = f"; measured with {machine.engine}" if machine.engine else ""
-        print(f"{side}: {machine.name} ({machine.kind}; {machine.source or machine.date or 'own figures'}{measured})")
+        print_text(f"{side}: {machine.name} ({machine.kind}; {machine.source or machine.date or 'own figures'}{measured})")
     for warning in machine_warnings(model):
-        print(f"Warning: {warning}")
-    print(
+        print_text(f"Warning: {warning}")
+    print_text(
         f"Graph {information.graph_digest[:12]}: {information.traced_nodes} nodes in {information.ops} ops, "
         f"compressed to {information.compressed_ops} (exact for op times within {information.uncertainty:.0%})"
     )
-    print(
+    print_text(
         f"Box: uplink {' to '.join(map(show_bandwidth, box.uplink_bps))}, "
-        f"round trip {box.rtt_s[0] * 1e3:g} to {box.rtt_s[1] * 1e3:g} ms, "
+        f"round trip {' to '.join(map(show_seconds, box.rtt_s))}, "
         f"downlink {box.downlink_ratio[0]:g} to {box.downlink_ratio[1]:g} x uplink, "
         f"device x {box.device_slowdown[0]:g} to {box.device_slowdown[1]:g}, "
         f"server x {box.server_slowdown[0]:g} to {box.server_slowdown[1]:g}"
     )
     if information.codecs is not None:
-        print(_codecs_described(information.codecs))
+        print_text(_codecs_described(information.codecs))
     if stored := model.stored_codecs:
-        print(f"Stored for codecs: {len(stored)} transforms of tensors, {show_bytes(sum(map(len, stored.values())))}")
+        print_text(f"Stored for codecs: {len(stored)} transforms of tensors, {show_bytes(sum(map(len, stored.values())))}")
     if proof.complete:
-        print(
+        print_text(
             f"Proof: at each of the {len(proof.rays)} corners of the lower envelope a minimum cut was compared with it "
             f"({proof.solves} solved, largest gap {proof.gap:g}): no other cut is faster anywhere in the box"
         )
     else:
-        print(f"Proof: not complete; {proof.solves} minimum cuts were solved before the search was stopped")
+        print_text(f"Proof: not complete; {proof.solves} minimum cuts were solved before the search was stopped")
 
 
 def _codecs_described(asked: CodecProvenance) -> str:
@@ -298,7 +302,8 @@ def _print_ops(model: SplittingModel) -> None:
         ]
         for op in model.graph().ops
     ]
-    print_table(("op", "kinds", "device", "server", "pinned"), rows, title="Ops", left=("op", "kinds", "pinned"))
+    left, drop = ("op", "kinds", "pinned"), ("pinned", "kinds")
+    print_table(("op", "kinds", "device", "server", "pinned"), rows, title="Ops", left=left, drop=drop)
 
 
 def _print_tensors(model: SplittingModel) -> None:
@@ -313,11 +318,22 @@ def _print_tensors(model: SplittingModel) -> None:
         ]
         for tensor in graph.tensors
     ]
-    print_table(("tensor", "made by", "type", "on the wire", ""), rows, title="Tensors", left=("tensor", "made by", "type", ""))
+    columns = ("tensor", "made by", "type", "on the wire", "may it cross?")
+    left = ("tensor", "made by", "type", "may it cross?")
+    print_table(columns, rows, title="Tensors", left=left, words=left[3:], drop=("made by", "type"))
 
 
 def _milliseconds(time_ns: int) -> str:
-    return f"{time_ns / 1e6:.3f} ms" if time_ns < 100_000_000 else f"{time_ns / 1e6:.0f} ms"
+    return f"{time_ns / 1e6:.3g} ms" if time_ns < 100_000_000 else f"{time_ns / 1e6:.0f} ms"
+
+
+def _at_round_trip(model: SplittingModel, rtt_s: float) -> SplittingModel:
+    from cic.decision.other_round_trip import with_round_trip
+
+    changed = with_round_trip(model, rtt_s)
+    if outside := model.box.outside(changed.default_conditions(model.box.uplink_bps[0])):
+        print(f"cic: outside what was compiled for: {'; '.join(outside)}. Other cuts may be faster there", file=sys.stderr)
+    return changed
 
 
 def _emitted_cuts(model: SplittingModel, directory: str) -> set[str]:

@@ -34,6 +34,12 @@ def machines() -> tuple[Machine, ...]:
     return tuple(sorted(catalogue.values(), key=lambda machine: (machine.flops_per_s, machine.name)))
 
 
+def aliases() -> dict[str, tuple[str, ...]]:
+    """Other names of each machine that has any, such as "raspberry-pi-4" of "raspberry-pi-4b"."""
+    _, names = _read()
+    return {name: tuple(alias for alias, of in names.items() if of == name) for name in names.values()}
+
+
 @cache
 def _read() -> tuple[dict[str, Machine], dict[str, str]]:
     text = resources.files(__package__).joinpath("machines.json").read_text(encoding="utf-8")

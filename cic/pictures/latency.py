@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cic.decision.cut import DEVICE_ONLY, SERVER_ONLY, Cut
 from cic.decision.splitting_model import SplittingModel
@@ -13,9 +16,6 @@ from codegen.files.atomic import replacing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from typing import Any
-
     from matplotlib.axes import Axes
 
 FORMATS = (".png", ".svg", ".pdf")
@@ -24,7 +24,10 @@ _POINTS = 400
 _LABEL_DISTANCE = 0.026
 # Of a cut's name, likewise.
 _LETTER = 0.011
+# Names of pieces that are too narrow for them, as shares of the height.
+_LOWEST_NAME, _NAME_DISTANCE = 0.03, 0.045
 _BEST, _DEVICE, _SERVER, _OTHER, _INK = "#0b6e4f", "#b3541e", "#3a5a9b", "#b9bfc6", "#444444"
+_NAME: dict[str, Any] = {"fontsize": 8.5, "color": _BEST}
 
 
 def latency_picture(model: SplittingModel, path: str | Path) -> None:
@@ -48,7 +51,7 @@ def latency_picture(model: SplittingModel, path: str | Path) -> None:
     axes = figure.add_subplot()
     uplinks = _uplinks(model)
     best = _draw_latencies(axes, model, uplinks)
-    _limit(axes, uplinks, best)
+    _limit(axes, uplinks, best, sum(piece.name is None for piece in _pieces(model)))
     _draw_break_points(axes, model)
     _name_pieces(axes, model)
     _label(axes, model)
@@ -89,13 +92,14 @@ def _draw_latencies(axes: Axes, model: SplittingModel, uplinks: Sequence[float])
     return best
 
 
-def _limit(axes: Axes, uplinks: Sequence[float], best: Sequence[float]) -> None:
-    """Show what matters: a decade and a half above the worst of the best, and a margin below."""
+def _limit(axes: Axes, uplinks: Sequence[float], best: Sequence[float], names: int) -> None:
+    """Show what matters: a decade and a half above the worst of the best, and a margin below, with room for so many names."""
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xlim(uplinks[0], uplinks[-1])
     positive = [value for value in best if value > 0] or [1e-6]
-    axes.set_ylim(min(positive) / 1.8, max(positive) * 6)
+    low, high = min(positive) / 1.8, max(positive) * 6
+    axes.set_ylim(low / (high / low) ** (_NAME_DISTANCE * names), high)
 
 
 def _draw_break_points(axes: Axes, model: SplittingModel) -> None:
@@ -137,29 +141,63 @@ def _extent(group: Sequence[float], distance: float) -> tuple[float, float]:
 
 
 def _name_pieces(axes: Axes, model: SplittingModel) -> None:
-    """The best cut under its piece of the thick line, with its codecs, without them or not at all, as there is room."""
-    edges = [model.box.uplink_bps[0], *model.break_points, model.box.uplink_bps[1]]
-    width = math.log(edges[-1] / edges[0])
-    for low, high, index in zip(edges, edges[1:], model.best_between, strict=False):
-        cut = model.cuts[index]
-        room = math.log(high / low) / width / _LETTER
-        name = next((name for name in (cut.label, cut.id) if len(name) <= room), None)
-        if name is None:
+    """The best cut under its piece of the thick line, with its codecs or without them as there is room.
+
+    Where there is room for neither, a line leads down to the name. Of such pieces the leftmost has the highest name, and each
+    name ends at its line, so that no line crosses a name.
+    """
+    narrow = []
+    for piece in _pieces(model):
+        if piece.name is None:
+            narrow.append(piece)
             continue
-        # A little to the right of the middle, as the name ends there.
-        end = low * (high / low) ** 0.6
-        latency_s = cut.latency_s(model.default_conditions(end))
+        # A little to the right of the middle, as the name ends there, or as far to the right as its length asks for.
+        end = piece.at(min(max(0.6, len(piece.name) / piece.room), 1.0))
+        latency_s = piece.cut.latency_s(model.default_conditions(end))
         # Lines fall or are level, so below and to the left of a point there is no line of this cut.
-        axes.annotate(
-            name,
-            (end, latency_s),
-            xytext=(-3, -5),
-            textcoords="offset points",
-            ha="right",
-            va="top",
-            fontsize=8.5,
-            color=_BEST,
-        )
+        beside: dict[str, Any] = {"xytext": (-3, -5), "textcoords": "offset points", "ha": "right", "va": "top"}
+        axes.annotate(piece.name, (end, latency_s), **beside, **_NAME)
+    for number, piece in enumerate(narrow):
+        middle = piece.at(0.5)
+        level = _LOWEST_NAME + _NAME_DISTANCE * (len(narrow) - 1 - number)
+        below: dict[str, Any] = {
+            "xytext": (middle, level),
+            "textcoords": ("data", "axes fraction"),
+            "ha": "right",
+            "va": "center",
+            # Dotted lines pass behind it.
+            "bbox": {"facecolor": "white", "edgecolor": "none", "pad": 0.5},
+        }
+        leader = {"arrowstyle": "-", "color": _BEST, "linewidth": 0.8, "relpos": (1.0, 0.5), "shrinkA": 0, "shrinkB": 0}
+        latency_s = piece.cut.latency_s(model.default_conditions(middle))
+        axes.annotate(f"{piece.cut.label} ", (middle, latency_s), arrowprops=leader, **below, **_NAME)
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """Where a cut is best: from low to high bit/s. room: for so many letters. name: what of its label fits, None if nothing."""
+
+    low: float
+    high: float
+    cut: Cut
+    room: float
+
+    @property
+    def name(self) -> str | None:
+        return next((name for name in (self.cut.label, self.cut.id) if len(name) <= self.room), None)
+
+    def at(self, share: float) -> float:
+        """The uplink at a share of the way, as the axis counts."""
+        return self.low * math.pow(self.high / self.low, share)
+
+
+def _pieces(model: SplittingModel) -> list[_Piece]:
+    edges = [model.box.uplink_bps[0], *model.break_points, model.box.uplink_bps[1]]
+    width = math.log(edges[-1] / edges[0]) or 1.0
+    return [
+        _Piece(low, high, model.cuts[index], math.log(high / low) / width / _LETTER)
+        for low, high, index in zip(edges, edges[1:], model.best_between, strict=False)
+    ]
 
 
 def _label(axes: Axes, model: SplittingModel) -> None:
@@ -169,7 +207,7 @@ def _label(axes: Axes, model: SplittingModel) -> None:
     title = f"{model.name}: device {information.device.name}, server {information.server.name}"
     axes.set_title(title, fontsize=11, loc="left", pad=48 if model.break_points else 8)
     axes.set_xlabel(
-        f"uplink bandwidth (round trip {model.default_rtt_s * 1e3:g} ms, downlink {model.default_downlink_ratio:g} × uplink)"
+        f"uplink bandwidth (round trip {show_seconds(model.default_rtt_s)}, downlink {model.default_downlink_ratio:g} × uplink)"
     )
     axes.set_ylabel("predicted latency, end to end")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: show_bandwidth(value)))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from xml.etree.ElementTree import Element
 
+from cic.printable import printable
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-_UNPRINTABLE = "\N{REPLACEMENT CHARACTER}"
 
 
 def element(tag: str, *children: Element | str, **attributes: str | float) -> Element:
@@ -36,14 +36,6 @@ def extend(parent: Element, children: Iterable[Element | str]) -> Element:
 def number(value: float) -> str:
     """A coordinate, as short as it can be."""
     return f"{value:.2f}".rstrip("0").rstrip(".") if value % 1 else str(int(value))
-
-
-def printable(text: str) -> str:
-    """A text without characters that no page may hold, or that would turn the direction of writing."""
-    if text.isprintable():
-        return text
-    spaced = text.replace("\n", " ").replace("\t", " ")
-    return "".join(letter if letter.isprintable() else _UNPRINTABLE for letter in spaced)
 
 
 def _attribute(value: str | float) -> str:

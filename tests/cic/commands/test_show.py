@@ -37,3 +37,18 @@ def test_show_says_whether_a_split_pays(capsys: pytest.CaptureFixture[str], proj
 def test_show_draws(capsys: pytest.CaptureFixture[str], project: Project, tmp_path: Path) -> None:
     answer(capsys, "show", project.file, "--picture", tmp_path / "small.svg")
     assert "<svg" in (tmp_path / "small.svg").read_text()
+
+
+def test_show_goes_by_another_round_trip(capsys: pytest.CaptureFixture[str], project: Project, tmp_path: Path) -> None:
+    told = answer(capsys, "show", project.file, "--rtt", "20ms", "--picture", tmp_path / "small.svg")
+    assert "round trip 20 ms" in told and "round trip 20 ms" in (tmp_path / "small.svg").read_text()
+    assert "outside" not in told
+    assert main(["show", str(project.file), "--rtt", "3s"]) == 0
+    assert "outside what was compiled for: round trip 3 s, not 0 s to 500 ms" in capsys.readouterr().err
+
+
+def test_show_fits_a_narrow_terminal(
+    capsys: pytest.CaptureFixture[str], project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert max(map(len, answer(capsys, "show", project.file, "--ops").splitlines())) <= 80

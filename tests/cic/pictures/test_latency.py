@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 from itertools import pairwise
 from pathlib import Path
@@ -9,15 +10,18 @@ from pathlib import Path
 import pytest
 
 import cic
+from benchmarks.harness.random_problems import network_shaped
+from cic.decision.conditions import Box
 from cic.decision.units import show_bandwidth
 from cic.errors import CicError
 from cic.pictures.latency import _apart, latency_picture
 from tests.cic.conftest import Project
+from tests.cic.hand_made import splitting_model
 
 
 def words_of(svg: Path) -> list[str]:
     """The texts of a picture; matplotlib draws them as shapes and keeps the words in comments."""
-    return re.findall(r"<!-- (.*?) -->", svg.read_text())
+    return [words.strip() for words in re.findall(r"<!-- (.*?) -->", svg.read_text())]
 
 
 def test_picture_names_break_points_baselines_and_machines(project: Project, tmp_path: Path) -> None:
@@ -40,8 +44,15 @@ def test_picture_shows_where_a_split_saves_time_and_names_what_is_best(project: 
     words = words_of(tmp_path / "small.svg")
     assert "saved by splitting" in words
     best = {model.cuts[index] for index in model.best_between}
-    named = [cut for cut in best if cut.label in words or cut.id in words]
-    assert len(named) >= 2, "pieces of the thick line have no names"
+    assert all(cut.label in words or cut.id in words for cut in best), "pieces of the thick line have no names"
+
+
+def test_pieces_too_narrow_for_a_name_get_one_below(tmp_path: Path) -> None:
+    for seed in (1, 2, 3):
+        model = splitting_model(network_shaped(random.Random(seed), 40), Box())
+        latency_picture(model, tmp_path / "many.svg")
+        words = words_of(tmp_path / "many.svg")
+        assert all(model.cuts[index].label in words for index in model.best_between)
 
 
 @pytest.mark.parametrize(("suffix", "start"), [(".png", b"\x89PNG"), (".pdf", b"%PDF"), (".SVG", b"<?xml")])
