@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from cic.decision.answer import Decision
 from cic.decision.arguments import check_flag, check_path, check_text, check_texts
+from cic.decision.cut import Cut
 from cic.emission.emitted_cut import EmittedCut
 from cic.engine.engine_name import engine_name
 from cic.errors import ArtifactError, EmitError
@@ -25,7 +27,7 @@ from codegen.split import Half
 
 def load_cut(
     directory: str | Path,
-    cut_id: str,
+    cut_id: str | Cut | Decision,
     *,
     half: Half | None = None,
     format_name: str | None = None,
@@ -35,6 +37,7 @@ def load_cut(
     """Load an emitted cut: `.head(*args, **kwargs)` gives tensors, `.tail(*tensors)` the model's own output structure.
 
     Args:
+        cut_id: the id of a cut, or the cut or decision that has it.
         half: "head" or "tail" for one of them only, as on a device or on a server; None: both.
         format_name: such as "torchscript" or "onnx"; None: the first format that the cut was emitted in.
         optimize: adapt the program to this machine's processor while it is loaded (slower to load, faster to run).
@@ -46,6 +49,10 @@ def load_cut(
             damaged or cannot be read.
     """
     check_path(directory, "the directory of the emitted model")
+    if isinstance(cut_id, Cut):
+        cut_id = cut_id.id
+    elif isinstance(cut_id, Decision):
+        cut_id = cut_id.cut_id
     check_text(cut_id, "the id of a cut")
     check_text(half, "half", or_none=True)
     check_text(format_name, "format_name", or_none=True)

@@ -47,6 +47,8 @@ def split(model: SplittingModel, tmp_path_factory: pytest.TempPathFactory) -> Pa
 def test_codecs_without_numpy_say_which_extra_brings_it(
     model: SplittingModel, split: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    decision = model.decide("1Mbps")
+    assert cic.load_cut(split, decision).id == decision.cut_id
     cut = cic.load_cut(split, next(each for each in model.cuts if each.crossing).id)
     for name in [name for name in sys.modules if name.startswith("cic.codec.")]:
         monkeypatch.delitem(sys.modules, name)
@@ -58,7 +60,8 @@ def test_codecs_without_numpy_say_which_extra_brings_it(
 def test_a_crossing_tensor_is_coded_by_name_on_either_side(model: SplittingModel, split: Path) -> None:
     check_bundle(model, split, list(model.cut_by_id))
     for chosen in model.cuts:
-        cut = cic.load_cut(split, chosen.id)
+        cut = cic.load_cut(split, chosen)
+        assert len(repr(cut)) < 300 and cut.id == chosen.id
         assert set(cut.loaded.codecs) == set(stored_for(model, chosen))
         *crossing, last = cut.head(IMAGE) if chosen.offloads else (None,)
         received = [*crossing, last][: len(cut.crossing)]
