@@ -10,8 +10,11 @@ import asyncio
 
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
+from aiohttp.http_parser import HttpRequestParser
+from aiohttp.web_protocol import RequestPayloadError
 
 from cic.protocol.answer import write_failure
+from cic.serving.intake import ComingBody, Intake
 from cic.serving.server_options import ServerOptions
 
 _LONGEST_LINE = 8190
@@ -28,9 +31,11 @@ class Connection(web.RequestHandler):
     transports: those of all connections, this one while it is not closed to the last byte.
     """
 
-    __slots__ = ("_header_timer", "_open", "_options", "_reading_timer", "_transports", "_unread_bytes", "busy")
+    __slots__ = ("_header_timer", "_intake", "_open", "_options", "_reading_timer", "_transports", "_unread_bytes", "busy")
 
-    def __init__(self, server: web.Server, options: ServerOptions, transports: set[asyncio.BaseTransport]) -> None:
+    def __init__(
+        self, server: web.Server, options: ServerOptions, transports: set[asyncio.BaseTransport], desk: bytearray
+    ) -> None:
         super().__init__(
             server,
             loop=asyncio.get_running_loop(),
@@ -44,12 +49,18 @@ class Connection(web.RequestHandler):
             auto_decompress=False,
         )
         self._options = options
+        self._intake = Intake(self, desk)
         self._transports = transports
         self._open: asyncio.BaseTransport | None = None
         self._header_timer: asyncio.TimerHandle | None = None
         self._reading_timer: asyncio.TimerHandle | None = None
         self._unread_bytes = 0
         self.busy = False
+
+    @property
+    def intake(self) -> Intake:
+        """What the transport is to talk to."""
+        return self._intake
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -79,6 +90,26 @@ class Connection(web.RequestHandler):
         self.busy = True
         self._stop_timer()
         self.writes()
+
+    def take_body(self, body: ComingBody) -> None:
+        """The rest of the body of the request that is handled is to come without aiohttp."""
+        self._intake.take(body)
+
+    def body_taken(self, request: web.BaseRequest, *, whole: bool) -> None:
+        """It came. If whole, another request can follow, with a parser that does not wait for what it never saw."""
+        self._intake.forget()
+        if whole and self._parser is not None:
+            request.content.feed_eof()
+            self._parser = HttpRequestParser(
+                self,
+                self._loop,
+                _READ_AHEAD_BYTES,
+                max_line_size=_LONGEST_LINE,
+                max_field_size=_LONGEST_LINE,
+                max_headers=_MOST_HEADERS,
+                payload_exception=RequestPayloadError,
+                auto_decompress=False,
+            )
 
     def ended(self) -> None:
         """Its answer is made."""

@@ -19,15 +19,17 @@ from cic.codec.codec import Payload
 from cic.errors import ProtocolError
 from cic.protocol.checked_json import compact
 from cic.protocol.metadata import EXTENSIONS, metadata_of
-from cic.protocol.request import JSON_LENGTH, json_length, read_request_head
+from cic.protocol.request import JSON_LENGTH, RequestHead, json_length, read_request_head
 from cic.serving.bearer_token import bears
+from cic.serving.body_room import BodyRoom
 from cic.serving.connection import Connection, refusal
 from cic.serving.inference_worker import Answered, InferenceWorker, Job
 from cic.serving.loaded_tails import LoadedTail, no_such_model
 from cic.serving.metrics import CONTENT_TYPE, Metrics
 from cic.serving.model_address import ABOUT, model_and_action
-from cic.serving.request_body import BodyRoom, read_body
+from cic.serving.request_body import read_body
 from cic.serving.server_options import ServerOptions
+from cic.serving.small_answer import SmallAnswer
 from cic.version import VERSION
 
 _SERVER = {"Server": "cic"}
@@ -131,13 +133,16 @@ class Endpoints:
         if request.headers.get("Expect", "").lower() == "100-continue":
             await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             request.writer.output_size = 0
-        body = await read_body(request, length, json_bytes, self.options, self.room)
+
+        def read_head(text: memoryview) -> RequestHead:
+            return read_request_head(text, length - json_bytes, tail.spoken)
+
+        head, payloads = await read_body(request, length, json_bytes, self.options, self.room, read_head)
         try:
-            head = read_request_head(body[:json_bytes], length - json_bytes, tail.spoken)
             self.worker.check_room(self.options.compute_timeout_s)
             received_us = round((time.perf_counter() - began) * 1e6)
             answer: asyncio.Future[Answered] = asyncio.get_running_loop().create_future()
-            self.worker.submit(Job(tail, head, body[json_bytes:], received_us, answer))
+            self.worker.submit(Job(tail, head, payloads, received_us, answer))
             answered = await answer
         finally:
             self.room.taken -= length
@@ -149,7 +154,7 @@ class Endpoints:
     async def _sent(self, request: web.BaseRequest, answered: Answered, size: int) -> web.StreamResponse:
         headers = {**_SERVER, **answered.headers}
         if size <= _WORTH_TWO_WRITES:
-            return web.Response(body=b"".join(bytes(buffer) for buffer in answered.buffers), headers=headers)
+            return SmallAnswer(headers, answered.buffers)
         response = web.StreamResponse(headers={**headers, "Content-Length": str(size)})
         connection = request.protocol
         assert isinstance(connection, Connection), "the server makes its connections itself"

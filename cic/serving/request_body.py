@@ -6,71 +6,71 @@ copied again.
 
 from __future__ import annotations
 
-import asyncio
-from dataclasses import dataclass, field
+from collections.abc import Callable
 
 import numpy as np
 from aiohttp import web
 
 from cic.errors import ProtocolError
+from cic.protocol.request import RequestHead
+from cic.serving.body_room import BodyRoom
+from cic.serving.connection import Connection
+from cic.serving.intake import ComingBody
 from cic.serving.server_options import ServerOptions
 
 _ALIGNMENT = 64
-# What all requests in flight have received may take together so many times the longest one, and at least this.
-_LEAST_ROOM_BYTES = 64 << 20
-
-
-@dataclass
-class BodyRoom:
-    """The memory for bodies that are on their way or wait: bytes, of which `taken` are. A peer's promise takes none."""
-
-    bytes: int
-    taken: int = field(default=0)
-
-
-def body_room(largest_bytes: int, queue: int) -> BodyRoom:
-    """Room for as many of the longest requests as may wait, and a few that come meanwhile."""
-    return BodyRoom(max(_LEAST_ROOM_BYTES, (queue + 4) * largest_bytes))
 
 
 async def read_body(
-    request: web.BaseRequest, length: int, json_bytes: int, options: ServerOptions, room: BodyRoom
-) -> memoryview:
-    """The `length` bytes of a body, of which the first `json_bytes` are JSON.
+    request: web.BaseRequest,
+    length: int,
+    json_bytes: int,
+    options: ServerOptions,
+    room: BodyRoom,
+    read_head: Callable[[memoryview], RequestHead],
+) -> tuple[RequestHead, memoryview]:
+    """What a body of `length` bytes says, and the bytes after the first `json_bytes`, which `read_head` reads.
 
-    They are taken of the room, which the caller frees after the answer; where there is an error, nothing is.
-    Raises ProtocolError with the status 408 if bytes come too slowly, 503 if there is no room, 400 if there are fewer.
+    If they are there before the rest, they are read while that comes. All are taken of the room, which the caller frees after
+    the answer; where there is an error, nothing is.
+    Raises ProtocolError with the status 408 if bytes come too slowly, 503 if there is no room, and as `read_head`, but that
+    only when all is there: so the connection is left as it must be for the next request.
     """
+    connection = request.protocol
+    assert isinstance(connection, Connection), "the server makes its connections itself"
     memory = np.empty(length + _ALIGNMENT, np.uint8)
     begin = -(memory.ctypes.data + json_bytes) % _ALIGNMENT
     body = memory.data[begin : begin + length]
-    received, goal, due_s = 0, 0.0, 0.0
+    received, head = 0, None
     try:
-        while received < length:
-            if received >= goal:
-                # Not of the whole time, as who sent much at once might then be silent for long.
-                goal = received + options.least_bytes_per_s * options.body_timeout_s
-                due_s = asyncio.get_running_loop().time() + options.body_timeout_s
-            piece = await _next_piece(request, received, length, due_s, options)
+        # What aiohttp has parsed already.
+        while piece := request.content.read_nowait():
             room.taken += len(piece)
             received += len(piece)
-            if room.taken > room.bytes:
-                raise ProtocolError("there is no room for the bodies of more requests; come again in a second", 503)
             body[received - len(piece) : received] = piece
+            room.check()
+        if received < length:
+            patience_s = options.body_timeout_s
+            coming = ComingBody(body[received:], length, room, patience_s, options.least_bytes_per_s * patience_s)
+            connection.take_body(coming)
+            try:
+                if received >= json_bytes:
+                    head = _tried(read_head, body[:json_bytes])
+                await coming.done
+            finally:
+                received = length - len(coming.rest)
+                connection.body_taken(request, whole=received == length)
+        head = head or _tried(read_head, body[:json_bytes])
+        if isinstance(head, ProtocolError):
+            raise head
     except BaseException:
         room.taken -= received
         raise
-    return body
+    return head, body[json_bytes:]
 
 
-async def _next_piece(request: web.BaseRequest, received: int, length: int, due_s: float, options: ServerOptions) -> bytes:
+def _tried(read_head: Callable[[memoryview], RequestHead], text: memoryview) -> RequestHead | ProtocolError:
     try:
-        async with asyncio.timeout_at(due_s):
-            piece: bytes = await request.content.readany()
-    except TimeoutError:
-        raise ProtocolError(
-            f"{received} of {length} bytes came in time; {options.least_bytes_per_s:g} a second are expected", 408
-        ) from None
-    if not piece:
-        raise ProtocolError(f"the body ended after {received} of {length} bytes")
-    return piece
+        return read_head(text)
+    except ProtocolError as error:
+        return error

@@ -15,12 +15,13 @@ from aiohttp import web
 
 from cic.errors import CicError, InputError, ProtocolError
 from cic.serving.bearer_token import read_token
+from cic.serving.body_room import BodyRoom, body_room
 from cic.serving.connection import Connection
 from cic.serving.encryption import tls_context
 from cic.serving.endpoints import Endpoints
 from cic.serving.inference_worker import STUCK, InferenceWorker
+from cic.serving.intake import AT_ONCE_BYTES
 from cic.serving.loaded_tails import LoadedTail, load_tails
-from cic.serving.request_body import BodyRoom, body_room
 from cic.serving.server_options import ServerOptions
 
 _USUAL = ServerOptions()
@@ -72,10 +73,11 @@ class TailServer:
         """Listen, then load all tails in the thread that will run them; afterwards it is ready. Errors as the class."""
         loop, options = asyncio.get_running_loop(), self.options
         server = self._web = web.Server(self.endpoints.handle, handler_cancellation=True, loop=loop)
+        desk = bytearray(AT_ONCE_BYTES)
         handshake_s = options.header_timeout_s if self._tls else None
         try:
             self._listening = await loop.create_server(
-                lambda: Connection(server, options, self._transports),
+                lambda: Connection(server, options, self._transports, desk).intake,
                 options.host,
                 options.port,
                 ssl=self._tls,

@@ -6,7 +6,7 @@ import threading
 import time
 
 from cic.protocol.spoken_tail import SpokenTail
-from cic.serving.request_body import BodyRoom, body_room
+from cic.serving.body_room import BodyRoom, body_room
 from cic.serving.tail_server import TailServer
 from tests.cic.serving.conftest import USUAL, Serving
 from tests.cic.serving.talking import ask, connect, open_socket, raw_request, status_of, until_closed, wait_until, zeros
@@ -88,3 +88,30 @@ def test_bodies_take_no_more_than_the_room_there_is(serving: Serving, tail: Spok
 def test_there_is_room_for_all_that_may_wait() -> None:
     assert body_room(1000, 16).bytes == 64 << 20
     assert body_room(100 << 20, 16).bytes == 20 * (100 << 20)
+
+
+def test_requests_follow_one_another_however_their_bodies_come(server: TailServer, tail: SpokenTail) -> None:
+    """A body that comes in two pieces is not parsed, and what follows it, at once or later, is the next request."""
+    content = raw_request(tail, zeros(tail))
+    for cut in (content.index(b"\r\n\r\n") + 4, content.index(b"\r\n\r\n") + 9, len(content) - 1):
+        with open_socket(server) as link:
+            link.sendall(content[:cut])
+            time.sleep(0.05)
+            link.sendall(content[cut:] + content + content[:cut])
+            time.sleep(0.05)
+            link.sendall(content[cut:] + b"GET /v2 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            said = until_closed(link)
+        assert [int(part[1:4]) for part in said.split(b"HTTP/1.1")[1:]] == [200] * 4
+
+
+def test_what_is_refused_for_its_json_leaves_the_connection(server: TailServer, tail: SpokenTail) -> None:
+    """Though its JSON was read before its payloads were there."""
+    content = raw_request(tail, zeros(tail))
+    other = content.replace(tail.spoken_weights.encode(), b"0" * 16)
+    with open_socket(server) as link:
+        for sent, status in ((other, 409), (content, 200)):
+            link.sendall(sent[:-1])
+            time.sleep(0.05)
+            link.sendall(sent[-1:])
+            assert status_of(link.recv(1 << 16)) == status
+    assert server.endpoints.room.taken == 0

@@ -1,0 +1,106 @@
+"""What a socket receives: headers by way of aiohttp, a body straight into the memory that is computed on.
+
+aiohttp's own way of a body copies it four times, in pieces; here the kernel writes each byte to its place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiohttp import web
+
+from cic.errors import ProtocolError
+from cic.serving.body_room import BodyRoom
+
+# For aiohttp to parse at once: enough for a header, and little of a body goes the long way.
+AT_ONCE_BYTES = 16 << 10
+
+
+class ComingBody:
+    """A body on its way to `rest`, which shrinks as bytes come; they are taken of the room.
+
+    length: of all of it, with what was there before. done: set when all is there, or to the error that ends it. Whoever sends
+    fewer than least_bytes in any patience_s is too slow.
+    """
+
+    def __init__(self, rest: memoryview, length: int, room: BodyRoom, patience_s: float, least_bytes: float) -> None:
+        self.rest, self._length, self._room = rest, length, room
+        self._patience_s, self._least_bytes = patience_s, least_bytes
+        self._loop = asyncio.get_running_loop()
+        self.done: asyncio.Future[None] = self._loop.create_future()
+        self._timer = self._loop.call_later(patience_s, self._check_rate, len(rest))
+
+    def came(self, count: int) -> None:
+        self.rest = self.rest[count:]
+        self._room.taken += count
+        try:
+            self._room.check()
+        except ProtocolError as error:
+            self.end(error)
+        if not self.rest:
+            self.end(None)
+
+    def end(self, error: Exception | None) -> None:
+        """No more is waited for, because of an error or as all is there."""
+        self._timer.cancel()
+        if self.done.done():
+            return
+        if error is None:
+            self.done.set_result(None)
+        else:
+            self.done.set_exception(error)
+
+    def _check_rate(self, before: int) -> None:
+        left = len(self.rest)
+        if before - left < self._least_bytes:
+            rate = self._least_bytes / self._patience_s
+            message = f"{self._length - left} of {self._length} bytes came in time; {rate:g} a second are expected"
+            self.end(ProtocolError(message, 408))
+        else:
+            self._timer = self._loop.call_later(self._patience_s, self._check_rate, left)
+
+
+class Intake(asyncio.BufferedProtocol):
+    """Stands between a transport and aiohttp's handler of its connection.
+
+    desk: memory for what is parsed next. All connections of a loop share it, as it is parsed as soon as it is there.
+    """
+
+    def __init__(self, connection: web.RequestHandler, desk: bytearray) -> None:
+        self._connection, self._desk = connection, memoryview(desk)
+        self._body: ComingBody | None = None
+
+    def take(self, body: ComingBody) -> None:
+        """What comes next is that body's, until it is whole or `forget` is called."""
+        self._body = body
+
+    def forget(self) -> None:
+        self._body = None
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._desk if self._body is None else self._body.rest
+
+    def buffer_updated(self, nbytes: int) -> None:
+        if self._body is None:
+            self._connection.data_received(bytes(self._desk[:nbytes]))
+            return
+        self._body.came(nbytes)
+        if self._body.done.done():
+            self.forget()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._connection.connection_made(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._body is not None:
+            self._body.end(ConnectionResetError("the peer went away"))
+        self._connection.connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        self._connection.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._connection.resume_writing()
+
+    def eof_received(self) -> None:
+        self._connection.eof_received()
