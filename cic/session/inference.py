@@ -38,6 +38,9 @@ from cic.session.remote_server import Answered, RefusedError, RemoteServer
 PATIENCE_S = 60.0
 """How long a server is waited for where the device cannot answer."""
 
+AHEAD_S = 1.0
+"""A plan that was made ahead is good for so long, unless something else was found out meanwhile."""
+
 _LASTING = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT,
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE, HTTPStatus.REQUEST_ENTITY_TOO_LARGE}  # fmt: skip
 _LASTING_S = 60.0
@@ -97,6 +100,7 @@ class Means:
     """What inferences are made with; shared by all threads of a session. lock: held to read or change planner and breaker.
 
     server: None if there is none. deadline_s: from the beginning of an inference; None: none.
+    ahead: the plan of the next inference, and when it was made; None: something has changed since.
     """
 
     call: ModelCall
@@ -108,6 +112,8 @@ class Means:
     lock: threading.Lock = field(default_factory=threading.Lock)
     last_arrays: list[Array] | None = None
     last_used_s: float = float("-inf")
+    ahead: Plan | None = None
+    ahead_s: float = float("-inf")
     told: set[int] = field(default_factory=set)
     news: deque[str] = field(default_factory=deque)
 
@@ -135,10 +141,22 @@ class Means:
         """Can the device answer without any server?"""
         return any(not cut.offloads for cut in self.planner.cuts.values())
 
+    def planned(self, now_s: float) -> Plan:
+        """The plan of an inference that begins now. The lock is held."""
+        if self.ahead is None or now_s - self.ahead_s > AHEAD_S or not self.usable(self.ahead.cut):
+            return self.plan_ahead(now_s)
+        return self.ahead
+
+    def plan_ahead(self, now_s: float) -> Plan:
+        """Plan the next inference, since its beginning is where the device can spare time least. The lock is held."""
+        self.ahead, self.ahead_s = self.planner.plan(self.usable, self.loadable, now_s, self.deadline_s), now_s
+        return self.ahead
+
     def failed(self, error: LinkError) -> None:
         """Learn from an exchange that failed."""
         now_s = time.monotonic()
         with self.lock:
+            self.ahead = None
             if isinstance(error, OverdueError) and error.slow_link:
                 self.planner.forecast.link.observe_unfinished(error.arrived_bytes, error.elapsed_s, now_s)
             if isinstance(error, RefusedError):
@@ -174,7 +192,7 @@ class Steps:
         means, began_s, wall_s = self._means, time.monotonic(), time.time()
         arrays, as_torch = means.call.flatten(args, kwargs)
         with means.lock:
-            plan = means.planner.plan(means.usable, means.loadable, began_s, means.deadline_s)
+            plan = means.planned(began_s)
             means.last_arrays, means.last_used_s = arrays, began_s
         means.halves.wish(plan.wished)
         head = means.halves.get((plan.cut.id, "head")) or means.halves.load((plan.cut.id, "head"))
@@ -217,6 +235,7 @@ class Steps:
             if isinstance(error, OverdueError):
                 with self._means.lock:
                     self._means.planner.rule.failed(running.plan.label, time.monotonic())
+                    self._means.ahead = None
         running.exchange_s = time.monotonic() - began_s
 
     def finish(self, running: Running) -> Inference:
@@ -276,9 +295,11 @@ class Steps:
         with means.lock:
             means.planner.forecast.saw_device(plan.label, plan.cut, device_s, now_s)
             if answered is None:
+                means.plan_ahead(now_s)
                 return Parts(latency_s).terms
             means.planner.forecast.saw_exchange(plan.label, plan.cut, answered.seen, now_s)
             means.breaker.succeeded()
+            means.plan_ahead(now_s)
         return measured_parts(latency_s, latency_s - running.exchange_s, answered.seen, plan.conditions.rtt_s).terms
 
     def _record(self, running: Running, measured: Terms, outcome: str) -> Record:

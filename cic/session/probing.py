@@ -18,7 +18,7 @@ from cic.codec.tensors import carrier
 from cic.decision.cut import Cut
 from cic.engine.engine import Array, Engine
 from cic.errors import CicError, LinkError
-from cic.session.inference import Means
+from cic.session.inference import AHEAD_S, Means
 from cic.session.planning import PROBE_WAIT_S, pause_after_probe_s
 from cic.session.remote_server import RemoteServer
 
@@ -69,12 +69,14 @@ class Prober:
 
     def look(self, now_s: float) -> None:
         """Send what is due: at most one exchange."""
-        means = self._means
+        means, active = self._means, self._active(now_s)
         with means.lock:
             open_again, closed = means.breaker.wants_probe(now_s), means.breaker.closed
-        if open_again or (closed and self._active(now_s) and self._health_is_due(now_s)):
+            if active and now_s - means.ahead_s > AHEAD_S / 2:
+                means.plan_ahead(now_s)
+        if open_again or (closed and active and self._health_is_due(now_s)):
             self._ask_health(now_s)
-        elif closed and self._active(now_s):
+        elif closed and active:
             self._learn_or_probe(now_s)
 
     def _health_is_due(self, now_s: float) -> bool:
@@ -94,6 +96,7 @@ class Prober:
         with means.lock:
             means.breaker.probe_succeeded()
             means.planner.forecast.link.observe(seen, now_s)
+            means.plan_ahead(now_s)
 
     def _learn_or_probe(self, now_s: float) -> None:
         means = self._means
@@ -132,6 +135,8 @@ class Prober:
             self._server.learn(cut_id, head.cut.codecs, _HEALTH_WAIT_S)
         except LinkError as error:
             self._means.failed(error)
+        else:
+            self._means.ahead = None
 
     def _probe(self, label: str, cut: Cut) -> None:
         """Ask for a tail, with what is known to be a call; see how long it takes."""
@@ -152,6 +157,7 @@ class Prober:
             now_s = time.monotonic()
             with means.lock:
                 means.planner.forecast.saw_exchange(label, cut, answered.seen, now_s, real=last_arrays is not None)
+                means.plan_ahead(now_s)
         finally:
             now_s = time.monotonic()
             self._next_probe_s = now_s + pause_after_probe_s(device_s, now_s - began_s - device_s)

@@ -105,7 +105,7 @@ class Session:
         remote = None if address is None else RemoteServer(address, manifest, name or bundle_name(bundle))
         self._means = Means(ModelCall(manifest), halves, _planner(splitting_model, chosen), remote, deadline_s=deadline_s)
         self._steps = Steps(self._means)
-        halves.on_loaded, halves.on_trouble = lambda _: self._wake(), self._means.news.append
+        halves.on_loaded, halves.on_trouble = self._loaded, self._means.news.append
         used = engine_of(bundle, next(iter(chosen.values())).id, engine)
         if (other := engine_mismatch(splitting_model, "device", str(used))) is not None:
             self._means.news.append(other)
@@ -146,7 +146,7 @@ class Session:
             means = self._means
             means.last_used_s = time.monotonic()
             with means.lock:
-                plan = means.planner.plan(means.usable, means.loadable, time.monotonic(), means.deadline_s)
+                plan = means.plan_ahead(time.monotonic())
                 ready = plan.wished == plan.cut.id and means.usable(plan.cut)
             means.tell_news()
             if ready and (self._prober is None or self._prober.settled):
@@ -183,6 +183,10 @@ class Session:
             self._records.write(inference.record)
         self._means.tell_news()
         return inference
+
+    def _loaded(self, _: str) -> None:
+        self._means.ahead = None
+        self._wake()
 
     def _wake(self) -> None:
         if self._prober is not None:

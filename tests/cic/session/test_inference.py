@@ -15,7 +15,7 @@ import pytest
 
 import cic
 from cic.errors import CicWarning
-from cic.session.inference import Inference, measured_parts
+from cic.session.inference import AHEAD_S, Inference, measured_parts
 from cic.session.link_estimate import Exchanged
 from cic.session.session import Session
 from tests.cic.session.conftest import DEVICE_S, Opened
@@ -245,3 +245,16 @@ def test_parts_add_up_whatever_the_server_says() -> None:
         parts = measured_parts(0.1, 0.04, Exchanged(1000, 1000, 0.05, 0.055, server_s, receive_s), rtt_s)
         assert parts.latency_s == pytest.approx(0.1)
         assert min(parts.device_s, parts.uplink_s, parts.server_s, parts.downlink_s, parts.rtt_s) >= -1e-12
+
+
+def test_a_plan_made_ahead_is_used_until_something_changes(session: Session, image: Array, expected: Array) -> None:
+    means = session._means
+    check(session.infer(image), expected)
+    with means.lock:
+        now_s = time.monotonic()
+        ahead = means.plan_ahead(now_s)
+        assert means.planned(now_s) is means.planned(now_s + 0.5 * AHEAD_S) is ahead
+        assert means.planned(now_s + 1.5 * AHEAD_S) is not ahead
+        ahead = means.plan_ahead(now_s)
+        means.breaker.failed("as a test has it", now_s, 30.0)
+        assert ahead.cut.offloads and not means.planned(now_s).cut.offloads
