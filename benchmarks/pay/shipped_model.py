@@ -1,4 +1,4 @@
-"""Writes the splitting model that `make demo` ends with: EfficientNet-Lite0, compiled with photographs that a demo cannot load.
+"""Writes the splitting model that `make demo` begins with, of EfficientNet-Lite0, from photographs that a demo cannot load.
 
 `python -m benchmarks.pay.shipped_model` loads 180 MB and takes some minutes. `--renew` carries the file over to the present
 format of `.cic` files instead, in seconds, where `renewed` knows what that has more. `tests/examples/test_paying_split.py`

@@ -50,7 +50,9 @@ def run_block(block: str, directory: Path) -> list[str]:
 
 
 def test_the_quick_start_runs(tmp_path: Path) -> None:
-    assert run_block(quick_start(), tmp_path)[-1] == "True"
+    printed = run_block(quick_start(), tmp_path)
+    assert printed[-1] == "True"
+    assert "```text\n{}\n```".format("\n".join(printed)) in README, "README.md shows another answer"
 
 
 @pytest.mark.parametrize("block", [block for block in WHOLE_BLOCKS if block not in BLOCKS[:1]])
