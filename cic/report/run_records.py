@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cic.errors import InputError
-from cic.session.record import FALLBACK, record_of
+from cic.session.record import FALLBACK, older_file, record_of
 from codegen.files.regular_file import open_regular
 
 TYPE_CHECKING = False
@@ -48,22 +48,28 @@ class RunRecords:
 
 
 def read_run(path: str | Path) -> RunRecords:
-    """Read a file that a session wrote its records to.
+    """Read a file that a session wrote its records to, after the older one that it grew out of, if there is one.
 
     Raises:
         InputError: it cannot be read, holds no record, or a line is none; names the file and the line.
     """
-    try:
-        file, _ = open_regular(path, _LARGEST_BYTES)
-        with file:
-            records, unfinished = _read(file, path)
-    except OSError as error:
-        raise InputError(f"{path}: records cannot be read: {error.strerror or error}") from error
+    records, unfinished = _records_of(path)
+    if (older := older_file(path)).is_file():
+        records = [*_records_of(older)[0], *records]
     if not records:
         raise InputError(f"{path} holds no records; name a file that a session with records=… wrote")
     placed = sorted(zip(_times_s(records), records, strict=True), key=lambda pair: pair[0])
     times_s = tuple(time_s - placed[0][0] for time_s, _ in placed)
     return RunRecords(Path(path).name, tuple(record for _, record in placed), times_s, unfinished)
+
+
+def _records_of(path: str | Path) -> tuple[list[Record], bool]:
+    try:
+        file, _ = open_regular(path, _LARGEST_BYTES)
+        with file:
+            return _read(file, path)
+    except OSError as error:
+        raise InputError(f"{path}: records cannot be read: {error.strerror or error}") from error
 
 
 def _read(file: BinaryIO, path: str | Path) -> tuple[list[Record], bool]:

@@ -27,6 +27,8 @@ REMOTE, LOCAL, FALLBACK = "remote", "local", "fallback"
 CONDITIONS = ("uplink_bps", "downlink_bps", "rtt_s", "device_slowdown", "server_slowdown")
 _LONGEST_LINE = 1 << 20
 _START = b'{"version":'
+LARGEST_FILE_BYTES = 64 << 20
+"""Of a file of records, before it becomes the older one and a new one begins: more than 60,000 inferences."""
 _WRITER = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
 TERMS = ("device_s", "uplink_s", "server_s", "downlink_s", "rtt_s", "latency_s")
 
@@ -157,9 +159,15 @@ def _time(fields: Fields, name: str) -> float | None:
     return fields.maybe(lambda field: fields.number(field, 0.0), name)
 
 
+def older_file(path: str | Path) -> Path:
+    """Where the records are that a file of records had before it grew too large: its name with ".1" at the end."""
+    return Path(f"{path}.1")
+
+
 class RecordFile:
     """A file that records are appended to, one line each, as they come; usable from several threads.
 
+    When it is full it takes the place of the older one, and a new one begins, so that both together have a bound.
     A line that an earlier process left unfinished is taken away first. A disk that is full stops the records and not the
     inferences: it is a warning.
 
@@ -167,12 +175,10 @@ class RecordFile:
         InputError: the file cannot be opened, is no regular one, or ends in something that is no record.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self._path, self._lock = Path(path), threading.Lock()
+    def __init__(self, path: str | Path, largest_bytes: int = LARGEST_FILE_BYTES) -> None:
+        self._path, self._lock, self._largest_bytes = Path(path), threading.Lock(), largest_bytes
         try:
-            # Without waiting: a named pipe would keep us until somebody reads it.
-            flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
-            file = os.open(self._path, flags, 0o666)
+            file = self._opened()
         except (OSError, ValueError) as error:
             raise InputError(f"{path}: records cannot be written: {getattr(error, 'strerror', None) or error}") from error
         self._file: int | None = file
@@ -181,6 +187,11 @@ class RecordFile:
         except BaseException:
             self.close()
             raise
+
+    def _opened(self) -> int:
+        # Without waiting: a named pipe would keep us until somebody reads it.
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
+        return os.open(self._path, flags, 0o666)
 
     def _drop_unfinished_line(self, file: int) -> None:
         found = os.fstat(file)
@@ -206,6 +217,8 @@ class RecordFile:
             if self._file is None:
                 return
             try:
+                if os.fstat(self._file).st_size + len(content) > self._largest_bytes:
+                    self._begin_anew()
                 if os.write(self._file, content) == len(content):
                     return
                 reason = "the disk is full"
@@ -213,6 +226,13 @@ class RecordFile:
                 reason = error.strerror or str(error)
             self._close()
         warnings.warn(f"{self._path}: no more records are written: {reason}", CicWarning, stacklevel=2)
+
+    def _begin_anew(self) -> None:
+        """Let the file be the older one, and go on in a new one. Raises OSError."""
+        if self._file is not None and _is_at(self._file, self._path):
+            os.replace(self._path, older_file(self._path))
+        self._close()
+        self._file = self._opened()
 
     def close(self) -> None:
         """Later records are not written."""
@@ -229,3 +249,11 @@ class RecordFile:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+
+def _is_at(file: int, path: Path) -> bool:
+    """Is the open file still there? Another process that writes to it may have moved it, and begun the next."""
+    try:
+        return os.path.samestat(os.fstat(file), path.stat())
+    except FileNotFoundError:
+        return False

@@ -76,3 +76,12 @@ def test_a_wall_clock_that_is_set_back_does_not_turn_time_back(tmp_path: Path) -
     records[2:] = [replace(record, wall_time_s=5.0) for record in records[2:]]
     run = read_run(write_run(tmp_path / "run.jsonl", records))
     assert run.records == tuple(records)
+
+
+def test_the_older_file_is_read_first(tmp_path: Path) -> None:
+    lines = [line_of(record).encode() for record in made_run(20)]
+    (tmp_path / "run.jsonl.1").write_bytes(b"".join(lines[:12]))
+    (tmp_path / "run.jsonl").write_bytes(b"".join(lines[12:]))
+    (tmp_path / "whole.jsonl").write_bytes(b"".join(lines))
+    run, whole = read_run(tmp_path / "run.jsonl"), read_run(tmp_path / "whole.jsonl")
+    assert (run.records, run.times_s) == (whole.records, whole.times_s)

@@ -13,7 +13,7 @@ import pytest
 
 from cic.decision.conditions import Conditions
 from cic.errors import CicWarning, InputError
-from cic.session.record import Record, RecordFile, Terms, line_of, record_of
+from cic.session.record import Record, RecordFile, Terms, line_of, older_file, record_of
 
 RECORD = Record(
     request_id="7f-1",
@@ -145,3 +145,15 @@ def test_a_full_disk_ends_the_records_with_a_warning(tmp_path: Path, monkeypatch
     with RecordFile(tmp_path / "run.jsonl") as file:
         file.write(RECORD)
     assert lines_of(tmp_path / "run.jsonl") == [RECORD] * 2
+
+
+def test_a_full_file_becomes_the_older_one_and_nothing_is_lost_before_a_second_is_full(tmp_path: Path) -> None:
+    path, size = tmp_path / "run.jsonl", len(line_of(RECORD))
+    # Two processes write to it, of which the second finds that it was renamed.
+    with RecordFile(path, 3 * size) as first, RecordFile(path, 3 * size) as second:
+        for number in range(8):
+            (first if number % 2 else second).write(replace(RECORD, request_id=f"{number}"))
+            lines = [*(lines_of(older_file(path)) if older_file(path).exists() else []), *lines_of(path)]
+            assert lines[-1].request_id == f"{number}"
+            assert len({line.request_id for line in lines}) == len(lines) >= min(number + 1, 4)
+    assert sum(each.stat().st_size for each in tmp_path.iterdir()) <= 6 * size
