@@ -7,6 +7,7 @@ read.
 from __future__ import annotations
 
 import asyncio
+from operator import itemgetter
 
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
@@ -23,6 +24,8 @@ _MOST_HEADERS = 64
 _READ_AHEAD_BYTES = 256 << 10
 # A refused body is read on for that long, so that its sender sees the refusal before the connection is closed.
 _LINGERING_S = 1.0
+# Whoever has been silent for less may be about to ask.
+_LEAST_IDLE_S = 0.5
 
 
 class Connection(web.RequestHandler):
@@ -31,7 +34,18 @@ class Connection(web.RequestHandler):
     transports: those of all connections, this one while it is not closed to the last byte.
     """
 
-    __slots__ = ("_header_timer", "_intake", "_open", "_options", "_reading_timer", "_transports", "_unread_bytes", "busy")
+    __slots__ = (
+        "_header_timer",
+        "_idle_since_s",
+        "_intake",
+        "_open",
+        "_options",
+        "_reading_timer",
+        "_server",
+        "_transports",
+        "_unread_bytes",
+        "busy",
+    )
 
     def __init__(
         self, server: web.Server, options: ServerOptions, transports: set[asyncio.BaseTransport], desk: bytearray
@@ -48,7 +62,8 @@ class Connection(web.RequestHandler):
             read_bufsize=_READ_AHEAD_BYTES,
             auto_decompress=False,
         )
-        self._options = options
+        self._server, self._options = server, options
+        self._idle_since_s: float | None = None
         self._intake = Intake(self, desk)
         self._transports = transports
         self._open: asyncio.BaseTransport | None = None
@@ -66,9 +81,28 @@ class Connection(web.RequestHandler):
         super().connection_made(transport)
         self._open = transport
         self._transports.add(transport)
-        if len(self._transports) > self._options.connections:
+        if len(self._transports) > self._options.connections and not self._close_longest_idle():
             self.force_close()
+        self._idle_since_s = self._loop.time()
         self._check_reading()
+
+    def _close_longest_idle(self) -> bool:
+        """Make room for this connection by the end of one that nobody waits for; False if there is none.
+
+        A client that kept it finds it closed as after the idle timeout, and makes another.
+        """
+        least_s = self._loop.time() - _LEAST_IDLE_S
+        idle = [
+            (each._idle_since_s, each)
+            for each in self._server.connections
+            if isinstance(each, Connection) and each._idle_since_s is not None and each._idle_since_s < least_s
+        ]
+        if not idle:
+            return False
+        longest = min(idle, key=itemgetter(0))[1]
+        longest._idle_since_s = None
+        longest.force_close()
+        return True
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._stop_timer()
@@ -79,6 +113,7 @@ class Connection(web.RequestHandler):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        self._idle_since_s = None
         if self._header_timer is None and not self.busy:
             self._header_timer = self._loop.call_later(self._options.header_timeout_s, self.force_close)
         super().data_received(data)
@@ -114,6 +149,7 @@ class Connection(web.RequestHandler):
     def ended(self) -> None:
         """Its answer is made."""
         self.busy = False
+        self._idle_since_s = self._loop.time()
 
     def writes(self) -> None:
         """More is about to be written, which the peer has not had time to read yet."""

@@ -20,7 +20,7 @@ class ServerOptions:
     header_timeout_s: from a request's first byte to the end of its header. idle_timeout_s: without a request.
     body_timeout_s: in each such time a body must come on, and an answer be read, by at least_bytes_per_s or to the end.
     compute_timeout_s: after so long in one inference the server says that it does not live. grace_s: for what is in flight
-        when the server is told to end. connections: at once; more are closed.
+        when the server is told to end. connections: at once; a new one takes the place of the longest idle one, or is closed.
 
     Raises InputError naming the option that cannot be.
     """

@@ -100,6 +100,25 @@ def test_more_connections_than_there_may_be_are_closed(serving: Serving) -> None
     wait_until(lambda: status_of(sent(server, GET + b"Connection: close\r\n\r\n")) == 200)
 
 
+def test_a_new_client_takes_the_place_of_the_one_that_was_silent_for_longest(serving: Serving, tail: SpokenTail) -> None:
+    server = serving(connections=3)
+    links = [open_socket(server) for _ in range(3)]
+    for link in links[1:]:
+        link.sendall(GET + b"\r\n")
+        assert status_of(link.recv(1000)) == 200
+    time.sleep(0.6)
+    links[1].sendall(GET)  # no longer silent
+    time.sleep(0.05)
+    connection = connect(server)
+    assert ask(connection, tail, zeros(tail)).outputs
+    assert until_closed(links[0]) == b""
+    assert exchange(connect(server), "/v2/health/live").status == 200
+    assert until_closed(links[2]) == b""
+    links[1].sendall(b"\r\n")
+    assert status_of(links[1].recv(1000)) == 200
+    assert ask(connection, tail, zeros(tail)).outputs
+
+
 @pytest.mark.parametrize(
     "content",
     [
