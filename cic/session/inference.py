@@ -77,7 +77,7 @@ class Inference:
 
 @dataclass(slots=True)
 class Running:
-    """An inference under way; times are those of `time.monotonic`."""
+    """An inference under way; times are those of `time.monotonic`. disturbed: halves were being loaded when it began."""
 
     request_id: str
     began_s: float
@@ -86,6 +86,7 @@ class Running:
     arrays: list[Array]
     as_torch: bool
     head: Engine
+    disturbed: bool
     results: tuple[Array, ...] = ()
     tail: ServedTail | None = None
     coded: tuple[Coded, ...] = ()
@@ -197,7 +198,7 @@ class Steps:
         means.halves.wish(plan.wished)
         head = means.halves.get((plan.cut.id, "head")) or means.halves.load((plan.cut.id, "head"))
         request_id = f"{self._prefix}-{next(self._numbers):x}"
-        running = Running(request_id, began_s, wall_s, plan, arrays, as_torch, head)
+        running = Running(request_id, began_s, wall_s, plan, arrays, as_torch, head, means.halves.busy)
         running.results = head.run(arrays)
         if plan.cut.offloads:
             self._encode(running)
@@ -293,7 +294,9 @@ class Steps:
             return Terms(running.device_s, None, None, None, None, latency_s)
         device_s = running.device_s + finish_s
         with means.lock:
-            means.planner.forecast.saw_device(plan.label, plan.cut, device_s, now_s)
+            # While other halves are loaded, the device is slow by that alone.
+            if not running.disturbed and not means.halves.busy:
+                means.planner.forecast.saw_device(plan.label, plan.cut, device_s, now_s)
             if answered is None:
                 means.plan_ahead(now_s)
                 return Parts(latency_s).terms

@@ -6,19 +6,21 @@ slowly, for it stands for an error of the profile, which stays. All are learned 
 least-mean-squares filter (Widrow and Hoff 1960) with two step sizes. Without the parts of single cuts, two cuts whose profiles
 are wrong in different ways would make the slowdown jump with each change between them, and so cause the next change.
 
-What a cut misses is slowness as far as its work is large beside a tenth of all the network's, and time on top as far as it is
-not: a call, a thread's turn or a pause by a quota takes a head of 1 ms as long as one of 100 ms. Standard library only.
+What a cut misses is slowness as far as its work is large beside some of all the network's, and time on top as far as it is
+not: a call, an encoding, or a pause by a quota takes a head of 1 ms as long as one of 50 ms. The whole network was profiled in
+one piece, so what others have on top says nothing of it. Standard library only.
 """
 
 from __future__ import annotations
 
 from math import exp, log
 
-_QUICK, _SLOW = 0.6, 0.25
+_QUICK, _SLOW = 0.75, 0.25
 # One measurement changes the product by a factor of two at most: a program that was paused once is not slow.
 _LARGEST_STEP = log(2.0)
 # The share of the whole network's time, but no less than so many seconds, that says as much of slowness as of time on top.
-_SMALL_SHARE, _SMALL_S = 0.1, 2e-4
+_SMALL_SHARE, _SMALL_S = 0.2, 2e-4
+_MOST_ON_TOP = 0.1
 _LOWEST, _HIGHEST = 1 / 20, 100.0
 
 
@@ -30,6 +32,7 @@ class LoadEstimate:
     """
 
     def __init__(self, whole_s: float = 0.0, calms_s: float | None = None) -> None:
+        self._whole_s = whole_s or float("inf")
         self._small_s = max(_SMALL_SHARE * whole_s, _SMALL_S)
         self._calms_s, self._seen_s = calms_s, float("-inf")
         self._slowdown, self._top_s = 1.0, 0.0
@@ -44,11 +47,12 @@ class LoadEstimate:
         small_s = self._small_s
         slowness = product / (product + small_s)
         missed = log((measured_s + small_s) / (predicted_s + small_s))
-        step = slowness**2 * min(max(missed, -_LARGEST_STEP), _LARGEST_STEP)
+        step = slowness * min(max(missed, -_LARGEST_STEP), _LARGEST_STEP)
         self._slowdown = _within(slowdown * exp(_QUICK * step))
         # A time on top at most doubles at once, for the same reason.
         missed_s = (1 - slowness) ** 2 * min(measured_s - predicted_s, predicted_s + _SMALL_S)
-        self._top_s = max(0.0, self._top_s + _QUICK * missed_s)
+        if profiled_s < self._whole_s:
+            self._top_s = min(max(0.0, self._top_s + _QUICK * missed_s), _MOST_ON_TOP * self._whole_s)
         self._own[cut] = _within(factor * exp(_SLOW * step)), own_s + _SLOW * missed_s
         self._seen_s = now_s
 
@@ -64,10 +68,11 @@ class LoadEstimate:
 
     def seconds(self, cut: str, profiled_s: float, slowdown: float) -> float:
         """What work of `profiled_s` takes for this cut, at that slowdown of the machine."""
+        top_s = self._top_s if profiled_s < self._whole_s else 0.0
         own = self._own.get(cut)
         if own is None:
-            return profiled_s * slowdown + self._top_s
-        top_s = self._top_s + own[1]
+            return profiled_s * slowdown + top_s
+        top_s += own[1]
         return profiled_s * slowdown * own[0] + (top_s if top_s > 0.0 else 0.0)
 
 

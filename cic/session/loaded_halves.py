@@ -7,6 +7,7 @@ seconds, so it happens in a thread of its own, and the new half has run once bef
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 import time
@@ -28,6 +29,7 @@ Key = tuple[str, Half]
 
 # TorchScript rewrites a program in its first runs, other runtimes reserve memory in the first.
 _REHEARSALS, _REHEARSING_S = 3, 1.0
+_LEAST_PRIORITY = 19
 _FORMATS = {"torchscript": "torchscript", "pt2": "exported_program"}
 
 
@@ -142,6 +144,9 @@ class LoadedHalves:
             thread.join(timeout=5.0)
 
     def _work(self) -> None:
+        # Inferences go on meanwhile, and come first.
+        with suppress(AttributeError, OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LEAST_PRIORITY)
         while (key := self._queue.get()) is not None:
             if not self._closed:
                 self._fulfil(key)

@@ -137,7 +137,7 @@ class Session:
         return Stream(self._steps, inputs, ahead, self._recorded)
 
     def warm_up(self, wait_s: float = 5.0) -> bool:
-        """Wait until link and server are known, and the head is loaded that is best there. Is all that so?
+        """Wait until link and server are known, and the head is loaded that is best there, and nothing more. Is all that so?
 
         An inference does not need it: until then the device answers.
         """
@@ -149,10 +149,11 @@ class Session:
                 plan = means.plan_ahead(time.monotonic())
                 ready = plan.wished == plan.cut.id and means.usable(plan.cut)
             means.tell_news()
-            if ready and (self._prober is None or self._prober.settled):
+            if ready and not means.halves.busy and (self._prober is None or self._prober.settled):
                 return True
             means.halves.wish(plan.wished)
-            self._wake()
+            if not means.halves.busy:
+                self._wake()
             time.sleep(0.01)
         return False
 
