@@ -65,12 +65,16 @@ def main() -> None:
 
 def renewed(content: bytes) -> bytes:
     """The content of a `.cic` file of an earlier format in the present one."""
-    _, *lines, _ = content.split(b"\n")
+    header, *lines, _ = content.split(b"\n")
     table, graph, stored = map(json.loads, lines)
     # What versions of the format added, from 6 on; whoever adds more continues this.
     for side in ("device", "server"):
         table["information"][side].setdefault("engine", None)
-    return pack(str(SHIPPED), table, graph, stored)
+    # From 7 on the header has date and timings.
+    made, information = json.loads(header).get("made"), table["information"]
+    if made is None:
+        made = " ".join(str(information.pop(name)) for name in ("date", "trace_s", "measure_s", "solve_s"))
+    return pack(str(SHIPPED), table, graph, stored, made)
 
 
 def _tell(progress: Progress) -> None:

@@ -52,7 +52,7 @@ def solver_document(model: SplittingModel) -> dict[str, Any]:
         ],
         "defaults": {"rtt_s": model.default_rtt_s, "downlink_ratio": model.default_downlink_ratio},
         "box": {name: list(getattr(model.box, name)) for name in BOX},
-        "information": plain(model.information),
+        "information": plain(model.information.fields()),
         "proof": plain(model.proof),
         "calibration": plain(graph.calibration),
     }

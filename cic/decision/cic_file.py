@@ -2,7 +2,8 @@
 
 Four lines of JSON: a header (format, version, length and CRC-32 of the other three), the table (all that `decide` needs),
 the graph (ops, tensors, cuts in full; parsed only when asked for) and the stored codecs (read only when asked for). Text, no
-code, nothing is ever unpickled. The checksum finds damage, not malice. What the documents mean is for
+code, nothing is ever unpickled. The checksum finds damage, not malice. The header also says when the file was made and how long
+that took, so that the other lines are the same bytes whenever the same is compiled. What the documents mean is for
 `cic.decision.cut_table`, `cic.decision.graph_document` and `cic.decision.stored_codecs`.
 """
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 FORMAT = "cic splitting model"
-VERSION = 6
+VERSION = 7
 # A network of 100,000 ops takes about 40 MB.
 LARGEST_FILE_BYTES = 256 * 2**20
 # Of the stored codecs alone: as base64 they take a third more than they have.
@@ -47,17 +48,18 @@ def names_file(value: object) -> bool:
 class Lines:
     """The documents of a file, whole by their checksums, not parsed yet.
 
-    stored: a function that gives the stored codecs, read and checked when it is called. where: names the file in errors.
+    stored: a function that gives the stored codecs, read and checked when it is called. made: date and timings, as
+    `cic.decision.provenance` writes them. where: names the file in errors.
     """
 
-    __slots__ = ("graph", "stored", "table", "where")
+    __slots__ = ("graph", "made", "stored", "table", "where")
 
-    def __init__(self, table: bytes, graph: bytes, stored: Callable[[], bytes], where: str) -> None:
-        self.table, self.graph, self.stored, self.where = table, graph, stored, where
+    def __init__(self, table: bytes, graph: bytes, stored: Callable[[], bytes], made: str, where: str) -> None:
+        self.table, self.graph, self.stored, self.made, self.where = table, graph, stored, made, where
 
 
-def pack(name: str, table: Any, graph: Any, stored: Any) -> bytes:
-    """The content of a `.cic` file that holds these documents, JSON values and nouns.
+def pack(name: str, table: Any, graph: Any, stored: Any, made: str) -> bytes:
+    """The content of a `.cic` file that holds these documents, JSON values and nouns. made: date and timings.
 
     Raises:
         ArtifactError: one of them is no JSON, or they are too large; names the model.
@@ -71,6 +73,8 @@ def pack(name: str, table: Any, graph: Any, stored: Any) -> bytes:
         "version": VERSION,
         "bytes": [len(line) for line in lines],
         "crc32": [crc32(line) for line in lines],
+        "made": made,
+        "made_crc32": crc32(made.encode()),
     }
     content = b"\n".join([_dump(header), *lines, b""])
     if len(content) > LARGEST_FILE_BYTES:
@@ -153,10 +157,10 @@ def read(path: str | PathLike[str]) -> Lines:
 class _Header:
     """What the first line says: the sizes of the others in the file, and their sums. end: its own size without its end."""
 
-    __slots__ = ("end", "sizes", "sums")
+    __slots__ = ("end", "made", "sizes", "sums")
 
-    def __init__(self, end: int, sizes: tuple[int, ...], sums: tuple[int, ...]) -> None:
-        self.end, self.sizes, self.sums = end, sizes, sums
+    def __init__(self, end: int, sizes: tuple[int, ...], sums: tuple[int, ...], made: str) -> None:
+        self.end, self.sizes, self.sums, self.made = end, sizes, sums, made
 
     def begin(self, part: int) -> int:
         """At which byte of the file a part begins; of one more than there are, how many bytes the file has."""
@@ -181,7 +185,17 @@ def _header(content: bytes, where: str) -> _Header:
             f"{where} announces {sizes[2]} bytes of stored codecs, a splitting model has at most {LARGEST_STORED_BYTES}; "
             "copy it again"
         )
-    return _Header(end, sizes, _counts(header.get("crc32"), where))
+    made = header.get("made")
+    if (
+        type(made) is not str
+        or not made.isascii()
+        or not made.isprintable()
+        or crc32(made.encode()) != header.get("made_crc32")
+    ):
+        raise ArtifactError(
+            f"{where} is damaged: 'made' is {shown(made)} with checksum {shown(header.get('made_crc32'))}; copy it again"
+        )
+    return _Header(end, sizes, _counts(header.get("crc32"), where), made)
 
 
 def _check_size(header: _Header, found: int, where: str) -> None:
@@ -199,7 +213,7 @@ def _checked_lines(header: _Header, content: bytes, stored: Callable[[], bytes],
         return line
 
     table, graph = (content[header.begin(part) : header.begin(part + 1) - 1] for part in (0, 1))
-    return Lines(checked(0, table), checked(1, graph), lambda: checked(2, stored()), where)
+    return Lines(checked(0, table), checked(1, graph), lambda: checked(2, stored()), header.made, where)
 
 
 def _stored_line(place: str, header: _Header, head: bytes, where: str) -> bytes:

@@ -116,11 +116,12 @@ def table_document(table: CutTable) -> dict[str, Any]:
     }
 
 
-def read_table(document: Any, graph: Callable[[], StoredGraph]) -> CutTable:
+def read_table(document: Any, graph: Callable[[], StoredGraph], made: str) -> CutTable:
     """The table of such a document.
 
     Args:
         graph: gives the graph that stands beside it; called when the names of a cut are asked for.
+        made: date and timings, which stand apart.
 
     Raises:
         ValueError, CicError: names the field that is not as it is written.
@@ -141,7 +142,7 @@ def read_table(document: Any, graph: Callable[[], StoredGraph]) -> CutTable:
         box=_box(fields.object("box")),
         default_rtt_s=fields.number("default_rtt_s"),
         default_downlink_ratio=fields.number("default_downlink_ratio"),
-        information=read_provenance(fields.object("information")),
+        information=read_provenance(fields.object("information"), made),
         proof=read_proof(fields.object("proof")),
     )
     # A look-up by the bandwidth alone assumes them, and says that it is proved.

@@ -6,6 +6,8 @@ from cic.decision.frozen import Frozen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from codegen.checked_json import Fields
 
 
@@ -105,16 +107,36 @@ class Provenance(Frozen):
     measure_s: float
     solve_s: float
 
+    @property
+    def made(self) -> str:
+        """Date and timings in one text: they differ whenever the same is compiled again."""
+        return f"{self.date} {self.trace_s!r} {self.measure_s!r} {self.solve_s!r}"
 
-def read_provenance(fields: Fields) -> Provenance:
-    """The provenance in a `.cic` file. Raises ValueError, naming the field."""
+    def row(self) -> dict[str, Any]:
+        """The rest, which is the same whenever the same is compiled."""
+        return {name: value for name, value in self.fields().items() if name not in _MADE}
+
+
+_MADE = ("date", "trace_s", "measure_s", "solve_s")
+_LONGEST_S = 1e9
+
+
+def read_provenance(fields: Fields, made: str) -> Provenance:
+    """The provenance in a `.cic` file, made at that date and in those times. Raises ValueError, naming the field."""
+    date, *timings = made.split(" ")
+    try:
+        trace_s, measure_s, solve_s = map(float, timings)
+    except ValueError:
+        raise ValueError(f"made is {made[:80]!r}; a date, and seconds of tracing, measuring and solving are expected") from None
+    if not date or not all(0 <= spent_s < _LONGEST_S for spent_s in (trace_s, measure_s, solve_s)):
+        raise ValueError(f"made is {made[:80]!r}; a date, and three times of at least 0 s are expected")
     uncertainty = fields.number("uncertainty", 0)
     if not uncertainty < 1:
         raise fields.unfit("uncertainty", uncertainty, "less than 1")
     return Provenance(
         cic=fields.text("cic"),
         torch=fields.text("torch"),
-        date=fields.text("date"),
+        date=date,
         graph_digest=fields.text("graph_digest"),
         weights_digest=fields.text("weights_digest"),
         device=_machine(fields.object("device")),
@@ -124,9 +146,9 @@ def read_provenance(fields: Fields) -> Provenance:
         compressed_ops=fields.count("compressed_ops"),
         uncertainty=uncertainty,
         codecs=fields.maybe(lambda name: _codecs(fields.object(name)), "codecs"),
-        trace_s=fields.number("trace_s", 0),
-        measure_s=fields.number("measure_s", 0),
-        solve_s=fields.number("solve_s", 0),
+        trace_s=trace_s,
+        measure_s=measure_s,
+        solve_s=solve_s,
     )
 
 

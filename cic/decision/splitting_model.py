@@ -296,7 +296,8 @@ def dumps(model: SplittingModel) -> bytes:
     """A splitting model as the bytes of a `.cic` file."""
     from cic.decision.stored_codecs import stored_document
 
-    return pack(model.name, table_document(model.table), model.graph(), stored_document(model.stored_codecs))
+    stored = stored_document(model.stored_codecs)
+    return pack(model.name, table_document(model.table), model.graph(), stored, model.information.made)
 
 
 def _made_of(lines: Lines) -> SplittingModel:
@@ -319,7 +320,7 @@ def _made_of(lines: Lines) -> SplittingModel:
 
     document = parsed(lines.table, lines.where, PARTS[0])
     try:
-        table = read_table(document, graph)
+        table = read_table(document, graph, lines.made)
     except CicError as error:
         raise ArtifactError(f"{lines.where}: {error}") from error
     except ValueError as error:

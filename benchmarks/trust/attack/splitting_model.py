@@ -29,7 +29,6 @@ from benchmarks.trust.attack.tally import Tally, publish
 from cic.commands.document import solver_document
 from cic.commands.show import print_break_points, print_cuts
 from cic.compilation.verification import verify
-from cic.decision.cic_file import VERSION
 from cic.decision.conditions import Conditions
 from cic.decision.objective import weights
 from cic.decision.off_table.problem import stored_alternatives, stored_problem
@@ -58,7 +57,7 @@ def sound_files() -> list[bytes]:
 
 def changed(content: bytes, part: str, draw: random.Random) -> tuple[bytes, str]:
     """The file with something changed in one of its parts and all checksums right, and what was changed."""
-    _, *lines = content.splitlines()
+    first, *lines = content.splitlines()
     if part == "bytes":
         index = draw.randrange(3)
         lines[index], how = mutated_bytes(lines[index], draw)
@@ -67,7 +66,7 @@ def changed(content: bytes, part: str, draw: random.Random) -> tuple[bytes, str]
         index = PARTS.index(part)
         document, how = mutated_json(json.loads(lines[index]), draw, draw.choice((1, 1, 1, 2, 5)))
         lines[index] = json.dumps(document, separators=(",", ":")).encode()
-    header = {"format": "cic splitting model", "version": VERSION}
+    header = json.loads(first)
     header |= {"bytes": [len(line) for line in lines], "crc32": [crc32(line) for line in lines]}
     return b"\n".join([json.dumps(header).encode(), *lines, b""]), how
 

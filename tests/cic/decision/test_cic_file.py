@@ -70,11 +70,11 @@ def test_every_changed_bit_is_refused_or_changes_nothing(content: bytes) -> None
 
 def with_table(content: bytes, change: dict[str, object], part: int = 0) -> bytes:
     """The file with some entries replaced and all checksums right: only its meaning is wrong."""
-    _, *lines = content.splitlines()
+    first, *lines = content.splitlines()
     document = json.loads(lines[part])
     document.update(change)
     lines[part] = json.dumps(document, separators=(",", ":")).encode()
-    header = {"format": "cic splitting model", "version": VERSION}
+    header = json.loads(first)
     header |= {"bytes": [len(line) for line in lines], "crc32": [crc32(line) for line in lines]}
     return b"\n".join([json.dumps(header).encode(), *lines, b""])
 
@@ -102,6 +102,24 @@ def with_table(content: bytes, change: dict[str, object], part: int = 0) -> byte
 def test_tables_that_make_no_sense_are_refused(content: bytes, change: dict[str, object]) -> None:
     with pytest.raises(ArtifactError, match="the file"):
         loads(with_table(content, change), "the file")
+
+
+def test_only_the_header_differs_where_the_same_is_made_again(model: SplittingModel, content: bytes) -> None:
+    information = model.information.replaced(date="2031-02-03T04:05:06+00:00", trace_s=1.5, measure_s=0.25, solve_s=1e-5)
+    table = model.table.replaced(information=information)
+    again = dumps(SplittingModel(table, model.graph, lambda: model.stored_codecs))
+    assert again != content and again.splitlines()[1:] == content.splitlines()[1:]
+    assert loads(again).information == information
+
+
+@pytest.mark.parametrize(
+    "made", ["", "today", "today 1 2", "today 1 2 x", "today 1 2 -3", "today 1 2 nan", "a\tb 1 2 3", 5, None]
+)
+def test_a_header_that_says_nothing_of_how_it_was_made_is_refused(made: object, content: bytes) -> None:
+    header, *rest = content.splitlines()
+    changed_header = json.loads(header) | {"made": made, "made_crc32": crc32(str(made).encode())}
+    with pytest.raises(ArtifactError, match="made"):
+        loads(b"\n".join([json.dumps(changed_header).encode(), *rest, b""]))
 
 
 def test_other_files_and_versions_are_refused(content: bytes, tmp_path: Path) -> None:

@@ -80,6 +80,6 @@ def test_every_wrong_field_of_the_table_is_named(value: object) -> None:
     assert len(tried) > 40
     for path in tried:
         with pytest.raises((ValueError, CicError)) as caught:
-            read_table(changed(TABLE, path, value), MODEL.graph)
+            read_table(changed(TABLE, path, value), MODEL.graph, MODEL.information.made)
         named = str(path[-1]).removesuffix("_bps").removesuffix("_s").replace("_", " ")
         assert named in str(caught.value).replace("_", " "), path

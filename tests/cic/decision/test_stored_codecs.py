@@ -15,7 +15,7 @@ import pytest
 
 import cic
 from benchmarks.harness.random_problems import network_shaped
-from cic.decision.cic_file import LARGEST_STORED_BYTES, VERSION
+from cic.decision.cic_file import LARGEST_STORED_BYTES
 from cic.decision.conditions import Box
 from cic.decision.provenance import CodecProvenance
 from cic.decision.splitting_model import SplittingModel, dumps, loads
@@ -36,7 +36,7 @@ def digest(content: bytes) -> str:
 def with_line(content: bytes, line: bytes) -> bytes:
     """The file with another line of stored codecs, and all checksums right."""
     lines = [*content.splitlines()[1:3], line]
-    header = {"format": "cic splitting model", "version": VERSION}
+    header = json.loads(content.splitlines()[0])
     header |= {"bytes": [len(each) for each in lines], "crc32": [crc32(each) for each in lines]}
     return b"\n".join([json.dumps(header).encode(), *lines, b""])
 
