@@ -230,7 +230,9 @@ class HttpConnection:
         if self.used and nothing_came and isinstance(error, (ConnectionError, HTTPException)):
             return StaleError(f"{self._address} had closed the connection, which was idle")
         if nothing_came and isinstance(error, (ConnectionError, HTTPException)):
-            return LinkError(f"{self._address} closed the connection without a reply")
+            encrypted = isinstance(self._socket, ssl.SSLSocket)
+            hint = "want a certificate that it trusts; give certificate=…" if encrypted else "speak TLS; write https"
+            return LinkError(f"{self._address} closed the connection without a reply; it may {hint}")
         told = one_line(str(error), _LONGEST_REASON) or type(error).__name__
         return LinkError(f"the exchange with {self._address} broke: {told}")
 

@@ -13,7 +13,7 @@ import warnings
 from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from http import HTTPStatus
 from typing import Any
@@ -150,8 +150,11 @@ class Means:
 
     def plan_ahead(self, now_s: float) -> Plan:
         """Plan the next inference, since its beginning is where the device can spare time least. The lock is held."""
-        self.ahead, self.ahead_s = self.planner.plan(self.usable, self.loadable, now_s, self.deadline_s), now_s
-        return self.ahead
+        plan = self.planner.plan(self.usable, self.loadable, now_s, self.deadline_s)
+        if not self.breaker.closed and not plan.cut.offloads:
+            plan = replace(plan, why=f"{plan.why}; the server is left alone: {self.breaker.reason}")
+        self.ahead, self.ahead_s = plan, now_s
+        return plan
 
     def failed(self, error: LinkError) -> None:
         """Learn from an exchange that failed."""

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 import ssl
-import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -15,47 +12,16 @@ from cic.protocol.spoken_tail import SpokenTail
 from cic.serving.encryption import tls_context
 from cic.serving.server_options import ServerOptions
 from cic.serving.tail_server import TailServer
+from tests.cic.certificates import AVAILABLE, Certificates, make_certificates
 from tests.cic.serving.conftest import Serving
 from tests.cic.serving.talking import ask, connect, exchange, open_socket, until_closed, zeros
 
-pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="certificates are made by the command openssl")
-
-
-@dataclass(frozen=True)
-class Certificates:
-    """In one folder: an authority, and what it and another one have signed."""
-
-    folder: Path
-
-    def file(self, name: str) -> Path:
-        return self.folder / name
-
-    def trusting(self, client: str | None = None) -> ssl.SSLContext:
-        context = ssl.create_default_context(cafile=self.file("ca.pem"))
-        if client is not None:
-            context.load_cert_chain(self.file(f"{client}.pem"), self.file(f"{client}.key"))
-        return context
-
-    def options(self, server: str = "server") -> dict[str, Path]:
-        return {"tls_certificate": self.file(f"{server}.pem"), "tls_key": self.file(f"{server}.key")}
-
-
-def made(folder: Path, name: str, authority: str | None, days: int = 2, alternative: str = "IP:127.0.0.1") -> None:
-    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", f"{name}.key"]
-    command = ["openssl", "req", "-x509", "-subj", f"/CN={name}", "-days", str(days), *key, "-out", f"{name}.pem"]
-    if authority is not None:
-        command += ["-CA", f"{authority}.pem", "-CAkey", f"{authority}.key", "-addext", "basicConstraints=critical,CA:FALSE"]
-        command += ["-addext", f"subjectAltName={alternative}"]
-    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+pytestmark = pytest.mark.skipif(not AVAILABLE, reason="certificates are made by the command openssl")
 
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    folder = tmp_path_factory.mktemp("certificates")
-    for name, authority in (("ca", None), ("other", None), ("server", "ca"), ("client", "ca"), ("stranger", "other")):
-        made(folder, name, authority)
-    made(folder, "elsewhere", "ca", alternative="IP:10.9.9.9")
-    return Certificates(folder)
+    return make_certificates(tmp_path_factory.mktemp("certificates"))
 
 
 @pytest.fixture
