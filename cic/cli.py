@@ -13,6 +13,7 @@ from cic import __version__
 from cic.commands import calibrate, compile, decide, emit, export, machines, profile, report, run, serve, show, verify
 from cic.commands.ending import ending_tidily
 from cic.errors import CicError, CicWarning
+from cic.printable import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             sys.stdout.flush()
             return code
     except CicError as error:
-        print(f"cic: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"cic: {printable(' '.join(str(error).split()))}", file=sys.stderr)
         return BAD_INPUT
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
@@ -88,7 +89,7 @@ def _show_warning(
 ) -> None:
     """One line, for people; of others' warnings their place, too."""
     text = str(message) if issubclass(category, CicWarning) else f"{filename}:{lineno}: {category.__name__}: {message}"
-    print(f"cic: warning: {' '.join(text.split())}", file=sys.stderr)
+    print(f"cic: warning: {printable(' '.join(text.split()))}", file=sys.stderr)
 
 
 def make_parser() -> argparse.ArgumentParser:

@@ -6,6 +6,7 @@ import json
 import sys
 
 from cic.commands.arguments import add_link, optional_number
+from cic.commands.terminal import print_text
 from cic.decision.cut import short_name
 from cic.decision.splitting_model import load
 from cic.decision.units import show_bytes, show_seconds
@@ -43,13 +44,13 @@ def run(arguments: Namespace) -> int:
         print(json.dumps(decision_document(decision), indent=1))
         return 0
     terms = ", ".join(f"{name[:-2]} {show_seconds(value)}" for name, value in decision.terms.items() if value)
-    print(f"{decision.cut.label}: {show_seconds(decision.latency_s)} ({terms})")
-    print(decision.why)
+    print_text(f"{decision.cut.label}: {show_seconds(decision.latency_s)} ({terms})")
+    print_text(decision.why)
     print(f"{len(decision.device_ops)} ops on the device")
     if decision.cut.offloads:
         short = {name: short_name(codec, decision.cut.shown_digits) for name, codec in decision.codecs.items()}
         sent = ", ".join(name if codec == "raw" else f"{name} as {codec}" for name, codec in short.items()) or "nothing"
-        print(f"sends {show_bytes(decision.upload_bytes)} ({sent}), gets back {show_bytes(decision.download_bytes)}")
+        print_text(f"sends {show_bytes(decision.upload_bytes)} ({sent}), gets back {show_bytes(decision.download_bytes)}")
     if decision.outside or not decision.optimal:
         print(f"cic: {_doubt(decision)}", file=sys.stderr)
     return 0

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from contextlib import contextmanager
 
+from cic.printable import printable
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,6 +19,7 @@ def shown_progress() -> Iterator[Tell]:
     """A function that shows what it is told. Steps that are counted are shown on a terminal only, where rich is installed."""
     try:
         from rich.console import Console
+        from rich.markup import escape
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Bars
     except ImportError:
@@ -35,11 +38,13 @@ def shown_progress() -> Iterator[Tell]:
             if progress.done < bars.tasks[0].completed or not bars.tasks[0].visible:
                 # Other work has begun; its pace is another.
                 bars.reset(task)
-            bars.update(task, completed=progress.done, total=progress.of, description=progress.text, visible=True)
+            bars.update(
+                task, completed=progress.done, total=progress.of, description=escape(printable(progress.text)), visible=True
+            )
 
         yield tell
 
 
 def _line(progress: Progress) -> None:
     if progress.done is None:
-        print(progress, file=sys.stderr)
+        print(printable(str(progress)), file=sys.stderr)

@@ -31,7 +31,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="a splitting model, such as model.cic")
     parser.add_argument("--json", action="store_true", help="print all that a solver needs to recompute the optimum, as JSON")
     parser.add_argument("--ops", action="store_true", help="list ops and tensors, too")
-    parser.add_argument("--emitted", metavar="DIR", help="say which cuts this emitted directory holds")
+    parser.add_argument("--emitted", metavar="DIR", help="say which cuts this emitted directory holds, and how large heads are")
     parser.add_argument("--rtt", metavar="TIME", help="for tables and picture a round trip such as 40ms; default: as compiled")
     parser.add_argument("--picture", metavar="IMAGE", help="draw latency against bandwidth to a .png, .svg or .pdf file")
 
@@ -40,7 +40,7 @@ def run(arguments: Namespace) -> int:
     model = load(arguments.file)
     if arguments.rtt is not None:
         model = _at_round_trip(model, seconds(arguments.rtt, "--rtt"))
-    emitted = _emitted_cuts(model, arguments.emitted) if arguments.emitted else None
+    emitted = _emitted_heads(model, arguments.emitted) if arguments.emitted else None
     if arguments.picture:
         from cic.pictures.latency import latency_picture
 
@@ -49,6 +49,7 @@ def run(arguments: Namespace) -> int:
         document = solver_document(model)
         if emitted is not None:
             document["emitted"] = sorted(emitted)
+            document["head_bytes"] = emitted
         print(json.dumps(document, indent=1))
         return 0
     print_cuts(model, emitted)
@@ -71,8 +72,8 @@ def run(arguments: Namespace) -> int:
     return 0
 
 
-def print_cuts(model: SplittingModel, emitted: set[str] | None = None) -> None:
-    """One line a cut: what it costs and where it is best under the default conditions."""
+def print_cuts(model: SplittingModel, emitted: dict[str, int] | None = None) -> None:
+    """One line a cut: what it costs and where it is best. emitted: bytes of the heads there are, by the cut."""
     columns = ["cut", "ops on device", "device", "server", "up", "down", "best at"]
     total = len(model.graph().ops)
     best_at = where_best(model)
@@ -95,15 +96,16 @@ def print_cuts(model: SplittingModel, emitted: set[str] | None = None) -> None:
         columns += ["top1 kept", "error"]
         rows = [[*row, *_accuracy(cut)] for row, cut in zip(rows, model.cuts, strict=True)]
     if emitted is not None:
-        columns.append("emitted")
-        rows = [[*row, "yes" if row[0] in emitted else "no"] for row in rows]
+        # Its weights above all: what a device must have room for.
+        columns += ["head", "emitted"]
+        rows = [[*row, *((show_bytes(emitted[row[0]]), "yes") if row[0] in emitted else ("", "no"))] for row in rows]
     print_table(
         columns,
         rows,
         title=f"{model.name}: every cut that can be optimal",
         left=("cut", "codec", "best at", "emitted"),
         words=("best at",),
-        drop=("error", "down", "ops on device", "top1 kept", "server", "device", "up"),
+        drop=("error", "down", "ops on device", "top1 kept", "server", "device", "up", "head", "emitted"),
     )
 
 
@@ -336,7 +338,7 @@ def _at_round_trip(model: SplittingModel, rtt_s: float) -> SplittingModel:
     return changed
 
 
-def _emitted_cuts(model: SplittingModel, directory: str) -> set[str]:
-    from cic.emission.bundle_check import emitted_cuts
+def _emitted_heads(model: SplittingModel, directory: str) -> dict[str, int]:
+    from cic.emission.bundle_check import head_bytes
 
-    return emitted_cuts(model, directory)
+    return head_bytes(model, directory)

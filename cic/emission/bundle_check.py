@@ -46,6 +46,16 @@ def emitted_cuts(model: SplittingModel, directory: str | Path) -> set[str]:
     }
 
 
+def head_bytes(model: SplittingModel, directory: str | Path) -> dict[str, int]:
+    """Bytes of the head of each cut that `emitted_cuts` names, weights included: what it takes in a device's memory at least.
+
+    Of several formats the one with the smallest head counts. Raises ArtifactError as `emitted_cuts`.
+    """
+    there = emitted_cuts(model, directory)
+    cuts = [cut for cut in _manifest_of(model, directory).cuts if cut.id in there]
+    return {cut.id: min(files.head.bytes for files in cut.files.values()) for cut in cuts}
+
+
 def _manifest_of(model: SplittingModel, directory: str | Path) -> Manifest:
     with codegen_error_as(ArtifactError), as_codegen_error(f"cannot read {directory}"):
         manifest = read_manifest(Path(directory))

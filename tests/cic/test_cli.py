@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+import cic
 from cic.cli import main
+from cic.decision.splitting_model import SplittingModel
 from tests.cic.conftest import MACHINES, ROOT, SMALL, Project, run_cic
 from tests.cic.report.made_run import made_run, write_run
 
@@ -188,3 +191,19 @@ def test_a_closed_stdout_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     """As after `cic machines >&-`: Python has no stdout then."""
     monkeypatch.setattr(sys, "stdout", None)
     assert main(["machines"]) == 0
+
+
+def test_a_name_from_a_file_commands_no_terminal(capsys: pytest.CaptureFixture[str], project: Project, tmp_path: Path) -> None:
+    """Whoever made a splitting model named its tensors."""
+    model = cic.load(project.file)
+    graph = model.graph()
+    bad = [tensor.replaced(name=f"\033[2J{tensor.name}\x07") for tensor in graph.tensors]
+    ops = [op.replaced(name=f"{op.name}\x9b31m") for op in graph.ops]
+    changed = graph.replaced(tensors=tuple(bad), ops=tuple(ops))
+    table = model.table.replaced(name="\033]0;mine\x07")
+    SplittingModel(table, lambda: changed).save(tmp_path / "bad.cic")
+    for command in (["show", "--ops"], ["decide", "20Mbps"], ["export", "--format", "d\033c", "-o", "x"]):
+        main([command[0], str(tmp_path / "bad.cic"), *command[1:]])
+        printed = capsys.readouterr()
+        assert all(letter.isprintable() or letter == "\n" for letter in printed.out + printed.err)
+        assert printed.out or printed.err

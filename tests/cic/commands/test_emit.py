@@ -62,6 +62,7 @@ def test_emit_writes_only_the_cuts_asked_for(capsys: pytest.CaptureFixture[str],
     assert "torchscript" in said
     told = json.loads(answer(capsys, "show", project.file, "--emitted", split, "--json"))
     assert told["emitted"] == ["device-only", "server-only"]
+    assert told["head_bytes"]["device-only"] > told["head_bytes"]["server-only"] > 0, "weights are on the device"
     table = answer(capsys, "show", project.file, "--emitted", split).splitlines()
     emitted = {line.split()[0]: line.split()[-1] for line in table[2 : 2 + len(cic.load(project.file).cuts)]}
     assert emitted == {cut: "yes" if cut in told["emitted"] else "no" for cut in cic.load(project.file).cut_by_id}
