@@ -8,6 +8,7 @@ from collections import Counter, deque
 from contextlib import contextmanager
 from statistics import median
 
+from cic.commands.terminal import room
 from cic.decision.cut import short_name
 from cic.decision.units import show_bandwidth, show_bytes, show_seconds
 from cic.printable import printable
@@ -25,6 +26,8 @@ _SHOWN = 12
 _RECENT = 200
 _COLUMNS = ("cut", "outcome", "latency", "predicted", "device-only", "server-only", "uplink", "sent")
 _WORDS = ("cut", "outcome")
+# Columns that narrow terminals have no room for beside names of cuts that nobody wants broken.
+_LEFT_OUT, _WIDE = ("device-only", "server-only"), 110
 
 
 @contextmanager
@@ -81,10 +84,13 @@ class Seen:
         # Text, so that a bracket in a name is not read as markup.
         why = Text(printable(last[-1].why)) if last else None
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=Text(self.heading), title_justify="left", caption=why)
-        for column in _COLUMNS:
-            table.add_column(column, justify="left" if column in _WORDS else "right", no_wrap=column not in _WORDS)
+        width = room()
+        shown = [column for column in _COLUMNS if width is None or width >= _WIDE or column not in _LEFT_OUT]
+        for column in shown:
+            table.add_column(column, justify="left" if column in _WORDS else "right", no_wrap=column != "outcome")
         for record in last:
-            table.add_row(*(Text(cell) for cell in _cells(record)))
+            cells = dict(zip(_COLUMNS, _cells(record), strict=True))
+            table.add_row(*(Text(cells[column]) for column in shown))
         return table
 
 
