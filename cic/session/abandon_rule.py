@@ -1,10 +1,12 @@
 """How long to wait for the server: until finishing here is likely to be sooner, and no longer than a deadline allows.
 
 An exchange is first judged when it has taken 1.8 times what was predicted. If the bytes that arrived since the last look show
-that the rest would take longer than the local answer, it is given up. What happens after the upload cannot be seen from here;
-whoever is late is likely to stay so, and the rest is taken to be twice as long as the delay so far. So it is given up at the
-latest when the delay is half as long as the local answer takes, as in the ski-rental problem (Karlin et al., Algorithmica 3,
-1988): no inference takes much more than its predicted time and one and a half local answers. Standard library only.
+that the rest would take longer than the local answer, it is given up. What happens after the upload cannot be seen from here.
+Once all bytes are seen to have arrived, the server gets the time that it was predicted to need, whatever was late before.
+Whoever is late then is likely to stay so, and the rest is taken to be twice as long as the delay so far. So it is given up at
+the latest when the delay is half as long as the local answer takes, as in the ski-rental problem (Karlin et al., Algorithmica
+3, 1988): no inference takes much more than 1.8 times its predicted time, the server's part of that again, and one and a half
+local answers. Standard library only.
 """
 
 from __future__ import annotations
@@ -34,12 +36,15 @@ class Patience:
 
     expected_s: predicted. local_s: what the local answer takes from then on; None if there is none to be had.
     deadline_s: when an answer is due, None if never; with no local answer it is the end, as patience_s is.
+    reply_s: predicted from the arrival of all bytes to the end of the reply, as part of `expected_s`.
     """
 
     expected_s: float
     local_s: float | None
     deadline_s: float | None
     patience_s: float
+    reply_s: float = 0.0
+    _replied_s: float | None = None
     _looked_s: float = 0.0
     _arrived_bytes: int = 0
 
@@ -56,7 +61,9 @@ class Patience:
             return None
         if self.local_s is None:
             return self._end_s()
-        delay_s = now_s - self.expected_s
+        if self._replied_s is None and progress.arrived_bytes >= progress.total_bytes:
+            self._replied_s = now_s + self.reply_s
+        delay_s = now_s - (self._replied_s or self.expected_s)
         rest_s = self._rest_s(progress, max(delay_s, _SLACK_S))
         self._looked_s, self._arrived_bytes = now_s, progress.arrived_bytes
         if rest_s > self.local_s or LIKELY_DELAYS * delay_s > self.local_s:

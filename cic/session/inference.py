@@ -264,7 +264,8 @@ class Steps:
         means, now_s = self._means, time.monotonic()
         deadline_s = None if means.deadline_s is None else running.began_s + means.deadline_s - now_s
         expected_s = running.plan.parts.exchange_s + _NOISES * means.planner.forecast.link.rtt_noise_s
-        return Patience(expected_s, self._local_s(running), deadline_s, PATIENCE_S)
+        reply_s = running.plan.parts.server_s + running.plan.parts.downlink_s
+        return Patience(expected_s, self._local_s(running), deadline_s, PATIENCE_S, reply_s)
 
     def _local_s(self, running: Running) -> float | None:
         """How long the device would take to finish by itself; None if it cannot."""

@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 USUAL_UPLINK_BPS = 2e6
 """Assumed until something was measured; an inference before that is computed here, if device-only was emitted."""
 
+# Looking takes the time of a planning, which a slow device has better use for while it loads.
+_SETTLING_LOOK_S = 0.05
+
 
 class Session:
     """A model cut in two, the head here and the tail on a server, such that each call is answered as early as possible.
@@ -154,7 +157,7 @@ class Session:
             means.halves.wish(plan.wished)
             if not means.halves.busy:
                 self._wake()
-            time.sleep(0.01)
+            time.sleep(_SETTLING_LOOK_S)
         return False
 
     @property

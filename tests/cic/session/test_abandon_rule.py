@@ -21,9 +21,30 @@ def test_nobody_waits_much_longer_than_half_of_the_local_answer() -> None:
     draw = random.Random(0)
     for _ in range(500):
         expected_s, local_s = draw.uniform(0.001, 2.0), draw.uniform(0.001, 2.0)
-        given_up_s = waited(Patience(expected_s, local_s, None, 60.0), draw.choice([0, 1e4, 1e6, 1e9]))
+        reply_s = expected_s * draw.random()
+        rate = draw.choice([0, 1e4, 1e6, 1e9])
+        given_up_s = waited(Patience(expected_s, local_s, None, 60.0, reply_s), rate)
         assert given_up_s >= LATE * expected_s, "before, it is not late"
-        assert given_up_s <= max(LATE * expected_s, expected_s + local_s / 2) + max(0.01, local_s / 3)
+        # All bytes are seen to have arrived, if they do before the rest would take longer than the device.
+        seen_s = max(LATE * expected_s, 1.25 * min(100_000 / (rate or 1e-9), 3.0))
+        arrived_s = seen_s + reply_s + local_s / 2 if rate >= 1e6 else 0.0
+        assert given_up_s <= max(LATE * expected_s, expected_s + local_s / 2, arrived_s) + max(0.01, local_s / 3)
+
+
+def test_a_server_that_has_all_bytes_gets_its_predicted_time() -> None:
+    """Expected were 60 ms, 15 of them the server's; the device takes 70 more."""
+    patience = Patience(0.06, 0.07, None, 60.0, 0.015)
+    first_s = patience.first_look_s()
+    next_s = patience.next_look_s(Progress(first_s, 100_000, 100_000))
+    assert next_s is not None, "a reply that comes now is there sooner than the device's answer"
+    given_up_s = waited(Patience(0.06, 0.07, None, 60.0, 0.015), arrived=1e9)
+    assert first_s + 0.015 <= given_up_s <= first_s + 0.015 + 0.07 / 2 + 0.02
+    # It is the delay of the server that counts, and not that of an upload which was slow before.
+    slow = Patience(0.06, 0.5, None, 60.0, 0.015)
+    assert slow.next_look_s(Progress(0.11, 50_000, 100_000)) is not None
+    assert slow.next_look_s(Progress(0.40, 100_000, 100_000)) is not None
+    assert slow.next_look_s(Progress(0.60, 100_000, 100_000)) is not None
+    assert slow.next_look_s(Progress(0.70, 100_000, 100_000)) is None
 
 
 def test_a_link_that_became_slow_is_seen_at_the_first_look() -> None:
