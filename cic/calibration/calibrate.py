@@ -26,6 +26,8 @@ from cic.progress import Progress, Tell, teller
 from codegen.manifest import read_manifest
 
 REPETITIONS = 15
+# A difference of so many standard errors is one: some twenty halves are compared, and a quota makes times come in steps.
+_ERRORS = 3.0
 NS_PER_S = 1e9
 Form = tuple[str, str]
 """A tensor and a codec, by name."""
@@ -96,14 +98,14 @@ def corrected_graph(model: SplittingModel, ran: Ran) -> StoredGraph:
     placed = [(graph.cuts[_place(model, each.cut)], each) for each in ran.cuts]
     # Where tensors have no forms, what packing takes counts with the ops.
     packed = graph.has_codecs
-    heads = [MeasuredOps(ops, each.head_s if packed else each.device_s) for ops, each in placed]
-    tails = [
-        MeasuredOps(_others(ops, graph), each.server.tail_s if packed else each.server_s)
-        for ops, each in placed
-        if each.cut.offloads
-    ]
-    device_s = corrected_op_times([op.device_ns / NS_PER_S for op in graph.ops], heads)
-    server_s = corrected_op_times([op.server_ns / NS_PER_S for op in graph.ops], tails)
+    device_s, server_s = [op.device_ns / NS_PER_S for op in graph.ops], [op.server_ns / NS_PER_S for op in graph.ops]
+    heads, tails = [], []
+    for ops, each in placed:
+        heads.append(_told(ops, each.head_s if packed else each.device_s, each.head_error_s, device_s))
+        if each.cut.offloads:
+            tail_s = each.server.tail_s if packed else each.server_s
+            tails.append(_told(_others(ops, graph), tail_s, each.tail_error_s, server_s))
+    device_s, server_s = list(corrected_op_times(device_s, heads)), list(corrected_op_times(server_s, tails))
     ops = tuple(
         op.replaced(device_ns=round(device * NS_PER_S), server_ns=round(server * NS_PER_S))
         for op, device, server in zip(graph.ops, device_s, server_s, strict=True)
@@ -111,6 +113,13 @@ def corrected_graph(model: SplittingModel, ran: Ran) -> StoredGraph:
     tensors = _with_codec_times(graph, ran.cuts) if packed else graph.tensors
     corrected: StoredGraph = graph.replaced(ops=ops, tensors=tensors, calibration=_recorded(model, graph, tensors, ran))
     return corrected
+
+
+def _told(ops: Sequence[int], measured_s: float, error_s: float, predicted_s: Sequence[float]) -> MeasuredOps:
+    """What a measured half says of its ops: nothing new where it took as long as predicted, as far as can be told."""
+    expected_s = sum(predicted_s[op] for op in ops)
+    agrees = abs(measured_s - expected_s) <= _ERRORS * error_s
+    return MeasuredOps(tuple(ops), expected_s if agrees else measured_s)
 
 
 def predicted_graph(graph: StoredGraph) -> StoredGraph:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import sqrt
 from pathlib import Path
 from statistics import median
 from time import perf_counter, sleep
@@ -20,17 +21,24 @@ from cic.progress import Progress, Tell
 WARM_UPS = 3
 # A device that computes without a pause is held back by its quota at the beginning of a run, too, or by its own heat.
 PAUSE_S = 0.01
+# A median of n normal values errs by 1.253 / sqrt(n) deviations, each of which is 1.483 median distances.
+_MEDIAN_ERROR = 1.253 * 1.483
 
 
 @dataclass(frozen=True)
 class CutTimes:
     """Medians over all rounds, in seconds. head_s: of the head. encode_s: of each crossing tensor, by name. server: of the
-    other side."""
+    other side.
+
+    head_error_s, tail_error_s: the standard errors of head and tail, 0 where they are not known.
+    """
 
     cut: Cut
     head_s: float
     encode_s: Mapping[str, float]
     server: ServerTime
+    head_error_s: float = 0.0
+    tail_error_s: float = 0.0
 
     @property
     def device_s(self) -> float:
@@ -98,5 +106,18 @@ class _Way:
             times.append(seconds)
 
     def times(self) -> CutTimes:
-        server = ServerTime(median(each.decode_s for each in self._server), median(each.tail_s for each in self._server))
-        return CutTimes(self._cut, median(self._head_s), {name: median(each) for name, each in self._encode_s.items()}, server)
+        decode_s, tail_s = [each.decode_s for each in self._server], [each.tail_s for each in self._server]
+        return CutTimes(
+            self._cut,
+            median(self._head_s),
+            {name: median(each) for name, each in self._encode_s.items()},
+            ServerTime(median(decode_s), median(tail_s)),
+            median_error(self._head_s),
+            median_error(tail_s),
+        )
+
+
+def median_error(values: Sequence[float]) -> float:
+    """The standard error of a median, by the median distance to it, as of normal values; one far value does not count."""
+    middle = median(values)
+    return _MEDIAN_ERROR * median(abs(value - middle) for value in values) / sqrt(len(values))

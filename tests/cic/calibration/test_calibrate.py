@@ -38,3 +38,19 @@ def test_a_calibrated_table_says_what_was_measured(compiled: SplittingModel, see
         assert cut.server_ns * 1e-9 == pytest.approx(each.server_s, rel=0.05, abs=0.02 * longest[1])
     assert predicted_graph(graph) == compiled.graph()
     assert graph.calibration is not None and len(graph.calibration.cuts) == len(compiled.cuts)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_measurement_that_agrees_within_its_error_changes_no_op(compiled: SplittingModel, seed: int) -> None:
+    draw, graph = random.Random(seed), compiled.graph()
+    times = []
+    for cut, ops in zip(compiled.cuts, graph.cuts, strict=True):
+        head_s = sum(graph.ops[op].device_ns for op in ops) * 1e-9
+        tail_s = sum(op.server_ns for place, op in enumerate(graph.ops) if place not in set(ops)) * 1e-9
+        off = [draw.uniform(0.8, 1.2) for _ in range(2)]
+        server = ServerTime(0.0, tail_s * off[1])
+        times.append(CutTimes(cut, head_s * off[0], dict.fromkeys(cut.crossing, 0.0), server, head_s * 0.1, tail_s * 0.1))
+    after = corrected_graph(compiled, Ran(times, 5, "board", "onnxruntime", "rack", "torchscript"))
+    for old, new in zip(graph.ops, after.ops, strict=True):
+        assert new.device_ns == pytest.approx(old.device_ns, rel=0.01, abs=10)
+        assert new.server_ns == pytest.approx(old.server_ns, rel=0.01, abs=10)
