@@ -24,6 +24,7 @@ from codegen.manifest import read_manifest
 
 MIB = 1 << 20
 HEADER_S, BODY_S = 3.0, 3.0
+QUEUE = 16
 PATIENCE_S = 30.0
 NEVER = 999
 
@@ -98,7 +99,7 @@ def victim(bundle: Path) -> Iterator[Victim]:
 def started(bundle: Path, port: int = 0) -> tuple[subprocess.Popen[str], int]:
     """A process of `cic serve` that is ready, and its port."""
     times = ["--header-timeout", f"{HEADER_S}s", "--body-timeout", f"{BODY_S}s", "--grace", "5s"]
-    command = [sys.executable, "-m", "cic", "serve", str(bundle), "--port", str(port), "--queue", "16", *times]
+    command = [sys.executable, "-m", "cic", "serve", str(bundle), "--port", str(port), "--queue", str(QUEUE), *times]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     line = process.stderr.readline()

@@ -40,6 +40,7 @@ from benchmarks.trust.attack.attacked_server import (
     victim,
 )
 from benchmarks.trust.attack.mutations import mutated_bytes, mutated_json
+from benchmarks.trust.attack.overload import attack_by_overload
 from benchmarks.trust.attack.server_lies import MAY_BE_CLOSED, lies
 from cic.protocol.request import coded_inputs, write_request
 
@@ -182,53 +183,6 @@ def attack_by_slowness(server: Victim, count: int) -> list[Target]:
     return targets
 
 
-def attack_by_overload(server: Victim, other: Victim, seconds: float) -> Target:
-    """Eight clients ask again at once, which is all that can be answered, and three times as many requests come besides.
-
-    The processor is shared with whoever attacks, so the same number of bad requests to another server is what to compare with.
-    """
-
-    async def clients(served: list[int], end_s: float) -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-        while time.perf_counter() < end_s:
-            writer.write(server.request())
-            status, _ = await asyncio.wait_for(read_reply(reader), PATIENCE_S)
-            served.append(status)
-            if status != 200:
-                # As all that was not read has to be forgotten, a refusal ends its connection.
-                writer.close()
-                await asyncio.sleep(0.05)
-                reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-        writer.close()
-
-    async def flood(target: Victim, sent: bytes, rate: float, end_s: float) -> list[tuple[int, float, bytes]]:
-        asked: list[asyncio.Task[tuple[int, float, bytes]]] = []
-        while time.perf_counter() < end_s:
-            asked.append(asyncio.create_task(ask(target, sent)))
-            await asyncio.sleep(max(0.0, end_s - seconds + len(asked) / rate - time.perf_counter()))
-        return list(await asyncio.gather(*asked))
-
-    async def load(target: Victim, sent: bytes, rate: float) -> tuple[list[int], list[tuple[int, float, bytes]]]:
-        served: list[int] = []
-        end_s = time.perf_counter() + seconds
-        flooding = asyncio.create_task(flood(target, sent, rate, end_s)) if rate else None
-        await asyncio.gather(*(clients(served, end_s) for _ in range(8)))
-        return served, await flooding if flooding else []
-
-    full = asyncio.run(load(server, b"", 0))[0].count(200) / seconds
-    beside = asyncio.run(load(other, other.request(b"{}"), 3 * full))[0].count(200)
-    served, flooded = asyncio.run(load(server, server.request(), 3 * full))
-    statuses = Counter([*served, *(status for status, *_ in flooded)])
-    share = statuses[200] / beside
-    refused = [took_s for status, took_s, _ in flooded if status == 503]
-    return Target(
-        "under four times the load that can be answered 90 % of it is, and all else is refused with 503",
-        f"{full:.0f}/s at full, {beside / seconds:.0f}/s beside as many bad requests to another server, "
-        f"{statuses[200] / seconds:.0f}/s under load ({share:.0%}); {dict(statuses)}, refused in {high(refused, 0.5):.3f} s",
-        statuses.keys() <= {200, 503} and share >= 0.9 and len(refused) > 0,
-    )
-
-
 def attack_by_vanishing(server: Victim, count: int) -> Target:
     """Clients that go away in the middle of their request, or of the reply."""
     sent = server.request()
@@ -325,7 +279,7 @@ def main() -> None:
             lambda: attack_by_lies(server),
             lambda: attack_by_mutations(server, count(3000, 100)),
             lambda: attack_by_slowness(server, count(450, 50)),
-            lambda: attack_by_overload(server, other, count(20, 2)),
+            lambda: attack_by_overload(server, other, count(30, 3)),
             lambda: attack_by_vanishing(server, count(10_000, 200)),
             lambda: attack_by_signals(bundle, server),
         ]

@@ -238,3 +238,26 @@ def test_an_address_that_is_taken_is_named(server: TailServer, mixed_bundle: Pat
     port = int(server.address.rpartition(":")[2])
     with pytest.raises(InputError, match=f"cannot listen at 127.0.0.1 port {port}"):
         TailServer(mixed_bundle, ServerOptions(port=port)).__enter__()
+
+
+def test_under_overload_what_is_answered_comes_in_time_and_then_all_is_as_before(serving: Serving, tail: SpokenTail) -> None:
+    server = serving(does=lambda: time.sleep(0.01), queue=2)
+    end_s = time.perf_counter() + 0.8
+
+    def client(number: int) -> list[tuple[int, float]]:
+        own, buffers = write_request(tail, str(number), coded_inputs(tail, zeros(tail)))
+        seen = []
+        while time.perf_counter() < end_s:
+            began_s = time.perf_counter()
+            reply = exchange(connect(server), f"/v2/models/{MODEL}/infer", b"".join(buffers), own)
+            assert reply.status == 200 or reply.headers["Retry-After"] == "1"
+            seen.append((reply.status, time.perf_counter() - began_s))
+        return seen
+
+    with ThreadPoolExecutor(12) as pool:
+        seen = [each for replies in pool.map(client, range(12)) for each in replies]
+    assert {status for status, _ in seen} == {200, 503}
+    # Two that wait and one that is computed; the rest is for twelve clients on one processor.
+    assert max(took_s for status, took_s in seen if status == 200) < 1
+    assert all(ask(connect(server), tail, zeros(tail)).outputs for _ in range(5))
+    assert server.endpoints.room.taken == 0 and server.endpoints.metrics.in_flight == 0
