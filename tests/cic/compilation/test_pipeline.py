@@ -8,7 +8,7 @@ from torch import nn
 import cic
 from cic.codec.registry import codec
 from cic.compilation.verification import verify
-from cic.decision.splitting_model import SplittingModel
+from cic.decision.splitting_model import SplittingModel, dumps
 from cic.precision.precision import Precision
 from tests.cic.inception import STRONG, WEAK
 
@@ -29,3 +29,10 @@ def test_a_lower_target_is_never_slower(network: nn.Module, images: torch.Tensor
     for bandwidth in (1e5, 1e6, 5e6, 2e7, 1e8):
         latencies = [table.decide(bandwidth).latency_s for table in tables]
         assert latencies == sorted(latencies, reverse=True)
+
+
+def test_the_same_compiles_to_the_same_bytes_but_for_the_header(network: nn.Module, images: torch.Tensor) -> None:
+    first, again = (
+        dumps(cic.compile(network, (images[:1],), device=WEAK, server=STRONG, precision="int8")).splitlines() for _ in range(2)
+    )
+    assert first[1:] == again[1:]
