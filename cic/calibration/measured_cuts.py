@@ -27,8 +27,8 @@ _MEDIAN_ERROR = 1.253 * 1.483
 
 @dataclass(frozen=True)
 class CutTimes:
-    """Medians over all rounds, in seconds. head_s: of the head. encode_s: of each crossing tensor, by name. server: of the
-    other side.
+    """Medians over all rounds, in seconds. head_s: of the head. encode_s: of each crossing tensor, by name, with its part
+    of what asking the server takes the device. server: of the other side.
 
     head_error_s, tail_error_s: the standard errors of head and tail, 0 where they are not known.
     """
@@ -107,10 +107,11 @@ class _Way:
 
     def times(self) -> CutTimes:
         decode_s, tail_s = [each.decode_s for each in self._server], [each.tail_s for each in self._server]
+        asking_s = median(each.asking_s for each in self._server) / max(len(self._encode_s), 1)
         return CutTimes(
             self._cut,
             median(self._head_s),
-            {name: median(each) for name, each in self._encode_s.items()},
+            {name: median(each) + asking_s for name, each in self._encode_s.items()},
             ServerTime(median(decode_s), median(tail_s)),
             median_error(self._head_s),
             median_error(tail_s),

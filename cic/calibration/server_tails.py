@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from itertools import count
 from pathlib import Path
+from time import thread_time
 
 from cic.calibration.tails import ServerTime
 from cic.codec.codec import Payload
@@ -48,6 +49,8 @@ class ServerTails:
         names = [codec_of[wire.name] for wire in self._manifest.cut(cut.id).crossing]
         coded = [Coded(name, payload) for name, payload in zip(names, payloads, strict=True)]
         request_id = f"calibrate-{next(self._numbers)}"
+        # Of the processor: what the link takes is no property of the device.
+        began_s = thread_time()
         headers, buffers = write_request(tail, request_id, coded)
         path, largest = f"/v2/models/{tail.name}/infer", max(largest_answer_bytes(tail), _LARGEST_BYTES)
         reply = self._remote.pool.exchange("POST", path, headers, buffers, wait_s=PATIENCE_S, largest_bytes=largest)
@@ -57,9 +60,10 @@ class ServerTails:
             times = read_answer(body[:length], body[length:], tail, request_id).times
         except ProtocolError as error:
             raise LinkError(f"{self.machine}: {error}") from error
+        asking_s = thread_time() - began_s
         if times is None:
             raise LinkError(f"{self.machine} does not say what an answer took it; calibrate with `cic serve`")
-        return ServerTime(times.decode_us * _US, (times.compute_us + times.encode_us) * _US)
+        return ServerTime(times.decode_us * _US, (times.compute_us + times.encode_us) * _US, asking_s)
 
     def close(self) -> None:
         """End the connections."""

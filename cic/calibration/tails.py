@@ -18,10 +18,14 @@ from cic.engine.opening import open_half
 
 @dataclass(frozen=True)
 class ServerTime:
-    """Seconds of one answer: reading the payloads, and computing, with writing the answer."""
+    """Seconds of one answer: reading the payloads, and computing, with writing the answer.
+
+    asking_s: of the device's processor, for the exchange; 0 where there was none.
+    """
 
     decode_s: float
     tail_s: float
+    asking_s: float = 0.0
 
 
 class Tails(Protocol):
