@@ -11,13 +11,16 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from cic.codec.codec import Payload
 from cic.errors import EngineError, ProtocolError
 from cic.protocol.answer import ServerTimes, coded_outputs, write_answer
 from cic.protocol.request import RequestHead, decoded_inputs
-from cic.serving.loaded_tails import LoadedTail
+from cic.serving.loaded_tails import LoadedTail, load_tails
+from cic.serving.server_options import ServerOptions
 
 STUCK = "the server is stuck in an inference"
 
@@ -66,8 +69,26 @@ class InferenceWorker:
     def full(self) -> bool:
         return self.waiting >= self._places
 
-    def start(self, prepare: Callable[[], None]) -> None:
-        """Begin: first with `prepare`, in the thread that then computes, since torch keeps settings for each thread."""
+    def start(self, bundle: Path, options: ServerOptions) -> Future[dict[str, LoadedTail]]:
+        """Begin, first with loading all tails in the thread that then computes, since torch keeps settings for each thread.
+
+        What is returned has them, or the error of `load_tails`.
+        """
+        loaded: Future[dict[str, LoadedTail]] = Future()
+        # From now on nobody can cancel it, and it can be set.
+        loaded.set_running_or_notify_cancel()
+
+        def load() -> None:
+            try:
+                loaded.set_result(load_tails(bundle, options))
+            except Exception as error:  # whatever it is, who waits must be told  # noqa: BLE001
+                loaded.set_exception(error)
+
+        self.begin(load)
+        return loaded
+
+    def begin(self, prepare: Callable[[], None]) -> None:
+        """Compute what is submitted, after `prepare` in the same thread."""
         self._thread = threading.Thread(target=self._work, args=(prepare,), name="cic-inference", daemon=True)
         self._thread.start()
 

@@ -10,7 +10,6 @@ import asyncio
 import sys
 import time
 from collections.abc import AsyncIterator, Mapping
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from cic.protocol.metadata import EXTENSIONS, metadata_of
 from cic.protocol.request import JSON_LENGTH, json_length, read_request_head
 from cic.serving.bearer_token import bears, read_token
 from cic.serving.inference_worker import Answered, InferenceWorker, Job
-from cic.serving.loaded_tails import LoadedTail, load_tails, no_such_model
+from cic.serving.loaded_tails import LoadedTail, no_such_model
 from cic.serving.model_address import ABOUT, model_and_action
 from cic.serving.server_options import ServerOptions
 from cic.version import VERSION
@@ -49,9 +48,7 @@ class TailApplication:
         self._options = options
         self._token = None if options.token_file is None else read_token(options.token_file)
         self._worker = InferenceWorker(options.queue)
-        loaded: Future[dict[str, LoadedTail]] = Future()
-        self._worker.start(lambda: _load(bundle, options, loaded))
-        self._tails = loaded.result()
+        self._tails = self._worker.start(bundle, options).result()
 
     @property
     def live(self) -> bool:
@@ -114,13 +111,6 @@ async def _read(body: AsyncIterator[bytes], tail: LoadedTail) -> bytearray:
         if len(content) > tail.largest_request_bytes:
             raise ProtocolError(f"a request for {tail.spoken.name} has at most {tail.largest_request_bytes} bytes", 413)
     return content
-
-
-def _load(bundle: Path, options: ServerOptions, loaded: Future[dict[str, LoadedTail]]) -> None:
-    try:
-        loaded.set_result(load_tails(bundle, options))
-    except Exception as error:  # whatever it is, who waits must be told  # noqa: BLE001
-        loaded.set_exception(error)
 
 
 def _json(value: object) -> Reply:

@@ -21,7 +21,7 @@ from cic.serving.encryption import tls_context
 from cic.serving.endpoints import Endpoints
 from cic.serving.inference_worker import STUCK, InferenceWorker
 from cic.serving.intake import AT_ONCE_BYTES
-from cic.serving.loaded_tails import LoadedTail, load_tails
+from cic.serving.loaded_tails import LoadedTail
 from cic.serving.server_options import ServerOptions
 
 _USUAL = ServerOptions()
@@ -87,9 +87,7 @@ class TailServer:
         except OSError as error:
             raise InputError(f"cannot listen at {options.host} port {options.port}: {error.strerror or error}") from error
         self._port = self._listening.sockets[0].getsockname()[1]
-        loaded: asyncio.Future[dict[str, LoadedTail]] = loop.create_future()
-        self._worker.start(lambda: _load(self.bundle, options, loaded))
-        tails = await loaded
+        tails = await asyncio.wrap_future(self._worker.start(self.bundle, options))
         self.endpoints.room = body_room(max(tail.largest_request_bytes for tail in tails.values()), options.queue)
         self.endpoints.tails = tails
         self._watch = loop.create_task(self._watch_worker())
@@ -198,23 +196,3 @@ async def _serve_until_signal(server: TailServer, announce: Callable[[TailServer
         starting.cancel()
         ending.cancel()
         await server.stop()
-
-
-def _load(bundle: Path, options: ServerOptions, loaded: asyncio.Future[dict[str, LoadedTail]]) -> None:
-    """Load all tails and set the future, in the loop it belongs to, to them or to the error."""
-    outcome: dict[str, LoadedTail] | Exception
-    try:
-        outcome = load_tails(bundle, options)
-    except Exception as error:  # whatever it is, who waits must be told  # noqa: BLE001
-        outcome = error
-
-    def tell() -> None:
-        if loaded.done():
-            return
-        if isinstance(outcome, Exception):
-            loaded.set_exception(outcome)
-        else:
-            loaded.set_result(outcome)
-
-    with suppress(RuntimeError):  # the loop was closed meanwhile
-        loaded.get_loop().call_soon_threadsafe(tell)

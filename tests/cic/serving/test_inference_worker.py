@@ -48,7 +48,7 @@ def working(places: int, does: Callable[[InferenceWorker], Awaitable[None]]) -> 
     worker, prepared = InferenceWorker(places), list[int]()
 
     async def main() -> None:
-        worker.start(lambda: prepared.append(threading.get_ident()))
+        worker.begin(lambda: prepared.append(threading.get_ident()))
         try:
             await does(worker)
         finally:
