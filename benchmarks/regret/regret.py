@@ -8,6 +8,7 @@ a run which was broken off goes on where it was; what is published is all that t
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from time import monotonic
 from typing import Any
 
 import cic
-from benchmarks.harness.report import shared_options
+from benchmarks.harness.report import Report, shared_options
 from benchmarks.regret import networks
 from benchmarks.regret.both_sides import device, served
 from benchmarks.regret.device_side import PAUSE_S, WARM_UPS
@@ -52,13 +53,8 @@ def main() -> int:
     uplinks = ",".join(f"{uplink / 1e6:g}" for uplink in networks.UPLINKS_BPS)
     options.add_argument("--uplinks", default=uplinks, help=f"Mbit/s, with commas between; default: {uplinks}")
     options.add_argument("--shares", default=",".join(map(str, networks.SHARES)), help="of a core, for the device")
-    options.add_argument("--work", type=Path, default=WORK, help="where models and lines are kept")
-    options.add_argument("--publish", action="store_true", help="measure nothing, publish what the file holds")
-    given = options.parse_args()
-    try:
-        check_possible()
-    except TestbedMissingError as error:
-        print(f"skipped: {error}")
+    given = parsed(options)
+    if given is None:
         return 0
     cells = [
         Cell(name, float(share), float(uplink) * 1e6)
@@ -72,6 +68,24 @@ def main() -> int:
     if not given.publish:
         measure(cells, given.work, lines, 3 if given.quick else ROUNDS)
     report = published(read_lines(lines))
+    return ended(report, given)
+
+
+def parsed(options: argparse.ArgumentParser) -> argparse.Namespace | None:
+    """The arguments, with those of all that is measured here; None, having said why, where there can be no testbed."""
+    options.add_argument("--work", type=Path, default=WORK, help="where models and lines are kept")
+    options.add_argument("--publish", action="store_true", help="measure nothing, publish what the file holds")
+    given = options.parse_args()
+    try:
+        check_possible()
+    except TestbedMissingError as error:
+        print(f"skipped: {error}")
+        return None
+    return given
+
+
+def ended(report: Report, given: argparse.Namespace) -> int:
+    """Publish, and say with which status to end."""
     report.publish(given.results)
     return 0 if report.kept or given.quick else 1
 

@@ -22,8 +22,7 @@ from benchmarks.regret import networks
 from benchmarks.regret.both_sides import Device, device, served
 from benchmarks.regret.clairvoyant import CutParts, clairvoyant_mean_s, shaped, static_mean_s
 from benchmarks.regret.device_side import SESSION
-from benchmarks.regret.regret import WORK, calibrate, read_lines
-from benchmarks.testbed.testbed import TestbedMissingError, check_possible
+from benchmarks.regret.regret import calibrate, ended, parsed, read_lines
 from benchmarks.testbed.traces import Trace, all_traces, replay
 
 SECONDS = 60.0
@@ -36,13 +35,8 @@ def main() -> int:
     options.add_argument("--model", default="resnet18", choices=networks.NETWORKS)
     options.add_argument("--share", type=float, default=networks.SHARES[0], help="of a core, for the device")
     options.add_argument("--seconds", type=float, default=SECONDS, help="of each trace; default: all 60")
-    options.add_argument("--work", type=Path, default=WORK, help="where models and lines are kept")
-    options.add_argument("--publish", action="store_true", help="measure nothing, publish what the file holds")
-    given = options.parse_args()
-    try:
-        check_possible()
-    except TestbedMissingError as error:
-        print(f"skipped: {error}")
+    given = parsed(options)
+    if given is None:
         return 0
     traces = [trace.first(given.seconds) for trace in all_traces()]
     lines = given.work / "traces.jsonl"
@@ -51,8 +45,7 @@ def main() -> int:
     if not given.publish:
         measure(traces, given.work, lines, given.model, given.share)
     report = published(read_lines(lines))
-    report.publish(given.results)
-    return 0 if report.kept or given.quick else 1
+    return ended(report, given)
 
 
 def measure(traces: Sequence[Trace], work: Path, lines: Path, name: str, share: float) -> None:
