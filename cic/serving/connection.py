@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 from operator import itemgetter
 
+import aiohttp
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
 from aiohttp.http_parser import HttpRequestParser
 from aiohttp.web_protocol import RequestPayloadError
 
+from cic.errors import InputError
 from cic.protocol.answer import write_failure
 from cic.serving.intake import ComingBody, Intake
 from cic.serving.server_options import ServerOptions
@@ -26,6 +28,8 @@ _READ_AHEAD_BYTES = 256 << 10
 _LINGERING_S = 1.0
 # Whoever has been silent for less may be about to ask.
 _LEAST_IDLE_S = 0.5
+# Where aiohttp keeps the parser of a connection, which it does not promise.
+_PARSER = "_parser"
 
 
 class Connection(web.RequestHandler):
@@ -186,6 +190,12 @@ class Connection(web.RequestHandler):
         if isinstance(exc, LineTooLong):
             return refusal(431, "a line of the header is too long")
         return refusal(status, "this is not HTTP/1.1 as it is spoken here" if status == 400 else "the server failed")
+
+
+def check_aiohttp() -> None:
+    """Raises InputError for a version of aiohttp whose connections are made otherwise than those with which this was tried."""
+    if not hasattr(web.RequestHandler, _PARSER):
+        raise InputError(f"aiohttp {aiohttp.__version__} keeps no {_PARSER}; install a version from 3.14.5 on, below 4")
 
 
 def refusal(status: int, message: str, headers: dict[str, str] | None = None, *, close: bool = True) -> web.Response:

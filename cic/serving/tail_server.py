@@ -16,7 +16,7 @@ from aiohttp import web
 from cic.errors import CicError, InputError, ProtocolError
 from cic.serving.bearer_token import read_token
 from cic.serving.body_room import BodyRoom, body_room
-from cic.serving.connection import Connection
+from cic.serving.connection import Connection, check_aiohttp
 from cic.serving.encryption import tls_context
 from cic.serving.endpoints import Endpoints
 from cic.serving.inference_worker import STUCK, InferenceWorker
@@ -71,6 +71,7 @@ class TailServer:
 
     async def start(self) -> None:
         """Listen, then load all tails in the thread that will run them; afterwards it is ready. Errors as the class."""
+        check_aiohttp()
         loop, options = asyncio.get_running_loop(), self.options
         server = self._web = web.Server(self.endpoints.handle, handler_cancellation=True, loop=loop)
         desk = bytearray(AT_ONCE_BYTES)

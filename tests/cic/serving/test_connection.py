@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from cic.errors import InputError
 from cic.protocol.spoken_tail import SpokenTail
+from cic.serving.connection import check_aiohttp
 from cic.serving.tail_server import TailServer
 from tests.cic.serving.conftest import MODEL, USUAL, Serving
 from tests.cic.serving.talking import (
@@ -87,6 +89,13 @@ def test_silence_is_waited_for_as_long_as_is_said(serving: Serving) -> None:
             began = time.perf_counter()
             assert until_closed(link) == b""
             assert 0.3 < time.perf_counter() - began < 2
+
+
+def test_another_aiohttp_is_refused_before_anything_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    check_aiohttp()
+    monkeypatch.setattr("cic.serving.connection._PARSER", "_elsewhere")
+    with pytest.raises(InputError, match="keeps no _elsewhere; install"):
+        check_aiohttp()
 
 
 def test_more_connections_than_there_may_be_are_closed(serving: Serving) -> None:
