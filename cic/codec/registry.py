@@ -98,6 +98,14 @@ def stage_of(name: str) -> str:
     return name.partition(",")[0].partition("+")[0].strip()
 
 
+def is_coarser_picture(stage: str, other: str) -> bool:
+    """Are both stages (`stage_of`) files of one kind, and has the first the lower quality?"""
+    mine, theirs = _PICTURE.fullmatch(stage), _PICTURE.fullmatch(other)
+    if mine is None or theirs is None or not (mine[4] and theirs[4]):
+        return False
+    return mine.group(2, 3, 5) == theirs.group(2, 3, 5) and int(mine[4]) < int(theirs[4])
+
+
 def largest_payload_bytes(shape: Sequence[int], dtype: str) -> int:
     """No payload of such a tensor is larger, whatever the codec: all but pictures send at most the values as they are."""
     chosen = [codec(name) for name in ("raw+zlib", "png")]

@@ -12,6 +12,7 @@ target. The sets of (tensor, codec) pairs that were seen to miss it are handled 
 The table is optimal among all placements that meet the target if losing more never gains accuracy. That is: if a set of
 pairs was seen to miss the target, a placement that uses all of these pairs misses it, too. Alternatives may double with each
 further set. Beyond `MOST_ALTERNATIVES`, the pair with the largest error of its set is forbidden outright, as the result says.
+Of picture files not all qualities are tried, see `cic.precision.picture_qualities`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from cic.precision.accuracy import EXACT, Reached
+from cic.precision.picture_qualities import PictureQualities
 from cic.precision.wire_form import WireForm, is_lossless
 from cic.progress import Progress, Tell
 from compress.bounds import Bounds
@@ -45,7 +47,8 @@ class WithinTarget:
 
     found: of the whole problem. compression: with which it was found, exact for all the alternatives.
     reached: of each of its placements. alternatives: the pairs that each alternative forbids, one empty set if none is needed.
-    exact: was nothing forbidden beyond what was seen to miss the target? runs: cuts that were run.
+    exact: was nothing forbidden beyond what was seen to miss the target, and qualities of pictures that were not tried?
+    runs: cuts that were run.
     """
 
     found: Envelope
@@ -78,8 +81,10 @@ def within_target(
     alternatives: tuple[Forbidden, ...] = (frozenset(),)
     measured: Known = {} if known is None else known
     exact = True
+    qualities = PictureQualities(forms if run is not None else [])
     while True:
-        compression, parts = compress_together(problem, alternative_problems(problem, alternatives), bounds)
+        allowed = tuple(forbidden | qualities.held_back for forbidden in alternatives)
+        compression, parts = compress_together(problem, alternative_problems(problem, allowed), bounds)
         small = envelope(
             compression.reduction.problem,
             bounds.box,
@@ -89,7 +94,7 @@ def within_target(
         )
         found = _lifted(small, compression)
         if run is None:
-            return WithinTarget(found, compression, (), alternatives, exact, 0)
+            return WithinTarget(found, compression, (), allowed, exact, 0)
         missed, reached = [], []
         used = [_lossy(problem, forms, side, codec) for side, codec in zip(found.placements, found.codecs, strict=True)]
         keys = [
@@ -104,8 +109,8 @@ def within_target(
             reached.append(measured[key])
             if not measured[key].met and lossy not in missed:
                 missed.append(lossy)
-        if not missed:
-            return WithinTarget(found, compression, tuple(reached), alternatives, exact, len(measured))
+        if not missed and not qualities.let_go(frozenset.intersection(*allowed)):
+            return WithinTarget(found, compression, tuple(reached), allowed, exact, len(measured))
         # What one tensor alone spoils is settled first: it often settles what several spoil.
         for lossy in [lossy for lossy in missed if len(lossy) == 1] or missed:
             alternatives, outright = _forbid(alternatives, forms, lossy)
