@@ -13,7 +13,7 @@ import aiohttp
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
 from aiohttp.http_parser import HttpRequestParser
-from aiohttp.web_protocol import RequestPayloadError
+from aiohttp.web_protocol import MAX_MSG_QUEUE_SIZE, RequestPayloadError
 
 from cic.errors import InputError
 from cic.protocol.answer import write_failure
@@ -116,6 +116,12 @@ class Connection(web.RequestHandler):
             self._transports.discard(self._open)
         super().connection_lost(exc)
 
+    def force_close(self) -> None:
+        """As aiohttp's, but what closes is not told again: asyncio's TLS then loses its socket, which stays open."""
+        if self.transport is not None and self.transport.is_closing():
+            self.transport = None
+        super().force_close()
+
     def data_received(self, data: bytes) -> None:
         self._idle_since_s = None
         if self._header_timer is None and not self.busy:
@@ -130,14 +136,16 @@ class Connection(web.RequestHandler):
         self._stop_timer()
         self.writes()
 
-    def take_body(self, body: ComingBody) -> None:
-        """The rest of the body of the request that is handled is to come without aiohttp."""
-        self._intake.take(body)
+    def take_body(self, request: web.BaseRequest, body: ComingBody) -> None:
+        """The rest of the body of the request that is handled is to come without aiohttp, until it is whole or forgotten."""
+        self._intake.take(body, lambda: self._expect_next(request))
 
-    def body_taken(self, request: web.BaseRequest, *, whole: bool) -> None:
-        """It came. If whole, another request can follow, with a parser that does not wait for what it never saw."""
+    def forget_body(self) -> None:
         self._intake.forget()
-        if whole and self._parser is not None:
+
+    def _expect_next(self, request: web.BaseRequest) -> None:
+        """Its body is whole. Another request can follow, with a parser that does not wait for what it never saw."""
+        if self._parser is not None:
             request.content.feed_eof()
             self._parser = HttpRequestParser(
                 self,
@@ -148,6 +156,7 @@ class Connection(web.RequestHandler):
                 max_headers=_MOST_HEADERS,
                 payload_exception=RequestPayloadError,
                 auto_decompress=False,
+                max_msg_queue_size=MAX_MSG_QUEUE_SIZE,
             )
 
     def ended(self) -> None:

@@ -6,6 +6,7 @@ aiohttp's own way of a body copies it four times, in pieces; here the kernel wri
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from aiohttp import web
 
@@ -69,10 +70,11 @@ class Intake(asyncio.BufferedProtocol):
     def __init__(self, connection: web.RequestHandler, desk: bytearray) -> None:
         self._connection, self._desk = connection, memoryview(desk)
         self._body: ComingBody | None = None
+        self._whole: Callable[[], object] = lambda: None
 
-    def take(self, body: ComingBody) -> None:
-        """What comes next is that body's, until it is whole or `forget` is called."""
-        self._body = body
+    def take(self, body: ComingBody, whole: Callable[[], object]) -> None:
+        """What comes next is that body's, until `forget` is called or it is whole, which is told before any more is read."""
+        self._body, self._whole = body, whole
 
     def forget(self) -> None:
         self._body = None
@@ -85,6 +87,9 @@ class Intake(asyncio.BufferedProtocol):
             self._connection.data_received(bytes(self._desk[:nbytes]))
             return
         self._body.came(nbytes)
+        if not self._body.rest:
+            # At once: over TLS what follows may be read before whoever waits for the body goes on.
+            self._whole()
         if self._body.done.done():
             self.forget()
 

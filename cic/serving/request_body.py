@@ -52,14 +52,14 @@ async def read_body(
         if received < length:
             patience_s = options.body_timeout_s
             coming = ComingBody(body[received:], length, room, patience_s, options.least_bytes_per_s * patience_s)
-            connection.take_body(coming)
+            connection.take_body(request, coming)
             try:
                 if received >= json_bytes:
                     head = _tried(read_head, body[:json_bytes])
                 await coming.done
             finally:
                 received = length - len(coming.rest)
-                connection.body_taken(request, whole=received == length)
+                connection.forget_body()
         head = head or _tried(read_head, body[:json_bytes])
         if isinstance(head, ProtocolError):
             raise head

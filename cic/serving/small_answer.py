@@ -21,6 +21,7 @@ class SmallAnswer(web.StreamResponse):
 
     def __init__(self, headers: Mapping[str, str], buffers: Sequence[Payload]) -> None:
         super().__init__()
+        self._writer: AbstractStreamWriter | None = None
         self._content = b"".join(buffers)
         lines = "".join(f"{name}: {value}\r\n" for name, value in (_OF_BYTES | dict(headers)).items())
         self._head = f"HTTP/1.1 200 OK\r\n{lines}Content-Length: {len(self._content)}\r\n"
@@ -37,7 +38,10 @@ class SmallAnswer(web.StreamResponse):
         last = "" if keeps else "Connection: close\r\n"
         head = f"{self._head}Date: {formatdate(usegmt=True)}\r\n{last}\r\n"
         transport.write(head.encode("ascii") + self._content)
+        self._writer = request.writer
         return None
 
     async def write_eof(self, data: bytes = b"") -> None:
-        """All is sent."""
+        """All is sent. Whoever does not read what is sent gets no more computed, or it would pile up here."""
+        if self._writer is not None:
+            await self._writer.drain()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import socket
@@ -211,6 +212,21 @@ def test_answers_that_are_not_read_are_not_waited_for(serving: Serving) -> None:
         time.sleep(0.02)
     assert not server._transports
     assert ask(connect(server), server.models[MODEL].spoken, zeros(server.models[MODEL].spoken)).outputs
+
+
+def test_whoever_does_not_read_small_answers_gets_no_more_of_them(serving: Serving, tail: SpokenTail) -> None:
+    server = serving(body_timeout_s=0.3)
+    content = raw_request(tail, zeros(tail))
+    with open_socket(server) as link:
+        link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+        wait_until(lambda: len(server._transports) == 1)
+        (transport,) = server._transports
+        assert isinstance(transport, asyncio.WriteTransport)
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        transport.set_write_buffer_limits(high=4096)
+        with pytest.raises(OSError):
+            link.sendall(content * 20_000)
+    assert server.endpoints.metrics.requests[MODEL, 200] < 1000
 
 
 def test_an_answer_that_is_read_slowly_enough_is_sent_to_its_end(serving: Serving) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import time
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from cic.serving.server_options import ServerOptions
 from cic.serving.tail_server import TailServer
 from tests.cic.certificates import AVAILABLE, Certificates, make_certificates
 from tests.cic.serving.conftest import Serving
-from tests.cic.serving.talking import ask, connect, exchange, open_socket, until_closed, zeros
+from tests.cic.serving.talking import ask, connect, exchange, open_socket, raw_request, until_closed, zeros
 
 pytestmark = pytest.mark.skipif(not AVAILABLE, reason="certificates are made by the command openssl")
 
@@ -99,3 +100,27 @@ def test_files_that_hold_no_certificate_are_named(certificates: Certificates, tm
         with pytest.raises(InputError, match=told):
             tls_context(ServerOptions(**wrong))
     assert tls_context(ServerOptions()) is None
+
+
+def test_requests_that_come_at_once_are_told_apart(encrypted: TailServer, certificates: Certificates, tail: SpokenTail) -> None:
+    """Though the rest of a body, and the request after it, are decrypted in one go."""
+    content = raw_request(tail, zeros(tail))
+    for cut in (content.index(b"\r\n\r\n") + 4, len(content) - 1):
+        with certificates.trusting().wrap_socket(open_socket(encrypted), server_hostname="127.0.0.1") as link:
+            link.sendall(content[:cut])
+            time.sleep(0.05)
+            link.sendall(content[cut:] + content + b"GET /v2 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            said = until_closed(link)
+        assert [int(part[:3]) for part in said.split(b"HTTP/1.1 ")[1:]] == [200] * 3
+
+
+def test_a_connection_that_is_closed_twice_is_no_error(
+    serving: Serving, certificates: Certificates, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Once as its peer spoke no HTTP, and once as the server ends while the peer has not said goodbye."""
+    server = serving(**certificates.options(), body_timeout_s=0.05)
+    with certificates.trusting().wrap_socket(open_socket(server), server_hostname="127.0.0.1") as link:
+        link.sendall(b"no HTTP\r\n\r\n")
+        assert b" 400 " in link.recv(1000)
+        server.__exit__(None, None, None)
+    assert not caplog.records
