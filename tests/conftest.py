@@ -19,6 +19,9 @@ from tests.quick_onnx_export import look_through_operators_once
 torch.set_num_threads(1)
 _server = pytest.StashKey[subprocess.Popen[bytes] | None]()
 
+# The width of a terminal, which processes that share the tests are told, is none of a pipe's.
+os.environ.pop("COLUMNS", None)
+
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[_server] = warm_python.start()
