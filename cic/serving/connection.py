@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from operator import itemgetter
+from typing import TypedDict
 
 import aiohttp
 from aiohttp import web
@@ -21,7 +22,6 @@ from cic.serving.intake import ComingBody, Intake
 from cic.serving.server_options import ServerOptions
 
 _LONGEST_LINE = 8190
-_MOST_HEADERS = 64
 # Read ahead of a handler that is about to copy it: more would be memory that a peer takes before anything is checked.
 _READ_AHEAD_BYTES = 256 << 10
 # A refused body is read on for that long, so that its sender sees the refusal before the connection is closed.
@@ -30,6 +30,22 @@ _LINGERING_S = 1.0
 _LEAST_IDLE_S = 0.5
 # Where aiohttp keeps the parser of a connection, which it does not promise.
 _PARSER = "_parser"
+
+
+class _Parsing(TypedDict):
+    max_line_size: int
+    max_field_size: int
+    max_headers: int
+    auto_decompress: bool
+
+
+# Of the first parser of a connection, and of those after it.
+_PARSING: _Parsing = {
+    "max_line_size": _LONGEST_LINE,
+    "max_field_size": _LONGEST_LINE,
+    "max_headers": 64,
+    "auto_decompress": False,
+}
 
 
 class Connection(web.RequestHandler):
@@ -59,12 +75,9 @@ class Connection(web.RequestHandler):
             loop=asyncio.get_running_loop(),
             keepalive_timeout=options.idle_timeout_s,
             access_log=None,  # type: ignore[arg-type] # aiohttp asks whether there is one
-            max_line_size=_LONGEST_LINE,
-            max_field_size=_LONGEST_LINE,
-            max_headers=_MOST_HEADERS,
             lingering_time=_LINGERING_S,
             read_bufsize=_READ_AHEAD_BYTES,
-            auto_decompress=False,
+            **_PARSING,
         )
         self._server, self._options = server, options
         self._idle_since_s: float | None = None
@@ -151,12 +164,9 @@ class Connection(web.RequestHandler):
                 self,
                 self._loop,
                 _READ_AHEAD_BYTES,
-                max_line_size=_LONGEST_LINE,
-                max_field_size=_LONGEST_LINE,
-                max_headers=_MOST_HEADERS,
                 payload_exception=RequestPayloadError,
-                auto_decompress=False,
                 max_msg_queue_size=MAX_MSG_QUEUE_SIZE,
+                **_PARSING,
             )
 
     def ended(self) -> None:
