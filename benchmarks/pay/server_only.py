@@ -25,6 +25,7 @@ from cic.decision.cut import SERVER_ONLY
 from cic.precision.accuracy import Answer, judge, parse_target
 from cic.precision.early_verdict import sure_miss
 from cic.precision.evidence import level_of
+from cic.precision.payloads import MOST_PICTURES
 from cic.precision.running_order import doubtful_first, running_order
 
 
@@ -57,8 +58,9 @@ LEVEL = level_of(1, 300)
 PIECE = 32
 # Server-only has no transforms: nobody has one that does not come from here.
 CODECS = "int4"
-# Inputs on which the sizes of files that lose nothing are measured.
-FEW = 8
+# Inputs on which the sizes of files that lose nothing are measured: as many as `compile` takes, or one and the same file
+# would be of two sizes.
+FEW = MOST_PICTURES
 # Of so many inputs of whose class the network is least sure, files are tried. On the others they are taken to lose nothing.
 DOUBTFUL = 512
 # The answer costs next to nothing, as in published figures: what a device wants of a thousand scores is a class. At 2.35, the
