@@ -10,7 +10,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import torch
@@ -49,22 +52,26 @@ def main() -> int:
     options.add_argument("--devices", nargs="+", default=DEVICES, metavar="MACHINE", help=f"default: {', '.join(DEVICES)}")
     options.add_argument("--servers", nargs="+", default=SERVERS, metavar="MACHINE", help=f"default: {', '.join(SERVERS)}")
     options.add_argument("--untrained", action="store_true", help="leave out transforms that are trained")
+    options.add_argument("--jobs", type=int, default=1, help="networks at a time, each in a process of its own")
     given = options.parse_args()
-    torch.set_num_threads(1)
-    keep_freed_memory()
     materials.install(given.materials)
     names = given.names or (["digits", "speech-detector"] if given.quick else list(LOADERS))
     devices, servers = (DEVICES[1:2], SERVERS[:1]) if given.quick else (given.devices, given.servers)
-    found: list[Cell] = []
-    for name in names:
-        network = LOADERS[name](given.materials)
-        families = [family for family in FAMILIES if family != TRAINED or not (given.untrained or given.quick)]
-        found += cells(network, given.materials / "runs", devices, servers, families)
+    families = [family for family in FAMILIES if family != TRAINED or not (given.untrained or given.quick)]
+    with ProcessPoolExecutor(given.jobs, get_context("spawn"), max_tasks_per_child=1) as processes:
+        of_networks = processes.map(partial(_cells, given.materials, devices, servers, families), names)
+        found = [cell for of_network in of_networks for cell in of_network]
     picture = "pay.png"
     draw(found, given.results / picture)
     report = published(found, picture)
     report.publish(given.results)
     return 0 if report.kept or given.quick else 1
+
+
+def _cells(folder: Path, devices: Sequence[str], servers: Sequence[str], families: Sequence[str], name: str) -> list[Cell]:
+    torch.set_num_threads(1)
+    keep_freed_memory()
+    return list(cells(LOADERS[name](folder), folder / "runs", devices, servers, families))
 
 
 def published(found: Sequence[Cell], picture: str) -> Report:

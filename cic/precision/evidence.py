@@ -33,6 +33,10 @@ tested on the other samples. All other sets do not depend on any sample and are 
 half of 1 - CONFIDENCE, also where it turns out that none can be made of these samples, and for the second kind p counts the
 pairs that are no transforms alone. Over all sets of p pairs the levels would add up to less than this half, so over those of
 one kind they do.
+
+Of the first kind's level, single pairs that are no transform leave theirs, which is plain / p of all single pairs, if plain
+pairs are none. The model's inputs have it: with it, a single pair of an input, such as a picture as a file, needs about as many
+samples as if no transforms were made. Else asking for them could make sending the input slower.
 """
 
 from __future__ import annotations
@@ -66,6 +70,14 @@ def level_of(size: int, pairs: int, readers: Iterable[tuple[int, int]] = (), par
     for count, on_device in readers:
         level *= 2.0 ** -min(on_device + 1, count - 1) / math.comb(count, on_device)
     return level
+
+
+def left_to_inputs(pairs: int, plain: int, of_inputs: int) -> float:
+    """What is added, where there are transforms, to the level of a set of one pair of a model's input that is no transform.
+
+    pairs: possible ones. plain: of these, those that are no transforms. of_inputs: of these, those of the model's inputs.
+    """
+    return level_of(1, pairs, part=EACH_KIND) * plain / of_inputs
 
 
 def is_shown(

@@ -18,7 +18,7 @@ from cic.graph import Graph
 from cic.precision.accuracy import Reached, are_scores, shares_right
 from cic.precision.calibration import calibration_of
 from cic.precision.cut_accuracy import Examiner, examiner
-from cic.precision.evidence import EACH_KIND, level_of, samples_needed, share_shown
+from cic.precision.evidence import EACH_KIND, left_to_inputs, level_of, samples_needed, share_shown
 from cic.precision.model_runner import Tensors, runner_of
 from cic.precision.payloads import wire_forms
 from cic.precision.precision import Precision
@@ -59,17 +59,25 @@ class Examined:
     @property
     def pairs_of_all(self) -> int:
         """How many of them are no transforms."""
-        return sum(digest_in(stage) is None for each in self._lossy_stages for stage in each)
+        return sum(map(_plain, self._lossy_stages))
 
     @property
     def _lossy_stages(self) -> list[set[str]]:
-        return [{form.stage for form in each if not is_lossless(form)} for each in (self.forms or {}).values()]
+        return list(map(_stages, (self.forms or {}).values()))
 
     def level(self, size: int, readers: Iterable[tuple[int, int]] = (), *, of_all: bool) -> float:
         """At which a set of `size` lossy pairs is tested; of_all: it holds no transform, and is tested on all samples."""
         pairs = self.pairs_of_all if of_all else self.lossy_pairs
         # Samples say whether transforms can be made of them, and so this may not decide at which level they judge.
         return level_of(size, pairs, readers, EACH_KIND if self.making else 1.0)
+
+    def level_of_input(self, inputs: Sequence[str], readers: Iterable[tuple[int, int]] = ()) -> float:
+        """At which a set of one pair of one of the model's inputs is tested, if it is no transform."""
+        level = self.level(1, readers, of_all=True)
+        if not self.making:
+            return level
+        of_inputs = sum(_plain(_stages(forms)) for name, forms in (self.forms or {}).items() if name in inputs)
+        return level * (1 + left_to_inputs(self.lossy_pairs, self.pairs_of_all, of_inputs) / self.level(1, of_all=True))
 
     def runner(
         self, graph: Graph, problem: Problem, tensors: Sequence[str]
@@ -86,7 +94,11 @@ class Examined:
             nodes = frozenset(node for op in np.flatnonzero(on_device) for node in members[op])
             codecs = {tensors[tensor]: form.codec for tensor, form in lossy.items()}
             made = any(digest_in(name) is not None for name in codecs.values())
-            level = self.level(len(lossy), reader_counts(problem, lossy, on_device), of_all=not made)
+            readers = reader_counts(problem, lossy, on_device)
+            if len(codecs) == 1 and not made and not codecs.keys().isdisjoint(graph.inputs):
+                level = self.level_of_input(graph.inputs, readers)
+            else:
+                level = self.level(len(lossy), readers, of_all=not made)
             return (judged if made else of_all).reached(nodes, codecs, level)
 
         return run
@@ -134,6 +146,15 @@ class Examined:
             cuts_run=chosen.runs,
             accuracy_exact=chosen.exact,
         )
+
+
+def _stages(forms: Iterable[WireForm]) -> set[str]:
+    return {form.stage for form in forms if not is_lossless(form)}
+
+
+def _plain(stages: Iterable[str]) -> int:
+    """How many are no transforms."""
+    return sum(digest_in(stage) is None for stage in stages)
 
 
 def reader_counts(problem: Problem, tensors: Iterable[int], on_device: BoolArray) -> list[tuple[int, int]]:

@@ -10,7 +10,16 @@ import torch
 from numpy.typing import NDArray
 
 from cic.precision.accuracy import judge, parse_target
-from cic.precision.evidence import CONFIDENCE, EACH_KIND, is_above_chance, is_shown, level_of, samples_needed, share_shown
+from cic.precision.evidence import (
+    CONFIDENCE,
+    EACH_KIND,
+    is_above_chance,
+    is_shown,
+    left_to_inputs,
+    level_of,
+    samples_needed,
+    share_shown,
+)
 
 LEVEL = 1 - CONFIDENCE
 Draw = tuple[NDArray[np.float64], NDArray[np.float64]]
@@ -78,7 +87,8 @@ def test_sets_with_transforms_and_sets_without_share_the_level() -> None:
         for size in range(1, pairs + 1)
     )
     without = sum(math.comb(plain, size) * level_of(size, plain, part=EACH_KIND) for size in range(1, plain + 1))
-    assert with_any + without <= LEVEL * (1 + 1e-9)
+    for of_inputs in (1, 3, plain):
+        assert with_any + without + of_inputs * left_to_inputs(pairs, plain, of_inputs) <= LEVEL * (1 + 1e-9)
 
 
 def test_a_set_s_level_is_shared_out_among_the_readers_that_lose_nothing() -> None:

@@ -14,6 +14,7 @@ from cic.precision.cut_accuracy import examiner
 from cic.precision.examination import Examined
 from cic.precision.model_runner import runner_of
 from cic.precision.precision import Precision
+from cic.precision.wire_form import WireForm
 from tests.cic.inception import STRONG, WEAK
 
 
@@ -64,3 +65,20 @@ def test_the_whole_model_s_accuracy_is_told_of_as_many_samples_as_is_said(networ
     others = of_all.part(range(2, len(images)))
     examined = Examined(Precision(), None, others, of_all)
     assert (examined.samples, examined.whole_top1) == (len(images) - 2, pytest.approx(1 - 2 / (len(images) - 2)))
+
+
+def test_an_input_needs_no_more_samples_for_being_beside_transforms() -> None:
+    """Else the fastest that is shown to keep a target could be slower for asking for transforms."""
+    transforms = [f"transform-{number}@{'0' * 64}" for number in range(1, 9)]
+    forms = {
+        "image": [WireForm(name, 100, 0.0, 0.0, 0.1) for name in ("raw", "fp16", "int8", "int4")],
+        **{f"x{number}": [WireForm(name, 100, 0.0, 0.0, 0.1) for name in ("raw", "int8", "int4")] for number in range(20)},
+    }
+    without = Examined(Precision(), forms, None, None)
+    more = {name: [*each, *(WireForm(one, 9, 0.0, 0.0, 0.1) for one in transforms)] for name, each in forms.items()}
+    beside = Examined(Precision(), more, None, None, making=[()])
+    assert without.level_of_input(["image"]) == without.level(1, of_all=True)
+    assert beside.level_of_input(["image"]) >= without.level_of_input(["image"])
+    assert beside.level_of_input(["image"], [(2, 1)]) == pytest.approx(beside.level_of_input(["image"]) / 4)
+    other = beside.pairs_of_all - 3
+    assert other * beside.level(1, of_all=True) + 3 * beside.level_of_input(["image"]) <= 0.05
