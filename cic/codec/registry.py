@@ -37,9 +37,9 @@ _PICTURE = re.compile(r"(png)|(?:(webp)|(jpeg))([1-9][0-9]?|100)((?(3)-444)?)")
 _PICTURE_KINDS: dict[str, PictureKind] = {"png": "PNG", "jpeg": "JPEG", "webp": "WEBP"}
 # Qualities worth trying, from fine to coarse: sizes fall by about a tenth from one to the next.
 LOSSY_PICTURES = (
-    *(f"jpeg{quality}" for quality in (95, 92, 90, 87, 85, 80, 75, 70, 65, 60, 50, 40, 32, 25, 20, 15, 12, 10, 7, 5, 3, 1)),
+    *(f"jpeg{quality}" for quality in (95, 92, 90, 87, 85, 80, 75, 70, 65, 60, 50, 40, 32, 25, 20, 15, 12, 10, 5, 1)),
     *(f"jpeg{quality}-444" for quality in (95, 92, 90, 87, 85, 80, 75, 65, 50, 40, 32, 25)),
-    *(f"webp{quality}" for quality in (90, 85, 82, 78, 75, 65, 50, 35, 25, 15, 10, 5, 1)),
+    *(f"webp{quality}" for quality in (90, 85, 82, 78, 75, 65, 60, 55, 50, 35, 25, 15, 10, 5, 1)),
 )
 LONGEST_NAME = 1000
 
