@@ -189,7 +189,8 @@ class Session:
         return inference
 
     def _loaded(self, _: str) -> None:
-        self._means.ahead = None
+        with self._means.lock:
+            self._means.ahead = None
         self._wake()
 
     def _wake(self) -> None:

@@ -258,3 +258,20 @@ def test_a_plan_made_ahead_is_used_until_something_changes(session: Session, ima
         ahead = means.plan_ahead(now_s)
         means.breaker.failed("as a test has it", now_s, 30.0)
         assert ahead.cut.offloads and not means.planned(now_s).cut.offloads
+
+
+def test_a_plan_is_not_lost_when_a_head_becomes_loaded_meanwhile(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    means, loading = session._means, threading.Thread(target=session._loaded, args=("cut-01",))
+
+    def usable(_: object) -> bool:
+        loading.start()
+        loading.join(0.2)
+        return True
+
+    with means.lock:
+        now_s = time.monotonic()
+        ahead = means.plan_ahead(now_s)
+        monkeypatch.setattr(means, "usable", usable)
+        assert means.planned(now_s) is ahead
+    loading.join()
+    assert means.ahead is None
