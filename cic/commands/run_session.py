@@ -6,7 +6,7 @@ import json
 import sys
 
 from cic.commands.table import print_table
-from cic.decision.units import seconds, show_seconds
+from cic.decision.units import byte_count, seconds, show_seconds
 from cic.errors import InputError
 
 TYPE_CHECKING = False
@@ -32,7 +32,7 @@ def add_session(parser: ArgumentParser) -> None:
     group.add_argument("--name", metavar="NAME", help="that the server's models begin with; default: the bundle's")
     group.add_argument("--engine", metavar="NAME", help="that runs the halves; default: onnxruntime where it can")
     group.add_argument("--deadline", metavar="TIME", help="within which each answer is due")
-    group.add_argument("--memory-limit", type=int, metavar="BYTES", help="of the halves that are loaded at once")
+    group.add_argument("--memory-limit", metavar="SIZE", help="of the halves that are loaded at once, such as 200MB")
     group.add_argument("--records", metavar="FILE", help="to append a line for each inference to, as `cic report` reads it")
 
 
@@ -87,7 +87,7 @@ def _session(arguments: Namespace, model: SplittingModel) -> Session:
         cuts=cuts or (None if arguments.cut is None else [arguments.cut]),
         engine=arguments.engine,
         threads=arguments.threads,
-        memory_limit=arguments.memory_limit,
+        memory_limit=None if arguments.memory_limit is None else byte_count(arguments.memory_limit, "--memory-limit"),
         deadline_s=None if arguments.deadline is None else seconds(arguments.deadline, "--deadline"),
         records=arguments.records,
     )

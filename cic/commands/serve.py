@@ -26,7 +26,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="of the engine; default: 1")
     parser.add_argument("--queue", type=int, default=16, metavar="N", help="requests that may wait for their turn; default: 16")
     parser.add_argument("--name", metavar="NAME", help="that the names of the models begin with; default: the bundle's")
-    parser.add_argument("--max-body", type=int, metavar="BYTES", help="of a request; default: what the bundle allows")
+    parser.add_argument("--max-body", metavar="SIZE", help="of a request, such as 4MB; default: what the bundle allows")
     parser.add_argument("--tls-certificate", metavar="FILE", help="PEM, with those that it is signed by")
     parser.add_argument("--tls-key", metavar="FILE", help="PEM, without a password")
     parser.add_argument("--client-ca", metavar="FILE", help="PEM; only clients with a certificate signed by it are let in")
@@ -35,7 +35,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     times = (("header", 10.0, "for a request's header"), ("body", 10.0, "in which its body must come on at the least rate"))
     for name, usual, about in (*times, ("idle", 75.0, "without a request"), ("compute", 60.0, "for one inference")):
         parser.add_argument(f"--{name}-timeout", default=f"{usual:g}s", metavar="TIME", help=f"{about}; default: {usual:g}s")
-    parser.add_argument("--least-rate", type=float, default=500.0, metavar="BYTES", help="of a body a second; default: 500")
+    parser.add_argument("--least-rate", default="500B/s", metavar="BANDWIDTH", help="of a body; default: 500B/s")
     parser.add_argument("--grace", default="30s", metavar="TIME", help="for requests in flight when told to end; default: 30s")
     parser.add_argument("--connections", type=int, default=512, metavar="N", help="at once; default: 512")
 
@@ -43,7 +43,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> int:
     from pathlib import Path
 
-    from cic.decision.units import seconds
+    from cic.decision.units import bits_per_second, byte_count, seconds
     from cic.engine.roomy_memory import keep_freed_memory
     from cic.serving.server_options import ServerOptions
     from cic.serving.tail_server import TailServer, serve
@@ -58,9 +58,9 @@ def run(arguments: Namespace) -> int:
         engine=arguments.engine,
         threads=arguments.threads,
         queue=arguments.queue,
-        max_body=arguments.max_body,
+        max_body=None if arguments.max_body is None else byte_count(arguments.max_body, "--max-body"),
         insecure=arguments.insecure,
-        least_bytes_per_s=arguments.least_rate,
+        least_bytes_per_s=bits_per_second(arguments.least_rate, "--least-rate") / 8,
         connections=arguments.connections,
         tls_certificate=path(arguments.tls_certificate),
         tls_key=path(arguments.tls_key),

@@ -1,6 +1,7 @@
-"""What people write for bandwidths, times and ratios, as plain numbers.
+"""What people write for bandwidths, times, sizes and ratios, as plain numbers.
 
-Bandwidths become bits per second, times become seconds. Units are decimal (1 MB/s = 8,000,000 bit/s); "b" is bit, "B" byte.
+Bandwidths become bits per second, times become seconds, sizes become bytes. Units are decimal (1 MB/s = 8,000,000 bit/s), but for
+those as KiB; "b" is bit, "B" byte.
 A text needs a unit, since whoever writes "20" does not mean 20 bits a second; a number is in bits per second or seconds.
 Standard library only, and little of it: this runs on the device.
 """
@@ -16,6 +17,7 @@ BITS_PER_S = {
     "gbps": 1e9, "gbit/s": 1e9, "gb/s": 1e9,
 }  # fmt: skip
 BYTES_PER_S = {"B/s": 1.0, "kB/s": 1e3, "KB/s": 1e3, "MB/s": 1e6, "GB/s": 1e9}
+BYTES = {"B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 # A bit in three years, and a hundred times the fastest port there is: beyond these somebody mistook a unit.
 SLOWEST_BPS, FASTEST_BPS = 1e-8, 1e14
@@ -78,6 +80,24 @@ def seconds(time: float | int | str, what: str = "time") -> float:
     if not 0 <= value <= LONGEST_S:
         raise UnitError(f"{what} {shown(time)} is {value:g} s; it must lie between 0 and {LONGEST_S:g}")
     return value
+
+
+def byte_count(size: str, what: str) -> int:
+    """A number of bytes, rounded down, from a text such as "512MB" or "1.5 GiB".
+
+    Raises:
+        UnitError: not positive, not finite, a text without a unit, or an unknown unit.
+    """
+    number, unit = _number_and_unit(size, what, 'write it like "512MB"')
+    if not unit:
+        written = size.strip()
+        raise UnitError(f"{what} {shown(size)} has no unit: {written[:20]} what? Write {_any_of(written, ('MB', 'kB', 'B'))}")
+    if unit not in BYTES:
+        raise UnitError(f"{what} {shown(size)} has the unknown unit {unit[:20]!r}; known are {', '.join(BYTES)}")
+    value = positive(number * BYTES[unit], f"{what} {shown(size)}")
+    if value < 1:
+        raise UnitError(f"{what} {shown(size)} is less than a byte")
+    return int(value)
 
 
 def factor(ratio: float | str, what: str = "factor") -> float:

@@ -10,6 +10,7 @@ from cic.decision.units import (
     BITS_PER_S,
     BYTES_PER_S,
     bits_per_second,
+    byte_count,
     factor,
     seconds,
     show_bandwidth,
@@ -72,6 +73,19 @@ def test_zero_is_the_same_in_each_unit_of_time() -> None:
 def test_bad_times_are_refused(bad: object) -> None:
     with pytest.raises(UnitError):
         seconds(bad)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("512MB", 512_000_000), ("1.5 GiB", 3 << 29), ("64kB", 64_000), ("1B", 1), ("2.9B", 2)]
+)
+def test_sizes(text: str, expected: int) -> None:
+    assert byte_count(text, "--memory-limit") == expected
+
+
+@pytest.mark.parametrize("bad", ["512", "0MB", "-1MB", "0.5B", "5 Mb", "5MBps", "nanMB", "infMB", "1e300GB", "big", ""])
+def test_bad_sizes_are_refused_and_quoted(bad: str) -> None:
+    with pytest.raises(UnitError, match=f"--max-body '{bad}'"):
+        byte_count(bad, "--max-body")
 
 
 @pytest.mark.parametrize("bad", [0, -2, float("nan"), float("inf"), "2", None, True])
