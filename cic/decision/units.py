@@ -1,7 +1,7 @@
 """What people write for bandwidths, times, sizes and ratios, as plain numbers.
 
-Bandwidths become bits per second, times become seconds, sizes become bytes. Units are decimal (1 MB/s = 8,000,000 bit/s), but for
-those as KiB; "b" is bit, "B" byte.
+Bandwidths become bits per second, times become seconds, sizes become bytes. Units are decimal (1 MB/s = 8,000,000 bit/s), but
+for KiB and the like; "b" is bit, "B" byte.
 A text needs a unit, since whoever writes "20" does not mean 20 bits a second; a number is in bits per second or seconds.
 Standard library only, and little of it: this runs on the device.
 """
