@@ -44,7 +44,7 @@ from benchmarks.harness.report import Report, Section, Target, shared_options
 from cic.graph import Graph
 from cic.trace.fx.torch_trace import trace
 from codegen.bundle.bundle import write_bundle
-from codegen.bundle.directory import CutPlan, Weights
+from codegen.bundle.directory import CutPlan, Storage
 from codegen.loading import load_cut
 from codegen.manifest import read_manifest
 
@@ -109,7 +109,7 @@ class Subject:
     graph: Graph
     model_bytes: int
     call: dict[str, torch.Tensor] | tuple[torch.Tensor, ...]
-    write: Callable[[Path, list[CutPlan], Weights], object]
+    write: Callable[[Path, list[CutPlan], Storage], object]
 
 
 def torch_subject(name: str, options: argparse.Namespace) -> Subject:
@@ -122,7 +122,7 @@ def torch_subject(name: str, options: argparse.Namespace) -> Subject:
         traced.graph,
         model_bytes,
         (example,),
-        lambda place, plans, weights: write_bundle(place, traced.source, plans, formats=formats, weights=weights),
+        lambda place, plans, weights: write_bundle(place, traced.source, plans, formats=formats, storage=weights),
     )
 
 
@@ -140,7 +140,7 @@ def onnx_subject(name: str, options: argparse.Namespace, scratch: Path) -> Subje
         traced.graph,
         path.stat().st_size,
         traced.kwargs,
-        lambda place, plans, weights: write_bundle(place, traced.source, plans, weights=weights),
+        lambda place, plans, weights: write_bundle(place, traced.source, plans, storage=weights),
     )
 
 
@@ -148,8 +148,8 @@ def measure(name: str, options: argparse.Namespace) -> dict[str, Any]:
     """Return one row of the table."""
     with tempfile.TemporaryDirectory() as scratch:
         subject = onnx_subject(name, options, Path(scratch)) if options.onnx else torch_subject(name, options)
-        kinds: tuple[Weights, ...] = ("shared", "inline")
-        directories: dict[Weights, Path] = {weights: Path(scratch) / weights for weights in kinds}
+        kinds: tuple[Storage, ...] = ("shared", "inline")
+        directories: dict[Storage, Path] = {weights: Path(scratch) / weights for weights in kinds}
         for weights, directory in directories.items():
             subject.write(directory, plans_of(subject.graph, options.cuts), weights)
         disk = {weights: size_of(directory) for weights, directory in directories.items()}
@@ -176,7 +176,7 @@ def measure(name: str, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def lean_row(
-    directories: dict[Weights, Path], cut_id: str, call: dict[str, Any] | tuple[Any, ...], rounds: int
+    directories: dict[Storage, Path], cut_id: str, call: dict[str, Any] | tuple[Any, ...], rounds: int
 ) -> dict[str, Any]:
     """The memory of tails loaded with optimize=False over that of one loaded so, and what they take over optimised ones."""
     one = in_fresh_process(directories["inline"], cut_id, "--lean")

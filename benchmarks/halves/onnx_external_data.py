@@ -114,7 +114,7 @@ def measure(name: str, path: Path, scratch: Path, weights_bytes: int = 0) -> dic
     """One row: the halves of every cut written both ways, and loaded."""
     with tempfile.TemporaryDirectory(dir=scratch) as folder:
         bundle = Path(folder) / "taken.split"
-        cic.emit(path, cic.compile(path, device="raspberry-pi-4", server="epyc-7742"), bundle, weights="shared")
+        cic.emit(path, cic.compile(path, device="raspberry-pi-4", server="epyc-7742"), bundle, storage="shared")
         cuts = [cut.id for cut in read_manifest(bundle).cuts]
         row: dict[str, Any] = {"model": name, "cuts": len(cuts), **{way: {"write_s": 0.0} for way in WAYS}}
         named, graphs = Path(folder) / "named.split", []

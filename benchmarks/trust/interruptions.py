@@ -80,7 +80,7 @@ def arguments_of(command: str, folder: Path, table: Path) -> list[str]:
     more = {
         "compile": ["--input", INPUT, "--device", "raspberry-pi-4", "--server", "epyc-7742"],
         "profile": ["--input", INPUT, "--seconds-per-op", "0.001"],
-        "emit": [str(table), "--replace", "--weights", "shared"],
+        "emit": [str(table), "--replace", "--storage", "shared"],
     }[command]
     return [command, MODEL, *more, "-o", str(output_of(command, folder))]
 

@@ -100,7 +100,7 @@ def _take(name: str, specimen: Specimen, scratch: Path, row: dict[str, Any], ent
     row["formats"] = {}
     for format_name in specimen.formats:
         bundle = scratch / "halves"
-        weights: dict[str, Any] = {} if isinstance(traced, OnnxModel) else {"weights": "shared"}
+        weights: dict[str, Any] = {} if isinstance(traced, OnnxModel) else {"storage": "shared"}
 
         options = {"formats": [format_name], "verify_on": [built.natural], **weights}
         if format_name != specimen.formats[0]:

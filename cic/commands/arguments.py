@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import PurePath
 
 from cic.decision.conditions import Box
@@ -25,12 +26,18 @@ _RATIOS = ("downlink_ratio", "device_slowdown", "server_slowdown")
 
 
 def add_model(parser: ArgumentParser) -> None:
-    """MODEL and --input."""
+    """MODEL, --weights and --input."""
     parser.add_argument(
         "model",
         metavar="MODEL",
         help="package.module:callable (found from the working directory, too), torchvision:resnet50, timm:NAME, a .pt2 or an"
         " .onnx file",
+    )
+    parser.add_argument(
+        "--weights",
+        metavar="FILE",
+        help="trained weights for a MODEL that is no file: safetensors, or a state dict that torch saved; default: as built, "
+        "for torchvision and timm at random",
     )
     add_inputs(parser)
 
@@ -55,13 +62,35 @@ def add_link(parser: ArgumentParser) -> None:
 
 
 def read_model(arguments: Namespace) -> tuple[nn.Module | ExportedProgram | Path, Call | None]:
-    """The model of a command line and its example call, None if there is neither --input nor one the model brings."""
-    from cic.inputs.model_source import load_model
+    """The model of a command line and its example call, None if there is neither --input nor one the model brings.
 
-    model, brought = load_model(arguments.model)
+    Raises TraceError as `load_model`, and InputError if --weights do not fit the model.
+    """
+    model, brought = _weighted_model(arguments.model, arguments.weights)
     if arguments.inputs:
         return model, read_inputs(arguments.inputs)
     return model, None if brought is None else (brought, {})
+
+
+def _weighted_model(text: str, weights: str | None) -> tuple[nn.Module | ExportedProgram | Path, tuple[Any, ...] | None]:
+    from cic.inputs.model_source import has_random_weights, load_model
+
+    if weights is None:
+        if has_random_weights(text):
+            print(f"note: {text} has random weights; --weights FILE gives it trained ones", file=sys.stderr)
+        return load_model(text)
+    if text.endswith((".pt2", ".onnx")):
+        raise InputError(f"--weights {weights} is for a model that is built by name; {text} brings its own")
+    from torch import nn
+
+    from cic.inputs.weights_file import put_weights, read_weights
+
+    # The file first, as building may take long.
+    tensors = read_weights(weights)
+    model, brought = load_model(text)
+    assert isinstance(model, nn.Module)
+    put_weights(model, tensors, weights, text)
+    return model, brought
 
 
 def read_model_and_call(arguments: Namespace) -> tuple[nn.Module | ExportedProgram | Path, Call]:
@@ -90,6 +119,11 @@ def read_inputs(texts: Sequence[str]) -> Call:
             raise InputError(f"--input names the argument {name!r} twice")
         kwargs[name] = values[0] if len(values) == 1 else values
     return tuple(args), kwargs
+
+
+def model_files(arguments: Namespace) -> tuple[str, ...]:
+    """What the model, its weights and its inputs may be read from."""
+    return arguments.model, *arguments.inputs, *(() if arguments.weights is None else (arguments.weights,))
 
 
 def model_name(text: str) -> str:

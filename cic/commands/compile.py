@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from time import perf_counter
 
-from cic.commands.arguments import add_model, model_name, number, read_box, read_model_and_call, read_pairs
+from cic.commands.arguments import add_model, model_files, model_name, number, read_box, read_model_and_call, read_pairs
 from cic.commands.output import check_not_read, check_output_file
 from cic.commands.progress_bar import shown_progress
 from cic.commands.show import machine_warnings, print_break_points, print_cuts
@@ -73,8 +73,8 @@ def run(arguments: Namespace) -> int:
 
     # Whatever can be wrong on the command line is found before the model is built, which may take long.
     check_output_file(arguments.output)
-    read = (arguments.model, *arguments.inputs, arguments.device, arguments.server, *(arguments.calibration or ()))
-    check_not_read(arguments.output, *read)
+    read = arguments.device, arguments.server, *(arguments.calibration or ())
+    check_not_read(arguments.output, *model_files(arguments), *read)
     box = read_box(arguments.uplink, arguments.box)
     pins = read_pairs(arguments.pin, "--pin")
     uncertainty = number(arguments.uncertainty, "--uncertainty")

@@ -37,10 +37,10 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="what was emitted to DIR before goes; default: cuts and formats of the same model and weights stay beside the new",
     )
     parser.add_argument(
-        "--weights",
+        "--storage",
         choices=("auto", "shared", "inline"),
         default="auto",
-        help="shared: each weight on disk once; inline: every half one plain file; auto (default): shared if that saves space",
+        help="of weights; shared: each on disk once; inline: every half one plain file; default: shared if that saves much",
     )
     parser.add_argument(
         "--tolerance", metavar="E", help="greatest relative error of an output; default by type, 1e-4 for float32"
@@ -71,11 +71,13 @@ def run(arguments: Namespace) -> int:
             verify_on=[] if call is None else [call],
             cuts=cuts,
             formats=formats,
-            weights=arguments.weights,
+            storage=arguments.storage,
             tolerance=tolerance,
             replace=arguments.replace,
             progress=tell,
         )
+    if manifest.weights_digest != splitting_model.information.weights_digest:
+        print(f"note: the halves have other weights than {arguments.file} was compiled with", file=sys.stderr)
     rows = [_row(cut, format_name) for cut in manifest.cuts for format_name in cut.files]
     columns = ("cut", "format", "head", "tail", "relative error", "crossing")
     left = ("cut", "format", "crossing")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from cic.commands.arguments import add_model, model_name, number, read_model_and_call
+from cic.commands.arguments import add_model, model_files, model_name, number, read_model_and_call
 from cic.commands.output import check_not_read, check_output_file
 from cic.commands.progress_bar import shown_progress
 from cic.decision.units import show_seconds
@@ -40,7 +40,7 @@ def run(arguments: Namespace) -> int:
     from cic.trace.any_model import trace_model
 
     check_output_file(arguments.output)
-    check_not_read(arguments.output, arguments.model, *arguments.inputs)
+    check_not_read(arguments.output, *model_files(arguments))
     if arguments.engine is not None:
         engine_name(arguments.engine)
     seconds_per_op = number(arguments.seconds_per_op, "--seconds-per-op")

@@ -26,7 +26,7 @@ from cic.trace.pixel_model import traces, with_pixels
 from cic.trace.preservation.preservation import Preserved, preserved
 from cic.trace.traced import Traced
 from codegen.bundle.bundle import write_bundle
-from codegen.bundle.directory import Weights
+from codegen.bundle.directory import Storage
 from codegen.calls.call import flatten_call
 from codegen.calls.structure import describe, rebuild
 from codegen.checked_json import shown
@@ -42,7 +42,7 @@ _STEPS_PER_CUT = 3
 """Each cut is written, and its head and its tail are run: `codegen.bundle.bundle.write_bundle` tells of each."""
 
 
-@formerly(args="verify_on=[(args, kwargs)]", kwargs="verify_on=[(args, kwargs)]")
+@formerly(args="verify_on=[(args, kwargs)]", kwargs="verify_on=[(args, kwargs)]", weights="storage=…")
 def emit(
     model: nn.Module | torch.export.ExportedProgram | Traced | onnx.ModelProto | str | Path,
     splitting_model: SplittingModel,
@@ -51,7 +51,7 @@ def emit(
     verify_on: Sequence[Call] = (),
     cuts: Sequence[str] | None = None,
     formats: Sequence[str] | None = None,
-    weights: Weights = "auto",
+    storage: Storage = "auto",
     tolerance: float | None = None,
     replace: bool = False,
     progress: Tell | None = None,
@@ -68,7 +68,7 @@ def emit(
             traced on the first of them if it is not traced already. Default: inputs drawn like the compiled examples.
         cuts: ids to emit; default: all.
         formats: file formats, see `codegen.formats.emitter`; default: TorchScript, and for an ONNX file ONNX, its only one.
-        weights: "shared" stores each weight once however many cuts there are, "inline" makes every half one plain file that
+        storage: "shared" stores each weight once however many cuts there are, "inline" makes every half one plain file that
             its runtime opens without CIC (as `export_half` does later), "auto" shares if that saves 1 MiB.
         tolerance: largest relative error of any output; default by dtype, 1e-4 for float32.
         replace: what was emitted to `directory` before goes, of whatever model it is. What is not part of an emitted model is
@@ -88,7 +88,7 @@ def emit(
     check_calls(verify_on, "verify_on")
     check_texts(cuts, "the cuts to emit")
     check_texts(formats, "the formats")
-    check_text(weights, "weights")
+    check_text(storage, "storage")
     check_flag(replace, "replace")
     _check_tolerance(tolerance)
     tell = teller(progress)
@@ -109,7 +109,7 @@ def emit(
                 source,
                 plans,
                 formats=formats,
-                weights=weights,
+                storage=storage,
                 whole=None if before is None else _whole(given, traced, before),
                 further_inputs=further_inputs,
                 tolerance=tolerance,

@@ -46,6 +46,11 @@ def load_model(text: str) -> tuple[Model, tuple[Any, ...] | None]:
     return _called(library, name), None
 
 
+def has_random_weights(text: str) -> bool:
+    """Whether `text` names an architecture of a library, which is built with random weights."""
+    return text.startswith(("torchvision:", "timm:"))
+
+
 @contextmanager
 def _fixed_seed() -> Iterator[None]:
     """Draw the same weights each time, and leave the caller's random numbers as they were."""

@@ -14,7 +14,7 @@ from dataclasses import replace as changed
 from pathlib import Path
 
 from codegen.bundle.codecs import codec_records
-from codegen.bundle.directory import REPLACE, Weights, check_own, standing_bundle
+from codegen.bundle.directory import REPLACE, Storage, check_own, standing_bundle
 from codegen.bundle.weights import settled, stored
 from codegen.errors import CodegenError
 from codegen.files.whole_directory import held, put_in_place
@@ -25,10 +25,10 @@ from codegen.weights.shared_weights import check_file, weight_path
 _TRIES = 5
 
 
-def put_bundle(building: Path, manifest: Manifest, directory: Path, *, weights: Weights, replace: bool) -> Manifest:
+def put_bundle(building: Path, manifest: Manifest, directory: Path, *, storage: Storage, replace: bool) -> Manifest:
     """Put the finished bundle in `building` at `directory`, and return the manifest it has there.
 
-    weights: how those of the result are stored, see `codegen.bundle.bundle.write_bundle`. replace: an older bundle goes
+    storage: how weights of the result are stored, see `codegen.bundle.bundle.write_bundle`. replace: an older bundle goes
     as a whole. Raises CodegenError if something would be lost, if a file to be kept is damaged, or OSError; then what was there
     stays.
     """
@@ -36,7 +36,7 @@ def put_bundle(building: Path, manifest: Manifest, directory: Path, *, weights: 
         with held(directory):
             # What was there when the work began may have been changed by another process.
             old = standing_bundle(directory, manifest, manifest.cuts, replace=replace)
-            whole = manifest if old is None else _joined(building, manifest, directory, old, weights)
+            whole = manifest if old is None else _joined(building, manifest, directory, old, storage)
             if old is not None:
                 write_manifest(building, whole)
             try:
@@ -50,7 +50,7 @@ def put_bundle(building: Path, manifest: Manifest, directory: Path, *, weights: 
     raise AssertionError("the last try returns or raises")
 
 
-def _joined(building: Path, new: Manifest, directory: Path, old: Manifest, weights: Weights) -> Manifest:
+def _joined(building: Path, new: Manifest, directory: Path, old: Manifest, storage: Storage) -> Manifest:
     """Bring what the older bundle has besides into `building`, and return the manifest of all."""
     sizes, codecs = dict(new.weights), dict(new.codecs)
     emitted = {cut.id: cut for cut in new.cuts}
@@ -61,14 +61,14 @@ def _joined(building: Path, new: Manifest, directory: Path, old: Manifest, weigh
             codecs[record.sha256] = record.bytes
     versions = {**old.versions, **new.versions}
     manifest = changed(new, versions=versions, cuts=(*cuts, *emitted.values()), weights=sizes, codecs=codecs)
-    if weights != "inline":
+    if storage != "inline":
         # As if all had been emitted together: whether sharing pays is a question of all halves.
         apart = [
-            changed(cut, files={name: _lifted(building, files, name, weights, sizes) for name, files in cut.files.items()})
+            changed(cut, files={name: _lifted(building, files, name, storage, sizes) for name, files in cut.files.items()})
             for cut in manifest.cuts
         ]
         manifest = changed(manifest, cuts=tuple(apart), weights=sizes)
-    return settled(building, manifest, weights)
+    return settled(building, manifest, storage)
 
 
 def _with_kept(
@@ -120,8 +120,8 @@ def _bring(building: Path, directory: Path, record: FileRecord) -> None:
         shutil.copyfile(source, target)
 
 
-def _lifted(building: Path, files: HalfFiles, format_name: str, weights: Weights, sizes: dict[str, int]) -> HalfFiles:
+def _lifted(building: Path, files: HalfFiles, format_name: str, storage: Storage, sizes: dict[str, int]) -> HalfFiles:
     """Files whose weights are stored apart, as those of a bundle are until it is settled."""
     if files.head.bare is not None or files.tail.bare is not None:
         return files
-    return stored(building, files, emitter_of(format_name), weights, sizes)
+    return stored(building, files, emitter_of(format_name), storage, sizes)

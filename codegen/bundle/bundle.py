@@ -23,7 +23,7 @@ import torch
 
 from codegen.bundle.addition import put_bundle
 from codegen.bundle.codecs import check_codecs, write_codecs
-from codegen.bundle.directory import CutPlan, Weights, check_request, file_record, place_of_bundle, standing_bundle
+from codegen.bundle.directory import CutPlan, Storage, check_request, file_record, place_of_bundle, standing_bundle
 from codegen.bundle.source import Source, Whole
 from codegen.bundle.weights import settled, stored
 from codegen.calls.structure import leaf_count
@@ -41,7 +41,7 @@ def write_bundle(
     plans: Sequence[CutPlan],
     *,
     formats: Sequence[str] | None = None,
-    weights: Weights = "auto",
+    storage: Storage = "auto",
     whole: Whole | None = None,
     further_inputs: Sequence[Tensors] = (),
     tolerance: float | None = None,
@@ -52,7 +52,7 @@ def write_bundle(
     """Split, write and verify every cut, and put the bundle at `directory`, added to what was emitted there before.
 
     formats: names of `codegen.formats.emitter`; None: the first of the source's own.
-    weights: "shared" stores each weight once however many halves use it, "inline" makes every half one plain file, "auto"
+    storage: "shared" stores each weight once however many halves use it, "inline" makes every half one plain file, "auto"
         shares if that saves `codegen.bundle.weights.WORTH_SHARING_BYTES`.
     whole: the model as a function from flat inputs to flat outputs, to compare with (None: `source.whole()`).
     further_inputs: more input sets to verify on, like the source's `example_inputs`.
@@ -65,7 +65,7 @@ def write_bundle(
     """
     directory = place_of_bundle(directory)
     with as_codegen_error(f"cannot write {directory}"):
-        check_request(directory, plans, weights)
+        check_request(directory, plans, storage)
         check_codecs(plans, codecs)
         emitters = _emitters(source, formats)
         outline = _outline(source, emitters)
@@ -75,14 +75,14 @@ def write_bundle(
         input_sets, expected = _answered(source.whole() if whole is None else whole, source.example_inputs, further_inputs)
         with built_beside(directory) as building:
             sizes: dict[str, int] = {}
-            cuts = [_write_cut(building, plan, source, emitters, weights, sizes, progress) for plan in plans]
+            cuts = [_write_cut(building, plan, source, emitters, storage, sizes, progress) for plan in plans]
             stored_codecs = write_codecs(building, plans, codecs)
             manifest = changed(outline, cuts=tuple(cuts), weights=sizes, codecs=stored_codecs)
-            manifest = settled(building, manifest, weights)
+            manifest = settled(building, manifest, storage)
             write_manifest(building, manifest)
             manifest = _verified(building, manifest, source, input_sets, expected, tolerance, progress)
             write_manifest(building, manifest)
-            return put_bundle(building, manifest, directory, weights=weights, replace=replace)
+            return put_bundle(building, manifest, directory, storage=storage, replace=replace)
 
 
 # ---------------------------------------------------------------------------------------------------------- writing
@@ -118,7 +118,7 @@ def _write_cut(
     plan: CutPlan,
     source: Source,
     emitters: Sequence[Emitter],
-    weights: Weights,
+    storage: Storage,
     sizes: dict[str, int],
     progress: Progress | None,
 ) -> CutRecord:
@@ -129,7 +129,7 @@ def _write_cut(
         plain = _write_halves(building, plan.id, source, halves, emitter)
         if progress is not None:
             progress(f"write {plan.id}")
-        files[emitter.format] = stored(building, plain, emitter, weights, sizes)
+        files[emitter.format] = stored(building, plain, emitter, storage, sizes)
     return CutRecord(
         id=plan.id,
         device_ops=plan.device_ops,

@@ -30,7 +30,7 @@ from codegen.manifest import (
     read_manifest,
 )
 
-Weights = Literal["auto", "shared", "inline"]
+Storage = Literal["auto", "shared", "inline"]
 
 # What an emitted file can be called, so that no manifest can make a user's file one of the bundle's.
 _OWN = re.compile(
@@ -53,12 +53,12 @@ class CutPlan:
     codecs: tuple[str, ...] = ()
 
 
-def check_request(directory: Path, plans: Sequence[CutPlan], weights: str) -> None:
+def check_request(directory: Path, plans: Sequence[CutPlan], storage: str) -> None:
     """Raise CodegenError unless there are cuts and their ids can name directories, OSError unless all can be written."""
     if not plans:
         raise CodegenError("there is no cut to write")
-    if weights not in ("auto", "shared", "inline"):
-        raise CodegenError(f"weights are 'auto', 'shared' or 'inline', not {weights!r}")
+    if storage not in ("auto", "shared", "inline"):
+        raise CodegenError(f"weights are stored as 'auto', 'shared' or 'inline', not as {storage!r}")
     if len({plan.id for plan in plans}) != len(plans):
         raise CodegenError(f"cut ids must differ: {', '.join(plan.id for plan in plans)}")
     for plan in plans:

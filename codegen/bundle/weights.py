@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from codegen.bundle.directory import Weights
+from codegen.bundle.directory import Storage
 from codegen.errors import CodegenError
 from codegen.formats.emitter import LARGEST_FILE_BYTES, Emitter, WeightSharing, is_too_large
 from codegen.manifest import WEIGHTS_FOLDER, FileRecord, HalfFiles, Manifest
@@ -17,18 +17,18 @@ WORTH_SHARING_BYTES = 1 << 20
 """Weights are shared without being asked for if that saves this much; plain files are simpler to handle."""
 
 
-def stored(building: Path, files: HalfFiles, emitter: Emitter, weights: Weights, sizes: dict[str, int]) -> HalfFiles:
+def stored(building: Path, files: HalfFiles, emitter: Emitter, storage: Storage, sizes: dict[str, int]) -> HalfFiles:
     """Take the weights out of both files of a cut unless they are to stay; `sizes` is told their digests and sizes.
 
     At once, so that there is never more than one plain file of each half on the disk.
     Raises CodegenError if a file that is to stay whole is too large for its runtime.
     """
-    if weights == "inline" or not isinstance(emitter, WeightSharing):
+    if storage == "inline" or not isinstance(emitter, WeightSharing):
         for record in (files.head, files.tail):
             if is_too_large(emitter.format, record.bytes):
                 raise CodegenError(
                     f"{record.path} has {record.bytes} bytes, a file in the format {emitter.format} at most"
-                    f" {LARGEST_FILE_BYTES[emitter.format]}; emit with weights='shared', or in another format"
+                    f" {LARGEST_FILE_BYTES[emitter.format]}; emit with storage='shared', or in another format"
                 )
         return files
     records = {}
@@ -39,17 +39,17 @@ def stored(building: Path, files: HalfFiles, emitter: Emitter, weights: Weights,
     return HalfFiles(**records)
 
 
-def settled(building: Path, manifest: Manifest, weights: Weights) -> Manifest:
+def settled(building: Path, manifest: Manifest, storage: Storage) -> Manifest:
     """Return the manifest of halves that keep their weights shared, or with "auto" are plain again if that saved little.
 
     With "inline" there are shared weights only where halves of an older bundle were kept; raises CodegenError if one of these
     cannot be plain.
     """
-    if weights == "inline":
+    if storage == "inline":
         if any(record.bare for record in _records(manifest)) and _has_too_large(manifest):
-            raise CodegenError("a half that is kept is too large for one plain file; emit with weights='shared'")
+            raise CodegenError("a half that is kept is too large for one plain file; emit with storage='shared'")
         return _inlined(building, manifest)
-    if weights == "auto" and _saved_bytes(manifest) < WORTH_SHARING_BYTES and not _has_too_large(manifest):
+    if storage == "auto" and _saved_bytes(manifest) < WORTH_SHARING_BYTES and not _has_too_large(manifest):
         return _inlined(building, manifest)
     return manifest
 

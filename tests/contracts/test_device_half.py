@@ -188,7 +188,7 @@ cic.export_half(f"{sys.argv[1]}/shared", "cut-1", "tail", f"{sys.argv[1]}/tail.o
     nodes = frozenset({"first", "relu_of_view"})
     with unverified_bundles():
         for weights in ("shared", "inline"):
-            write_bundle(tmp_path / weights, traced.source, [CutPlan("cut-1", nodes, ())], weights=weights)
+            write_bundle(tmp_path / weights, traced.source, [CutPlan("cut-1", nodes, ())], storage=weights)
     given = {name: tensor.numpy() for name, tensor in traced.kwargs.items()}
     numpy.savez(tmp_path / "given.npz", **given)
     result = run(code, tmp_path, tmp_path / "given.npz")

@@ -78,7 +78,7 @@ def sound_bundles() -> Iterator[list[Bundle]]:
         ):
             directory = Path(place) / kind / "model.split"
             directory.parent.mkdir()
-            cic.emit(model, emitted, directory, weights=weights)  # type: ignore[arg-type]
+            cic.emit(model, emitted, directory, storage=weights)  # type: ignore[arg-type]
             body = json.loads((directory / FILE_NAME).read_text())
             bundles.append(Bundle(directory, emitted, body, image, answer))
         yield bundles

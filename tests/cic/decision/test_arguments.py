@@ -102,7 +102,7 @@ CALLS: dict[str, Callable[[Any], object]] = {
     "emit model": lambda odd: cic.emit(torch.nn.ReLU(), odd, NOWHERE),
     **{
         f"emit {name}": lambda odd, name=name: cic.emit(f"{NOWHERE}.onnx", MODEL, NOWHERE, **{name: odd})
-        for name in ("verify_on", "cuts", "formats", "weights", "tolerance")
+        for name in ("verify_on", "cuts", "formats", "storage", "tolerance")
     },
     "trace_model": lambda odd: cic.trace_model(f"{NOWHERE}/{odd}.onnx" if isinstance(odd, str) else odd),
     **{

@@ -59,9 +59,9 @@ def test_cuts_and_formats_are_added(traced: tuple[Source, list[CutPlan]], place:
     source, plans = traced
     whole = source.module(X)[0]
     before = files(place)
-    write_bundle(place, source, plans[2:], weights=weights)  # type: ignore[arg-type]
+    write_bundle(place, source, plans[2:], storage=weights)  # type: ignore[arg-type]
     assert [cut.id for cut in read_manifest(place).cuts] == [plan.id for plan in plans]
-    manifest = write_bundle(place, source, plans[1:2], formats=("exported_program",), weights=weights)  # type: ignore[arg-type]
+    manifest = write_bundle(place, source, plans[1:2], formats=("exported_program",), storage=weights)  # type: ignore[arg-type]
     assert manifest == read_manifest(place)
     assert list(manifest.cut("cut-1").files) == ["torchscript", "exported_program"]
     assert [check.format for check in manifest.cut("cut-1").verification] == ["torchscript", "exported_program"]

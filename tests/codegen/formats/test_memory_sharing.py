@@ -31,7 +31,7 @@ class HiddenAliases(nn.Module):
 @pytest.mark.parametrize("model", [Answers(), Cells(), HiddenAliases()], ids=lambda model: type(model).__name__)
 def test_an_answer_that_is_overwritten_changes_no_later_one(model: nn.Module, format_name: str, tmp_path: Path):
     example = (torch.randn(2, 6), torch.tensor(1.5))[: 2 if isinstance(model, Answers) else 1]
-    cuts = cuts_of(model, example, tmp_path / "b", format_name, weights="shared")
+    cuts = cuts_of(model, example, tmp_path / "b", format_name, storage="shared")
     for _ in range(3):
         for cut in cuts:
             inputs = [torch.randn_like(tensor) for tensor in example]

@@ -27,7 +27,7 @@ def plain_runner(path: Path) -> Callable[..., tuple[torch.Tensor, ...]]:
 @pytest.mark.parametrize("format_name", FORMATS)
 def test_a_plain_file_refuses_what_it_was_not_compiled_for(format_name: str, tmp_path: Path):
     x, factor = torch.randn(2, 6), torch.tensor(1.5)
-    cuts_of(Answers(), (x, factor), tmp_path / "b", format_name, weights="inline")
+    cuts_of(Answers(), (x, factor), tmp_path / "b", format_name, storage="inline")
     (tail,) = (tmp_path / "b" / "none").glob("tail.*")
     run = plain_runner(tail)
     assert len(run(x, factor)) > 0

@@ -99,7 +99,7 @@ def test_a_large_half_cannot_be_one_file(bundle: tuple[Path, Path], tmp_path: Pa
     path, _ = bundle
     source = source_of(path)
     with pytest.raises(CodegenError, match=rf"tail.onnx has \d+ bytes, .* at most {LIMIT_BYTES}; emit with weights='shared'"):
-        write_bundle(tmp_path / "plain.split", source, plans_of(source.model, 4), weights="inline")
+        write_bundle(tmp_path / "plain.split", source, plans_of(source.model, 4), storage="inline")
     assert not (tmp_path / "plain.split").exists()
 
 

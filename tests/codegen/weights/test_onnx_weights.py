@@ -29,7 +29,7 @@ def bundles(file: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[Weight
     plans = plans_of(source.model, 3)
     directory = tmp_path_factory.mktemp("bundles")
     for weights in ("auto", "inline"):
-        write_bundle(directory / weights, source, plans, weights=weights)
+        write_bundle(directory / weights, source, plans, storage=weights)
     return {"auto": directory / "auto", "inline": directory / "inline"}
 
 

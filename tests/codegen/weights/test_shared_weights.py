@@ -76,7 +76,7 @@ def test_all_cuts_weigh_little_more_than_the_model(residual, tmp_path: Path):
     model, traced = residual
     own = sum(value.nbytes for value in model.state_dict().values())
     write_bundle(tmp_path / "auto", traced.source, plans_of(traced))
-    write_bundle(tmp_path / "inline", traced.source, plans_of(traced), weights="inline")
+    write_bundle(tmp_path / "inline", traced.source, plans_of(traced), storage="inline")
     assert size_of(tmp_path / "auto") <= 1.3 * own
     assert size_of(tmp_path / "inline") > 2 * own
     files = sorted(path.name.split(".", 1)[1] for path in (tmp_path / "inline").glob("*/*"))
@@ -103,7 +103,7 @@ def test_much_program_weighs_little(tmp_path: Path, monkeypatch, format_name: st
     model, ids = Repeated().eval(), torch.tensor([[0, 7]])
     traced = flat_module(model, (ids,))
     plans = plans_of(traced)[:4]
-    write_bundle(tmp_path / "b", traced.source, plans, formats=(format_name,), weights="shared")
+    write_bundle(tmp_path / "b", traced.source, plans, formats=(format_name,), storage="shared")
     halves = size_of(tmp_path / "b") - (tmp_path / "b" / FILE_NAME).stat().st_size
     assert halves <= 1.3 * sum(weight.nbytes for weight in model.parameters())
     cut = load_cut(tmp_path / "b", plans[-1].id)
@@ -115,12 +115,12 @@ def test_weights_are_not_shared_if_that_saves_little(residual, tmp_path: Path):
     _, traced = residual
     plan = plans_of(traced)[2]
     for weights, has_bare in (("auto", False), ("shared", True)):
-        manifest = write_bundle(tmp_path / weights, traced.source, [plan], weights=weights)
+        manifest = write_bundle(tmp_path / weights, traced.source, [plan], storage=weights)
         assert (manifest.cuts[0].files["torchscript"].tail.bare is not None) is has_bare
         assert (tmp_path / weights / WEIGHTS_FOLDER).exists() is has_bare
         assert load_cut(tmp_path / weights, plan.id).manifest == manifest
-    with pytest.raises(CodegenError, match="weights are 'auto', 'shared' or 'inline', not 'none'"):
-        write_bundle(tmp_path / "b", traced.source, [plan], weights="none")  # type: ignore[arg-type]
+    with pytest.raises(CodegenError, match="weights are stored as 'auto', 'shared' or 'inline', not as 'none'"):
+        write_bundle(tmp_path / "b", traced.source, [plan], storage="none")  # type: ignore[arg-type]
     with pytest.raises(CodegenError, match="the cut id 'weights' names a directory"):
         write_bundle(tmp_path / "b", traced.source, [replace(plan, id="weights")])
 
@@ -167,7 +167,7 @@ def test_the_plain_file_comes_back_byte_for_byte(residual, shared: Path, tmp_pat
 
 def test_a_plain_half_is_exported_as_it_is(residual, tmp_path: Path):
     _, traced = residual
-    write_bundle(tmp_path / "b", traced.source, plans_of(traced)[:1], weights="inline")
+    write_bundle(tmp_path / "b", traced.source, plans_of(traced)[:1], storage="inline")
     export_half(tmp_path / "b", "server-only", "tail", tmp_path / "tail.ts")
     path = tmp_path / "b" / "server-only" / "tail.ts"
     assert (tmp_path / "tail.ts").read_bytes() == path.read_bytes()
@@ -355,6 +355,6 @@ def test_bundles_of_any_version_are_replaced(residual, copied: Path):
     with pytest.raises(CodegenError, match="has format version 1, this program reads version 5; emit the model again"):
         load_cut(copied, "cut-0")
     with pytest.raises(CodegenError, match=r"cannot be added to .*has format version 1.*replace=True"):
-        write_bundle(copied, traced.source, plans_of(traced)[:1], weights="inline")
-    write_bundle(copied, traced.source, plans_of(traced)[:1], weights="inline", replace=True)
+        write_bundle(copied, traced.source, plans_of(traced)[:1], storage="inline")
+    write_bundle(copied, traced.source, plans_of(traced)[:1], storage="inline", replace=True)
     assert sorted(path.name for path in copied.iterdir()) == [FILE_NAME, "server-only"]

@@ -62,7 +62,7 @@ def emitted(model: nn.Module, example: torch.Tensor, place: Path, sets: int) -> 
     traced = flat_module(model, (example,))
     closed = traced.random_closed_sets(sets)
     plans = [CutPlan(f"cut-{index}", nodes, ()) for index, nodes in enumerate([closed[0], *closed[2:]])]
-    write_bundle(place, traced.source, plans, formats=FORMATS, weights="shared")
+    write_bundle(place, traced.source, plans, formats=FORMATS, storage="shared")
     return place
 
 
