@@ -21,7 +21,7 @@ from codegen.calls.structure import is_tensor, leaf_names, rebuild
 from codegen.dtypes import type_name
 from codegen.errors import CodegenError, as_codegen_error
 from codegen.files.atomic import check_writable, write_whole
-from codegen.formats.emitter import Loader, Runner, SharedLoader, emitter_of, is_too_large
+from codegen.formats.emitter import Loader, Runner, SharedLoader, emitter_of, format_called, is_too_large
 from codegen.manifest import CutRecord, FileRecord, Manifest, read_manifest
 from codegen.split import Half, WireTensor
 from codegen.weights.shared_weights import check_file, check_size, open_half, read_checked, weight_path, write_plain
@@ -130,7 +130,7 @@ def load_cut(
                 f" {str(weights_digest)[:12]}; take both from one emission"
             )
         record = manifest.cut(cut_id)
-        chosen = format_name or first_format(manifest, cut_id)
+        chosen = _chosen_format(manifest, cut_id, format_name)
 
         def runner(name: Half) -> Runner | None:
             if half not in (name, None):
@@ -152,7 +152,7 @@ def files_of(directory: str | Path, cut_id: str, half: Half, format_name: str | 
     """
     with as_codegen_error(f"cannot read {directory}"):
         manifest = read_manifest(Path(directory))
-    record = _file_of(manifest, cut_id, half, format_name or first_format(manifest, cut_id))
+    record = _file_of(manifest, cut_id, half, _chosen_format(manifest, cut_id, format_name))
     codecs = codec_records(manifest, manifest.cut(cut_id))
     if record.bare is None:
         return (record, *codecs)
@@ -179,7 +179,7 @@ def export_half(
         check_writable(destination)
 
     def write(directory: Path, manifest: Manifest) -> FileRecord:
-        chosen = format_name or first_format(manifest, cut_id)
+        chosen = _chosen_format(manifest, cut_id, format_name)
         record = _file_of(manifest, cut_id, half, chosen)
         if record.bare is None:
             content = read_checked(directory, record)
@@ -201,9 +201,9 @@ def export_half(
     return from_one_bundle(Path(directory), write)
 
 
-def first_format(manifest: Manifest, cut_id: str) -> str:
-    """Return the name of the first format a cut was emitted in."""
-    return next(iter(manifest.cut(cut_id).files))
+def _chosen_format(manifest: Manifest, cut_id: str, wanted: str | None) -> str:
+    """The format that is wanted, else the first that the cut was emitted in."""
+    return next(iter(manifest.cut(cut_id).files)) if wanted is None else format_called(wanted)
 
 
 def _load_half(

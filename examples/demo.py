@@ -32,8 +32,8 @@ from cic.pictures.latency import latency_picture
 from cic.runtime.rehearsal import Rehearsal
 from cic.trace.fx.torch_trace import trace
 from cic.trace.fx.traced_model import TracedModel
+from codegen.torchvision_import import import_torchvision
 from examples.models.meaningful import make_meaningful
-from examples.models.torchvision_beside_cpu_torch import import_torchvision
 from examples.paying_split import DOWNLINK_RATIO, SHIPPED, SPLIT, WAYS, Measured, best_split, measure, network_and_model
 
 DEVICE = "raspberry-pi-4"

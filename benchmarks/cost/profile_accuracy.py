@@ -24,7 +24,7 @@ from cic.cost.stopwatch import relative_to
 from cic.trace.fx.torch_trace import trace
 from cic.trace.fx.traced_model import TracedModel
 from cic.trace.onnx.onnx_model import OnnxModel
-from examples.models.torchvision_beside_cpu_torch import import_torchvision
+from codegen.torchvision_import import import_torchvision
 
 CUTS = 12
 UNSEEN_CUTS = 11

@@ -38,7 +38,7 @@ from cic.cost.torch_workbench import TorchWorkbench
 from cic.decision.units import bits_per_second
 from cic.graph import Op
 from cic.trace.fx.torch_trace import trace
-from examples.models.torchvision_beside_cpu_torch import import_torchvision
+from codegen.torchvision_import import import_torchvision
 
 NETWORKS = ("mobilenet_v3_large", "resnet18", "squeezenet1_1")
 QUOTAS = (None, 0.5, 0.25)

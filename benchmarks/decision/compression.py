@@ -19,8 +19,8 @@ from benchmarks.harness.report import Report, Section, shared_options
 from cic.compilation.lowering import bounds, price_box
 from cic.decision.off_table.problem import stored_problem
 from cic.decision.splitting_model import SplittingModel
+from codegen.torchvision_import import import_torchvision
 from compress.schedule import RULES, compress
-from examples.models.torchvision_beside_cpu_torch import import_torchvision
 from mincut.lower_envelope import envelope
 
 MODELS = (

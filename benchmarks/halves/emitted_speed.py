@@ -30,7 +30,7 @@ from codegen.bundle.directory import CutPlan
 from codegen.formats.torchscript import quiet_torchscript
 from codegen.loading import load_cut
 from codegen.manifest import read_manifest
-from examples.models.torchvision_beside_cpu_torch import import_torchvision
+from codegen.torchvision_import import import_torchvision
 
 PROMISE = 1.05
 

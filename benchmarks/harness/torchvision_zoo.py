@@ -15,9 +15,9 @@ from cic.decision.conditions import Box
 from cic.decision.splitting_model import SplittingModel
 from cic.trace.fx.torch_trace import trace
 from cic.trace.fx.traced_model import TracedModel
+from codegen.torchvision_import import import_torchvision
 from compress.reduction import Reduction
 from compress.schedule import compress
-from examples.models.torchvision_beside_cpu_torch import import_torchvision
 
 DEVICE, SERVER = "raspberry-pi-4b", "tesla-v100"
 

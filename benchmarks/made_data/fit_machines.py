@@ -28,7 +28,7 @@ from cic.cost.machine import Machine
 from cic.cost.pricing import price
 from cic.graph import Graph
 from cic.trace.fx.torch_trace import trace
-from examples.models.torchvision_beside_cpu_torch import import_torchvision
+from codegen.torchvision_import import import_torchvision
 
 ROOT = Path(__file__).resolve().parents[2]
 PUBLISHED = ROOT / "benchmarks" / "data" / "published_latencies.json"

@@ -85,7 +85,7 @@ def export(name: str, folder: Path) -> None:
     import torch
 
     from codegen.formats.onnx_program import quiet_exporter
-    from examples.models.torchvision_beside_cpu_torch import import_torchvision
+    from codegen.torchvision_import import import_torchvision
 
     torch.manual_seed(0)
     options = {"init_weights": True} if name == "googlenet" else {}

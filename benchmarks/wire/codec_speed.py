@@ -26,9 +26,9 @@ from benchmarks.harness.timing import interleaved
 from benchmarks.wire.wire_sizes import activations
 from cic.codec.registry import codec
 from cic.inputs.photo import read_photo
+from codegen.torchvision_import import import_torchvision
 from examples import trained
 from examples.models.meaningful import make_meaningful
-from examples.models.torchvision_beside_cpu_torch import import_torchvision
 
 Floats = NDArray[np.float32]
 SHAPE = (1, 64, 56, 56)

@@ -11,8 +11,8 @@ from torch import nn
 
 from benchmarks.zoo_table.inputs import clip, photo
 from benchmarks.zoo_table.specimen import ALL_FORMATS, Built, Specimen, several
+from codegen.torchvision_import import import_torchvision
 from examples.models.meaningful import make_meaningful
-from examples.models.torchvision_beside_cpu_torch import import_torchvision
 
 import_torchvision()
 from torchvision.models.regnet import ResBottleneckBlock  # noqa: E402

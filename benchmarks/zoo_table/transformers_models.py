@@ -17,8 +17,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from benchmarks.zoo_table.inputs import clip, mask, photo, spectrogram, token_ids, voice
 from benchmarks.zoo_table.specimen import ALL_FORMATS, Built, Specimen, several
+from codegen.torchvision_import import import_torchvision
 from examples.models.meaningful import make_meaningful
-from examples.models.torchvision_beside_cpu_torch import import_torchvision
 
 import_torchvision()  # transformers imports it where it is installed
 import transformers  # noqa: E402

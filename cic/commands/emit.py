@@ -15,6 +15,7 @@ from cic.errors import EmitError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
+    from collections.abc import Sequence
 
     from codegen.manifest import CutRecord
 
@@ -29,7 +30,11 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--cut", action="append", dest="cuts", metavar="ID", help="only this cut; may be repeated")
     parser.add_argument(
-        "--format", action="append", dest="formats", metavar="NAME", help="default: torchscript, for an .onnx file onnx"
+        "--format",
+        action="append",
+        dest="formats",
+        metavar="NAME",
+        help="torchscript, pt2 or onnx; default: torchscript, for an .onnx file onnx",
     )
     parser.add_argument(
         "--replace",
@@ -55,8 +60,7 @@ def run(arguments: Namespace) -> int:
             raise EmitError(f"{arguments.file} has no cut {cut_id!r}; it has {', '.join(splitting_model.cut_by_id)}")
     cuts = list(dict.fromkeys(arguments.cuts)) if arguments.cuts else None
     usual = "onnx" if arguments.model.endswith(".onnx") else "torchscript"
-    formats = tuple(dict.fromkeys(arguments.formats or (usual,)))
-    _check_formats(formats)
+    formats = _formats(arguments.formats or (usual,))
     check_output_directory(arguments.output)
     tolerance = None if arguments.tolerance is None else number(arguments.tolerance, "--tolerance")
     from cic.emission.emission import emit
@@ -86,12 +90,15 @@ def run(arguments: Namespace) -> int:
     return 0
 
 
-def _check_formats(formats: tuple[str, ...]) -> None:
+def _formats(names: Sequence[str]) -> tuple[str, ...]:
+    """Each format once; EmitError for one that is not known."""
+    from codegen.formats.emitter import format_called
     from codegen.formats.emitter import formats as known_formats
 
-    for name in formats:
-        if name not in known_formats():
+    for name in names:
+        if format_called(name) not in known_formats():
             raise EmitError(f"--format {name!r} is not known; known are {', '.join(known_formats())}")
+    return tuple(dict.fromkeys(map(format_called, names)))
 
 
 def _row(cut: CutRecord, format_name: str) -> tuple[str, ...]:

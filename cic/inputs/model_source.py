@@ -15,6 +15,7 @@ from torch import nn
 
 from cic.errors import TraceError
 from codegen.formats.exported_program import read_program
+from codegen.torchvision_import import import_torchvision
 
 Model = nn.Module | torch.export.ExportedProgram | Path
 
@@ -76,13 +77,13 @@ def load_program(path: Path) -> tuple[Model, tuple[Any, ...] | None]:
 
 def _torchvision_model(name: str) -> nn.Module:
     try:
+        import_torchvision()
         from torchvision import models
     except ImportError as error:
         raise TraceError(f"torchvision:{name} needs torchvision: {error}; pip install torchvision") from error
     except (RuntimeError, AttributeError) as error:
         raise TraceError(
-            f"torchvision cannot be imported, its compiled operators do not fit torch {torch.__version__}: {error};"
-            " install the torchvision built for this torch"
+            f"torchvision does not fit torch {torch.__version__}: {error}; install the torchvision built for this torch"
         ) from error
     if name not in models.list_models():
         raise TraceError(f"torchvision has no model {name!r}; it has, for example, {', '.join(_similar(name, models))}")
@@ -99,6 +100,7 @@ def _similar(name: str, models: Any) -> list[str]:
 
 def _timm_model(name: str) -> nn.Module:
     try:
+        import_torchvision()  # which timm imports
         timm = importlib.import_module("timm")
     except ImportError as error:
         raise TraceError(f"timm:{name} needs timm: {error}; pip install timm") from error

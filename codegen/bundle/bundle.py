@@ -29,7 +29,7 @@ from codegen.bundle.weights import settled, stored
 from codegen.calls.structure import leaf_count
 from codegen.errors import CodegenError, as_codegen_error
 from codegen.files.whole_directory import built_beside
-from codegen.formats.emitter import Emitter, emitter_of
+from codegen.formats.emitter import Emitter, emitter_of, format_called
 from codegen.manifest import CutRecord, FileRecord, HalfFiles, Manifest, write_manifest
 from codegen.split import Split
 from codegen.verification.equivalence import Progress, Tensors, check_alike, redraw, verify
@@ -89,7 +89,7 @@ def write_bundle(
 
 
 def _emitters(source: Source, formats: Sequence[str] | None) -> list[Emitter]:
-    wanted = formats or source.formats[:1]
+    wanted = tuple(dict.fromkeys(map(format_called, formats or source.formats[:1])))
     emitters = [emitter_of(name) for name in wanted]
     if not set(wanted).issubset(source.formats):
         known = ", ".join(map(repr, source.formats))

@@ -23,6 +23,8 @@ _EMITTERS = {
     "onnx": ("codegen.formats.onnx_program", "OnnxEmitter"),
 }
 
+# By what their files end in, too, and "pt2" as the engine is called that runs those.
+_ALSO_CALLED = {".ts": "torchscript", ".pt2": "exported_program", "pt2": "exported_program", ".onnx": "onnx"}
 
 # Of a plain file, which a runtime opens by itself; a half with shared weights may be larger. ONNX is one protobuf message.
 LARGEST_FILE_BYTES = {"onnx": 2**31 - 1}
@@ -69,6 +71,11 @@ class WeightSharing(SharedLoader, Protocol):
 def formats() -> tuple[str, ...]:
     """Return the names of all formats."""
     return tuple(_EMITTERS)
+
+
+def format_called(name: str) -> str:
+    """Return the name of the format that a person calls so, such as "exported_program" for ".pt2"; others as they are."""
+    return _ALSO_CALLED.get(name, name)
 
 
 def is_too_large(format_name: str, size: int) -> bool:

@@ -21,7 +21,7 @@ from codegen.bundle.directory import check_outside
 from codegen.bundle.reading import from_one_bundle
 from codegen.errors import CodegenError, as_codegen_error
 from codegen.files.whole_directory import built_beside
-from codegen.loading import files_of, first_format
+from codegen.loading import files_of
 from codegen.manifest import FILE_NAME, Manifest
 
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
@@ -62,11 +62,7 @@ def write_ray_application(
         if destination.exists():
             raise CodegenError(f"{destination} exists already; choose another place")
         check_outside(destination, bundle)
-        records = [
-            record
-            for cut in served
-            for record in files_of(bundle, cut.id, "tail", format_name or first_format(manifest, cut.id))
-        ]
+        records = [record for cut in served for record in files_of(bundle, cut.id, "tail", format_name)]
         paths = tuple(dict.fromkeys(record.path for record in records))
         with as_codegen_error(f"cannot write {destination}"), built_beside(destination) as building:
             _copy(bundle, building / BUNDLE, (FILE_NAME, *paths))

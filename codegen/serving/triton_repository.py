@@ -25,6 +25,7 @@ from codegen.decision.source_text import comment
 from codegen.errors import CodegenError, as_codegen_error, needing
 from codegen.files.atomic import check_allowed
 from codegen.files.whole_directory import built_beside
+from codegen.formats.emitter import format_called
 from codegen.loading import export_half
 from codegen.manifest import CutRecord, Manifest
 from codegen.serving.scalar_borders import give_onnx_dimensions, give_torchscript_dimensions
@@ -98,7 +99,7 @@ def write_triton_repository(
 
     def write(bundle: Path, manifest: Manifest) -> tuple[TritonModel, ...]:
         records = _chosen(manifest, bundle, cuts)
-        chosen = _format_of(records, bundle, format_name)
+        chosen = _format_of(records, bundle, None if format_name is None else format_called(format_name))
         for record in records:
             _check_tensors(record, chosen)
         with as_codegen_error(f"cannot write {repository}"):

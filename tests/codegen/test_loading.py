@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from codegen.errors import CodegenError
-from codegen.loading import load_cut
+from codegen.loading import files_of, load_cut
 from codegen.manifest import read_manifest
 
 
@@ -32,6 +32,16 @@ def test_a_device_needs_no_tail(copied: Path):
         cut.tail(*results)
     with pytest.raises(CodegenError, match=r"tail.ts is missing; emit the model again"):
         load_cut(copied, "cut-0")
+
+
+@pytest.mark.parametrize(
+    ("name", "called"),
+    [("exported_program", ("pt2", ".pt2")), ("torchscript", (".ts",)), ("onnx", (".onnx",))],
+)
+def test_a_format_is_called_as_its_files_end(bundle: Path, name: str, called: tuple[str, ...]):
+    files = files_of(bundle, "cut-0", "head", name)
+    assert all(files_of(bundle, "cut-0", "head", each) == files for each in called)
+    assert files[0].path.endswith(called[0].removeprefix("."))
 
 
 @pytest.mark.parametrize("position", [0.0, 0.3, 0.5, 0.9])

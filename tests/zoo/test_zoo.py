@@ -18,9 +18,9 @@ from torch.utils import _pytree as pytree
 import cic
 from cic.trace.fx.torch_trace import trace
 from cic.trace.fx.traced_model import TracedModel
+from codegen.torchvision_import import import_torchvision
 from examples.models.encoder import Encoder, example_call
 from examples.models.meaningful import make_meaningful
-from examples.models.torchvision_beside_cpu_torch import import_torchvision
 
 TOLERANCE = 1e-4
 BANDWIDTHS = ("0.1Mbps", "1Mbps", "10Mbps", "100Mbps", "1Gbps")

@@ -15,7 +15,7 @@ from benchmarks.made_data.catalogue.architectures import Detector, Speech, TextR
 from cic.trace.fx.torch_trace import trace
 from cic.trace.fx.traced_model import TracedModel
 from cic.trace.onnx.onnx_model import OnnxModel
-from examples.models.torchvision_beside_cpu_torch import import_torchvision
+from codegen.torchvision_import import import_torchvision
 
 ROOT = Path(__file__).resolve().parents[3]
 Built = tuple[nn.Module, tuple[Tensor, ...]]

@@ -10,7 +10,6 @@ from torch import nn
 
 from cic.errors import TraceError
 from cic.inputs.model_source import load_model
-from examples.models.torchvision_beside_cpu_torch import import_torchvision
 
 SOURCE = """
 from torch import nn
@@ -58,13 +57,11 @@ def test_working_directory_is_searched(tmp_path: Path, monkeypatch: pytest.Monke
     ],
 )
 def test_refusals(text: str, message: str, source: str) -> None:
-    import_torchvision()
     with pytest.raises(TraceError, match=message):
         load_model(text.format(source=source))
 
 
 def test_torchvision_models_have_a_fixed_seed() -> None:
-    import_torchvision()
     first, second = (load_model("torchvision:mobilenet_v3_small")[0] for _ in range(2))
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
 

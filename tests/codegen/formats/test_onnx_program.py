@@ -17,9 +17,9 @@ from codegen.errors import CodegenError
 from codegen.formats.onnx_program import OnnxEmitter, export
 from codegen.loading import load_cut
 from codegen.splitters.fx import split
+from codegen.torchvision_import import import_torchvision
 from examples.models.encoder import Encoder, example_call
 from examples.models.meaningful import make_meaningful
-from examples.models.torchvision_beside_cpu_torch import import_torchvision
 from tests import warm_python
 from tests.codegen.flat_module import FlatModule, flat_module
 from tests.codegen.small_models import TwoTowers, two_towers_call

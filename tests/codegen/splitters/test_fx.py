@@ -9,7 +9,7 @@ from torch import fx, nn
 from codegen.errors import CodegenError, UnsplittableError
 from codegen.split import Split
 from codegen.splitters.fx import split
-from examples.models.torchvision_beside_cpu_torch import import_torchvision
+from codegen.torchvision_import import import_torchvision
 from tests.codegen.flat_module import FlatModule, flat_module
 from tests.codegen.small_models import Residual, TwoTowers, Views, two_towers_call
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from cic.trace.fx.traced_model import TracedModel
-from examples.models.torchvision_beside_cpu_torch import import_torchvision
+from codegen.torchvision_import import import_torchvision
 from tests.cic.trace.graph_validity import (
     assert_cuts_are_exact,
     assert_equals_model,

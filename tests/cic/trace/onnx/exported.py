@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from codegen.formats.onnx_program import quiet_exporter
+from codegen.torchvision_import import import_torchvision
 from examples.models.meaningful import make_meaningful
-from examples.models.torchvision_beside_cpu_torch import import_torchvision
 from tests.codegen.onnx_models import constant, model, value
 
 MACHINES = {"device": "raspberry-pi-4b", "server": "i7-13700k"}
