@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from operator import itemgetter
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import aiohttp
 from aiohttp import web
@@ -16,7 +16,7 @@ from aiohttp.http_exceptions import LineTooLong
 from aiohttp.http_parser import HttpRequestParser
 from aiohttp.web_protocol import MAX_MSG_QUEUE_SIZE, RequestPayloadError
 
-from cic.errors import InputError
+from cic.errors import InputError, ProtocolError
 from cic.protocol.answer import write_failure
 from cic.serving.intake import ComingBody, Intake
 from cic.serving.server_options import ServerOptions
@@ -55,11 +55,13 @@ class Connection(web.RequestHandler):
     """
 
     __slots__ = (
+        "_awaited",
         "_header_timer",
         "_idle_since_s",
         "_intake",
         "_open",
         "_options",
+        "_peer_ended",
         "_reading_timer",
         "_server",
         "_transports",
@@ -87,6 +89,8 @@ class Connection(web.RequestHandler):
         self._header_timer: asyncio.TimerHandle | None = None
         self._reading_timer: asyncio.TimerHandle | None = None
         self._unread_bytes = 0
+        self._awaited: asyncio.Future[Any] | None = None
+        self._peer_ended = False
         self.busy = False
 
     @property
@@ -141,10 +145,39 @@ class Connection(web.RequestHandler):
             self._header_timer = self._loop.call_later(self._options.header_timeout_s, self.force_close)
         super().data_received(data)
 
+    def eof_received(self) -> bool:  # type: ignore[override] # aiohttp's closes the connection whatever waits
+        """Its peer sends no more: whether the connection is kept until all that was asked is answered; TLS cannot be.
+
+        An inference is not computed: who waits for it after that looks as who is gone.
+        """
+        if self._open is None or self._open.get_extra_info("sslcontext") is not None:
+            return False
+        if self._waiter is not None and not self._waiter.done():  # for the next request
+            return False
+        self._peer_ended, self._lingering_time = True, 0.0
+        self._give_up()
+        self._close_after_last()
+        return True
+
+    def awaits(self, answer: asyncio.Future[Any]) -> None:
+        """The request that is handled waits for this, which ends with ProtocolError where the peer sends no more."""
+        self._awaited = answer
+        self._give_up()
+
+    def _give_up(self) -> None:
+        if self._peer_ended and self._awaited is not None and not self._awaited.done():
+            self._awaited.set_exception(
+                ProtocolError("the client closed its side of the connection before the answer; keep it open until then", 499)
+            )
+
+    def _close_after_last(self) -> None:
+        if self._peer_ended and not self._messages:
+            self.close()
+
     def began(self, *, in_chunks: bool) -> None:
         """A request's header is here. in_chunks: its body is, which is never read."""
         # To find the end of a hundred thousand chunks takes longer than to compute an answer.
-        self._lingering_time = 0.0 if in_chunks else _LINGERING_S
+        self._lingering_time = 0.0 if in_chunks or self._peer_ended else _LINGERING_S
         self.busy = True
         self._stop_timer()
         self.writes()
@@ -171,7 +204,8 @@ class Connection(web.RequestHandler):
 
     def ended(self) -> None:
         """Its answer is made."""
-        self.busy = False
+        self.busy, self._awaited = False, None
+        self._close_after_last()
         self._idle_since_s = self._loop.time()
 
     def writes(self) -> None:

@@ -13,7 +13,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from cic.codec.codec import Payload
 from cic.errors import ProtocolError
@@ -61,8 +61,7 @@ class Endpoints:
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request, whatever it is."""
-        connection = request.protocol
-        assert isinstance(connection, Connection), "the server makes its connections itself"
+        connection = _connection_of(request)
         connection.began(in_chunks="Transfer-Encoding" in request.headers)
         self.metrics.in_flight += 1
         model, action, response = "", "", None
@@ -72,8 +71,7 @@ class Endpoints:
             model = model if model in self.tails else ""
             response = await self._answer(request, path, model, action)
         except ProtocolError as error:
-            # What is left of a body that was not read cannot be told from the next request.
-            response = refusal(error.status, str(error), _headers_of(error.status, action), close=not _all_read(request))
+            response = refusal(error.status, str(error), _headers_of(error.status, action), close=False)
         except ConnectionError:
             raise
         except Exception as error:  # nothing of it is for the peer  # noqa: BLE001
@@ -85,9 +83,18 @@ class Endpoints:
             connection.ended()
             self.metrics.in_flight -= 1
             self.metrics.requests[model, response.status if response is not None else 499] += 1
-        if self.ending:
+        if self._is_last(request):
             response.force_close()
         return response
+
+    def _is_last(self, request: web.BaseRequest) -> bool:
+        """Whether its connection is closed behind it, which must not depend on how its bytes come.
+
+        What is left of a body that was not read cannot be told from the next request; nor where chunks end without reading
+        them, or what a peer sends that has asked for another protocol.
+        """
+        odd = "Transfer-Encoding" in request.headers or "Upgrade" in request.headers
+        return self.ending or odd or not request.content.at_eof()
 
     async def _answer(self, request: web.BaseRequest, path: str, model: str, action: str) -> web.StreamResponse:
         if path in (_LIVE, _READY):
@@ -130,7 +137,7 @@ class Endpoints:
         if self.ending:
             raise ProtocolError("the server is about to end", 503)
         self.worker.check_room(self.options.compute_timeout_s)
-        if request.headers.get("Expect", "").lower() == "100-continue":
+        if request.headers.get("Expect", "").lower() == "100-continue" and request.version >= HttpVersion11:
             await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             request.writer.output_size = 0
 
@@ -143,6 +150,7 @@ class Endpoints:
             received_us = round((time.perf_counter() - began) * 1e6)
             answer: asyncio.Future[Answered] = asyncio.get_running_loop().create_future()
             self.worker.submit(Job(tail, head, payloads, received_us, answer))
+            _connection_of(request).awaits(answer)
             answered = await answer
         finally:
             self.room.taken -= length
@@ -156,11 +164,11 @@ class Endpoints:
         if size <= _WORTH_TWO_WRITES:
             return SmallAnswer(headers, answered.buffers)
         response = web.StreamResponse(headers={**headers, "Content-Length": str(size)})
-        connection = request.protocol
-        assert isinstance(connection, Connection), "the server makes its connections itself"
+        if self._is_last(request):
+            response.force_close()
         await response.prepare(request)
         for buffer in answered.buffers:
-            connection.writes()
+            _connection_of(request).writes()
             await response.write(_whole(buffer))
         return response
 
@@ -193,8 +201,10 @@ def _check_method(request: web.BaseRequest, *allowed: str) -> None:
         raise ProtocolError(f"this address takes {' and '.join(allowed)}", 405)
 
 
-def _all_read(request: web.BaseRequest) -> bool:
-    return bool(request.content.at_eof())
+def _connection_of(request: web.BaseRequest) -> Connection:
+    connection = request.protocol
+    assert isinstance(connection, Connection), "the server makes its connections itself"
+    return connection
 
 
 def _headers_of(status: int, action: str) -> dict[str, str]:

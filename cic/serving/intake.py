@@ -6,15 +6,17 @@ aiohttp's own way of a body copies it four times, in pieces; here the kernel wri
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-
-from aiohttp import web
+from collections.abc import Callable, Iterator
+from typing import Protocol
 
 from cic.errors import ProtocolError
 from cic.serving.body_room import BodyRoom
 
 # For aiohttp to parse at once: enough for a header, and little of a body goes the long way.
 AT_ONCE_BYTES = 16 << 10
+_END_OF_HEADER = b"\r\n\r\n"
+# So many pieces are made of what is parsed at once; more would take longer than to answer.
+_MOST_PIECES = 64
 
 
 class ComingBody:
@@ -51,6 +53,11 @@ class ComingBody:
         else:
             self.done.set_exception(error)
 
+    def cut_short(self) -> ProtocolError:
+        """What is said where its sender sends no more."""
+        came = self._length - len(self.rest)
+        return ProtocolError(f"the client closed its side of the connection after {came} of {self._length} bytes", 499)
+
     def _check_rate(self, before: int) -> None:
         left = len(self.rest)
         if before - left < self._least_bytes:
@@ -61,20 +68,35 @@ class ComingBody:
             self._timer = self._loop.call_later(self._patience_s, self._check_rate, left)
 
 
+class Parsing(Protocol):
+    """aiohttp's handler of a connection, as `cic.serving.connection.Connection` makes it."""
+
+    def data_received(self, data: bytes) -> None: ...
+    def eof_received(self) -> bool: ...
+    def connection_made(self, transport: asyncio.BaseTransport) -> None: ...
+    def connection_lost(self, exc: BaseException | None) -> None: ...
+    def pause_writing(self) -> None: ...
+    def resume_writing(self) -> None: ...
+
+
 class Intake(asyncio.BufferedProtocol):
     """Stands between a transport and aiohttp's handler of its connection.
 
     desk: memory for what is parsed next. All connections of a loop share it, as it is parsed as soon as it is there.
     """
 
-    def __init__(self, connection: web.RequestHandler, desk: bytearray) -> None:
+    def __init__(self, connection: Parsing, desk: bytearray) -> None:
         self._connection, self._desk = connection, memoryview(desk)
         self._body: ComingBody | None = None
         self._whole: Callable[[], object] = lambda: None
+        self._last = b""
+        self._ended = False
 
     def take(self, body: ComingBody, whole: Callable[[], object]) -> None:
         """What comes next is that body's, until `forget` is called or it is whole, which is told before any more is read."""
-        self._body, self._whole = body, whole
+        self._body, self._whole, self._last = body, whole, b""
+        if self._ended:
+            body.end(body.cut_short())
 
     def forget(self) -> None:
         self._body = None
@@ -84,7 +106,8 @@ class Intake(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         if self._body is None:
-            self._connection.data_received(bytes(self._desk[:nbytes]))
+            for piece in self._pieces(bytes(self._desk[:nbytes])):
+                self._connection.data_received(piece)
             return
         self._body.came(nbytes)
         if not self._body.rest:
@@ -92,6 +115,24 @@ class Intake(asyncio.BufferedProtocol):
             self._whole()
         if self._body.done.done():
             self.forget()
+
+    def _pieces(self, data: bytes) -> Iterator[bytes]:
+        """What is to be parsed, cut wherever a header may end.
+
+        aiohttp forgets the requests that it has read in a piece if what follows in it is no HTTP, and whatever follows a
+        request for another protocol in its piece.
+        """
+        before, begin = len(self._last), 0
+        seen = self._last + data
+        self._last = seen[1 - len(_END_OF_HEADER) :]
+        place = seen.find(_END_OF_HEADER)
+        for _ in range(_MOST_PIECES):
+            end = place + len(_END_OF_HEADER) - before
+            if place < 0 or end == len(data):
+                break
+            yield data[begin:end]
+            begin, place = end, seen.find(_END_OF_HEADER, place + 1)
+        yield data[begin:]
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._connection.connection_made(transport)
@@ -107,5 +148,8 @@ class Intake(asyncio.BufferedProtocol):
     def resume_writing(self) -> None:
         self._connection.resume_writing()
 
-    def eof_received(self) -> None:
-        self._connection.eof_received()
+    def eof_received(self) -> bool:
+        self._ended = True
+        if self._body is not None:
+            self._body.end(self._body.cut_short())
+        return self._connection.eof_received()
