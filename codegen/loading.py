@@ -23,6 +23,7 @@ from codegen.errors import CodegenError, as_codegen_error
 from codegen.files.atomic import check_writable, write_whole
 from codegen.formats.emitter import Loader, Runner, SharedLoader, emitter_of, format_called, is_too_large
 from codegen.manifest import CutRecord, FileRecord, Manifest, read_manifest
+from codegen.operator_libraries import load_needs
 from codegen.split import Half, WireTensor
 from codegen.weights.shared_weights import check_file, check_size, open_half, read_checked, weight_path, write_plain
 
@@ -137,6 +138,7 @@ def load_cut(
                 return None
             inputs = manifest.inputs if name == "head" else record.crossing
             file = _file_of(manifest, cut_id, name, chosen)
+            load_needs(file.needs, f"the {name} of cut {cut_id}")
             return _load_half(directory, manifest, file, inputs, loader or emitter_of(chosen), optimize)
 
         return LoadedCut(manifest, record, runner("head"), runner("tail"), read_codecs(directory, manifest, record))

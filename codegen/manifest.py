@@ -22,12 +22,13 @@ from codegen.checked_json import LARGEST_COUNT, Fields, as_matching
 from codegen.errors import CodegenError
 from codegen.files.atomic import write_whole
 from codegen.files.regular_file import read_regular
+from codegen.operator_libraries import Need
 from codegen.split import Half, OutputSource, WireTensor
 
 FORMAT = "cic-split"
 # Version 3 has a digest of the manifest itself, and one of the weights; in version 4 bare files are compressed and
-# end with a digest of their weights' places; version 5 has contents of codecs.
-VERSION = 5
+# end with a digest of their weights' places; version 5 has contents of codecs; version 6 says which libraries a half needs.
+VERSION = 6
 FILE_NAME = "manifest.json"
 WEIGHTS_FOLDER, CODECS_FOLDER = "weights", "codecs"
 LARGEST_CODEC_BYTES = 64 * 2**20
@@ -36,6 +37,7 @@ LARGEST_FILE_BYTES = 64 * 2**20
 
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
 _PATH = re.compile(rf"{_NAME.pattern}(/{_NAME.pattern}){{0,8}}")
+_MODULE = re.compile(r"[A-Za-z_][A-Za-z0-9_.]{0,199}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _A_NAME = "a name of letters, digits, '.', '_' and '-'"
 
@@ -63,12 +65,14 @@ class FileRecord:
     """One file of a bundle: its path relative to the bundle, its size and its digest.
 
     bare: what is there in place of this file; from it and the weights, the file comes back byte for byte.
+    needs: the libraries that register operators which a half in this file calls; see `codegen.operator_libraries`.
     """
 
     path: str
     bytes: int
     sha256: str
     bare: BareFile | None = None
+    needs: tuple[Need, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,7 +347,11 @@ def _files(fields: Fields, weights: Mapping[str, int]) -> HalfFiles:
 
 def _file(fields: Fields, weights: Mapping[str, int]) -> FileRecord:
     bare = None if fields["bare"] is None else _bare(fields.object("bare"), weights, fields.count("bytes"))
-    return FileRecord(_path(fields), fields.count("bytes"), fields.matching("sha256", _SHA256, "a SHA-256"), bare)
+    needs = tuple(
+        Need(need.matching("library", _MODULE, "the name of a module"), need.texts("operators"))
+        for need in fields.objects("needs")
+    )
+    return FileRecord(_path(fields), fields.count("bytes"), fields.matching("sha256", _SHA256, "a SHA-256"), bare, needs)
 
 
 def _bare(fields: Fields, weights: Mapping[str, int], plain_bytes: int) -> BareFile:

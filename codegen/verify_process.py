@@ -8,10 +8,12 @@ as it is wanted: when whoever started it is gone, so is it.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -34,6 +36,9 @@ def answer(request_file: str) -> None:
     """Do what the request says."""
     request = json.loads(Path(request_file).read_text(encoding="utf-8"))
     torch.set_num_threads(request["threads"])
+    for library in request.get("libraries", ()):
+        with suppress(Exception):  # loading a half that needs it says more
+            importlib.import_module(library)
     for job in request["jobs"]:
         _run_job(request, job)
         print(f"{request['half']} {job['cut']}", flush=True)

@@ -147,7 +147,7 @@ def _write_halves(building: Path, cut_id: str, source: Source, halves: Split, em
     for half, program in source.programs(halves, emitter.format).items():
         path = building / cut_id / f"{half}{emitter.suffix}"
         emitter.write(program.half, program.example, path)
-        records[half] = file_record(building, path)
+        records[half] = changed(file_record(building, path), needs=program.needs)
     return HalfFiles(**records)
 
 

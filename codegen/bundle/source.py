@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from codegen.calls.structure import Structure
+from codegen.operator_libraries import Need
 from codegen.rounding import Step
 from codegen.split import Half, Split, WireTensor
 
@@ -19,10 +20,11 @@ Whole = Callable[..., "Sequence[torch.Tensor]"]
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """One half as an `Emitter` writes it, and tensors that it accepts."""
+    """One half as an `Emitter` writes it, tensors that it accepts, and the libraries whose operators its file calls."""
 
     half: Any
     example: Sequence[torch.Tensor]
+    needs: tuple[Need, ...] = ()
 
 
 class Source(Protocol):

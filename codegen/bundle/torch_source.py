@@ -11,7 +11,7 @@ from torch import fx
 from codegen.bundle.source import Program, Whole
 from codegen.calls.structure import Structure
 from codegen.formats.emitter import formats
-from codegen.formats.plain_operators import QUANTISERS, in_torch_operators, steps_of
+from codegen.formats.plain_operators import QUANTISERS, in_torch_operators, needed_libraries, steps_of
 from codegen.rounding import Step
 from codegen.split import Half, Split, WireTensor
 from codegen.splitters.fx import split, wire_tensor
@@ -66,8 +66,11 @@ class TorchSource:
         with torch.no_grad():
             results = split.head(*[tensor.clone() for tensor in inputs])
         crossing = [tensor.detach().clone(memory_format=torch.contiguous_format) for tensor in results[: len(split.crossing)]]
-        keep = (QUANTISERS,) if format_name == "onnx" else ()
-        return {
-            "head": Program(in_torch_operators(split.head, keep), inputs),
-            "tail": Program(in_torch_operators(split.tail, keep), crossing),
-        }
+        return {"head": _program(split.head, inputs, format_name), "tail": _program(split.tail, crossing, format_name)}
+
+
+def _program(half: fx.GraphModule, example: Sequence[torch.Tensor], format_name: str) -> Program:
+    if format_name == "onnx":  # which has operators of its own for some of them, and no file of which calls those of torch
+        return Program(in_torch_operators(half, (QUANTISERS,)), example)
+    plain = in_torch_operators(half)
+    return Program(plain, example, needed_libraries(plain))

@@ -2,7 +2,8 @@
 
 A file names an operator, and where it is run nobody else knows what `torchao::quantize_affine` does. Those that are registered
 as composites of others are traced through on the shapes in the graph. The quantisers of `quantized_decomposed` have a
-counterpart in ONNX, so an emitter may ask to keep them.
+counterpart in ONNX, so an emitter may ask to keep them. All others stay as they are, and the half needs the library that
+registers them (`codegen.operator_libraries`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from torch import fx
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from codegen.errors import CodegenError
+from codegen.operator_libraries import Need, needs_of
 from codegen.rounding import Step
 from codegen.silence import silence
 
@@ -47,21 +49,17 @@ def steps_of(module: fx.GraphModule) -> list[Step]:
 
 
 def in_torch_operators(half: fx.GraphModule, keep: Collection[str] = ()) -> fx.GraphModule:
-    """Return a module that computes the same with torch's operators only, and those of the namespaces `keep`.
+    """Return a module that computes the same without operators that are made of others, but for those of the namespaces `keep`.
 
-    Raises CodegenError naming a node whose operator decides on data, or is known to its own library alone.
+    Raises CodegenError naming a node whose operator decides on data.
     """
     inner = {str(node.target): half.get_submodule(str(node.target)) for node in half.graph.nodes if node.op == "call_module"}
     changed = {name: in_torch_operators(part, keep) for name, part in inner.items() if isinstance(part, fx.GraphModule)}
-    foreign = [node for node in half.graph.nodes if is_foreign(node.target) and node.target.namespace not in keep]
-    for node in foreign:
-        if not is_composite(node.target):
-            name = node.target.name().partition(".")[0]
-            raise CodegenError(
-                f"node {node.name} calls {name}, an operator that is not torch's own: where halves run without the model's code"
-                " there is none of that name. Configure the model to do without it (the mixtures of experts of transformers:"
-                " experts_implementation='batched_mm'), or write the step with torch's operators"
-            )
+    foreign = [
+        node
+        for node in half.graph.nodes
+        if is_foreign(node.target) and node.target.namespace not in keep and is_composite(node.target)
+    ]
     if not foreign and all(changed[name] is inner[name] for name in changed):
         return half
     graph = fx.Graph()
@@ -83,6 +81,12 @@ def in_torch_operators(half: fx.GraphModule, keep: Collection[str] = ()) -> fx.G
     for part in module.modules():
         part.training = False
     return module
+
+
+def needed_libraries(half: fx.GraphModule) -> tuple[Need, ...]:
+    """Return the libraries whose operators a half calls. Raises CodegenError for an operator that no imported module has."""
+    graphs = [part.graph for part in half.modules() if isinstance(part, fx.GraphModule)]
+    return needs_of(node.target for graph in graphs for node in graph.nodes if is_foreign(node.target))
 
 
 def _inlined(graph: fx.Graph, node: fx.Node, kernel: Any, copies: dict[fx.Node, Any], held: dict[str, Any]) -> Any:

@@ -288,7 +288,16 @@ def _run_halves(
             }
             for cut_id, paths in sources.items()
         ]
-        request = {"directory": str(directory), "half": half, "format": format_name, "jobs": jobs, "optimize": optimize}
+        needs = [need.library for cut in manifest.cuts for need in cut.files[format_name].of(half).needs]
+        request = {
+            "directory": str(directory),
+            "half": half,
+            "format": format_name,
+            "jobs": jobs,
+            "optimize": optimize,
+            # They are imported here, since the model calls what they register.
+            "libraries": sorted(sys.modules.keys() & set(needs)),
+        }
         _run_fresh(request, scratch, progress)
         sources = runs[half]
     return runs

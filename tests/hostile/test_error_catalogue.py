@@ -150,7 +150,7 @@ def test_refused_with_the_catalogued_message(phrase: str, tmp_path: Path) -> Non
     assert phrase in str(caught.value)
 
 
-def test_operators_of_other_libraries_are_refused_by_name(tmp_path: Path) -> None:
+def test_an_operator_that_importing_its_module_does_not_register_is_refused_by_name(tmp_path: Path) -> None:
     library = torch.library.Library("cic_test_catalogue", "DEF")
     library.define("twice(Tensor x) -> Tensor")
     library.impl("twice", lambda x: x * 2, "CPU")
@@ -161,7 +161,7 @@ def test_operators_of_other_libraries_are_refused_by_name(tmp_path: Path) -> Non
             return torch.ops.cic_test_catalogue.twice(x + 1)
 
     splitting_model = cic.compile(Foreign(), (torch.ones(3),), device="raspberry-pi-4b", server="i7-13700k")
-    with pytest.raises(EmitError, match=r"^Foreign: node \w+ calls cic_test_catalogue::twice, .*not torch's own"):
+    with pytest.raises(EmitError, match=r"Foreign: .*does not register cic_test_catalogue::twice"):
         cic.emit(Foreign(), splitting_model, tmp_path / "halves")
 
 

@@ -1,4 +1,4 @@
-"""Operators that other libraries register are written with torch's own where they are made of them, and refused otherwise."""
+"""Operators that other libraries register are written with torch's own where they are made of them, and else stay."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from codegen.errors import CodegenError
-from codegen.formats.plain_operators import in_torch_operators, is_composite, is_foreign, steps_of
+from codegen.formats.plain_operators import in_torch_operators, is_composite, is_foreign, needed_libraries, steps_of
 from tests.codegen.flat_module import flat_module
 
 
@@ -43,11 +42,11 @@ def test_a_composite_becomes_what_it_is_made_of(library) -> None:  # type: ignor
     assert not steps_of(traced.source.module)
 
 
-def test_what_is_no_composite_is_refused_by_name(library) -> None:  # type: ignore[no-untyped-def]
+def test_what_is_no_composite_stays_and_needs_its_library(library) -> None:  # type: ignore[no-untyped-def]
     traced = flat_module(Calls(torch.ops.cic_test_plain.opaque).eval(), (torch.randn(3, 4),))
     assert [is_composite(target) for target in foreign_of(traced.source.module)] == [False]
-    with pytest.raises(CodegenError, match=r"node opaque calls cic_test_plain::opaque, an operator that is not torch's own"):
-        in_torch_operators(traced.source.module)
+    assert in_torch_operators(traced.source.module) is traced.source.module
+    assert [need.operators for need in needed_libraries(traced.source.module)] == [("cic_test_plain::opaque",)]
 
 
 @pytest.mark.filterwarnings("ignore")
