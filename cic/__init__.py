@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from cic.compilation.pipeline import compile, profile
     from cic.cost.machine import Machine
     from cic.cost.profile import Profile, load_profile
+    from cic.decision.energy import Energy
     from cic.emission.decision_source import export_decision
     from cic.emission.emission import emit
     from cic.emission.emitted_halves import export_half, export_triton, load_cut
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 
 # Name → module, imported at first use so that the device half stays light.
 _LATER = {
+    "Energy": "cic.decision.energy",
     "calibrate": "cic.calibration.calibrate",
     "compile": "cic.compilation.pipeline",
     "profile": "cic.compilation.pipeline",
@@ -78,6 +80,7 @@ __all__ = [
     "Decision",
     "DecisionError",
     "EmitError",
+    "Energy",
     "InputError",
     "LinkError",
     "Machine",

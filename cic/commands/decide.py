@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import sys
 
-from cic.commands.arguments import add_link, optional_number
+from cic.commands.arguments import add_link, optional_number, read_pairs
 from cic.commands.terminal import print_text
+from cic.decision.answer import EnergyDecision
 from cic.decision.cut import short_name
+from cic.decision.energy import Energy
 from cic.decision.splitting_model import load
-from cic.decision.units import show_bytes, show_seconds
+from cic.decision.units import show_bytes, show_seconds, watts
+from cic.errors import InputError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
 
 CONDITIONS = ("uplink_bps", "downlink_bps", "rtt_s", "device_slowdown", "server_slowdown")
 
+PARTS = ("compute", "send", "receive", "wait")
+
 SUMMARY = "name the best cut for a bandwidth; needs nothing but Python"
 
 
@@ -29,6 +34,11 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_link(parser)
     parser.add_argument("--device-slowdown", metavar="F", help="factor on the device's op times, such as 1.3")
     parser.add_argument("--server-slowdown", metavar="F", help="factor on the server's op times, such as 4")
+    parser.add_argument(
+        "--power",
+        metavar="compute=W,send=W,receive=W,wait=W",
+        help="what the device draws meanwhile, such as compute=4.2W,send=3W,receive=3W,wait=800mW: least energy is decided for",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -39,6 +49,7 @@ def run(arguments: Namespace) -> int:
         downlink=arguments.downlink,
         device_slowdown=optional_number(arguments.device_slowdown, "--device-slowdown"),
         server_slowdown=optional_number(arguments.server_slowdown, "--server-slowdown"),
+        objective=None if arguments.power is None else read_power(arguments.power),
     )
     if arguments.json:
         print(json.dumps(decision_document(decision), indent=1))
@@ -71,6 +82,14 @@ def _doubt(decision: Decision) -> str:
     )
 
 
+def read_power(text: str) -> Energy:
+    """The energy that a text of --power stands for. Raises InputError or UnitError naming the part that is wrong."""
+    pairs = read_pairs(text.split(","), "--power")
+    if pairs.keys() != set(PARTS):
+        raise InputError(f"--power {text!r} names {', '.join(pairs)}; write {', '.join(f'{part}=…' for part in PARTS)}")
+    return Energy(*(watts(pairs[part], f"--power {part}") for part in PARTS))
+
+
 def decision_document(decision: Decision) -> dict[str, Any]:
     """A decision as JSON values."""
     conditions = decision.conditions
@@ -89,4 +108,5 @@ def decision_document(decision: Decision) -> dict[str, Any]:
         "optimal": decision.optimal,
         "outside": list(decision.outside),
         "why": decision.why,
+        **({"energy_j": decision.energy_j} if isinstance(decision, EnergyDecision) else {}),
     }

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from cic.decision.cut import Cut
     from cic.decision.cut_table import CutTable
+    from cic.decision.energy import Energy
 
 
 class Decision:
@@ -138,6 +139,49 @@ class BestKnownDecision(Decision):
 
     __slots__ = ()
     _in_box = False
+
+
+class EnergyDecision(Decision):
+    """A decision by `Energy`: the cut is the one of least cost by it, and the times are those of that cut.
+
+    objective: what was least. decided: the decision by latency under the equivalent conditions.
+    """
+
+    __slots__ = ("decided", "objective")
+
+    def __init__(self, decided: Decision, given: tuple[float, float, float, float, float], objective: Energy) -> None:
+        super().__init__(decided.cut, given, decided._table)
+        self.decided, self.objective = decided, objective
+
+    @property
+    def energy_j(self) -> float:
+        """Predicted joules of the device, without what latency is worth."""
+        return self.objective.joules(self.cut, self.conditions)
+
+    @property
+    def optimal(self) -> bool:
+        """No allowed cut costs less by the objective under these conditions: proved."""
+        return self.decided.optimal
+
+    @property
+    def why(self) -> str:
+        """One sentence for people: how this compares with the better side alone, by the objective."""
+        conditions = self.conditions
+        cost = self.objective.cost(self.cut, conditions)
+        others = [
+            (self.objective.cost(cut, conditions), cut.id)
+            for cut in self._table.cuts
+            if cut.id in ("device-only", "server-only") and cut.id != self.cut.id
+        ]
+        text = f"{self.cut.label} at {show_bandwidth(conditions.uplink_bps)}: {self.energy_j:.3g} J"
+        if not others or not cost:
+            return text
+        lowest, better = min(others)
+        what = "J and what latency is worth in J" if self.objective.second_w else "J"
+        return f"{text}; {better} takes {lowest / cost:.2f}x as many {what}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return EnergyDecision, (self.decided, self._given, self.objective)
 
 
 def _decision_again(

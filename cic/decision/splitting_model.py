@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 
-from cic.decision.answer import BestKnownDecision, Decision, RoundedDecision, SolvedDecision
+from cic.decision.answer import BestKnownDecision, Decision, EnergyDecision, RoundedDecision, SolvedDecision
 from cic.decision.cic_file import PARTS, check_writable, pack, parsed, read, unpack, write
 from cic.decision.conditions import Conditions
 from cic.decision.cut import Cut
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from cic.codec.codec import Codec
     from cic.decision.cic_file import Lines
+    from cic.decision.energy import Energy
     from cic.decision.off_table.solving import OffTable, Solved
     from cic.decision.stored_graph import StoredGraph
 
@@ -76,6 +77,7 @@ class SplittingModel:
         server_slowdown: float | None = None,
         op_times: Mapping[str, tuple[float, float]] | None = None,
         among: Collection[str] | None = None,
+        objective: Energy | None = None,
     ) -> Decision:
         """The best cut right now.
 
@@ -86,11 +88,15 @@ class SplittingModel:
             device_slowdown, server_slowdown: factors on the profiled op times.
             op_times: seconds (device, server) of ops by name, where they differ from the profile.
             among: ids of the cuts there are to choose from, such as the emitted ones; None: all.
+            objective: what is to be least, an `Energy`, which answers an `EnergyDecision`; None: latency.
 
         Raises:
             UnitError: a value cannot be understood (zero, negative, NaN, unknown unit).
             DecisionError: an op in `op_times` does not exist, or `among` names no cut of the table, or both are given.
         """
+        if objective is not None:
+            conditions = self._conditions(bandwidth, rtt, downlink, device_slowdown, server_slowdown)
+            return self._decide_by(objective, conditions, op_times, among)
         if among is not None:
             conditions = self._conditions(bandwidth, rtt, downlink, device_slowdown, server_slowdown)
             return self._decide_among(conditions, op_times, among)
@@ -242,6 +248,19 @@ class SplittingModel:
         covered = self.box.contains(conditions)
         kind = Decision if covered and lowest <= self.costs(conditions)[0][0] else BestKnownDecision
         return kind(cut, conditions.numbers, self.table)
+
+    def _decide_by(
+        self,
+        objective: Energy,
+        conditions: Conditions,
+        op_times: Mapping[str, tuple[float, float]] | None,
+        among: Collection[str] | None,
+    ) -> EnergyDecision:
+        same = objective.equivalent(conditions, self.box)
+        decided = self.decide(
+            same.uplink_bps, same.rtt_s, same.downlink_bps, same.device_slowdown, same.server_slowdown, op_times, among
+        )
+        return EnergyDecision(decided, conditions.numbers, objective)
 
     def _decide_off_table(self, conditions: Conditions, op_times: Mapping[str, tuple[float, float]] | None) -> Decision:
         try:

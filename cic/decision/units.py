@@ -18,6 +18,7 @@ BITS_PER_S = {
 }  # fmt: skip
 BYTES_PER_S = {"B/s": 1.0, "kB/s": 1e3, "KB/s": 1e3, "MB/s": 1e6, "GB/s": 1e9}
 BYTES = {"B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+WATTS = {"W": 1.0, "mW": 1e-3, "kW": 1e3}
 SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 # A bit in three years, and a hundred times the fastest port there is: beyond these somebody mistook a unit.
 SLOWEST_BPS, FASTEST_BPS = 1e-8, 1e14
@@ -98,6 +99,22 @@ def byte_count(size: str, what: str) -> int:
     if value < 1:
         raise UnitError(f"{what} {shown(size)} is less than a byte")
     return int(value)
+
+
+def watts(power: str, what: str) -> float:
+    """A power in watts from a text such as "4.2W" or "800mW".
+
+    Raises:
+        UnitError: not positive, not finite, a text without a unit, or an unknown unit.
+    """
+    number, unit = _number_and_unit(power, what, 'write it like "4.2W"')
+    if not unit:
+        raise UnitError(
+            f"{what} {shown(power)} has no unit: {power.strip()[:20]} what? Write {_any_of(power.strip(), ('W', 'mW'))}"
+        )
+    if unit not in WATTS:
+        raise UnitError(f"{what} {shown(power)} has the unknown unit {unit[:20]!r}; known are {', '.join(WATTS)}")
+    return positive(number * WATTS[unit], f"{what} {shown(power)}")
 
 
 def factor(ratio: float | str, what: str = "factor") -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -40,3 +41,28 @@ def test_numbers_without_a_unit_are_refused(
 ) -> None:
     assert main(["decide", str(project.file), *asked]) == 2
     assert f"no unit: {asked[-1]} what?" in capsys.readouterr().err
+
+
+def test_decide_by_energy_says_what_the_library_says(capsys: pytest.CaptureFixture[str], project: Project) -> None:
+    power = "compute=4.2W,send=3W,receive=3W,wait=800mW"
+    told = json.loads(answer(capsys, "decide", project.file, "2Mbps", "--power", power, "--json"))
+    decision = cic.load(project.file).decide("2Mbps", objective=cic.Energy(4.2, 3, 3, 0.8))
+    assert (told["cut"], told["energy_j"], told["why"]) == (decision.cut_id, decision.energy_j, decision.why)  # type: ignore[attr-defined]
+    assert decision.why in answer(capsys, "decide", project.file, "2Mbps", "--power", power)
+
+
+@pytest.mark.parametrize(
+    ("power", "said"),
+    [
+        ("compute=4W", "names compute; write compute=…, send=…"),
+        ("4W", "write it as NAME=VALUE"),
+        ("compute=4,send=3W,receive=3W,wait=1W", 'compute \'4\' has no unit: 4 what. Write "4W" or "4mW"'),
+        ("compute=4W,send=3V,receive=3W,wait=1W", "send '3V' has the unknown unit 'V'"),
+        ("compute=4W,send=0W,receive=3W,wait=1W", "send '0W' is 0; it must be a finite number above 0"),
+    ],
+)
+def test_powers_that_cannot_be_understood_are_refused(
+    capsys: pytest.CaptureFixture[str], project: Project, power: str, said: str
+) -> None:
+    assert main(["decide", str(project.file), "2Mbps", "--power", power]) == 2
+    assert re.search(said, capsys.readouterr().err)
