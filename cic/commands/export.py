@@ -1,4 +1,4 @@
-"""export: write the decision as a C header or a Python file without dependencies, or emitted tails for Triton or Ray Serve."""
+"""export: write the decision as a C header or a Python file, a half as a plain file, or tails for Triton or Ray Serve."""
 
 from __future__ import annotations
 
@@ -13,27 +13,33 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Sequence
 
-TRITON, RAY_SERVE = "triton", "ray-serve"
+TRITON, RAY_SERVE, HALVES = "triton", "ray-serve", ("head", "tail")
 
-SUMMARY = "write the decision as a C header or a Python file without dependencies, or emitted tails for Triton or Ray Serve"
+SUMMARY = "write the decision as a C header or a Python file, a half as a plain file, or tails for Triton or Ray Serve"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "file",
         metavar="FILE",
-        help="a splitting model, such as model.cic; for triton and ray-serve an emitted directory",
+        help="a splitting model, such as model.cic; for head, tail, triton and ray-serve an emitted directory",
     )
     parser.add_argument(
         "--format",
         required=True,
         metavar="NAME",
-        help="c (a C99 header), python, triton (the tails as a model repository of the Triton Inference Server), or ray-serve "
-        "(the tails as an application of Ray Serve)",
+        help="c (a C99 header), python, head or tail (one file that its runtime opens without CIC), triton (the tails as a "
+        "model repository of the Triton Inference Server), or ray-serve (the tails as an application of Ray Serve)",
     )
     parser.add_argument("-o", "--output", required=True, metavar="PATH", help="to write, such as resnet50_cut.h or repository")
     parser.add_argument("--prefix", metavar="NAME", help="of names in C, or of a server's models; default: the model's name")
-    parser.add_argument("--cut", action="append", dest="cuts", metavar="ID", help="triton: only this cut; may be repeated")
+    parser.add_argument(
+        "--cut",
+        action="append",
+        dest="cuts",
+        metavar="ID",
+        help="head and tail: of this cut; triton: only this cut, may be repeated",
+    )
     parser.add_argument(
         "--tail-format", metavar="NAME", help="of tails, such as torchscript or onnx; default: the first that was emitted"
     )
@@ -52,10 +58,14 @@ def run(arguments: Namespace) -> int:
         return _triton(arguments)
     if arguments.format == RAY_SERVE:
         return _ray_serve(arguments)
+    if arguments.format in HALVES:
+        return _half(arguments)
     from cic.emission.decision_source import FORMATS, export_decision
 
     if arguments.format not in FORMATS:
-        raise EmitError(f"the format {arguments.format!r} is not known; known are {', '.join((*FORMATS, TRITON, RAY_SERVE))}")
+        raise EmitError(
+            f"the format {arguments.format!r} is not known; known are {', '.join((*FORMATS, *HALVES, TRITON, RAY_SERVE))}"
+        )
     check_output_file(arguments.output)
     check_not_read(arguments.output, arguments.file)
     _refuse(arguments, ("cuts", "tail_format", "engine", "kserve"), "tails; the decision is exported with all cuts")
@@ -69,6 +79,24 @@ def _refuse(arguments: Namespace, options: Sequence[str], other: str) -> None:
     for option in options:
         if getattr(arguments, option) is not None:
             raise EmitError(f"--{option.removesuffix('s').replace('_', '-')} is for {other}")
+
+
+def _half(arguments: Namespace) -> int:
+    """The half in the format that the output's suffix says, else in the first that was emitted."""
+    from pathlib import PurePath
+
+    from cic.emission.emitted_halves import export_half
+    from codegen.formats.emitter import format_called, formats
+
+    check_output_file(arguments.output)
+    _refuse(arguments, ("prefix", "tail_format", "engine", "kserve"), "tails on servers; a half is written as -o ends")
+    if arguments.cuts is None or len(arguments.cuts) != 1:
+        raise EmitError(f"--format {arguments.format} writes one file; say of which cut with one --cut ID")
+    called = format_called(PurePath(arguments.output).suffix)
+    wanted = called if called in formats() else None
+    export_half(arguments.file, arguments.cuts[0], arguments.format, arguments.output, format_name=wanted)
+    print(f"wrote {arguments.output}")
+    return 0
 
 
 def _ray_serve(arguments: Namespace) -> int:

@@ -49,6 +49,24 @@ def test_what_the_command_cannot_do_is_said(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_half_is_written_in_the_format_that_the_file_ends_in(
+    onnx_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    export = ["export", str(onnx_bundle), "--format", "head", "-o"]
+    for name in ("head.onnx", "head.bin"):
+        assert main([*export, str(tmp_path / name), "--cut", "cut-1"]) == 0
+    cic.export_half(onnx_bundle, "cut-1", "head", tmp_path / "library", format_name="onnx")
+    assert len({(tmp_path / name).read_bytes() for name in ("head.onnx", "head.bin", "library")}) == 1
+    for options, message in (
+        (("--cut", "cut-1"), "not emitted as 'torchscript'"),
+        ((), "--cut ID"),
+        (("--cut", "cut-1", "--cut", "server-only"), "--cut ID"),
+        (("--cut", "cut-1", "--prefix", "mine"), "--prefix"),
+    ):
+        assert main([*export, str(tmp_path / "head.ts"), *options]) == 2
+        assert message in capsys.readouterr().err and not (tmp_path / "head.ts").exists()
+
+
 def test_exporting_needs_nothing_but_python(tmp_path: Path) -> None:
     make_model("network").save(tmp_path / "m.cic")
     code = "from cic.cli import main; sys.exit(main(['export', sys.argv[1], '--format', 'c', '-o', sys.argv[2]]))"
@@ -68,7 +86,7 @@ def test_tails_are_exported_for_triton(bundle: Path, tmp_path: Path, capsys: pyt
     assert "mixed_wide-1.2" in capsys.readouterr().out.splitlines()
     assert (tmp_path / "repository" / "mixed_wide-1.2" / "1" / "model.onnx").is_file()
     assert main([*arguments, "--tail-format", "pt2"]) == 2
-    assert re.search("Triton is to have pt2", capsys.readouterr().err)
+    assert re.search("Triton is to have exported_program", capsys.readouterr().err)
     assert main(["export", "m.cic", "--format", "c", "-o", "m.h", "--cut", "a"]) == 2
     assert "--cut is for tails; the decision is exported with all cuts" in capsys.readouterr().err
 
