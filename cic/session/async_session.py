@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from cic.decision.arguments import check_number
+from cic.errors import InputError
 from cic.session.inference import Inference
 from cic.session.session import Session
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 _DONE = object()
+T = TypeVar("T")
 
 
 class AsyncSession:
@@ -32,11 +34,11 @@ class AsyncSession:
         check_number(at_once, "at_once", 1, 1000, whole=True)
         self.session = Session(*arguments, **options)
         self._threads = ThreadPoolExecutor(at_once, thread_name_prefix="cic-inference")
+        self._closed = False
 
     async def infer(self, *args: Any, **kwargs: Any) -> Inference:
         """See `Session.infer`."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, partial(self.session.infer, *args, **kwargs))
+        return await self._in_thread(partial(self.session.infer, *args, **kwargs))
 
     async def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The model's answer; see `Session.infer`."""
@@ -44,20 +46,28 @@ class AsyncSession:
 
     async def stream(self, inputs: Iterable[Any], *, ahead: int = 2) -> AsyncIterator[Inference]:
         """See `Session.stream`."""
-        loop = asyncio.get_running_loop()
         with self.session.stream(inputs, ahead=ahead) as stream:
-            while (inference := await loop.run_in_executor(self._threads, next, stream, _DONE)) is not _DONE:
+            while (inference := await self._in_thread(partial(next, stream, _DONE))) is not _DONE:
                 assert isinstance(inference, Inference)
                 yield inference
 
     async def warm_up(self, wait_s: float = 5.0) -> bool:
         """See `Session.warm_up`."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self.session.warm_up, wait_s)
+        return await self._in_thread(partial(self.session.warm_up, wait_s))
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        # A fork has none of the threads.
+        self.session._means.check_process()
+        if self._closed:
+            raise InputError("the session is closed; open another one")
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     async def close(self) -> None:
         """See `Session.close`."""
+        self._closed = True
         await asyncio.get_running_loop().run_in_executor(None, self.session.close)
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        # Those that wait for a thread are told that the session is closed. To cancel them would cancel whoever awaits them.
+        self._threads.shutdown(wait=False)
 
     async def __aenter__(self) -> Self:
         return self

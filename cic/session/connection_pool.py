@@ -101,14 +101,16 @@ class ConnectionPool:
         return HttpConnection(self.address, self._looked_up(may_look_up), wait_s)
 
     def _looked_up(self, may_look_up: bool) -> Sequence[tuple[int, tuple[Any, ...]]]:
-        if self._places is None:
+        # Another thread may forget them meanwhile.
+        places = self._places
+        if places is None:
             if not may_look_up:
                 raise LinkError(f"the address of {self.address.host} is not known yet")
             try:
-                self._places = self.address.resolve()
+                self._places = places = self.address.resolve()
             except (OSError, UnicodeError) as error:
                 raise LinkError(f"the address of {self.address.host} cannot be found: {error}") from error
-        return self._places
+        return places
 
     def forget_places(self) -> None:
         """Look the host up again next time: it may have moved."""

@@ -6,13 +6,14 @@ The steps are apart so that a stream can have one inference on the device while 
 from __future__ import annotations
 
 import itertools
+import os
 import secrets
 import threading
 import time
 import warnings
 from collections import deque
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from http import HTTPStatus
@@ -21,7 +22,7 @@ from typing import Any
 from cic.codec.tensors import Array
 from cic.decision.cut import DEVICE_ONLY, Cut
 from cic.engine.engine import Engine
-from cic.errors import ArtifactError, CicError, CicWarning, CodecError, LinkError, ProtocolError
+from cic.errors import ArtifactError, CicError, CicWarning, CodecError, InputError, LinkError, ProtocolError
 from cic.protocol.metadata import ServedTail
 from cic.protocol.request import Coded
 from cic.session.abandon_rule import Patience
@@ -102,6 +103,7 @@ class Means:
 
     server: None if there is none. deadline_s: from the beginning of an inference; None: none.
     ahead: the plan of the next inference, and when it was made; None: something has changed since.
+    process: the id of the one that the session was opened in.
     """
 
     call: ModelCall
@@ -117,6 +119,17 @@ class Means:
     ahead_s: float = float("-inf")
     told: set[int] = field(default_factory=set)
     news: deque[str] = field(default_factory=deque)
+    process: int = field(default_factory=os.getpid)
+
+    def check_process(self) -> None:
+        """Raise InputError in a fork of the process that the session was opened in.
+
+        Its connections are there twice and its threads not at all, so that answers to the one would be read by the other.
+        """
+        if os.getpid() != self.process:
+            raise InputError(
+                f"the session was opened in process {self.process}, and this is process {os.getpid()}; open one in each"
+            )
 
     def usable(self, cut: Cut) -> bool:
         """Can this cut be run at once?"""
@@ -175,8 +188,10 @@ class Means:
 
     def tell_news(self) -> None:
         """Warn of what was found out since, in the thread and at the place of whoever asks for an answer."""
-        while self.news:
-            warnings.warn(self.news.popleft(), CicWarning, stacklevel=3)
+        # Another thread may take the last of it first.
+        with suppress(IndexError):
+            while True:
+                warnings.warn(self.news.popleft(), CicWarning, stacklevel=3)
 
 
 class Steps:
@@ -190,10 +205,12 @@ class Steps:
         """Decide, run the head, and encode what crosses.
 
         Raises:
-            InputError: the call is not the model's. EngineError: the head cannot compute with these values.
+            InputError: the call is not the model's, or the session is closed or another process's. EngineError: the head cannot
+            compute with these values.
             LinkError, ArtifactError: there is no cut that can be run.
         """
         means, began_s, wall_s = self._means, time.monotonic(), time.time()
+        means.check_process()
         arrays, as_torch = means.call.flatten(args, kwargs)
         with means.lock:
             plan = means.planned(began_s)

@@ -107,11 +107,13 @@ class LoadedHalves:
         """The half, loaded now if it is not yet.
 
         Raises:
-            InputError: it is beyond the budget. ArtifactError, EngineError: it cannot be loaded.
+            InputError: it is beyond the budget, or all is closed. ArtifactError, EngineError: it cannot be loaded.
         """
         with self._loading:
             if (loaded := self.get(key)) is not None:
                 return loaded
+            if self._closed:
+                raise InputError("the session is closed; open another one")
             try:
                 self._make_room(key)
                 engine = open_half(self._bundle, *key, self._engine, self._threads)
@@ -120,7 +122,8 @@ class LoadedHalves:
                 raise
             _rehearse(engine)
             with self._lock:
-                self._loaded[key] = engine
+                if not self._closed:
+                    self._loaded[key] = engine
             return engine
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Collection, Iterable
 from pathlib import Path
@@ -50,8 +51,8 @@ class Session:
             answer = session(image)
 
     Each call is decided anew among the emitted cuts, by what was measured of link and machines. If the server fails, is slow or
-    is not there, the device answers. Usable from several threads. Nothing of torch is imported unless an engine of torch runs
-    the halves; arrays of numpy are answered with such, and tensors of torch with tensors.
+    is not there, the device answers. Usable from several threads, not in forks of its process. Nothing of torch is
+    imported unless an engine of torch runs the halves; arrays of numpy are answered with such, tensors of torch with tensors.
 
     Args:
         bundle: the directory that `cic emit` wrote. model: the splitting model, or its file.
@@ -119,7 +120,8 @@ class Session:
         """The model's answer to these arguments, and how it came about.
 
         Raises:
-            InputError: the call is not what the model was compiled for. EngineError: the head cannot compute with the values.
+            InputError: the call is not what the model was compiled for, or the session is closed, or was opened by the process
+            of which this is a fork. EngineError: the head cannot compute with the values.
             LinkError, CodecError: the server gave no answer, and this device cannot answer by itself.
         """
         running = self._steps.on_device(args, kwargs)
@@ -137,6 +139,7 @@ class Session:
         link or wait for it; so many more inputs are taken than answers were asked for, and one.
         """
         check_number(ahead, "ahead", 1, 1000, whole=True)
+        self._means.check_process()
         return Stream(self._steps, inputs, ahead, self._recorded)
 
     def warm_up(self, wait_s: float = 5.0) -> bool:
@@ -144,6 +147,7 @@ class Session:
 
         An inference does not need it: until then the device answers.
         """
+        self._means.check_process()
         end_s = time.monotonic() + wait_s
         while time.monotonic() < end_s:
             means = self._means
@@ -162,12 +166,18 @@ class Session:
 
     @property
     def conditions(self) -> Conditions:
-        """Link and machines as they are believed to be now."""
+        """Link and machines as they are believed to be now. Raises InputError in a fork of the process that opened it."""
+        self._means.check_process()
         with self._means.lock:
             return self._means.planner.forecast.conditions(time.monotonic())
 
     def close(self) -> None:
-        """End the connections and threads; halves are let go."""
+        """End the connections and threads; halves are let go. What is under way ends as if the server were gone.
+
+        In a fork nothing is done, for all of that is the other process's.
+        """
+        if os.getpid() != self._means.process:
+            return
         if self._prober is not None:
             self._prober.close()
         self._means.halves.close()

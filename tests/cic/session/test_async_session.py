@@ -44,3 +44,22 @@ def test_a_cancelled_inference_is_not_waited_for(
             return (await session.infer(image)).outcome
 
     assert asyncio.run(run()) == "remote"
+
+
+def test_who_awaits_while_the_session_is_closed_is_told(
+    project: Project, model: cic.SplittingModel, server: SmallServer, image: Array
+) -> None:
+    async def run() -> list[object]:
+        session = AsyncSession(project.split, model, server.url, at_once=1)
+        await session(image)
+        waiting = [asyncio.ensure_future(session(image)) for _ in range(20)]
+        await asyncio.sleep(0)
+        await session.close()
+        outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+        with pytest.raises(InputError, match="is closed"):
+            await session(image)
+        return outcomes
+
+    outcomes = asyncio.run(run())
+    errors = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+    assert errors and all(isinstance(error, InputError) and "is closed" in str(error) for error in errors)

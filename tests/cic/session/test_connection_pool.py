@@ -104,3 +104,24 @@ def test_a_name_is_looked_up_only_where_there_is_time_for_it() -> None:
     pool = ConnectionPool(server_address("http://no-such-host.invalid"))
     with pytest.raises(LinkError, match="cannot be found"):
         get(pool, may_look_up=True)
+
+
+def test_places_that_are_forgotten_meanwhile_are_still_used() -> None:
+    class Forgetful(ConnectionPool):
+        """Another thread forgets them after each look."""
+
+        _looks = 0
+
+        @property
+        def _places(self):
+            self._looks += 1
+            return self.address.resolved() if self._looks % 2 else None
+
+        @_places.setter
+        def _places(self, value):
+            pass
+
+    with scripted(replying(OK)) as url:
+        pool = Forgetful(server_address(url))
+        assert get(pool) == b"ok"
+        pool.close()

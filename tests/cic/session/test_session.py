@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
+from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -182,3 +184,101 @@ def test_times_of_another_engine_are_warned_of_once(
         session(image)
     session(image)
     assert not recwarn.list
+
+
+def asking(session: Session, images: Sequence[Array], expected: Sequence[Array], until_s: float) -> tuple[int, list[str]]:
+    """A thread for each image: how many answers were right, and all errors."""
+    errors: list[str] = []
+
+    def ask(number: int) -> int:
+        right = 0
+        while time.monotonic() < until_s:
+            try:
+                right += same(session(images[number]), expected[number])
+            except Exception as error:  # noqa: BLE001 - which one it is, is the question
+                errors.append(repr(error))
+                time.sleep(0.002)
+        return right
+
+    with ThreadPoolExecutor(len(images)) as threads:
+        return sum(threads.map(ask, range(len(images)))), errors
+
+
+@pytest.fixture
+def eight(opened: Opened) -> tuple[list[Array], list[Array]]:
+    """Images, and what the device answers to each."""
+    images = [np.random.default_rng(seed).random((1, 3, 64, 64), np.float32) for seed in range(8)]
+    session = opened()
+    return images, [session(image) for image in images]
+
+
+def test_many_threads_are_answered_whatever_happens_to_the_server(
+    opened: Opened, slow_device: None, server: SmallServer, eight: tuple[list[Array], list[Array]]
+) -> None:
+    session, ended = opened(server.url, remote=True), threading.Event()
+
+    def spoil() -> None:
+        faults = [{"refuse": (503, "")}, {"reply": lambda _: None}, {"refuse": (500, "")}, {"reply": lambda _: b"no HTTP"}]
+        for fault in faults * 2:
+            for name, value in fault.items():
+                setattr(server, name, value)
+            ended.wait(0.03)
+            server.refuse, server.reply = None, lambda content: content
+            with session._means.lock:
+                session._means.breaker.probe_succeeded()
+            ended.wait(0.03)
+
+    spoiling = threading.Thread(target=spoil)
+    spoiling.start()
+    right, errors = asking(session, *eight, time.monotonic() + 0.5)
+    spoiling.join()
+    assert right >= 16 and not errors
+
+
+def test_a_session_may_be_closed_while_others_infer(
+    opened: Opened, slow_device: None, server: SmallServer, eight: tuple[list[Array], list[Array]], image: Array
+) -> None:
+    """They are told what happened; nothing is loaded anew, and nothing answers any more."""
+    for session in (opened(server.url, remote=True), opened()):
+        closing = threading.Timer(0.1, session.close)
+        closing.start()
+        right, errors = asking(session, *eight, time.monotonic() + 0.3)
+        closing.join()
+        assert right > 0 and errors
+        assert all("is closed" in error and error.startswith(("InputError", "LinkError")) for error in errors)
+        assert not session._means.halves._loaded and not session._means.halves.busy
+        with pytest.raises(InputError, match="the session is closed; open another one"):
+            session(image)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_fork_opens_a_session_of_its_own(opened: Opened, server: SmallServer, image: Array, expected: Array) -> None:
+    """Both would send their requests over the same connections, under the same ids."""
+    session, works = opened(server.url), [lambda: session(image), lambda: session.stream([]), lambda: session.conditions]
+    session(image)
+    with session._means.lock:  # as a thread that is no more may have held it
+        child = os.fork()
+        if child == 0:
+            refused = 0
+            for work in (*works, session.warm_up):
+                try:
+                    work()
+                except InputError as error:
+                    refused += "open one in each" in str(error)
+            session.close()
+            os._exit(refused)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 4
+    assert same(session(image), expected)
+
+
+def test_what_another_thread_has_told_already_is_no_error(opened: Opened) -> None:
+    class Emptied(deque[str]):
+        """As it is seen by a thread that was interrupted between a look and its use."""
+
+        def __bool__(self) -> bool:
+            return True
+
+    session = opened()
+    session._means.news = Emptied()
+    session._means.tell_news()
