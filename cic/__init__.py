@@ -25,6 +25,7 @@ from cic.errors import (
     TraceError,
     UnitError,
 )
+from cic.own_packages import check_own
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
     from cic.session.async_session import AsyncSession
     from cic.session.session import Session
     from cic.trace.any_model import trace_model
+
+check_own("codegen")
 
 # Name → module, imported at first use so that the device half stays light.
 _LATER = {

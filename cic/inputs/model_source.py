@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from cic.errors import TraceError
+from cic.own_packages import OWN_PACKAGES
 from codegen.formats.exported_program import read_program
 from codegen.torchvision_import import import_torchvision
 
@@ -113,6 +114,10 @@ def _timm_model(name: str) -> nn.Module:
 
 
 def _called(module_name: str, attribute: str) -> nn.Module:
+    for name in OWN_PACKAGES:
+        importlib.import_module(name)  # while the user's files are not found before ours
+    if (top := module_name.partition(".")[0]) in ("cic", *OWN_PACKAGES):
+        raise TraceError(f"{module_name} is of CIC itself, and a file of that name cannot be found; rename {top}")
     here = os.getcwd()
     if here not in sys.path:
         sys.path.insert(0, here)  # the user's own files, as `python -m` finds them

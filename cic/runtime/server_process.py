@@ -35,7 +35,7 @@ class ServerProcess:
         format_name: str | None = None,
         threads: int = 1,
     ) -> None:
-        command = [sys.executable, "-m", "cic.runtime.tail_process"]
+        command = [sys.executable, "-P", "-m", "cic.runtime.tail_process"]
         command += ["--directory", str(directory), "--cut", cut_id, "--threads", str(threads)]
         command += [] if format_name is None else ["--format", format_name]
         if pacing.bandwidth_bps is not None:

@@ -311,7 +311,7 @@ def _run_fresh(request: dict[str, Any], scratch: Path, progress: Progress | None
     package_root = str(Path(__file__).resolve().parents[2])
     search_path = os.pathsep.join(filter(None, (package_root, os.environ.get("PYTHONPATH"))))
     environment = {**os.environ, "PYTHONPATH": search_path, "OMP_NUM_THREADS": str(request["threads"])}
-    command = [sys.executable, "-m", "codegen.verify_process", str(request_file)]
+    command = [sys.executable, "-P", "-m", "codegen.verify_process", str(request_file)]
     pipe = subprocess.PIPE
     with subprocess.Popen(
         command, env=environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True, errors="replace"

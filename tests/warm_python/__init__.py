@@ -2,7 +2,7 @@
 
 `executable()` is a stand-in for `sys.executable`. A command that starts with it runs as `python -m …`, `python -c …` or
 `python file …` would, in a process of its own that has imported none of our code, with the directory, environment and open
-files it was given. Options of the interpreter, or an environment that changes it, lead to the real one.
+files it was given. Options of the interpreter but -P, or an environment that changes it, lead to the real one.
 
 One server serves a whole test run. It loads torch at the first command, and ends with the process that started it.
 """

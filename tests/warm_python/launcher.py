@@ -36,11 +36,12 @@ def main(address: str, real: str, *arguments: str) -> None:
 
 
 def needs_the_real_one(arguments: list[str]) -> bool:
-    """Options of the interpreter, programs from the input, and variables that change the interpreter cannot be imitated."""
+    """Options other than -P, programs from the input, and variables that change the interpreter cannot be imitated."""
     changing = {"PYTHONHOME", "PYTHONOPTIMIZE", "PYTHONHASHSEED", "PYTHONWARNINGS", "PYTHONUTF8", "PYTHONSAFEPATH"}
+    given = arguments[arguments[:1] == ["-P"] :]
     return (
-        not arguments
-        or (arguments[0].startswith("-") and arguments[0] not in ("-m", "-c"))
+        not given
+        or (given[0].startswith("-") and given[0] not in ("-m", "-c"))
         or any(name in changing for name in os.environ)
         or os.environ.get("OMP_NUM_THREADS", "1") != "1"
     )

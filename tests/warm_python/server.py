@@ -99,10 +99,12 @@ def _program(arguments: list[str], directory: str, environment: dict[str, str]) 
     os.chdir(directory)
     os.environ.clear()
     os.environ.update(environment)
-    kind, *rest = arguments
+    safe = arguments[:1] == ["-P"]
+    kind, *rest = arguments[safe:]
     main = sys.modules["__main__"] = types.ModuleType("__main__")
     searched = [part for part in environment.get("PYTHONPATH", "").split(os.pathsep) if part]
-    sys.path[:1] = [directory if kind == "-m" else "" if kind == "-c" else str(Path(kind).resolve().parent), *searched]
+    first = directory if kind == "-m" else "" if kind == "-c" else str(Path(kind).resolve().parent)
+    sys.path[:1] = searched if safe else [first, *searched]
     try:
         if kind == "-m":
             sys.argv = rest
@@ -111,7 +113,7 @@ def _program(arguments: list[str], directory: str, environment: dict[str, str]) 
             sys.argv = ["-c", *rest[1:]]
             exec(compile(rest[0], "<string>", "exec"), vars(main))
         else:
-            sys.argv = arguments
+            sys.argv = [kind, *rest]
             runpy.run_path(kind, run_name="__main__")
     except SystemExit as ending:
         if ending.code is None or isinstance(ending.code, int):
