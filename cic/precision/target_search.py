@@ -109,7 +109,7 @@ def within_target(
             reached.append(measured[key])
             if not measured[key].met and lossy not in missed:
                 missed.append(lossy)
-        if not missed and not qualities.let_go(frozenset.intersection(*allowed)):
+        if not missed and not qualities.let_go(alternatives):
             return WithinTarget(found, compression, tuple(reached), allowed, exact, len(measured))
         # What one tensor alone spoils is settled first: it often settles what several spoil.
         for lossy in [lossy for lossy in missed if len(lossy) == 1] or missed:

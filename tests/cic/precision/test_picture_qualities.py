@@ -25,7 +25,7 @@ def test_coarser_is_a_lower_quality_of_the_same_kind_of_file() -> None:
 
 def test_without_pictures_nothing_is_held_back() -> None:
     found = PictureQualities([forms(["raw", "int8", "int4"]), forms(["raw", "png", "jpeg75", "webp50"])])
-    assert not found.held_back and not found.let_go(frozenset())
+    assert not found.held_back and not found.let_go([frozenset()])
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -39,7 +39,7 @@ def test_all_qualities_about_the_lowest_that_is_left_are_tried(seed: int) -> Non
     found = PictureQualities([forms(names)])
     assert len(found.held_back) < len(JPEG) * (1 - 1 / EVERY)
     forbidden, rounds = missing - found.held_back, 0
-    while found.let_go(forbidden | found.held_back):
+    while found.let_go([forbidden | found.held_back]):
         forbidden, rounds = missing - found.held_back, rounds + 1
     tried = {names[place] for place in range(len(names)) if (0, place) not in found.held_back}
     assert {JPEG[0], JPEG[-1]} <= tried and rounds <= 1

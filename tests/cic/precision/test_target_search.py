@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from benchmarks.harness.random_problems import price_box, weights_inside
+from cic.codec.registry import LOSSY_PICTURES
 from cic.precision import target_search as precision
 from cic.precision.accuracy import Reached
 from cic.precision.target_search import alternative_problems, within_target
@@ -123,3 +124,48 @@ def test_what_a_precision_allows_grows_and_always_begins_with_raw() -> None:
     assert codecs_for(["int8", "raw", "fp32", "int8"]) == ("raw", "int8")
     for name in PRECISIONS:
         assert codecs_for(name)[0] == "raw"
+
+
+def two_pictures(rng: random.Random) -> tuple[Problem, list[list[WireForm]]]:
+    """A network of one op for two pictures, which the server computes: their files of one kind or two."""
+    forms = []
+    for _ in range(2):
+        mine = [WireForm("raw", 5000, 0.0, 0.0, 0.0)]
+        for kind in (PICTURES[0], PICTURES[1])[: rng.randint(1, 2)]:
+            sizes = sorted(rng.sample(range(100, 4000), len(kind)), reverse=True)
+            mine += [WireForm(name, size, 0.0, 0.0, 0.0) for name, size in zip(kind, sizes, strict=True)]
+        forms.append(mine)
+    tensors = [(-1, [0], 0), (-1, [0], 0)]
+    return make_problem([10**9], [1], tensors, codecs=[[form.features for form in each] for each in forms]), forms
+
+
+PICTURES = [[name for name in LOSSY_PICTURES if name.startswith(kind) and "-" not in name][::3] for kind in ("jpeg", "webp")]
+
+
+def test_of_two_pictures_the_qualities_are_the_best_of_all_pairs() -> None:
+    """Where more quality never keeps less; though one picture's may be lower the higher the other's is."""
+    rng = random.Random(63)
+    together = 0
+    for _ in range(10):
+        problem, forms = two_pictures(rng)
+        loss = {}
+        for tensor in range(len(forms)):
+            for kind in PICTURES:
+                losses = sorted(rng.random() for _ in kind)
+                loss.update({(tensor, name): each for name, each in zip(kind, losses, strict=True)})
+        budget = rng.uniform(0.2, 1.6)
+
+        def run(side: BoolArray, lossy: dict[int, WireForm], loss: dict = loss, budget: float = budget) -> Reached:
+            total = sum(loss[tensor, form.codec] for tensor, form in lossy.items())
+            return Reached(None, total, total <= budget)
+
+        found = within_target(problem, forms, Bounds(price_box(rng)), run, most_solves=20_000, tell=lambda _: None)
+        best = min(
+            one.wire_bytes + other.wire_bytes
+            for one, other in product(*forms)
+            if loss.get((0, one.codec), 0.0) + loss.get((1, other.codec), 0.0) <= budget
+        )
+        sent = min(row[2] for row in map(tuple, found.found.features) if row[0] < 10**9)
+        together += len(found.alternatives) > 1
+        assert found.exact and sent == best
+    assert together > 5, "some targets are missed by both pictures together only"
