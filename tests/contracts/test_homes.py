@@ -43,7 +43,6 @@ TESTED_BY = {
     "cic/errors.py": "hostile/test_error_catalogue.py",
     "cic/graph.py": "cic/trace/fx/test_torch_trace.py",
     "cic/precision/wire_form.py": "cic/precision/test_target_search.py",
-    "cic/serving/intake.py": "cic/serving/test_request_body.py",
     "cic/trace/any_model.py": "cic/emission/test_emission.py",
     "cic/trace/fx/propagation.py": "cic/trace/fx/test_torch_trace.py",
     "cic/trace/preservation/reachable.py": "cic/trace/preservation/test_preservation.py",
