@@ -32,8 +32,13 @@ _EXTRAS = {
     "onnx_ir": "onnx",
     "onnxruntime": "onnx",
     "matplotlib": "show",
+    "openvino": "openvino",
+    "zstandard": "codec",
     "aiohttp": "serve",
 }
+# Of commands that need no torch the extra that brings all that they need, and packages that are in each of these extras.
+_WITHOUT_TORCH = {"run": "device", "calibrate": "device", "serve": "serve"}
+_OF_DEVICES = ("numpy", "onnxruntime", "zstandard")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -56,7 +61,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if package not in _EXTRAS:
             raise
         command = arguments.run.__module__.rpartition(".")[2]
-        print(f"cic: {command} needs {package}: pip install 'cic-compiler[{_EXTRAS[package]}]'", file=sys.stderr)
+        extra = _WITHOUT_TORCH.get(command) if package in _OF_DEVICES else None
+        print(f"cic: {command} needs {package}: pip install 'cic-compiler[{extra or _EXTRAS[package]}]'", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
         return INTERRUPTED

@@ -26,7 +26,7 @@ def run(arguments: Namespace) -> int:
     try:
         from cic.compilation.verification import verify
     except ImportError as error:
-        raise InputError(f"verify needs the solver ({error}); install cic-compiler[solve]") from error
+        raise InputError(f"verify needs the solver ({error}): pip install 'cic-compiler[solve]'") from error
     started = perf_counter()
     with shown_progress() as tell:
         found = verify(model, progress=tell)

@@ -269,7 +269,7 @@ class SplittingModel:
             # A device without numpy and numba still gets the best known cut, and is told that it is only that.
             if op_times is not None:
                 raise DecisionError(
-                    "op_times needs the solver: install cic-compiler[solve] on this device, or use device_slowdown"
+                    "op_times needs the solver: pip install 'cic-compiler[solve]' on this device, or use device_slowdown"
                 ) from None
             return BestKnownDecision(self.best_of_table(*conditions.numbers), conditions.numbers, self.table)
         if self._off_table is None:

@@ -112,18 +112,25 @@ except cic.DecisionError as error:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "missing"),
+    ("arguments", "missing", "extra"),
     [
-        (["compile", "a:b", "--device", "raspberry-pi-4", "--server", "epyc-7742", "-o", "x.cic"], "torch"),
-        (["profile", "a:b", "-o", "x.json"], "torch"),
-        (["verify", "MODEL"], "solver"),
+        (["compile", "a:b", "--device", "raspberry-pi-4", "--server", "epyc-7742", "-o", "x.cic"], "torch", "compile"),
+        (["profile", "a:b", "-o", "x.json"], "torch", "compile"),
+        (["emit", "a:b", "MODEL", "-o", "x.split"], "torch", "compile"),
+        (["verify", "MODEL"], "solver", "solve"),
+        (["run", "x.split", "MODEL", "--server", "none"], "numpy", "device"),
+        (["calibrate", "x.split", "MODEL", "-o", "x.cic"], "numpy", "device"),
+        (["serve", "x.split"], "", "serve"),
+        (["export", "x.split", "--format", "ray-serve", "-o", "x"], "numpy", "device"),
+        (["show", "MODEL", "--picture", "x.svg"], "matplotlib", "show"),
     ],
 )
-def test_a_command_says_what_it_needs(model_file: Path, arguments: list[str], missing: str) -> None:
+def test_a_command_says_what_it_needs(model_file: Path, arguments: list[str], missing: str, extra: str) -> None:
     given = [str(model_file) if each == "MODEL" else each for each in arguments]
     result = run(f"from cic.cli import main; sys.exit(main({given!r}))")
     assert result.returncode == 2 and "Traceback" not in result.stderr
-    assert f"needs {missing}" in result.stderr.replace("the solver", "solver") and "cic-compiler[" in result.stderr
+    assert f"needs {missing}" in result.stderr.replace("the solver", "solver")
+    assert result.stderr.endswith(f"pip install 'cic-compiler[{extra}]'\n") and result.stderr.count("\n") == 1
 
 
 def test_importing_cic_loads_nothing_from_outside_the_standard_library() -> None:
