@@ -37,7 +37,7 @@ _EXTRAS = {
     "aiohttp": "serve",
 }
 # Of commands that need no torch the extra that brings all that they need, and packages that are in each of these extras.
-_WITHOUT_TORCH = {"run": "device", "calibrate": "device", "serve": "serve"}
+_WITHOUT_TORCH = {"run": "device", "calibrate": "device", "export": "device", "serve": "serve"}
 _OF_DEVICES = ("numpy", "onnxruntime", "zstandard")
 
 
