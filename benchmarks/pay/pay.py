@@ -1,6 +1,8 @@
 """Does a split of a real trained network pay? What the best cut gains over the better of both extremes, all at equal accuracy.
 
-`make bench-pay`. Networks with real weights, inputs of their kind, and four devices and two servers of the catalogue.
+`make bench-pay`. Networks with real weights, inputs of their kind, and four devices and two servers of the catalogue. What was
+measured of a network on the whole grid is kept, and all that is kept is published.
+
 Server-only sends its input in whichever form is best, JPEG and WebP files of the lowest quality among them. The same share of
 the network's own answers is to be kept by both; it is judged on calibration inputs and reported for others. A gain depends on
 the uplink, and is largest about where both extremes tie.
@@ -35,6 +37,7 @@ from benchmarks.pay.gains import (
     cells,
 )
 from benchmarks.pay.gains_picture import draw
+from benchmarks.pay.kept_cells import keep_cells, kept_cells
 from benchmarks.pay.networks import LOADERS
 from cic.engine.roomy_memory import keep_freed_memory
 
@@ -53,14 +56,19 @@ def main() -> int:
     options.add_argument("--servers", nargs="+", default=SERVERS, metavar="MACHINE", help=f"default: {', '.join(SERVERS)}")
     options.add_argument("--untrained", action="store_true", help="leave out transforms that are trained")
     options.add_argument("--jobs", type=int, default=1, help="networks at a time, each in a process of its own")
+    options.add_argument("--publish", action="store_true", help="measure nothing, publish what was measured before")
     given = options.parse_args()
     materials.install(given.materials)
     names = given.names or (["digits", "speech-detector"] if given.quick else list(LOADERS))
     devices, servers = (DEVICES[1:2], SERVERS[:1]) if given.quick else (given.devices, given.servers)
     families = [family for family in FAMILIES if family != TRAINED or not (given.untrained or given.quick)]
-    with ProcessPoolExecutor(given.jobs, get_context("spawn"), max_tasks_per_child=1) as processes:
-        of_networks = processes.map(partial(_cells, given.materials, devices, servers, families), names)
-        found = [cell for of_network in of_networks for cell in of_network]
+    found: list[Cell] = []
+    if not given.publish:
+        with ProcessPoolExecutor(given.jobs, get_context("spawn"), max_tasks_per_child=1) as processes:
+            of_networks = processes.map(partial(_cells, given.materials, devices, servers, families), names)
+            found = [cell for of_network in of_networks for cell in of_network]
+    if given.publish or (devices, servers, len(families)) == (DEVICES, SERVERS, len(FAMILIES)):
+        found = [cell for name in LOADERS for cell in kept_cells(given.materials / "cells", name)]
     picture = "pay.png"
     draw(found, given.results / picture)
     report = published(found, picture)
@@ -71,7 +79,10 @@ def main() -> int:
 def _cells(folder: Path, devices: Sequence[str], servers: Sequence[str], families: Sequence[str], name: str) -> list[Cell]:
     torch.set_num_threads(1)
     keep_freed_memory()
-    return list(cells(LOADERS[name](folder), folder / "runs", devices, servers, families))
+    found = list(cells(LOADERS[name](folder), folder / "runs", devices, servers, families))
+    if (devices, servers, len(families)) == (DEVICES, SERVERS, len(FAMILIES)):
+        keep_cells(folder / "cells", name, found)
+    return found
 
 
 def published(found: Sequence[Cell], picture: str) -> Report:

@@ -62,6 +62,7 @@ CODECS = "int4"
 # would be of two sizes.
 FEW = MOST_PICTURES
 # Of so many inputs of whose class the network is least sure, files are tried. On the others they are taken to lose nothing.
+# Where an answer has a class for each place, all inputs lose at some of them, and files are tried on all.
 DOUBTFUL = 512
 # The answer costs next to nothing, as in published figures: what a device wants of a thousand scores is a class. At 2.35, the
 # ratio of 4G in such figures, the 4,000 bytes of EfficientNet-Lite0's scores take longer than the smallest payloads.
@@ -130,7 +131,7 @@ class PictureFiles:
             order = running_order(target, self._network.whole_calibration, None)
             whole = [self._network.whole_calibration[place] for place in order]
             missed = sure_miss(target, whole, None, LEVEL)
-            run = len(whole) if missed is None else DOUBTFUL
+            run = len(whole) if missed is None else self._tried
             answers: list[Answer] = []
             for start in range(0, min(run, len(whole)), PIECE):
                 piece = [self._network.calibration[place] for place in order[start : start + PIECE]]
@@ -140,7 +141,7 @@ class PictureFiles:
                 answers += some
             return missed is not None or judge(target, answers, whole, None, LEVEL).met
 
-        return bool(self._memory.ask(("picture file", FILES[kind], quality, share), found))
+        return bool(self._memory.ask(("picture file", FILES[kind], quality, share, *self._places), found))
 
     def _is_kept(self, kind: str, quality: int, share: float) -> bool:
         """Does it keep so much of the calibration inputs, if it loses nothing but on those the network is least sure of?"""
@@ -150,7 +151,7 @@ class PictureFiles:
         def found() -> bool:
             order = doubtful_first(self._network.whole_calibration)
             left = (1 - share) * len(order)
-            for start in range(0, min(DOUBTFUL, len(order)), PIECE):
+            for start in range(0, min(self._tried, len(order)), PIECE):
                 places = order[start : start + PIECE]
                 pictures = [self._network.calibration[place] for place in places]
                 answers = self._network.answers(self._through(pictures, kind, quality, []))
@@ -160,7 +161,17 @@ class PictureFiles:
                     return False
             return True
 
-        return bool(self._memory.ask(("kept by a picture file", FILES[kind], quality, share), found))
+        return bool(self._memory.ask(("kept by a picture file", FILES[kind], quality, share, *self._places), found))
+
+    @property
+    def _places(self) -> tuple[int, ...]:
+        """How many places of an answer have a class, if it is more than one."""
+        places = self._network.whole_calibration[0][0].argmax(1).numel()
+        return (places,) if places > 1 else ()
+
+    @property
+    def _tried(self) -> int:
+        return len(self._network.calibration) if self._places else DOUBTFUL
 
     def _held_out(self, kind: str, quality: int) -> tuple[float, float]:
         def found() -> tuple[float, float]:

@@ -74,7 +74,8 @@ class Examined:
     def level_of_input(self, inputs: Sequence[str], readers: Iterable[tuple[int, int]] = ()) -> float:
         """At which a set of one pair of one of the model's inputs is tested, if it is no transform."""
         level = self.level(1, readers, of_all=True)
-        if not self.making:
+        # Where none could be made of the samples, these pairs may not have more than where some are made.
+        if self.lossy_pairs == self.pairs_of_all:
             return level
         of_inputs = sum(_plain(_stages(forms)) for name, forms in (self.forms or {}).items() if name in inputs)
         return level * (1 + left_to_inputs(self.lossy_pairs, self.pairs_of_all, of_inputs) / self.level(1, of_all=True))

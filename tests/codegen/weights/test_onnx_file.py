@@ -98,7 +98,7 @@ def test_an_exported_large_half_is_a_graph_with_its_weights_beside_it(bundle: tu
 def test_a_large_half_cannot_be_one_file(bundle: tuple[Path, Path], tmp_path: Path) -> None:
     path, _ = bundle
     source = source_of(path)
-    with pytest.raises(CodegenError, match=rf"tail.onnx has \d+ bytes, .* at most {LIMIT_BYTES}; emit with weights='shared'"):
+    with pytest.raises(CodegenError, match=rf"tail.onnx has \d+ bytes, .* at most {LIMIT_BYTES}; emit with storage='shared'"):
         write_bundle(tmp_path / "plain.split", source, plans_of(source.model, 4), storage="inline")
     assert not (tmp_path / "plain.split").exists()
 

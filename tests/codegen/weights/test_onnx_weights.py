@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from codegen.bundle.bundle import write_bundle
-from codegen.bundle.directory import CutPlan, Weights
+from codegen.bundle.directory import CutPlan, Storage
 from codegen.errors import CodegenError
 from codegen.loading import export_half, load_cut
 from codegen.manifest import Manifest, read_manifest
@@ -23,7 +23,7 @@ PROMISE = 1.3
 
 
 @pytest.fixture(scope="module")
-def bundles(file: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[Weights, Path]:
+def bundles(file: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[Storage, Path]:
     """One bundle with shared weights and one of plain files, each with a cut before every third node."""
     source = source_of(file)
     plans = plans_of(source.model, 3)
@@ -37,7 +37,7 @@ def size_of(directory: Path) -> int:
     return sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
 
 
-def test_all_cuts_weigh_little_more_than_the_file(file: Path, bundles: dict[Weights, Path]):
+def test_all_cuts_weigh_little_more_than_the_file(file: Path, bundles: dict[Storage, Path]):
     cuts = read_manifest(bundles["auto"]).cuts
     assert len(cuts) > 5
     assert size_of(bundles["auto"]) <= PROMISE * file.stat().st_size < len(cuts) * file.stat().st_size / 2
@@ -48,7 +48,7 @@ def test_all_cuts_weigh_little_more_than_the_file(file: Path, bundles: dict[Weig
     assert plain == sorted([f"{cuts[0].id}/head.onnx", f"{cuts[-1].id}/tail.onnx"])
 
 
-def test_plain_files_come_back_byte_for_byte(bundles: dict[Weights, Path], tmp_path: Path):
+def test_plain_files_come_back_byte_for_byte(bundles: dict[Storage, Path], tmp_path: Path):
     for cut in read_manifest(bundles["auto"]).cuts:
         for half in ("head", "tail"):
             export_half(bundles["auto"], cut.id, half, tmp_path / "half.onnx")
@@ -56,7 +56,7 @@ def test_plain_files_come_back_byte_for_byte(bundles: dict[Weights, Path], tmp_p
     onnxruntime.InferenceSession(str(tmp_path / "half.onnx"), providers=["CPUExecutionProvider"])
 
 
-def test_halves_answer_what_the_model_answers(network: torch.nn.Module, bundles: dict[Weights, Path]):
+def test_halves_answer_what_the_model_answers(network: torch.nn.Module, bundles: dict[Storage, Path]):
     (name,) = (wire.name for wire in read_manifest(bundles["auto"]).inputs)
     with torch.no_grad():
         expected = network(example())
@@ -66,7 +66,7 @@ def test_halves_answer_what_the_model_answers(network: torch.nn.Module, bundles:
         torch.testing.assert_close(answer, expected, rtol=1e-4, atol=1e-5)
 
 
-def test_a_changed_weight_is_not_loaded(bundles: dict[Weights, Path]):
+def test_a_changed_weight_is_not_loaded(bundles: dict[Storage, Path]):
     manifest: Manifest = read_manifest(bundles["auto"])
     bare = manifest.cuts[0].files["onnx"].tail.bare
     assert bare is not None
@@ -81,7 +81,7 @@ def test_a_changed_weight_is_not_loaded(bundles: dict[Weights, Path]):
 
 
 @pytest.mark.real_interpreter
-def test_a_shared_head_runs_where_torch_is_not(bundles: dict[Weights, Path]):
+def test_a_shared_head_runs_where_torch_is_not(bundles: dict[Storage, Path]):
     code = """
 import sys
 sys.modules["torch"] = None

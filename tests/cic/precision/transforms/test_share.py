@@ -52,12 +52,13 @@ def test_cuts_with_transforms_are_judged_on_the_other_samples_and_those_without_
 def test_a_set_is_judged_at_one_level_whether_or_not_transforms_could_be_made(
     network: nn.Module, images: torch.Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What the samples are may not decide at which level they judge."""
+    """What the samples are may not decide at which level they judge; what is left to inputs is left where some are made."""
     reached, levels = Examiner.reached, dict[object, float]()
 
     def seen(examiner: Examiner, nodes: frozenset[str], codecs: dict[str, str], level: float) -> Reached:
         key = (nodes, tuple(sorted(codecs.items())), len(examiner.whole))
-        assert levels.setdefault(key, level) == level
+        known = levels.setdefault(key, level)
+        assert level == known or (len(codecs) == 1 and "x" in codecs and level < known)
         again.extend([key] if key in before else [])
         return reached(examiner, nodes, codecs, level)
 
