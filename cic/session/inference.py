@@ -262,7 +262,8 @@ class Steps:
     def finish(self, running: Running) -> Inference:
         """The model's own answer, computed here if the server gave none.
 
-        Raises the LinkError, CodecError or ProtocolError that kept the server from answering if the device cannot either.
+        Raises the LinkError, CodecError or ProtocolError that kept the server from answering if the device cannot either, and
+        InputError if the session was closed meanwhile.
         """
         began_s = time.monotonic()
         outcome = LOCAL
@@ -301,6 +302,7 @@ class Steps:
             return self._assembled(running, head, running.results, tail.run(running.results[: len(head.cut.crossing)]))
         whole = halves.get((DEVICE_ONLY, "head"))
         if whole is None:
+            halves.check_open()
             raise failure
         return self._assembled(running, whole, whole.run(running.arrays), ())
 

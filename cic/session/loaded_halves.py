@@ -112,8 +112,7 @@ class LoadedHalves:
         with self._loading:
             if (loaded := self.get(key)) is not None:
                 return loaded
-            if self._closed:
-                raise InputError("the session is closed; open another one")
+            self.check_open()
             try:
                 self._make_room(key)
                 engine = open_half(self._bundle, *key, self._engine, self._threads)
@@ -125,6 +124,11 @@ class LoadedHalves:
                 if not self._closed:
                     self._loaded[key] = engine
             return engine
+
+    def check_open(self) -> None:
+        """Raises InputError after `close`."""
+        if self._closed:
+            raise InputError("the session is closed; open another one")
 
     @property
     def limited(self) -> bool:
