@@ -261,8 +261,9 @@ def _notes() -> tuple[str, ...]:
         "quality that keeps the share of the calibration inputs themselves, while the cut still has to show it.",
         "Kept: of the network's own answers. For photographs and rendered pictures that is the class of highest score, with "
         "the evidence that CIC asks for on calibration inputs; for text the letters read, or the pixels found, intersection "
-        "over union; for speech the verdict. Unseen: inputs that nothing was chosen on; photographs of other things, other "
-        "lines of text, other recordings.",
+        "over union; for speech the verdict. Text and speech are judged by a function of the benchmark's own, of which CIC "
+        "shows nothing beyond the calibration inputs; server-only is judged likewise. Unseen: inputs that nothing was chosen "
+        "on; photographs of other things, other lines of text, other recordings.",
         f"Trained: those transforms, and besides them some that were trained for {TRAINED_FOR} in all, between "
         f"{' and '.join(TRAINED_BETWEEN)} alone.",
     )
