@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +40,11 @@ def test_a_server_that_dies_is_told(project: Project, model: cic.SplittingModel,
         assert session._server is not None
         session._server._process.kill()
         session._server._process.wait()
+        # What is killed may be the stand-in of a process that ends a little later.
+        end_s = time.monotonic() + 10
         with pytest.raises(LinkError, match=r"closed the connection|broke"):
-            session.infer(inputs)
+            while time.monotonic() < end_s:
+                session.infer(inputs)
 
 
 def test_a_server_that_cannot_start_says_why(project: Project, model: cic.SplittingModel, tmp_path: Path) -> None:
