@@ -17,7 +17,7 @@ from cic.emission.cut_plans import cut_plans
 from cic.emission.matching_weights import other_weights
 from cic.errors import EmitError, TraceError
 from cic.inputs.example_inputs import make_inputs
-from cic.inputs.former_names import formerly
+from cic.inputs.former_names import formerly, renamed
 from cic.precision.picture_input import picture_input
 from cic.progress import Progress, Tell, counted, teller
 from cic.trace.any_model import is_onnx, is_traced, read_program_file, trace_model
@@ -42,7 +42,8 @@ _STEPS_PER_CUT = 3
 """Each cut is written, and its head and its tail are run: `codegen.bundle.bundle.write_bundle` tells of each."""
 
 
-@formerly(args="verify_on=[(args, kwargs)]", kwargs="verify_on=[(args, kwargs)]", weights="storage=…")
+@renamed(weights="storage")
+@formerly(args="verify_on=[(args, kwargs)]", kwargs="verify_on=[(args, kwargs)]")
 def emit(
     model: nn.Module | torch.export.ExportedProgram | Traced | onnx.ModelProto | str | Path,
     splitting_model: SplittingModel,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
-from cic.errors import ArgumentError
+from cic.errors import ArgumentError, CicWarning
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -26,5 +27,30 @@ def formerly(**names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
             return function(*args, **kwargs)
 
         return checked
+
+    return decorate
+
+
+def renamed(**names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """A decorator of a function whose parameters had these names and mean the same; each value is today's name.
+
+    A call with a former name does what it did, with a CicWarning. Both names in one call raise ArgumentError.
+    """
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        @wraps(function)
+        def passed_on(*args: P.args, **kwargs: P.kwargs) -> R:
+            given = cast(dict[str, Any], kwargs)
+            for former in names.keys() & given.keys():
+                today = names[former]
+                if today in given:
+                    raise ArgumentError(
+                        f"{function.__name__} is given {today!r} and its former name {former!r}; write {today!r}"
+                    )
+                warnings.warn(CicWarning(f"{function.__name__} calls {former!r} {today!r} now; write {today}=…"), stacklevel=2)
+                given[today] = given.pop(former)
+            return function(*args, **kwargs)
+
+        return passed_on
 
     return decorate

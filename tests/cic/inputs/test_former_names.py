@@ -7,7 +7,7 @@ import inspect
 import pytest
 
 import cic
-from cic.inputs.former_names import formerly
+from cic.inputs.former_names import formerly, renamed
 
 
 @formerly(length="width=…")
@@ -22,6 +22,17 @@ def test_a_function_keeps_its_answers_and_its_signature() -> None:
         area(3, length=2)  # type: ignore[call-arg]
     with pytest.raises(TypeError, match="depth"):
         area(3, depth=2)  # type: ignore[call-arg]
+
+
+def test_a_parameter_of_another_name_means_what_it_meant() -> None:
+    width = renamed(length="width")(area)
+    with pytest.warns(cic.CicWarning, match=r"^area calls 'length' 'width' now; write width=…$"):
+        assert width(length=3, height=2) == 6  # type: ignore[call-arg]
+    with pytest.raises(cic.ArgumentError, match=r"is given 'width' and its former name 'length'; write 'width'"):
+        width(width=3, length=3)  # type: ignore[call-arg]
+    assert width(3) == 3
+    with pytest.warns(cic.CicWarning, match="write storage="), pytest.raises(cic.ArgumentError, match="verify_on"):
+        cic.emit("net.onnx", None, "net.split", weights="shared", args=())  # type: ignore[arg-type, call-arg]
 
 
 def test_emit_tells_how_inputs_are_given() -> None:
