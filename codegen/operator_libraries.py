@@ -14,12 +14,9 @@ import importlib
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from codegen.errors import CodegenError
-
-if TYPE_CHECKING:
-    pass
 
 KNOWN = ("torchvision", "torchaudio")
 _REGISTERED = "debug: registered at "

@@ -62,12 +62,17 @@ def main() -> int:
     names = given.names or (["digits", "speech-detector"] if given.quick else list(LOADERS))
     devices, servers = (DEVICES[1:2], SERVERS[:1]) if given.quick else (given.devices, given.servers)
     families = [family for family in FAMILIES if family != TRAINED or not (given.untrained or given.quick)]
+    # Of a part of the grid nothing is kept, and nothing else is published.
+    whole = (devices, servers, len(families)) == (DEVICES, SERVERS, len(FAMILIES))
     found: list[Cell] = []
     if not given.publish:
         with ProcessPoolExecutor(given.jobs, get_context("spawn"), max_tasks_per_child=1) as processes:
             of_networks = processes.map(partial(_cells, given.materials, devices, servers, families), names)
-            found = [cell for of_network in of_networks for cell in of_network]
-    if given.publish or (devices, servers, len(families)) == (DEVICES, SERVERS, len(FAMILIES)):
+            for name, of_network in zip(names, of_networks, strict=True):
+                found += of_network
+                if whole:
+                    keep_cells(given.materials / "cells", name, of_network)
+    if given.publish or whole:
         found = [cell for name in LOADERS for cell in kept_cells(given.materials / "cells", name)]
     picture = "pay.png"
     draw(found, given.results / picture)
@@ -79,10 +84,7 @@ def main() -> int:
 def _cells(folder: Path, devices: Sequence[str], servers: Sequence[str], families: Sequence[str], name: str) -> list[Cell]:
     torch.set_num_threads(1)
     keep_freed_memory()
-    found = list(cells(LOADERS[name](folder), folder / "runs", devices, servers, families))
-    if (devices, servers, len(families)) == (DEVICES, SERVERS, len(FAMILIES)):
-        keep_cells(folder / "cells", name, found)
-    return found
+    return list(cells(LOADERS[name](folder), folder / "runs", devices, servers, families))
 
 
 def published(found: Sequence[Cell], picture: str) -> Report:

@@ -7,6 +7,7 @@ from cic.decision.units import show_bandwidth, show_bytes, show_seconds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from cic.decision.cut import Cut
@@ -86,11 +87,7 @@ class Decision:
     def why(self) -> str:
         """One sentence for people: how this compares with the better side alone, and which conditions lie outside the box."""
         conditions = self.conditions
-        others = [
-            (cut.latency_s(conditions), cut.id)
-            for cut in self._table.cuts
-            if cut.id in ("device-only", "server-only") and cut.id != self.cut.id
-        ]
+        others = self._other_sides(lambda cut: cut.latency_s(conditions))
         if others:
             lowest, better = min(others)
             ratio = lowest / self.latency_s if self.latency_s > 0 else 1.0
@@ -105,6 +102,14 @@ class Decision:
     def outside(self) -> tuple[str, ...]:
         """Which conditions lie outside the box that was compiled for, each as a text for people; empty if none."""
         return self._table.box.outside(self.conditions)
+
+    def _other_sides(self, cost: Callable[[Cut], float]) -> list[tuple[float, str]]:
+        """Cost and id of each cut of the table that leaves all to one side, but for this decision's own."""
+        return [
+            (cost(cut), cut.id)
+            for cut in self._table.cuts
+            if cut.id in ("device-only", "server-only") and cut.id != self.cut.id
+        ]
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled with its table; a cut of the table stays that table's own."""
@@ -168,11 +173,7 @@ class EnergyDecision(Decision):
         """One sentence for people: how this compares with the better side alone, by the objective."""
         conditions = self.conditions
         cost = self.objective.cost(self.cut, conditions)
-        others = [
-            (self.objective.cost(cut, conditions), cut.id)
-            for cut in self._table.cuts
-            if cut.id in ("device-only", "server-only") and cut.id != self.cut.id
-        ]
+        others = self._other_sides(lambda cut: self.objective.cost(cut, conditions))
         text = f"{self.cut.label} at {show_bandwidth(conditions.uplink_bps)}: {self.energy_j:.3g} J"
         if not others or not cost:
             return text

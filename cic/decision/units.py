@@ -10,6 +10,10 @@ from __future__ import annotations
 
 from cic.errors import UnitError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 BITS_PER_S = {
     "bps": 1.0, "bit/s": 1.0, "b/s": 1.0,
     "kbps": 1e3, "kbit/s": 1e3, "kb/s": 1e3,
@@ -89,13 +93,7 @@ def byte_count(size: str, what: str) -> int:
     Raises:
         UnitError: not positive, not finite, a text without a unit, or an unknown unit.
     """
-    number, unit = _number_and_unit(size, what, 'write it like "512MB"')
-    if not unit:
-        written = size.strip()
-        raise UnitError(f"{what} {shown(size)} has no unit: {written[:20]} what? Write {_any_of(written, ('MB', 'kB', 'B'))}")
-    if unit not in BYTES:
-        raise UnitError(f"{what} {shown(size)} has the unknown unit {unit[:20]!r}; known are {', '.join(BYTES)}")
-    value = positive(number * BYTES[unit], f"{what} {shown(size)}")
+    value = _in_units(size, what, 'write it like "512MB"', BYTES, ("MB", "kB", "B"))
     if value < 1:
         raise UnitError(f"{what} {shown(size)} is less than a byte")
     return int(value)
@@ -107,14 +105,7 @@ def watts(power: str, what: str) -> float:
     Raises:
         UnitError: not positive, not finite, a text without a unit, or an unknown unit.
     """
-    number, unit = _number_and_unit(power, what, 'write it like "4.2W"')
-    if not unit:
-        raise UnitError(
-            f"{what} {shown(power)} has no unit: {power.strip()[:20]} what? Write {_any_of(power.strip(), ('W', 'mW'))}"
-        )
-    if unit not in WATTS:
-        raise UnitError(f"{what} {shown(power)} has the unknown unit {unit[:20]!r}; known are {', '.join(WATTS)}")
-    return positive(number * WATTS[unit], f"{what} {shown(power)}")
+    return _in_units(power, what, 'write it like "4.2W"', WATTS, ("W", "mW"))
 
 
 def factor(ratio: float | str, what: str = "factor") -> float:
@@ -184,6 +175,17 @@ def _number_and_unit(text: str, what: str, advice: str) -> tuple[float, str]:
         return float(stripped[:end]), stripped[end:].strip()
     except ValueError:
         raise UnitError(f"{what} {shown(text)} is not a number with a unit; {advice}") from None
+
+
+def _in_units(text: str, what: str, advice: str, units: Mapping[str, float], likely: tuple[str, ...]) -> float:
+    """A positive number in one of these units; likely: those that are proposed where there is none."""
+    number, unit = _number_and_unit(text, what, advice)
+    if not unit:
+        written = text.strip()
+        raise UnitError(f"{what} {shown(text)} has no unit: {written[:20]} what? Write {_any_of(written, likely)}")
+    if unit not in units:
+        raise UnitError(f"{what} {shown(text)} has the unknown unit {unit[:20]!r}; known are {', '.join(units)}")
+    return positive(number * units[unit], f"{what} {shown(text)}")
 
 
 def _any_of(number: str, units: tuple[str, ...]) -> str:

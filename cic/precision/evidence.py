@@ -34,9 +34,10 @@ half of 1 - CONFIDENCE, also where it turns out that none can be made of these s
 pairs that are no transforms alone. Over all sets of p pairs the levels would add up to less than this half, so over those of
 one kind they do.
 
-Of the first kind's level, single pairs that are no transform leave theirs, which is plain / p of all single pairs, if plain
-pairs are none. The model's inputs have it: with it, a single pair of an input, such as a picture as a file, needs about as many
-samples as if no transforms were made. Else asking for them could make sending the input slower.
+Sets of the first kind hold a transform. So of the level that its p single pairs would share, those that are no transforms use
+none: if `plain` pairs are none, plain / p of it is left. The model's inputs have that. With it, a single pair of an input,
+such as a picture as a file, needs about as many samples as if no transforms were made. Else asking for them could make
+sending the input slower.
 """
 
 from __future__ import annotations
