@@ -16,6 +16,8 @@ bytes, the one between both 2, and the answer 1:
 ([True, False], 42)
 >>> certify(network, placement)  # by a flow that is worth as much
 
+`mincut.tiers` does the same for more than two machines in a row.
+
 Each name is imported at its first use, and numba, which takes half a second to load, at the first cut.
 """
 

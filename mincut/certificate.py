@@ -7,6 +7,8 @@ the capacities of the formulation; nothing the solver says is believed.
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 
 from mincut.capped import HALF_BITS, LOW_HALF, halves, total_at
@@ -78,7 +80,20 @@ def flow_value(network: Network, placement: Placement) -> int:
     return int(terminal_flow[terminal_flow > 0].sum(dtype=object)) + priced.constant
 
 
-def check_flow(network: Network, capacity: IntArray, terminal: IntArray, flow: IntArray, terminal_flow: IntArray) -> None:
+class Arcs(Protocol):
+    """The shape of a network: arcs grouped by tail, in pairs, as in `mincut.network.Network`."""
+
+    @property
+    def node_count(self) -> int: ...
+
+    @property
+    def start(self) -> IntArray: ...
+
+    @property
+    def reverse(self) -> IntArray: ...
+
+
+def check_flow(network: Arcs, capacity: IntArray, terminal: IntArray, flow: IntArray, terminal_flow: IntArray) -> None:
     """Is it a flow?
 
     Args:

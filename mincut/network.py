@@ -121,7 +121,7 @@ def lay_out(problem: Problem, feasible: BoolArray) -> Network:
         _arcs(offload_node, ends, INFINITE),
     ]
     tails, heads, forwards, backwards = np.concatenate(arcs, axis=1)
-    start, reverse, arc_head, arc_tensor = _group_by_tail(node_count, tails, heads, forwards, backwards)
+    start, reverse, arc_head, arc_tensor = group_by_tail(node_count, tails, heads, forwards, backwards)
 
     fed = np.flatnonzero(~from_op)
     return Network(
@@ -145,7 +145,7 @@ def _arcs(tails: IntArray | int, heads: IntArray, forwards: IntArray | int, back
     return rows
 
 
-def _group_by_tail(
+def group_by_tail(
     node_count: int, tails: IntArray, heads: IntArray, forwards: IntArray, backwards: IntArray
 ) -> tuple[IntArray, IntArray, IntArray, IntArray]:
     """Arc pairs to arrays sorted by tail: start, reverse, head, tensor."""

@@ -43,6 +43,12 @@ def test_a_million_decisions_are_checked(run: Callable[..., dict]) -> None:
     assert not any(problem["wrong"] for problem in figures["problems"])
 
 
+def test_tiers(run: Callable[..., dict]) -> None:
+    figures = run("decision.tiers")
+    assert figures["placed"] > figures["between"] > 0
+    assert figures["wrong"] == 0
+
+
 def test_compile_time(run: Callable[..., dict], tmp_path: Path) -> None:
     figures = run("decision.compile_time", "squeezenet1_1")
     assert set(figures["models"]) == {"squeezenet1_1"}

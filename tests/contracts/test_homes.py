@@ -56,6 +56,8 @@ TESTED_BY = {
     "compress/rules/block.py": "compress/test_rules.py",
     "compress/schedule.py": "compress/test_rules.py",
     "mincut/network.py": "mincut/test_optimum.py",
+    "mincut/tiers/network.py": "mincut/tiers/test_solver.py",
+    "mincut/tiers/problem.py": "mincut/tiers/test_solver.py",
 }
 """By long module without a test of its name, the file of its test; the test comes to the module by way of its imports."""
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import networkx as nx
 import numpy as np
 
-from mincut.network import _group_by_tail
+from mincut.network import group_by_tail
 
 Arcs = list[tuple[int, int, int, int]]
 """Tail, head, capacity forwards, capacity backwards."""
@@ -17,7 +17,7 @@ Arcs = list[tuple[int, int, int, int]]
 def check(kernel: Callable[..., int], node_count: int, arcs: Arcs, terminal: list[int]) -> None:
     """Compare value and source side with networkx, and the residual network with the flow it stands for."""
     columns = [np.array(column, dtype=np.int64) for column in zip(*arcs, strict=True)] or [np.zeros(0, dtype=np.int64)] * 4
-    start, reverse, head, capacity = _group_by_tail(node_count, *columns)
+    start, reverse, head, capacity = group_by_tail(node_count, *columns)
     residual, rest = capacity.copy(), np.array(terminal, dtype=np.int64)
     side = np.zeros(node_count, dtype=np.bool_)
     flow = kernel(start, head, reverse, residual, rest, side)

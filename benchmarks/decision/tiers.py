@@ -1,0 +1,101 @@
+"""Three tiers in a row against every assignment of a tier to every op; and how long n tiers take to solve at 1,000 ops.
+
+python -m benchmarks.decision.tiers
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+from statistics import median
+from time import perf_counter
+
+from benchmarks.harness.random_problems import network_shaped
+from benchmarks.harness.random_tiers import random_tier_prices, small_tiers, to_tier_problem
+from benchmarks.harness.report import Report, Section, Target, shared_options
+from mincut.errors import InfeasibleError
+from mincut.tiers import TierPrices, TierProblem, build_tiers, certify_tiers, make_tiers, solve_tiers
+from tests.oracles.tier_brute_force import cheapest_tiers
+
+AMOUNTS = [0, 0, 1, 2, 7, 100, 12_345, 10**6, 10**9]
+TIERS = (2, 3, 4, 5)
+MOST_S = 5.0
+
+
+def main() -> None:
+    options = shared_options(__doc__, quick="a hundredth of the draws, and networks of 100 ops").parse_args()
+    draws, ops, repetitions = (20, 100, 2) if options.quick else (2000, 1000, 9)
+    placed, between, wrong = against_brute_force(draws)
+    timed = {tiers: seconds(tiers, ops, repetitions) for tiers in TIERS}
+    longest = max(timed.values())
+    report = Report(
+        "tiers",
+        f"Tiers in a row: {placed} random problems equal brute force, {ops} ops on {TIERS[-1]} tiers in {longest:.3f} s",
+        [
+            Section(
+                f"Seconds to lay out, solve and certify a network of {ops} ops",
+                ("tiers", "seconds, median"),
+                [(str(tiers), f"{spent:.4f}") for tiers, spent in timed.items()],
+                (f"{repetitions} networks each, shaped like real ones, at random bandwidths.",),
+            )
+        ],
+        [
+            Target(
+                f"{draws} random problems on three tiers, half of them with codecs, equal brute force and are certified",
+                f"{placed} equal, {wrong} not, {draws - placed - wrong} allow no placement; {between} use the tier in between",
+                wrong == 0,
+            ),
+            Target(f"{ops} ops in at most {MOST_S:g} s", f"{longest:.3f} s", longest <= MOST_S),
+        ],
+        {"draws": draws, "ops": ops, "placed": placed, "between": between, "wrong": wrong, "seconds": timed},
+    )
+    report.publish(options.results)
+    sys.exit(not report.kept)
+
+
+def against_brute_force(draws: int) -> tuple[int, int, int]:
+    """How many problems are placed as cheaply as can be, how many use the tier in between, and how many are placed wrongly."""
+    rng, placed, between, wrong = random.Random(15), 0, 0, 0
+    for draw in range(draws):
+        plain = small_tiers(rng, 3, 7, amounts=AMOUNTS, with_codecs=bool(draw % 2))
+        at = random_tier_prices(rng, 3)
+        expected = cheapest_tiers(plain, at)
+        try:
+            network = build_tiers(to_tier_problem(plain))
+        except InfeasibleError:
+            wrong += expected is not None
+            continue
+        placement = solve_tiers(network, at)
+        certify_tiers(network, placement)
+        placed += placement.cost == expected
+        between += bool((placement.tier == 1).any())
+        wrong += placement.cost != expected
+    return placed, between, wrong
+
+
+def seconds(tiers: int, ops: int, repetitions: int) -> float:
+    """Median over networks, after one that loads the kernel."""
+    rng, spent = random.Random(ops), []
+    for _ in range(repetitions + 1):
+        problem = tiered(rng, tiers, ops)
+        bandwidths = tuple(8000 // rng.randint(1, 1000) for _ in range(tiers - 1))
+        at = TierPrices((1,) * tiers, bandwidths, bandwidths, (10**7,) * (tiers - 1))
+        started = perf_counter()
+        network = build_tiers(problem)
+        certify_tiers(network, solve_tiers(network, at))
+        spent.append(perf_counter() - started)
+    return median(spent[1:])
+
+
+def tiered(rng: random.Random, tiers: int, ops: int) -> TierProblem:
+    """A network-shaped graph; each tier takes between an eighth and all of the time of the one before."""
+    plain = network_shaped(rng, ops)
+    tier_ns = [plain.device_ns]
+    while len(tier_ns) < tiers:
+        tier_ns.append([time * rng.randint(1, 8) // 8 for time in tier_ns[-1]])
+    tensors = [(producer, readers, size) for producer, readers, size, _ in plain.tensors]
+    return make_tiers(tier_ns, tensors, download_bytes=plain.download_bytes)
+
+
+if __name__ == "__main__":
+    main()
