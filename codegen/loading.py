@@ -115,7 +115,8 @@ def load_cut(
     """Load a cut of the bundle in `directory`: both halves, or only the named one.
 
     format_name: default: the first the cut was emitted in.
-    optimize: adapt the program to this machine's processor while loading (slower to load, faster to run).
+    optimize: adapt the program to this machine's processor while loading (slower to load, faster to run). TorchScript is
+        left as it is where the data decides how many rows an answer has, which may hang on the last digit of a number.
     weights_digest: of the other half, if that is elsewhere; halves of two trainings of a model fit together, and are wrong.
     loader: opens the files in place of the format's own, which runs them on the processor and tells threads from torch.
     Raises CodegenError if the directory is no bundle, it has no such cut or format, its weights are others, or a file does
@@ -139,7 +140,8 @@ def load_cut(
             inputs = manifest.inputs if name == "head" else record.crossing
             file = _file_of(manifest, cut_id, name, chosen)
             load_needs(file.needs, f"the {name} of cut {cut_id}")
-            return _load_half(directory, manifest, file, inputs, loader or emitter_of(chosen), optimize)
+            exact = chosen == "torchscript" and any(wire.open_axes for wire in record.output_wires)
+            return _load_half(directory, manifest, file, inputs, loader or emitter_of(chosen), optimize and not exact)
 
         return LoadedCut(manifest, record, runner("head"), runner("tail"), read_codecs(directory, manifest, record))
 
@@ -254,7 +256,7 @@ def run_half(runner: Runner, values: Sequence[Any], what: str, answered: Sequenc
         told = lines[-1] if "TorchScript" in lines[0] else lines[0]
         raise CodegenError(f"{what} cannot run on the values it was called with: {type(error).__name__}: {told}") from error
     for result, wire in zip(results, answered, strict=False):
-        if tuple(result.shape) != wire.shape:  # it would not fit over a link
+        if not wire.fits(result.shape):  # it would not fit over a link
             raise CodegenError(
                 f"{what} answers {wire.name} with the shape {tuple(result.shape)}, and was compiled for {wire.shape}: its size"
                 " depends on the values given; compile again with inputs like these"
@@ -270,7 +272,7 @@ def _check_tensors(tensors: Sequence[Any], wires: Sequence[WireTensor], names: S
         if not is_tensor(tensor):
             raise CodegenError(f"{name}: {compiled} for a tensor, called with a {type(tensor).__qualname__}")
         shape, dtype = tuple(tensor.shape), type_name(tensor.dtype)
-        if shape != wire.shape or dtype != wire.dtype:
+        if not wire.fits(shape) or dtype != wire.dtype:
             raise CodegenError(
                 f"{name}: {compiled} for {wire.dtype} of shape {wire.shape}, called with {dtype} of shape {shape}; "
                 "compile again for it"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any, Literal
@@ -21,6 +22,8 @@ RETURNS_NOTHING = "cic_returns_nothing"
 class WireTensor:
     """One tensor as it stands at the border of a half: `bytes` is its size when contiguous and uncompressed.
 
+    open_axes: those along which the data decides how long it is; shape and bytes are the greatest that there can be.
+
     Raises:
         CodegenError: a field is not what it should be, or the size does not fit shape and dtype.
     """
@@ -29,6 +32,7 @@ class WireTensor:
     shape: tuple[int, ...]
     dtype: str
     bytes: int
+    open_axes: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.shape) > MOST_DIMENSIONS or max((self.bytes, *self.shape)) >= LARGEST_TENSOR:
@@ -39,6 +43,23 @@ class WireTensor:
                 f"{self.name} has {self.bytes} bytes, {self.dtype} of shape {self.shape} takes"
                 f" {elements * BYTES_OF[self.dtype]}"
             )
+        if any(axis >= len(self.shape) for axis in self.open_axes):
+            raise CodegenError(f"{self.name} of shape {self.shape!s:.80} has no axis {max(self.open_axes)} to be open")
+
+    def fits(self, shape: Sequence[int]) -> bool:
+        """Tell whether a tensor of this shape is such a one."""
+        sizes = enumerate(zip(shape, self.shape, strict=False))
+        return len(shape) == len(self.shape) and all(
+            size == most or (axis in self.open_axes and 0 <= size < most) for axis, (size, most) in sizes
+        )
+
+    def of_shape(self, shape: Sequence[int]) -> WireTensor:
+        """Return the one tensor of this shape, which fits; without open axes there is no other."""
+        if not self.open_axes:
+            return self
+        most = prod(self.shape)
+        size = prod(shape) * (self.bytes // most) if most else 0
+        return WireTensor(self.name, tuple(shape), self.dtype, size)
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,18 +70,20 @@ def coded_outputs(tail: SpokenTail, head: RequestHead, outputs: Sequence[Array])
     given = []
     for wanted in head.wanted:
         tensor, array = tail.outputs[wanted.place], outputs[wanted.place]
-        if array.shape != tensor.wire.shape or name_of(array.dtype) not in (tensor.wire.dtype, carrier(tensor.wire.dtype).name):
+        held = (tensor.wire.dtype, carrier(tensor.wire.dtype).name)
+        if not tensor.wire.fits(array.shape) or name_of(array.dtype) not in held:
             raise ProtocolError(
                 f"{tail.name} answers {tensor.name} as {array.dtype.name} of shape {list(array.shape)}, the manifest says"
                 f" {tensor.wire.dtype} of shape {list(tensor.wire.shape)}",
                 500,
             )
-        described = {"name": tensor.name, "shape": list(tensor.shape), "datatype": tensor.datatype}
+        described = {"name": tensor.name, "shape": list(array.shape or (1,)), "datatype": tensor.datatype}
         if wanted.binary:
             payload = memoryview(codec(RAW).encode(array, tensor.wire.name))
             given.append(Given({**described, "parameters": {"binary_data_size": len(payload)}}, payload))
         else:
-            given.append(Given({**described, "data": json_of_array(array, tensor.wire, tensor.name)}, None))
+            data = json_of_array(array, tensor.wire.of_shape(array.shape), tensor.name)
+            given.append(Given({**described, "data": data}, None))
     return tuple(given)
 
 
@@ -154,7 +156,7 @@ def _outputs(described: Any, payloads: memoryview, tail: SpokenTail) -> tuple[tu
 
 def _output(entry: dict[str, Any], tensor: SpokenTensor, payloads: memoryview, begin: int) -> tuple[Array, int]:
     check_described(entry, tensor)
-    wire = tensor.wire
+    wire = tensor.wire.of_shape(entry["shape"])
     if "data" in entry:
         return array_of_json(entry["data"], wire, tensor.name), begin
     parameters = entry.get("parameters")

@@ -29,7 +29,7 @@ class ServedTail:
 def metadata_of(tail: SpokenTail, platform: str) -> dict[str, Any]:
     """What `GET /v2/models/<name>` answers. platform: of the engine, such as "cic_onnxruntime"."""
     inputs, outputs = (
-        [{"name": each.name, "datatype": each.datatype, "shape": list(each.shape)} for each in tensors]
+        [{"name": each.name, "datatype": each.datatype, "shape": list(each.announced_shape)} for each in tensors]
         for tensors in (tail.inputs, tail.outputs)
     )
     parameters = {
@@ -102,7 +102,7 @@ def _named(described: Any, tensors: tuple[SpokenTensor, ...], what: str) -> tupl
         name = entry.get("name") if isinstance(entry, dict) else None
         if not isinstance(name, str) or not name or len(name) > 1000:
             raise ProtocolError(f"the server has among the {what} {shown(entry)}, expected is a tensor with a name", _CONFLICT)
-        check_described(entry, replace(tensor, name=name), _CONFLICT)
+        check_described(entry, replace(tensor, name=name), _CONFLICT, announced=True)
         named.append(replace(tensor, name=name))
     if len({tensor.name for tensor in named}) < len(named):
         raise ProtocolError(f"the server has two {what} of one name", _CONFLICT)

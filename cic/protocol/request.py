@@ -252,14 +252,19 @@ def _codec(name: Any, tensor: SpokenTensor, tail: SpokenTail) -> Codec:
     return chosen
 
 
-def check_described(entry: dict[str, Any], tensor: SpokenTensor, status: int = 400) -> None:
-    """Raise ProtocolError with this status unless a tensor is described as the manifest has it."""
+def check_described(entry: dict[str, Any], tensor: SpokenTensor, status: int = 400, *, announced: bool = False) -> None:
+    """Raise ProtocolError with this status unless a tensor is described as the manifest has it.
+
+    announced: as any that there may be, in place of one that was sent.
+    """
     shape, datatype = entry.get("shape"), entry.get("datatype")
     sizes = tuple(shape) if isinstance(shape, list) and all(type(size) is int for size in shape) else None
-    if sizes not in (tensor.shape, tensor.wire.shape) or datatype != tensor.datatype:
+    allowed = (tensor.announced_shape if announced else tensor.shape, tensor.wire.shape)
+    fits = sizes in allowed or (not announced and sizes is not None and tensor.wire.fits(sizes))
+    if not fits or datatype != tensor.datatype:
         raise ProtocolError(
             f"{tensor.name} is {shown(datatype)} of shape {shown(shape)}, the manifest says {tensor.datatype} of shape"
-            f" {list(tensor.shape)}",
+            f" {list(tensor.announced_shape)}",
             status,
         )
 

@@ -41,6 +41,11 @@ class SpokenTensor:
         return self.wire.shape or (1,)
 
     @property
+    def announced_shape(self) -> tuple[int, ...]:
+        """As servers describe it before there is one: -1 along an axis whose length the data decides."""
+        return tuple(-1 if axis in self.wire.open_axes else size for axis, size in enumerate(self.shape))
+
+    @property
     def datatype(self) -> str:
         return datatype_of(self.wire.dtype)
 

@@ -115,7 +115,7 @@ def decode(payload: bytearray, expected: Sequence[WireTensor], stored: Mapping[s
     text = _printable(text)
     if kind in ("greet", "failure"):
         return Message(kind, number, text=text)
-    _check_tensors(header.get("tensors", []), expected)
+    expected = _described(header.get("tensors", []), expected)
     coded = _coded(header.get("codecs", [["raw", wire.bytes] for wire in expected]), expected)
     coded = [(full_name(name, stored or {}), size) for name, size in coded]
     total = sum(size for _, size in coded)
@@ -188,17 +188,25 @@ def _printable(text: str) -> str:
     return "".join(letter if letter.isprintable() else " " for letter in text[:_LONGEST_TEXT])
 
 
-def _check_tensors(described: Any, expected: Sequence[WireTensor]) -> None:
+def _described(described: Any, expected: Sequence[WireTensor]) -> Sequence[WireTensor]:
+    """Return the tensors that a message says it carries, each as one that the manifest has there."""
     wanted = [[wire.dtype, list(wire.shape)] for wire in expected]
     if described == wanted:
-        return
+        return [wire.of_shape(wire.shape) for wire in expected]
     if not isinstance(described, list) or len(described) != len(wanted):
         raise LinkError(f"a message carries the tensors {_shown(described)}, the manifest has {len(wanted)} here")
     for wire, found, known in zip(expected, described, wanted, strict=True):
-        if found != known:
+        if found != known and not _is_one_of(found, wire):
             raise LinkError(
                 f"{wire.name}: the other side sent {_shown(found)}, the manifest says {known!r}; are its files the same?"
             )
+    return [wire.of_shape(shape) for wire, (_, shape) in zip(expected, described, strict=True)]
+
+
+def _is_one_of(found: Any, wire: WireTensor) -> bool:
+    if not isinstance(found, list) or len(found) != 2 or found[0] != wire.dtype or not isinstance(found[1], list):
+        return False
+    return all(type(size) is int for size in found[1]) and wire.fits(found[1])
 
 
 def _tensor_of(payload: memoryview, wire: WireTensor, name: str, stored: Mapping[str, bytes] | None) -> torch.Tensor:

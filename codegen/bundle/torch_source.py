@@ -12,6 +12,7 @@ from codegen.bundle.source import Program, Whole
 from codegen.calls.structure import Structure
 from codegen.formats.emitter import formats
 from codegen.formats.plain_operators import QUANTISERS, in_torch_operators, needed_libraries, steps_of
+from codegen.formats.torchscript import EXACT
 from codegen.rounding import Step
 from codegen.split import Half, Split, WireTensor
 from codegen.splitters.fx import split, wire_tensor
@@ -66,11 +67,14 @@ class TorchSource:
         with torch.no_grad():
             results = split.head(*[tensor.clone() for tensor in inputs])
         crossing = [tensor.detach().clone(memory_format=torch.contiguous_format) for tensor in results[: len(split.crossing)]]
-        return {"head": _program(split.head, inputs, format_name), "tail": _program(split.tail, crossing, format_name)}
+        exact = any(wire.open_axes for wire in (*split.kept, *split.returned))
+        head, tail = (split.head, inputs), (split.tail, crossing)
+        return {"head": _program(*head, format_name, exact), "tail": _program(*tail, format_name, exact)}
 
 
-def _program(half: fx.GraphModule, example: Sequence[torch.Tensor], format_name: str) -> Program:
+def _program(half: fx.GraphModule, example: Sequence[torch.Tensor], format_name: str, exact: bool) -> Program:
     if format_name == "onnx":  # which has operators of its own for some of them, and no file of which calls those of torch
         return Program(in_torch_operators(half, (QUANTISERS,)), example)
     plain = in_torch_operators(half)
+    plain.meta[EXACT] = exact
     return Program(plain, example, needed_libraries(plain))

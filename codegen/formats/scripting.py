@@ -7,6 +7,7 @@ its source instead, if every operator is called as it can be called by a script,
 from __future__ import annotations
 
 import copy
+import operator
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -18,6 +19,9 @@ from codegen.errors import CodegenError
 
 # What a number is while a graph is traced, and what it is in a script; a truth value is an int, too, so it comes first.
 _STANDING = (((torch.SymBool, bool), bool), ((torch.SymInt, int), int), ((torch.SymFloat, float), float))
+
+# Functions of numbers that a script knows under their names in Python.
+_OF_PYTHON: dict[Any, Any] = {torch.sym_min: min, torch.sym_max: max, torch.sym_not: operator.not_}
 
 
 def numbers_from_data(half: fx.GraphModule) -> Iterator[fx.Node]:
@@ -54,6 +58,7 @@ def _prepare(program: fx.GraphModule) -> None:
             _prepare(inside)
         if node.op == "placeholder":
             node.type = next((kind for types, kind in _STANDING if isinstance(node.meta.get("val"), types)), None)
+        node.target = _OF_PYTHON.get(node.target, node.target)
         if not isinstance(node.target, torch._ops.OpOverload):
             continue
         if node.target in (torch.ops.aten.item.default, torch.ops.aten._local_scalar_dense.default):

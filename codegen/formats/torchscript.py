@@ -3,6 +3,10 @@
 A program optimised for a processor (`codegen.formats.blocked_layout`) can neither be saved nor moved to another one, so the
 file holds the frozen program and `load` optimises it. A TorchScript file is code: load only what a digest vouches for.
 
+Which rows an answer has may hang on the last digit of a number, as where boxes of nearly equal scores compete. So halves of
+a model whose answer has as many rows as the data decides (`EXACT`) compute op by op, to the bit as the model does: no batch
+norm is folded into a convolution, and nothing is packed.
+
 Halves with shared weights are read as `torch.package` reads the programs in its packages, for which torch can take the
 contents of tensors from elsewhere: all programs of a process that use a weight have one copy of it. Optimising replaces
 weights by copies in another layout; these are shared, too.
@@ -39,6 +43,8 @@ from codegen.weights.shared_weights import SharedHalf, stored_spans
 from codegen.weights.torch_weights import pooled_weights
 from codegen.weights.weight_pool import return_freed_memory
 
+EXACT = "exact"
+"""Key in the `meta` of a half that is to compute to the bit as the model does."""
 _CONSTANTS = "constants/"
 WEIGHT_RECORDS = r"constants/\d+"
 # Operators on graphs that decide by values which way to go, or how often; torch.jit has none of them.
@@ -63,13 +69,14 @@ class TorchScriptEmitter:
     def write(self, half: fx.GraphModule, example: Sequence[torch.Tensor], path: Path) -> None:
         """Trace `half` on `example`, freeze it and save it to `path`; CodegenError if torch cannot."""
         _refuse_regions(half, path)
+        exact = bool(half.meta.get(EXACT))
         half = copied(half)
         try:
             sharing = observed_sharing(half, example)
             make_honest(sharing)
             give_own_answers(half, sharing, folds=True)
             with quiet_torchscript(), torch.no_grad():
-                write_through_memory(path, lambda name: freeze_to(name, half, tuple(example), guarded=True))
+                write_through_memory(path, lambda name: freeze_to(name, half, tuple(example), guarded=True, exact=exact))
         except RuntimeError as error:
             raise CodegenError(f"torch.jit cannot write {path.name}: {error}") from error
 
@@ -135,11 +142,17 @@ def move_made_tensors(program: Any, device: str) -> None:
 
 
 def freeze_to(
-    file: str | io.BytesIO, module: fx.GraphModule, example: Sequence[torch.Tensor], *, guarded: bool = False
+    file: str | io.BytesIO,
+    module: fx.GraphModule,
+    example: Sequence[torch.Tensor],
+    *,
+    guarded: bool = False,
+    exact: bool = False,
 ) -> None:
     """Trace a module on example tensors, or script it (`codegen.formats.scripting`), freeze it and save it.
 
     guarded: let it refuse what is unlike the example (`codegen.formats.torchscript_guard`).
+    exact: fold nothing that would be rounded in another way then.
 
     What torch traces belongs to one compilation unit that lasts as long as the process, and so would the weights that
     freezing makes of the model's own, as when it folds batch norm into a convolution: one more model in memory for each
@@ -148,7 +161,7 @@ def freeze_to(
     traced = _program(module, example).eval()
     make_trace_honest(traced)
     _split_addmm(traced)
-    program = torch.jit.freeze(traced)
+    program = torch.jit.freeze(traced, optimize_numerics=not exact)
     if guarded:
         add_guard(program, example)
     torch.jit.save(program, file)

@@ -164,7 +164,7 @@ def _check_tensors(record: CutRecord, format_name: str) -> None:
                 f"{where} is of type {wire.dtype}, which Triton's {backend.backend} backend cannot carry; it carries"
                 f" {', '.join(backend.types)}"
             )
-        if 0 in wire.shape:
+        if 0 in wire.shape:  # the greatest there can be where the data decides
             raise CodegenError(f"{where} has the shape {wire.shape}; dimensions of tensors in Triton are at least 1")
 
 
@@ -232,7 +232,8 @@ def _border_names(path: Path, record: CutRecord, format_name: str) -> tuple[tupl
 def _tensor_block(kind: str, names: Sequence[str], wires: Sequence[WireTensor], backend: _Backend) -> list[str]:
     tensors = []
     for name, wire in zip(names, wires, strict=True):
-        dims = ", ".join(map(str, wire.shape or (1,)))
+        sizes = [-1 if axis in wire.open_axes else size for axis, size in enumerate(wire.shape)]
+        dims = ", ".join(map(str, sizes or [1]))
         tensors.append(f"  {{ name: {_quoted(name)} data_type: {backend.types[wire.dtype]} dims: [ {dims} ] }}")
     return [f"{kind} [", *(f"{tensor}," for tensor in tensors[:-1]), tensors[-1], "]"]
 

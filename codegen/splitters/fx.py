@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Collection, Sequence
+from typing import Any
 
 import torch
 from torch import fx
 
 from codegen.dtypes import type_name
 from codegen.errors import CodegenError, UnsplittableError
-from codegen.split import Half, Split, WireTensor
+from codegen.split import LARGEST_TENSOR, Half, Split, WireTensor
 from codegen.splitters.sides import ancestors, split_at
 
 
@@ -36,15 +37,24 @@ def wire_tensor(node: fx.Node) -> WireTensor:
             f"{node.name} is not one plain tensor (its traced value is {type(value).__name__}), so it cannot be passed"
             " between device and server; keep the op that makes it and the ops that read it on one side"
         )
-    shape = tuple(value.shape)
-    if not all(isinstance(size, int) for size in shape):
-        raise CodegenError(f"{node.name} has the symbolic shape {shape}; trace the model with fixed shapes")
+    shape = tuple(size for size in map(greatest_size, value.shape) if size is not None)
+    if len(shape) != len(value.shape):
+        raise CodegenError(f"{node.name} has the shape {tuple(value.shape)} without a limit; trace the model with fixed shapes")
     return WireTensor(
         name=node.name,
         shape=shape,
         dtype=type_name(value.dtype),
         bytes=torch.Size(shape).numel() * value.dtype.itemsize,
+        open_axes=tuple(axis for axis, size in enumerate(value.shape) if not isinstance(size, int)),
     )
+
+
+def greatest_size(size: Any) -> int | None:
+    """Return the greatest value that a size can have which the data decides; None if no limit is known."""
+    if isinstance(size, int):
+        return size
+    upper = size.node.shape_env.bound_sympy(size.node.expr).upper
+    return int(upper) if upper.is_Integer and upper < LARGEST_TENSOR else None
 
 
 class _FxWiring:

@@ -267,9 +267,9 @@ def nonzero_inside(m: Hosted, x: Tensor) -> Any:
     return m.other(m.linear(x)[x[:, 0] > 0].sum(0))
 
 
-@hostile("gives an output whose size depends on the data")
+@hostile("gives an output whose size depends on the data and has no known limit")
 def size_from_data_returned(m: Hosted, x: Tensor) -> Any:
-    return m.linear(x)[x[:, 0] > 0]
+    return m.linear(x).repeat_interleave(x[:, 0].abs().ceil().long(), 0)
 
 
 @hostile("draws random numbers")

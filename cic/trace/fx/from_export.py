@@ -19,13 +19,14 @@ from cic.trace.fx.failure import last_user_line
 from cic.trace.fx.flat_graph import flatten
 from cic.trace.fx.flat_model import INNER, FlatModel
 from cic.trace.fx.keyword_names import keywords_may_be_names
+from cic.trace.fx.rows_from_data import rows_followed
 from codegen.calls.structure import rebuild
 from codegen.silence import silence
 
 
 def capture(flat: FlatModel, tensors: Sequence[torch.Tensor], names: Sequence[str]) -> fx.GraphModule:
     """Return the flat graph of `flat`; raises whatever torch raises."""
-    with silence("torch"), torch.no_grad(), keywords_may_be_names():
+    with silence("torch"), torch.no_grad(), keywords_may_be_names(), rows_followed():
         try:
             with _DataDetached():
                 program = torch.export.export(flat, tuple(tensors), strict=False)

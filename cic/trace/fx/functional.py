@@ -27,6 +27,7 @@ from cic.trace.fx.failure import last_user_line
 from cic.trace.fx.pieces import Piece, extract_pieces
 from cic.trace.fx.propagation import propagate, storages
 from cic.trace.fx.schema import base_name, draws_random_numbers, kind_of, out_of_place, reshapes_in_place, written
+from codegen.splitters.fx import greatest_size
 
 
 def refuse_outside_effects(graph: fx.Graph) -> None:
@@ -59,14 +60,15 @@ def refuse_outside_effects(graph: fx.Graph) -> None:
 
 
 def refuse_sizes_from_data(graph: fx.Graph) -> None:
-    """Raise TraceError if the model returns a tensor whose size the data decides: no cut could describe it."""
+    """Raise TraceError if the model returns a tensor whose size the data decides without limit: no cut could describe it."""
     for node in next(node for node in graph.nodes if node.op == "output").all_input_nodes:
         value = node.meta.get("val")
-        if isinstance(value, torch.Tensor) and not all(isinstance(size, int) for size in value.shape):
+        if isinstance(value, torch.Tensor) and any(greatest_size(size) is None for size in value.shape):
             where = last_user_line(node.meta.get("stack_trace", "")) or node.name
             raise TraceError(
-                f"{kind_of(node)} at {where} gives an output whose size depends on the data, {tuple(value.shape)}; halves have"
-                " fixed shapes, so return a padded tensor with a mask, or move this step out of the model"
+                f"{kind_of(node)} at {where} gives an output whose size depends on the data and has no known limit,"
+                f" {tuple(value.shape)}; limit it (keep[:100]), return a padded tensor with a mask, or move this step out of"
+                " the model"
             )
 
 

@@ -14,6 +14,7 @@ from torch import fx
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.symbolic_shapes import ShapeEnv
 
+from cic.trace.fx.rows_from_data import bound_rows
 from cic.trace.fx.schema import reshapes_in_place, written
 
 
@@ -66,6 +67,8 @@ class _Propagation(fx.Interpreter):
 
     def run_node(self, n: fx.Node) -> Any:
         result = super().run_node(n)
+        if n.op == "call_function":
+            bound_rows(n, result, self.fetch_args_kwargs_from_env(n)[0])
         n.meta["val"] = _snapshot(result)
         changed = written(n) or (n.all_input_nodes[:1] if reshapes_in_place(n) else [])
         n.meta["object"] = changed[0].meta["object"] if len(changed) == 1 else id(result)

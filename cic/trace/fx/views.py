@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import torch
 from torch import fx
+from torch.fx.experimental.symbolic_shapes import statically_known_true
 
 from cic.trace.fx.schema import arguments, base_name, is_dequantisation, is_identity_dropout
 
@@ -35,7 +36,8 @@ def is_free_view(node: fx.Node) -> bool:
     after, before = node.meta.get("val"), node.args[0].meta.get("val")
     if not isinstance(after, torch.Tensor) or not isinstance(before, torch.Tensor):
         return False
-    same_bytes = after.numel() == before.numel() and after.dtype == before.dtype
+    # Where the data decides a size, two that may differ do not count as the same.
+    same_bytes = statically_known_true(after.numel() == before.numel()) and after.dtype == before.dtype
     return same_bytes and after.layout == before.layout and after.device == before.device and not _shifts(node)
 
 

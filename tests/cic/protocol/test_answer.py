@@ -15,7 +15,8 @@ from cic.codec.tensors import Array
 from cic.errors import ProtocolError
 from cic.protocol.answer import Answer, ServerTimes, coded_outputs, read_answer, read_failure, write_answer, write_failure
 from cic.protocol.request import JSON_LENGTH, RequestHead, Wanted
-from cic.protocol.spoken_tail import SpokenTail, largest_answer_bytes
+from cic.protocol.spoken_tail import SpokenTail, SpokenTensor, largest_answer_bytes
+from codegen.split import WireTensor
 from tests.cic.protocol.spoken import DTYPES, TWO, changed, drawn_for, same_bits, tail_of
 from tests.draws import draws
 
@@ -50,6 +51,21 @@ def test_tensors_and_times_come_back(kinds: list[tuple[str, list[int]]]) -> None
     answer = read(text, payloads, tail)
     assert answer.times == TIMES
     assert all(same_bits(one, other) for one, other in zip(answer.outputs, arrays, strict=True))
+
+
+def test_rows_that_the_data_decides_come_back_as_many_as_there_are() -> None:
+    wire = WireTensor("rows", (5, 3), "float32", 60, (0,))
+    tail = replace(TWO, outputs=(SpokenTensor("OUTPUT__0", wire),))
+    for array in (np.ones((count, 3), np.float32) for count in (0, 2, 5)):
+        for binary in (True, False):
+            (read_back,) = read(*written(tail, (array,), head_for(tail, binary=binary)), tail).outputs
+            assert same_bits(read_back, array)
+    with pytest.raises(ProtocolError, match=r"shape \[6, 3\], the manifest says"):
+        written(tail, (np.ones((6, 3), np.float32),))
+    text, payloads = written(tail, (np.ones((2, 3), np.float32),))
+    for shape in (b"[6,3]", b"[-1,3]", b"[2]", b"[3,3]"):
+        with pytest.raises(ProtocolError):
+            read(text.replace(b"[2,3]", shape), payloads, tail)
 
 
 def test_numbers_of_json_come_back() -> None:

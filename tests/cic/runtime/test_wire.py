@@ -194,3 +194,14 @@ def test_damaged_messages_never_do_anything_but_fail_or_differ(data: st.DataObje
     except LinkError:
         return
     assert message.kind == "failure" or message.tensors[0].shape == (2, 3)
+
+
+def test_a_tensor_whose_rows_the_data_decides_comes_back_as_long_as_it_is() -> None:
+    rows = WireTensor("rows", (5, 3), "float32", 60, (0,))
+    for count in (0, 2, 5):
+        sent = torch.randn(count, 3)
+        (received,) = decode(joined(Message("answer", 1, (sent,))), [rows]).tensors
+        assert same_bits(received, sent)
+    for other in (torch.randn(6, 3), torch.randn(2, 4), torch.randn(2)):
+        with pytest.raises(LinkError, match="rows: the other side sent"):
+            decode(joined(Message("answer", 1, (other,))), [rows])
