@@ -42,6 +42,10 @@ class Fields:
         except KeyError:
             raise self.error(f"{self.path(name)} is missing") from None
 
+    def __contains__(self, name: str) -> bool:
+        """Is there such a field? Of those that only some files have."""
+        return name in self._values
+
     def path(self, name: str) -> str:
         """The field as messages name it."""
         return f"{self.where}.{name}" if self.where else name

@@ -46,6 +46,7 @@ def bare_model(
         box=box,
         default_rtt_s=rtt_s,
         default_downlink_ratio=downlink_ratio,
+        batch=None,
         information=provenance(0, 0),
         proof=proof,
     )

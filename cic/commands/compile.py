@@ -62,6 +62,13 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--accuracy", metavar="TARGET", help="what every cut must keep, such as 'top1>=0.99' or 'rel<=0.01'")
     parser.add_argument(
+        "--dynamic",
+        action="append",
+        default=[],
+        metavar="INPUT=AXIS",
+        help="the axis of an input along which the batch lies, such as x=0; it stays open, and one table serves every batch",
+    )
+    parser.add_argument(
         "--train", metavar="TIME", help="how long to train transforms that cuts use, such as '5min'; torch models"
     )
 
@@ -76,7 +83,7 @@ def run(arguments: Namespace) -> int:
     read = arguments.device, arguments.server, *(arguments.calibration or ())
     check_not_read(arguments.output, *model_files(arguments), *read)
     box = read_box(arguments.uplink, arguments.box)
-    pins = read_pairs(arguments.pin, "--pin")
+    pins, dynamic = read_pairs(arguments.pin, "--pin"), _read_dynamic(arguments.dynamic)
     uncertainty = number(arguments.uncertainty, "--uncertainty")
     defaults = Conditions(1.0, number(arguments.downlink_ratio, "--downlink-ratio"), seconds(arguments.rtt, "--rtt"))
     assumed(defaults, box)
@@ -88,7 +95,7 @@ def run(arguments: Namespace) -> int:
     with shown_progress() as tell:
         _tell("tracing")
         started = perf_counter()
-        traced = trace_for(precision.pictures, model, args, kwargs, name=model_name(arguments.model))
+        traced = trace_for(precision.pictures, model, args, kwargs, name=model_name(arguments.model), dynamic=dynamic)
         traced_s = perf_counter() - started
         compiled = compile(
             traced,
@@ -115,6 +122,14 @@ def run(arguments: Namespace) -> int:
     print_break_points(compiled)
     print(f"\nwrote {arguments.output}")
     return 0
+
+
+def _read_dynamic(texts: list[str]) -> dict[str, dict[int, str]] | None:
+    """The open batch that --dynamic texts stand for."""
+    axes = read_pairs(texts, "--dynamic")
+    if wrong := [axis for axis in axes.values() if not axis.isdecimal()]:
+        raise InputError(f"--dynamic names the axis {wrong[0]!r}; write INPUT=AXIS with a number, such as x=0")
+    return {name: {int(axis): "batch"} for name, axis in axes.items()} or None
 
 
 def _codecs(text: str | None) -> str | list[str] | None:

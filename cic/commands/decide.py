@@ -7,7 +7,7 @@ import sys
 
 from cic.commands.arguments import add_link, optional_number, read_pairs
 from cic.commands.terminal import print_text
-from cic.decision.answer import EnergyDecision
+from cic.decision.answer import BatchDecision
 from cic.decision.cut import short_name
 from cic.decision.energy import Energy
 from cic.decision.splitting_model import load
@@ -39,6 +39,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="compute=W,send=W,receive=W,wait=W",
         help="what the device draws meanwhile, such as compute=4.2W,send=3W,receive=3W,wait=800mW: least energy is decided for",
     )
+    parser.add_argument("--batch", type=int, metavar="N", help="answered together, by a model compiled with an open batch")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -50,6 +51,7 @@ def run(arguments: Namespace) -> int:
         device_slowdown=optional_number(arguments.device_slowdown, "--device-slowdown"),
         server_slowdown=optional_number(arguments.server_slowdown, "--server-slowdown"),
         objective=None if arguments.power is None else read_power(arguments.power),
+        batch=arguments.batch,
     )
     if arguments.json:
         print(json.dumps(decision_document(decision), indent=1))
@@ -108,5 +110,6 @@ def decision_document(decision: Decision) -> dict[str, Any]:
         "optimal": decision.optimal,
         "outside": list(decision.outside),
         "why": decision.why,
-        **({"energy_j": decision.energy_j} if isinstance(decision, EnergyDecision) else {}),
+        **({"energy_j": energy_j} if (energy_j := getattr(decision, "energy_j", None)) is not None else {}),
+        **({"batch": decision.batch} if isinstance(decision, BatchDecision) else {}),
     }

@@ -36,11 +36,13 @@ def assemble(
     inputs: StoredCall,
     information: Provenance,
     stored: Mapping[str, bytes] = MappingProxyType({}),
+    batch: int | None = None,
 ) -> SplittingModel:
     """Put the pieces together; see `cic.compilation.pipeline.compile` for what they are.
 
     defaults: what `decide` assumes of rtt and downlink; of the bandwidths only their ratio counts.
     stored: contents that forms are made from, by their SHA-256; those that no decision can ask for are left out.
+    batch: of the example, if it is open.
 
     Raises:
         ArtifactError: a cut has a codec whose content is not among these.
@@ -67,6 +69,7 @@ def assemble(
         box=box,
         default_rtt_s=defaults.rtt_s,
         default_downlink_ratio=ratio,
+        batch=batch,
         information=information,
         proof=stored_proof(chosen.found),
     )

@@ -31,6 +31,7 @@ from cic.precision.precision import Precision, precision_of
 from cic.precision.wire_form import WireForm
 from cic.progress import Progress, Tell, teller
 from cic.trace.any_model import is_traced, trace_model
+from cic.trace.open_batch import Dynamic
 from cic.trace.pixel_model import traces, with_pixels
 from cic.trace.traced import Traced
 from codegen.checked_json import shown
@@ -66,6 +67,7 @@ def compile(
     private: Sequence[str] = (),
     uncertainty: float = 0.0,
     most_minimum_cuts: int = 20_000,
+    dynamic: Dynamic | None = None,
     progress: Tell | None = None,
 ) -> SplittingModel:
     """Work out every cut of a model that can be optimal between two machines.
@@ -85,6 +87,8 @@ def compile(
         uncertainty: relative error of op times that the compressed graph must stay exact for.
         most_minimum_cuts: budget for a box too rich to finish; if it runs out, `proof` in the result holds the proven gap
             and decisions say `optimal=False`.
+        dynamic: which axis of which input is the batch, {"x": {0: "batch"}}; it stays open, and the table serves every batch
+            (`cic.decision.batch`). Default: all shapes are fixed.
         progress: told what is going on, see `cic.progress`; print will do.
 
     Raises:
@@ -100,7 +104,7 @@ def compile(
     usual = assumed(defaults, box)
     if not is_traced(model):
         tell(Progress("tracing"))
-    bare, traced = _traced(model, args, kwargs, asked)
+    bare, traced = _traced(model, args, kwargs, asked, dynamic)
     traced_s = perf_counter() - started
     device_s, server_s = (pixel_op_seconds(cost, traced, bare) for cost in (device_cost, server_cost))
     examined = examine(traced, asked, (device_cost, server_cost), tell)
@@ -118,13 +122,22 @@ def compile(
         uncertainty=uncertainty,
         spent_s=(traced_s, measured_s, solved_s),
     )
-    inputs = describe_inputs(traced.args, traced.kwargs)
-    return assemble(lowered, chosen, box, usual, inputs, information, examined.stored)
+    opened = traced.open_batch
+    inputs = describe_inputs(traced.args, traced.kwargs, () if opened is None else opened.axes)
+    batch = None if opened is None else opened.size
+    return assemble(lowered, chosen, box, usual, inputs, information, examined.stored, batch)
 
 
-def _traced(model: Any, args: Sequence[Any], kwargs: Mapping[str, Any] | None, asked: Precision) -> tuple[Traced, Traced]:
+def _traced(
+    model: Any, args: Sequence[Any], kwargs: Mapping[str, Any] | None, asked: Precision, dynamic: Dynamic | None
+) -> tuple[Traced, Traced]:
     """The model as it is, and as it is cut: where the form of its pictures is declared, that one takes pixels."""
-    bare = trace_for(asked.pictures, model, args, kwargs)
+    bare = trace_for(asked.pictures, model, args, kwargs, dynamic=dynamic)
+    wanted = (asked.codecs, asked.calibration, asked.accuracy, asked.input, asked.train)
+    if any(each is not None for each in wanted) and (dynamic is not None or bare.open_batch is not None):
+        raise ArgumentError(
+            "dynamic and precision are both given; codecs are measured at one batch, so compile for each batch that needs them"
+        )
     if asked.pictures is None:
         return bare, bare
     return bare, with_pixels(bare, asked.pictures.normalisation, exact=asked.calibration is None)
@@ -137,13 +150,14 @@ def trace_for(
     kwargs: Mapping[str, Any] | None = None,
     *,
     name: str | None = None,
+    dynamic: Dynamic | None = None,
 ) -> Traced:
     """Trace a model as it is, on example inputs that may be pixels if the form of its pictures is declared.
 
     Raises TraceError as `cic.trace_model` does.
     """
     if pictures is None:
-        return trace_model(model, args, kwargs, name=name)
+        return trace_model(model, args, kwargs, name=name, dynamic=dynamic)
     return next(traces(model, args, kwargs, pictures.normalisation, name=name))
 
 

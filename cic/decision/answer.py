@@ -52,13 +52,17 @@ class Decision:
     @property
     def terms(self) -> dict[str, float]:
         """Predicted seconds spent on: device, uplink, server, downlink, rtt. They add up to `latency_s`."""
-        values = self.cut.terms(self.conditions)
+        values = self._terms_of(self.cut)
         return dict(zip(("device_s", "uplink_s", "server_s", "downlink_s", "rtt_s"), values, strict=True))
 
     @property
     def latency_s(self) -> float:
         """Predicted end-to-end seconds."""
-        return sum(self.cut.terms(self.conditions))
+        return sum(self._terms_of(self.cut))
+
+    def _terms_of(self, cut: Cut) -> tuple[float, float, float, float, float]:
+        """Predicted seconds of a cut under these conditions: device, uplink, server, downlink, rtt."""
+        return cut.terms(self.conditions)
 
     @property
     def device_ops(self) -> tuple[str, ...]:
@@ -87,7 +91,7 @@ class Decision:
     def why(self) -> str:
         """One sentence for people: how this compares with the better side alone, and which conditions lie outside the box."""
         conditions = self.conditions
-        others = self._other_sides(lambda cut: cut.latency_s(conditions))
+        others = self._other_sides(lambda cut: sum(self._terms_of(cut)))
         if others:
             lowest, better = min(others)
             ratio = lowest / self.latency_s if self.latency_s > 0 else 1.0
@@ -183,6 +187,67 @@ class EnergyDecision(Decision):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return EnergyDecision, (self.decided, self._given, self.objective)
+
+
+class BatchDecision(Decision):
+    """A decision for a batch: times and bytes are those of the whole batch, see `cic.decision.batch`.
+
+    batch: so many are answered together. decided: the decision at the compiled batch under the equivalent conditions, of which
+    source and proof are.
+    """
+
+    __slots__ = ("batch", "decided", "source")
+
+    def __init__(self, decided: Decision, given: tuple[float, float, float, float, float], batch: int) -> None:
+        super().__init__(decided.cut, given, decided._table)
+        self.decided, self.batch, self.source = decided, batch, decided.source
+
+    @property
+    def optimal(self) -> bool:
+        """No allowed cut is better for this batch under these conditions: proved, if op times grow in proportion with it."""
+        return self.decided.optimal
+
+    @property
+    def energy_j(self) -> float | None:
+        """Predicted joules of the device for the whole batch; None if latency was decided by."""
+        return self._ratio * self.decided.energy_j if isinstance(self.decided, EnergyDecision) else None
+
+    @property
+    def upload_bytes(self) -> int:
+        return self.cut.upload_bytes * self.batch // self._compiled
+
+    @property
+    def download_bytes(self) -> int:
+        return self.cut.download_bytes * self.batch // self._compiled
+
+    @property
+    def outside(self) -> tuple[str, ...]:
+        """Which of the equivalent conditions lie outside the box, each as a text for people; empty if none."""
+        return self.decided.outside
+
+    @property
+    def why(self) -> str:
+        """One sentence for people: how this compares with the better side alone, and what is taken of the batch."""
+        assumed = f"batch {self.batch}, its times taken as {self._ratio:g}x those of batch {self._compiled}"
+        if isinstance(self.decided, EnergyDecision):
+            return f"{self.decided.why}, at batch {self._compiled}; {assumed}"
+        return f"{super().why}; {assumed}"
+
+    def _terms_of(self, cut: Cut) -> tuple[float, float, float, float, float]:
+        *growing, rtt_s = cut.terms(self.conditions)
+        device_s, uplink_s, server_s, downlink_s = (self._ratio * part for part in growing)
+        return device_s, uplink_s, server_s, downlink_s, rtt_s
+
+    @property
+    def _compiled(self) -> int:
+        return self._table.batch or 1
+
+    @property
+    def _ratio(self) -> float:
+        return self.batch / self._compiled
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return BatchDecision, (self.decided, self._given, self.batch)
 
 
 def _decision_again(

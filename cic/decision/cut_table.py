@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 
 LARGEST_ID = 100
+LARGEST_BATCH = 2**20
 
 
 class CutTable(Frozen):
@@ -30,6 +31,7 @@ class CutTable(Frozen):
     best_between: indices into `cuts`, one more than break points.
     box: conditions for which decisions are proved optimal.
     default_rtt_s, default_downlink_ratio: what `decide` assumes when not told.
+    batch: of the example, if the batch is open (`cic.decision.batch`); None if all shapes are fixed.
     information: where it comes from, for people. proof: prices at which minimum cuts were checked.
 
     Raises:
@@ -37,6 +39,7 @@ class CutTable(Frozen):
     """
 
     __slots__ = (
+        "batch",
         "best_between",
         "box",
         "break_points",
@@ -54,6 +57,7 @@ class CutTable(Frozen):
     box: Box
     default_rtt_s: float
     default_downlink_ratio: float
+    batch: int | None
     information: Provenance
     proof: StoredProof
 
@@ -66,6 +70,8 @@ class CutTable(Frozen):
         _check_break_points(self.break_points, self.best_between, self.box.uplink_bps, len(self.cuts))
         positive(self.default_rtt_s, "the default rtt", or_zero=True)
         positive(self.default_downlink_ratio, "the default downlink ratio")
+        if self.batch is not None and (type(self.batch) is not int or not 0 < self.batch <= LARGEST_BATCH):
+            raise ArtifactError(f"the batch is {shown(self.batch)}; a whole number from 1 to {LARGEST_BATCH} is expected")
         if not isinstance(self.information, Provenance) or not isinstance(self.proof, StoredProof):
             raise ArtifactError(
                 f"information and proof are {shown((self.information, self.proof))}; Provenance and StoredProof are expected"
@@ -111,6 +117,7 @@ def table_document(table: CutTable) -> dict[str, Any]:
         "box": {field: getattr(table.box, field) for field in Box.FIELDS},
         "default_rtt_s": table.default_rtt_s,
         "default_downlink_ratio": table.default_downlink_ratio,
+        **({} if table.batch is None else {"batch": table.batch}),
         "information": table.information,
         "proof": table.proof,
     }
@@ -142,6 +149,7 @@ def read_table(document: Any, graph: Callable[[], StoredGraph], made: str) -> Cu
         box=_box(fields.object("box")),
         default_rtt_s=fields.number("default_rtt_s"),
         default_downlink_ratio=fields.number("default_downlink_ratio"),
+        batch=fields.count("batch") if "batch" in fields else None,
         information=read_provenance(fields.object("information"), made),
         proof=read_proof(fields.object("proof")),
     )

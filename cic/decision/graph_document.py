@@ -141,12 +141,16 @@ def _input(fields: Fields) -> StoredInput:
     order, shape = fields.maybe(fields.counts, "order"), _shape(fields)
     if order is not None and sorted(order) != list(range(len(shape))):
         raise fields.unfit("order", list(order), "its dimensions in some order")
+    open_axes = fields.counts("open_axes") if "open_axes" in fields else ()
+    if len(open_axes) > 1 or any(axis >= len(shape) for axis in open_axes):
+        raise fields.unfit("open_axes", list(open_axes), "one of its dimensions")
     return StoredInput(
         name=fields.text("name"),
         shape=shape,
         dtype=fields.text("dtype"),
         values=_values(fields.object("values")),
         order=order,
+        open_axes=open_axes,
     )
 
 

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from bisect import bisect_right
 
-from cic.decision.answer import BestKnownDecision, Decision, EnergyDecision, RoundedDecision, SolvedDecision
+from cic.decision.answer import (
+    BatchDecision,
+    BestKnownDecision,
+    Decision,
+    EnergyDecision,
+    RoundedDecision,
+    SolvedDecision,
+)
 from cic.decision.cic_file import PARTS, check_writable, pack, parsed, read, unpack, write
 from cic.decision.conditions import Conditions
 from cic.decision.cut import Cut
@@ -78,6 +85,7 @@ class SplittingModel:
         op_times: Mapping[str, tuple[float, float]] | None = None,
         among: Collection[str] | None = None,
         objective: Energy | None = None,
+        batch: int | None = None,
     ) -> Decision:
         """The best cut right now.
 
@@ -89,11 +97,17 @@ class SplittingModel:
             op_times: seconds (device, server) of ops by name, where they differ from the profile.
             among: ids of the cuts there are to choose from, such as the emitted ones; None: all.
             objective: what is to be least, an `Energy`, which answers an `EnergyDecision`; None: latency.
+            batch: how many are answered together, by a model that was compiled with an open batch; answers a `BatchDecision`.
+                None: as many as in the example. `op_times` are those of the example's batch in any case.
 
         Raises:
             UnitError: a value cannot be understood (zero, negative, NaN, unknown unit).
-            DecisionError: an op in `op_times` does not exist, or `among` names no cut of the table, or both are given.
+            DecisionError: an op in `op_times` does not exist, or `among` names no cut of the table, or both are given, or a
+                batch is given and shapes are fixed.
         """
+        if batch is not None:
+            conditions = self._conditions(bandwidth, rtt, downlink, device_slowdown, server_slowdown)
+            return self._decide_at(batch, objective, conditions, op_times, among)
         if objective is not None:
             conditions = self._conditions(bandwidth, rtt, downlink, device_slowdown, server_slowdown)
             return self._decide_by(objective, conditions, op_times, among)
@@ -261,6 +275,25 @@ class SplittingModel:
             same.uplink_bps, same.rtt_s, same.downlink_bps, same.device_slowdown, same.server_slowdown, op_times, among
         )
         return EnergyDecision(decided, conditions.numbers, objective)
+
+    def _decide_at(
+        self,
+        batch: int,
+        objective: Energy | None,
+        conditions: Conditions,
+        op_times: Mapping[str, tuple[float, float]] | None,
+        among: Collection[str] | None,
+    ) -> BatchDecision:
+        from cic.decision.batch import moved_into, per_compiled_batch, ratio_of
+
+        same = per_compiled_batch(conditions, ratio_of(batch, self.table.batch, self.name))
+        if objective is not None:
+            return BatchDecision(self._decide_by(objective, same, op_times, among), conditions.numbers, batch)
+        same = moved_into(self.box, same)
+        decided = self.decide(
+            same.uplink_bps, same.rtt_s, same.downlink_bps, same.device_slowdown, same.server_slowdown, op_times, among
+        )
+        return BatchDecision(decided, conditions.numbers, batch)
 
     def _decide_off_table(self, conditions: Conditions, op_times: Mapping[str, tuple[float, float]] | None) -> Decision:
         try:

@@ -81,14 +81,23 @@ class StoredInput(Frozen):
 
     values: "mean" and "deviation" of floats, "low" and "high" of whole numbers, or nothing.
     order: its dimensions from the slowest to the fastest in memory; None if that is the usual order.
+    open_axes: along which the batch lies, if that is open.
     """
 
-    __slots__ = ("dtype", "name", "order", "shape", "values")
+    __slots__ = ("dtype", "name", "open_axes", "order", "shape", "values")
     name: str
     shape: tuple[int, ...]
     dtype: str
     values: Mapping[str, float]
     order: tuple[int, ...] | None
+    open_axes: tuple[int, ...]
+
+    def row(self) -> Any:
+        """Without open axes where there are none, as in most files."""
+        row = self.fields()
+        if not self.open_axes:
+            del row["open_axes"]
+        return row
 
 
 class StoredCall(Frozen):

@@ -16,10 +16,11 @@ from codegen.errors import CodegenError, codegen_error_as
 SEED = 0
 
 
-def describe_inputs(args: Sequence[Any], kwargs: Mapping[str, Any]) -> StoredCall:
+def describe_inputs(args: Sequence[Any], kwargs: Mapping[str, Any], batch_axes: Sequence[int | None] = ()) -> StoredCall:
     """The nesting of args and kwargs, and of each tensor its shape, dtype and range of values.
 
     A tensor in another order than its dimensions', such as channels last, has that order, too: a graph is traced for it.
+    batch_axes: of each tensor the axis of the batch, None where it has none; empty if shapes are fixed.
 
     Raises:
         TraceError: an input that is neither a tensor nor a plain constant.
@@ -33,8 +34,9 @@ def describe_inputs(args: Sequence[Any], kwargs: Mapping[str, Any]) -> StoredCal
             dtype=type_name(leaf.dtype),
             values=_values(leaf),
             order=_order(leaf),
+            open_axes=() if axis is None else (axis,),
         )
-        for name, leaf in zip(leaf_names(structure), leaves, strict=True)
+        for name, leaf, axis in zip(leaf_names(structure), leaves, batch_axes or [None] * len(leaves), strict=True)
     )
     return StoredCall(structure=structure, tensors=tensors)
 

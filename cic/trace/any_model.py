@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
@@ -12,6 +13,7 @@ from cic.inputs.model_source import load_program
 from cic.trace.fx.torch_trace import trace
 from cic.trace.fx.traced_model import TracedModel
 from cic.trace.onnx.onnx_model import OnnxModel
+from cic.trace.open_batch import Again, Axes, Dynamic, axes_of, open_batch
 from cic.trace.traced import Traced
 from codegen.calls.structure import is_tensor
 from codegen.errors import needing
@@ -27,6 +29,7 @@ def trace_model(
     *,
     shapes: Mapping[str, Sequence[int]] | None = None,
     name: str | None = None,
+    dynamic: Dynamic | None = None,
 ) -> Traced:
     """Read a model as a graph, once for all that is done with it: `compile`, `profile` and `emit` take what this returns.
 
@@ -37,9 +40,12 @@ def trace_model(
             only where it leaves shapes open, and others are drawn.
         shapes: input name → shape, for an ONNX file that leaves them open and has no example.
         name: what the model is called in files and messages; default: its class, or its file.
+        dynamic: which axis of which input is the batch, {"x": {0: "batch"}}; it stays open, and the model is traced at a second
+            batch. Default: all shapes are fixed.
 
     Raises:
-        TraceError: the model cannot be read or traced.
+        TraceError: the model cannot be read or traced, or does not grow in proportion with an open batch.
+        ArgumentError: `dynamic` fits no input.
     """
     check_text(name, "the name", or_none=True)
     if is_tensor(args):
@@ -54,7 +60,32 @@ def trace_model(
             " kwargs) fix its shapes"
         )
     if is_traced(model):
+        if dynamic is not None and model.open_batch is None:
+            raise TraceError(f"{model.graph.name} is traced with fixed shapes; give dynamic to cic.trace_model")
         return model
+
+    def read(args: Sequence[Any], kwargs: Mapping[str, Any] | None) -> Traced:
+        return _read(model, args, kwargs, shapes, name)
+
+    traced = read(args, kwargs)
+    if dynamic is None:
+        return traced
+    return with_open_batch(traced, axes_of(dynamic, traced.graph.inputs, traced.source.example_inputs), read)
+
+
+def with_open_batch(traced: Traced, axes: Axes, again: Again) -> Traced:
+    """The model with its batch open, see `cic.trace.open_batch.open_batch`."""
+    assert isinstance(traced, TracedModel | OnnxModel)
+    return replace(traced, open_batch=open_batch(traced, axes, again))
+
+
+def _read(
+    model: Any,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any] | None,
+    shapes: Mapping[str, Sequence[int]] | None,
+    name: str | None,
+) -> Traced:
     if is_onnx(model):
         with needing("an ONNX file", "onnx", TraceError):
             from cic.trace.onnx.onnx_trace import trace_onnx

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from cic.graph import Graph
 
 if TYPE_CHECKING:
+    from cic.trace.open_batch import OpenBatch
     from cic.trace.pixel_inputs import PixelInputs
     from codegen.bundle.source import Source
 
@@ -39,6 +40,10 @@ class Traced(Protocol):
     @property
     def pixel_inputs(self) -> PixelInputs | None:
         """Which inputs are pixels that the model normalises first; None if it is the user's model as it is."""
+
+    @property
+    def open_batch(self) -> OpenBatch | None:
+        """What the model is at another batch; None if all shapes are fixed."""
 
     @property
     def source(self) -> Source:

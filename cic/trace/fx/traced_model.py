@@ -9,6 +9,7 @@ from typing import Any
 from torch import fx
 
 from cic.graph import Graph
+from cic.trace.open_batch import OpenBatch
 from cic.trace.pixel_inputs import PixelInputs
 from cic.trace.traced import Runtime
 from codegen.bundle.torch_source import TorchSource
@@ -26,6 +27,7 @@ class TracedModel:
     args, kwargs: the example call.
     output_example: what the model itself returned for it.
     unfused: the graph before fusion. pixel_inputs: which inputs are pixels that the model normalises first; None: none are.
+    open_batch: what the model is at another batch; None: all shapes are fixed.
     """
 
     graph: Graph
@@ -35,6 +37,7 @@ class TracedModel:
     output_example: Any
     unfused: Graph
     pixel_inputs: PixelInputs | None = None
+    open_batch: OpenBatch | None = None
 
     @property
     def runtime(self) -> Runtime:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cic.graph import Graph
+from cic.trace.open_batch import OpenBatch
 from cic.trace.pixel_inputs import PixelInputs
 from cic.trace.traced import Runtime
 
@@ -28,7 +29,7 @@ class OnnxModel:
     path: what messages call it.
     kwargs: an example call, torch tensors by input name; there are no positional arguments.
     unfused: the graph before fusion. pixel_inputs: which inputs are pixels that the model normalises first, as the file does
-        not; None: there are none.
+        not; None: there are none. open_batch: what the model is at another batch; None: all shapes are fixed.
     """
 
     graph: Graph
@@ -38,6 +39,7 @@ class OnnxModel:
     kwargs: dict[str, Any]
     unfused: Graph
     pixel_inputs: PixelInputs | None = None
+    open_batch: OpenBatch | None = None
 
     @property
     def args(self) -> tuple[Any, ...]:

@@ -15,7 +15,8 @@ from codegen.split import WireTensor
 def test_example_arrays_are_of_the_bundle_and_like_those_that_the_model_was_compiled_for() -> None:
     kinds = {"float32": {"mean": 5.0, "deviation": 0.1}, "int64": {"low": 3, "high": 9}, "bfloat16": {"mean": 1.0}, "bool": {}}
     inputs = tuple(
-        StoredInput(name=f"x{dtype}", shape=(40, 5), dtype=dtype, values=values, order=None) for dtype, values in kinds.items()
+        StoredInput(name=f"x{dtype}", shape=(40, 5), dtype=dtype, values=values, order=None, open_axes=())
+        for dtype, values in kinds.items()
     )
     wires = [WireTensor(each.name, each.shape, each.dtype, 200 * carrier(each.dtype).itemsize) for each in inputs]
     call = StoredCall(structure={}, tensors=inputs)

@@ -34,7 +34,7 @@ def test_a_damaged_description_is_told() -> None:
     structure, _ = describe({"args": (torch.zeros(1),), "kwargs": {}})
     with pytest.raises(ArtifactError, match="compile again"):
         drawn_call(StoredCall(structure=structure, tensors=()))
-    unknown = StoredInput(name="x", shape=(1,), dtype="float31", values={}, order=None)
+    unknown = StoredInput(name="x", shape=(1,), dtype="float31", values={}, order=None, open_axes=())
     with pytest.raises(ArtifactError, match="compile again"):
         drawn_call(StoredCall(structure=structure, tensors=(unknown,)))
 

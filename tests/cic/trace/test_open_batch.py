@@ -1,0 +1,117 @@
+"""An open batch: decisions equal those of compiling at it, and what does not grow in proportion is refused by name."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import cic
+from cic.cost.pricing import resolve
+from cic.errors import ArgumentError, TraceError
+from cic.trace.any_model import trace_model
+from cic.trace.open_batch import at_batch
+from tests.cic.hand_made import random_conditions
+from tests.cic.inception import STRONG, WEAK
+
+BATCH = {"x": {0: "batch"}}
+
+
+class Function(nn.Module):
+    """A function of its inputs, after a layer."""
+
+    def __init__(self, function: Callable[..., Tensor]) -> None:
+        super().__init__()
+        self.layer, self.function = nn.Linear(8, 8), function
+
+    def forward(self, x: Tensor, *more: Tensor) -> Tensor:
+        return self.function(self.layer(x), *more)
+
+
+def small() -> nn.Module:
+    torch.manual_seed(0)
+    layers = nn.Conv2d(3, 4, 3, 2), nn.ReLU(), nn.Conv2d(4, 16, 3, 2), nn.ReLU(), nn.Flatten(), nn.Linear(16 * 9, 10)
+    return nn.Sequential(*layers).eval()
+
+
+@pytest.mark.parametrize("batch", [1, 3, 16])
+def test_decisions_equal_those_of_compiling_at_that_batch(batch: int) -> None:
+    model, x = small(), torch.randn(2, 3, 18, 18)
+    opened = cic.compile(model, (x,), device=WEAK, server=STRONG, dynamic={"input_1": {0: "batch"}})
+    device, server = resolve(WEAK, "the device"), resolve(STRONG, "the server")
+    there = trace_model(model, (at_batch(x, 0, batch),)).graph
+    here = opened.graph().ops
+    assert [op.name for op in there.ops] == [op.name for op in here]
+    times = {op.name: (op.device_ns * 1e-9 * batch / 2, op.server_ns * 1e-9 * batch / 2) for op in here}
+    at_that_batch = cic.compile(model, (at_batch(x, 0, batch),), device=device, server=server)
+    rng, used = random.Random(70), set()
+    for _ in range(60):
+        uplink, downlink, rtt, slow, slower = random_conditions(rng, opened.box)
+        exact = {name: (slow * on_device, slower * on_server) for name, (on_device, on_server) in times.items()}
+        expected = at_that_batch.decide(uplink, rtt, downlink, op_times=exact)
+        decision = opened.decide(uplink, rtt, downlink, slow, slower, batch=batch)
+        used.add(decision.cut_id)
+        assert decision.latency_s == pytest.approx(expected.latency_s, rel=1e-5, abs=1e-8)
+        assert decision.optimal and decision.source == "table"
+        if decision.device_ops == expected.device_ops:
+            assert decision.upload_bytes == expected.upload_bytes
+    assert len(used) > 1
+
+
+REFUSED = {
+    "a tensor without the batch": (
+        lambda y, mask: y * mask.sigmoid(),
+        "input_1, an input, has the shapes .8. and .8. at batch",
+    ),
+    "a tensor that grows with the square": (lambda y, mask: (y @ y.T).relu() @ y * mask, "batch 2 and 4"),
+    "a mean over the batch": (lambda y, mask: y.mean(0) + mask, "batch 2 and 4"),
+    "another op for each row": (lambda y, mask: sum(row.relu() for row in y.unbind(0)) * mask, "not the same model at batch 2"),
+}
+
+
+@pytest.mark.parametrize(("function", "message"), REFUSED.values(), ids=REFUSED)
+def test_what_does_not_grow_in_proportion_is_refused_by_name(function: Callable[..., Tensor], message: str) -> None:
+    with pytest.raises(TraceError, match=message):
+        trace_model(Function(function).eval(), (torch.randn(2, 8), torch.randn(8)), dynamic=BATCH)
+
+
+@pytest.mark.parametrize(
+    ("dynamic", "message"),
+    [
+        ({}, "dynamic is"),
+        ({"x": 0}, "dynamic is"),
+        ({"x": {"0": "batch"}}, "dynamic is"),
+        ({"y": {0: "batch"}}, "names the input 'y'"),
+        ({"x": {0: "batch", 1: "width"}}, "only the batch can be open"),
+        ({"x": {2: "batch"}}, "names the axis 2 of x, which has 2"),
+    ],
+)
+def test_what_names_no_batch_is_refused(dynamic: object, message: str) -> None:
+    with pytest.raises(ArgumentError, match=message):
+        trace_model(Function(torch.relu).eval(), (torch.randn(2, 8),), dynamic=dynamic)  # type: ignore[arg-type]
+
+
+def test_examples_of_two_batches_and_models_that_refuse_another_are_refused() -> None:
+    both = {"x": {0: "batch"}, "input_1": {0: "batch"}}
+    with pytest.raises(TraceError, match="have the batches x 2, input_1 3"):
+        trace_model(Function(lambda y, z: y.sum() + z).eval(), (torch.randn(2, 8), torch.randn(3, 8)), dynamic=both)
+    with pytest.raises(TraceError, match="fails at batch 4"):
+        trace_model(Function(lambda y: y.view(2, 2, 4)).eval(), (torch.randn(2, 8),), dynamic=BATCH)
+
+
+def test_codecs_beside_an_open_batch_are_refused() -> None:
+    with pytest.raises(ArgumentError, match="dynamic and precision are both given"):
+        cic.compile(
+            small(), (torch.randn(2, 3, 18, 18),), device=WEAK, server=STRONG, dynamic={"input_1": {0: "b"}}, precision="int8"
+        )
+
+
+@pytest.mark.parametrize("batch", [1, 2, 5])
+def test_rows_are_repeated_in_the_same_layout(batch: int) -> None:
+    x = torch.randn(2, 3, 4, 5).contiguous(memory_format=torch.channels_last)
+    changed = at_batch(x, 0, batch)
+    assert changed.is_contiguous(memory_format=torch.channels_last)
+    assert all(torch.equal(changed[row], x[row % 2]) for row in range(batch))
