@@ -55,7 +55,9 @@ def test_decisions_equal_those_of_compiling_at_that_batch(batch: int) -> None:
         decision = opened.decide(uplink, rtt, downlink, slow, slower, batch=batch)
         used.add(decision.cut_id)
         assert decision.latency_s == pytest.approx(expected.latency_s, rel=1e-5, abs=1e-8)
-        assert decision.optimal and decision.source == "table"
+        assert decision.optimal
+        # Of a smaller batch the round trip weighs more than it does anywhere in the box.
+        assert decision.source == "table" or rtt * 2 / batch > opened.box.rtt_s[1]
         if decision.device_ops == expected.device_ops:
             assert decision.upload_bytes == expected.upload_bytes
     assert len(used) > 1
