@@ -29,6 +29,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from mincut.bound_tree import Bounded
+    from mincut.bounded import solve_bounded
+    from mincut.bounded_certificate import certify_bounded
     from mincut.certificate import certify
     from mincut.codecs import Codecs, make_codecs, without
     from mincut.lower_envelope import Envelope, PriceBox, envelope
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
     from mincut.prepared import PreparedProblem, prepare
     from mincut.problem import Features, Prices, Problem, make_problem
     from mincut.proof import prove
+    from mincut.rows import Row, amount, combined, feature_rows, row_of
     from mincut.section_solver import solve_sections
     from mincut.sections import Sections, cut_at_joints
     from mincut.solver import solve
@@ -44,6 +48,7 @@ if TYPE_CHECKING:
 
 # Name → module.
 _LATER = {
+    "Bounded": "mincut.bound_tree",
     "Codecs": "mincut.codecs",
     "Envelope": "mincut.lower_envelope",
     "Features": "mincut.problem",
@@ -53,25 +58,33 @@ _LATER = {
     "PriceBox": "mincut.lower_envelope",
     "Prices": "mincut.problem",
     "Problem": "mincut.problem",
+    "Row": "mincut.rows",
     "Sections": "mincut.sections",
+    "amount": "mincut.rows",
     "build": "mincut.network",
     "certify": "mincut.certificate",
+    "certify_bounded": "mincut.bounded_certificate",
+    "combined": "mincut.rows",
     "cut_at_joints": "mincut.sections",
     "envelope": "mincut.lower_envelope",
+    "feature_rows": "mincut.rows",
     "make_codecs": "mincut.codecs",
     "make_problem": "mincut.problem",
     "prepare": "mincut.prepared",
     "prove": "mincut.proof",
+    "row_of": "mincut.rows",
     "solve": "mincut.solver",
+    "solve_bounded": "mincut.bounded",
     "solve_sections": "mincut.section_solver",
     "solve_weighted": "mincut.weighted",
     "without": "mincut.codecs",
 }
 
 __all__ = [
-    "BadProblemError", "CertificateError", "Codecs", "Envelope", "Features", "InfeasibleError", "MincutError", "Network",
-    "Placement", "PreparedProblem", "PriceBox", "Prices", "Problem", "Sections", "build", "certify", "cut_at_joints",
-    "envelope", "make_codecs", "make_problem", "prepare", "prove", "solve", "solve_sections", "solve_weighted", "without",
+    "BadProblemError", "Bounded", "CertificateError", "Codecs", "Envelope", "Features", "InfeasibleError", "MincutError",
+    "Network", "Placement", "PreparedProblem", "PriceBox", "Prices", "Problem", "Row", "Sections", "amount", "build",
+    "certify", "certify_bounded", "combined", "cut_at_joints", "envelope", "feature_rows", "make_codecs", "make_problem",
+    "prepare", "prove", "row_of", "solve", "solve_bounded", "solve_sections", "solve_weighted", "without",
 ]  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -99,7 +100,7 @@ def crossing_costs(codecs: Codecs, prices: Sequence[int], limit: int) -> IntArra
     """
     if not len(codecs.wire_bytes):
         return codecs.wire_bytes
-    return np.asarray(np.minimum.reduceat(_costs(codecs, prices, limit), codecs.start[:-1]), dtype=np.int64)
+    return np.asarray(np.minimum.reduceat(form_costs(codecs, prices, limit), codecs.start[:-1]), dtype=np.int64)
 
 
 def cheapest_codecs(codecs: Codecs, prices: Sequence[int], limit: int) -> IntArray:
@@ -109,14 +110,24 @@ def cheapest_codecs(codecs: Codecs, prices: Sequence[int], limit: int) -> IntArr
     """
     if not len(codecs.wire_bytes):
         return codecs.wire_bytes
-    costs = _costs(codecs, prices, limit)
+    return least_forms(codecs, form_costs(codecs, prices, limit))
+
+
+def least_forms(codecs: Codecs, amounts: npt.NDArray[Any]) -> IntArray:
+    """Which form of each tensor has the least amount, the first of equal ones: int64[m].
+
+    amounts: of each form, [start[m]].
+    """
+    if not len(amounts):
+        return np.zeros(0, dtype=np.int64)
     tensor = np.repeat(np.arange(len(codecs.start) - 1), codecs.counts)
-    cheapest = np.flatnonzero(costs == np.minimum.reduceat(costs, codecs.start[:-1])[tensor])
-    _, first = np.unique(tensor[cheapest], return_index=True)
-    return np.asarray(cheapest[first] - codecs.start[:-1], dtype=np.int64)
+    least = np.flatnonzero(amounts == np.minimum.reduceat(amounts, codecs.start[:-1])[tensor])
+    _, first = np.unique(tensor[least], return_index=True)
+    return np.asarray(least[first] - codecs.start[:-1], dtype=np.int64)
 
 
-def _costs(codecs: Codecs, prices: Sequence[int], limit: int) -> IntArray:
+def form_costs(codecs: Codecs, prices: Sequence[int], limit: int) -> IntArray:
+    """What each form costs if its tensor crosses in it: int64[start[m]], at most `limit`."""
     device, server, upload = prices[:3]
     costs = capped(codecs.wire_bytes, upload, limit)
     costs = sum_capped(costs, capped(codecs.device_ns, device, limit), limit)

@@ -10,7 +10,14 @@ class BadProblemError(MincutError, ValueError):
 
 
 class InfeasibleError(MincutError):
-    """Pins and tensors that may not cross leave no placement."""
+    """Pins, tensors that may not cross and bounds leave no placement.
+
+    tree: where bounds are to blame, the proof, see `mincut.bounded_certificate.certify_infeasible`; else empty.
+    """
+
+    def __init__(self, message: str, tree: tuple[object, ...] = ()) -> None:
+        super().__init__(message)
+        self.tree = tree
 
 
 class CertificateError(MincutError):

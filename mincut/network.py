@@ -31,11 +31,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-from mincut.capped import capped, halves, joined, sum_capped, total_at
-from mincut.codecs import crossing_costs
+from mincut.capped import halves, joined, sum_capped, total_at
 from mincut.errors import InfeasibleError, MincutError
 from mincut.problem import LARGEST_COST, MODEL_INPUT, ON_DEVICE, ON_SERVER, BoolArray, IntArray, Prices, Problem
+from mincut.rows import Row, priced
 
 # In place of a tensor: an arc that may never be cut, and one that carries nothing.
 INFINITE, NOTHING = -1, -2
@@ -68,7 +69,7 @@ class Network:
 
 @dataclass(frozen=True, eq=False)
 class PricedNetwork:
-    """Capacities for one set of prices.
+    """Capacities for one set of prices, or for one row.
 
     capacity: int64[A]; residual capacities before any flow.
     terminal: int64[N]; capacity from the source (positive) or to the sink (negative) after the constant is taken out.
@@ -77,7 +78,6 @@ class PricedNetwork:
     """
 
     network: Network
-    prices: Prices
     capacity: IntArray
     terminal: IntArray
     constant: int
@@ -224,21 +224,37 @@ def price(network: Network, prices: Prices, known_cost: int | None = None) -> Pr
     if min(known) >= LARGEST_COST:
         raise MincutError(f"a placement costs {min(known)}, which must stay below 2^60: scale the prices down")
     limit = min(known) + 1
-    crossing = crossing_costs(problem.forms, prices, limit)
+    return price_row(network, priced(problem, prices, limit), limit)
+
+
+def price_row(network: Network, row: Row, limit: int, pinned: npt.NDArray[np.int8] | None = None) -> PricedNetwork:
+    """Fill in the capacities by which a minimum cut is the least amount of one row.
+
+    A tensor crosses in the form in which the row is least. No capacity is above `limit`, so a flow never proves more than is
+    true: it is one within the row's own capacities.
+
+    Args:
+        limit: more than some allowed placement has of the row; or (number of nodes and tensors) times it is below 2^62, and
+            a minimum cut of at least `limit` says that every allowed placement has at least `limit`.
+        pinned: int8[n], in place of the problem's.
+    """
+    problem = network.problem
+    pinned = problem.pinned if pinned is None else pinned
+    forms = np.minimum(row.crossing, limit)
+    crossing = np.minimum.reduceat(forms, problem.forms.start[:-1]) if len(forms) else forms
     capacity = arc_costs(network.arc_tensor, crossing, limit)
     from_source = source_costs(network, crossing, limit)
     to_sink = np.zeros(network.node_count, dtype=np.int64)
     ops = slice(0, problem.op_count)
-    from_source[ops] = sum_capped(from_source[ops], capped(problem.server_ns, prices.server, limit), limit)
-    from_source[ops] = sum_capped(from_source[ops], capped(problem.download_bytes, prices.download, limit), limit)
-    from_source[ops][problem.pinned == ON_DEVICE] = limit
-    to_sink[ops] = capped(problem.device_ns, prices.device, limit)
-    to_sink[ops][problem.pinned == ON_SERVER] = limit
+    from_source[ops] = sum_capped(from_source[ops], np.minimum(row.on_server, limit), limit)
+    from_source[ops][pinned == ON_DEVICE] = limit
+    to_sink[ops] = np.minimum(row.on_device, limit)
+    to_sink[ops][pinned == ON_SERVER] = limit
     if problem.op_count:
-        from_source[network.offload_node] = min(prices.offload, limit)
-    # Every placement pays the smaller one at each node, so the sum is at most `limit` and cannot wrap.
+        from_source[network.offload_node] = min(row.once, limit)
+    # Where some placement has less than `limit`, it pays the smaller one at each node, so that the sum is less, too.
     constant = int(np.minimum(from_source, to_sink).sum())
-    return PricedNetwork(network, prices, capacity, from_source - to_sink, constant, limit)
+    return PricedNetwork(network, capacity, from_source - to_sink, constant, limit)
 
 
 def arc_costs(tensor: IntArray, crossing: IntArray, limit: int) -> IntArray:
