@@ -40,6 +40,8 @@ lint: $(STAMP)  ## style, types and import contracts
 	@$(BIN)/ruff format --check .
 	@echo "── mypy: types"
 	@$(BIN)/mypy
+	@echo "── vermin: Python 3.10, which devices have"
+	@$(BIN)/vermin -q -t=3.10- --eval-annotations --no-tips --violations cic codegen compress mincut
 	@echo "── import-linter: who may import whom"
 	@$(BIN)/lint-imports
 	@echo "── docs: pages that are made from the sources"

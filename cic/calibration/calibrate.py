@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 
 from cic.calibration.example_arrays import example_arrays
@@ -204,7 +204,7 @@ def _recorded(model: SplittingModel, graph: StoredGraph, tensors: Sequence[Store
         if old != new
     ]
     return StoredCalibration(
-        date=datetime.now(UTC).isoformat(timespec="seconds"),
+        date=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         device=ran.device,
         device_engine=ran.device_engine,
         server=ran.server,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 
 import torch
 
@@ -26,7 +26,7 @@ def provenance_of(
     return Provenance(
         cic=VERSION,
         torch=torch.__version__,
-        date=datetime.now(UTC).isoformat(timespec="seconds"),
+        date=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         graph_digest=traced.graph.digest,
         weights_digest=traced.weights_digest,
         device=costs[0].provenance(traced.graph, traced.runtime),

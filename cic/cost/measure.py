@@ -40,7 +40,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from functools import reduce
 from importlib import import_module
 
@@ -218,7 +218,7 @@ def _profile(
         engine=str(bench.engine),
         torch_version=bench.runtime,
         threads=threads,
-        date=datetime.now(UTC).isoformat(timespec="seconds"),
+        date=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         measured=_measurement(pace, whole_timing, alone),
         whole_s=whole.seconds,
         sum_s=sum(seconds[op.signature] for op in bench.graph.ops),

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, dataclass_transform
+    from typing import Any
+
+    from typing_extensions import dataclass_transform
 else:
 
     def dataclass_transform(**_):

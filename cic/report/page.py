@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from statistics import median
 from xml.etree.ElementTree import tostring
@@ -62,7 +62,7 @@ def _said(run: RunRecords) -> str:
 
 def _date(wall_time_s: float) -> str:
     try:
-        return datetime.fromtimestamp(wall_time_s, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        return datetime.fromtimestamp(wall_time_s, timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
     except (ValueError, OverflowError, OSError):
         return "an unknown date"
 

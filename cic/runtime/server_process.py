@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import selectors
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 from cic.errors import LinkError
 from cic.runtime.paced_link import Pacing
+from codegen.fresh_process import fresh_command, fresh_environment
 
 _SECONDS_TO_END = 5.0
 # Loading torch and packing a large tail takes longer than any silence on a link.
@@ -35,15 +35,12 @@ class ServerProcess:
         format_name: str | None = None,
         threads: int = 1,
     ) -> None:
-        command = [sys.executable, "-P", "-m", "cic.runtime.tail_process"]
-        command += ["--directory", str(directory), "--cut", cut_id, "--threads", str(threads)]
-        command += [] if format_name is None else ["--format", format_name]
+        arguments = ["--directory", str(directory), "--cut", cut_id, "--threads", str(threads)]
+        arguments += [] if format_name is None else ["--format", format_name]
         if pacing.bandwidth_bps is not None:
-            command += ["--downlink-bps", repr(pacing.bandwidth_bps)]
-        command += ["--delay-s", repr(pacing.delay_s), "--patience-s", repr(pacing.patience_s)]
-        package_root = str(Path(__file__).resolve().parents[2])
-        search_path = os.pathsep.join(filter(None, (package_root, os.environ.get("PYTHONPATH"))))
-        environment = {**os.environ, "PYTHONPATH": search_path, "OMP_NUM_THREADS": str(threads)}
+            arguments += ["--downlink-bps", repr(pacing.bandwidth_bps)]
+        arguments += ["--delay-s", repr(pacing.delay_s), "--patience-s", repr(pacing.patience_s)]
+        command, environment = fresh_command("cic.runtime.tail_process", arguments), fresh_environment(threads)
         # A file instead of a pipe: nobody reads it while the process runs, and a full pipe would stop it.
         try:
             self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed by stop()

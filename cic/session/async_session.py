@@ -15,7 +15,8 @@ from cic.session.session import Session
 
 if TYPE_CHECKING:
     from types import TracebackType
-    from typing import Self
+
+    from typing_extensions import Self
 
 _DONE = object()
 T = TypeVar("T")

@@ -20,7 +20,8 @@ from codegen.checked_json import Fields
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
-    from typing import Self
+
+    from typing_extensions import Self
 
 VERSION = 1
 REMOTE, LOCAL, FALLBACK = "remote", "local", "fallback"

@@ -35,7 +35,8 @@ from codegen.manifest import read_manifest
 
 if TYPE_CHECKING:
     from types import TracebackType
-    from typing import Self
+
+    from typing_extensions import Self
 
 USUAL_UPLINK_BPS = 2e6
 """Assumed until something was measured; an inference before that is computed here, if device-only was emitted."""

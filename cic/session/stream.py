@@ -16,7 +16,8 @@ from cic.session.inference import Inference, Running, Steps
 
 if TYPE_CHECKING:
     from types import TracebackType
-    from typing import Self
+
+    from typing_extensions import Self
 
 # How often a thread that waits for room looks whether anybody still wants its results.
 _LOOK_S = 0.1

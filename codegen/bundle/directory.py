@@ -6,7 +6,6 @@ anything that is not its own, at whatever depth; a bundle of another model, or o
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -19,6 +18,7 @@ from typing import Any, Literal
 
 from codegen.errors import CodegenError
 from codegen.files.atomic import check_allowed
+from codegen.files.digest import file_sha256
 from codegen.manifest import (
     CODECS_FOLDER,
     FILE_NAME,
@@ -97,9 +97,7 @@ def check_outside(place: Path, directory: Path) -> None:
 
 def file_record(directory: Path, path: Path) -> FileRecord:
     """Return path, size and digest of a file of the bundle in `directory`."""
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return FileRecord(path.relative_to(directory).as_posix(), path.stat().st_size, digest)
+    return FileRecord(path.relative_to(directory).as_posix(), path.stat().st_size, file_sha256(path))
 
 
 def standing_bundle(directory: Path, like: Manifest, plans: Sequence[CutPlan | CutRecord], *, replace: bool) -> Manifest | None:

@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import subprocess
 import sys
 import tempfile
@@ -35,6 +34,7 @@ import torch
 
 from codegen.calls.structure import leaf_names
 from codegen.errors import CodegenError, MismatchError
+from codegen.fresh_process import fresh_command, fresh_environment
 from codegen.manifest import CutRecord, Manifest, OutputCheck, Verification
 from codegen.rounding import Step
 from codegen.split import Half
@@ -308,10 +308,8 @@ def _run_fresh(request: dict[str, Any], scratch: Path, progress: Progress | None
     request["threads"] = torch.get_num_threads()
     request_file = scratch / f"request-{request['half']}.json"
     request_file.write_text(json.dumps(request), encoding="utf-8")
-    package_root = str(Path(__file__).resolve().parents[2])
-    search_path = os.pathsep.join(filter(None, (package_root, os.environ.get("PYTHONPATH"))))
-    environment = {**os.environ, "PYTHONPATH": search_path, "OMP_NUM_THREADS": str(request["threads"])}
-    command = [sys.executable, "-P", "-m", "codegen.verify_process", str(request_file)]
+    command = fresh_command("codegen.verify_process", [str(request_file)])
+    environment = fresh_environment(request["threads"])
     pipe = subprocess.PIPE
     with subprocess.Popen(
         command, env=environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True, errors="replace"

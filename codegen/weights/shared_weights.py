@@ -27,6 +27,7 @@ from typing import IO, Any, TypeVar, cast
 
 from codegen.errors import CodegenError
 from codegen.files.atomic import replacing
+from codegen.files.digest import file_sha256
 from codegen.manifest import WEIGHTS_FOLDER, BareFile, FileRecord, Manifest, WeightPlace
 
 SMALLEST_BYTES = 4096
@@ -220,8 +221,7 @@ def read_checked(directory: Path, record: FileRecord) -> bytearray:
 def check_file(directory: Path, record: FileRecord) -> Path:
     """Return the path of a file whose size and SHA-256 are as recorded; else CodegenError."""
     path = check_size(directory, record)
-    with path.open("rb") as file:
-        _check_digest(path, hashlib.file_digest(file, "sha256").hexdigest(), record)
+    _check_digest(path, file_sha256(path), record)
     return path
 
 
