@@ -8,6 +8,7 @@ sent yet, so the end of the upload is seen when it happens, and is asked how man
 from __future__ import annotations
 
 import io
+import selectors
 import socket
 import ssl
 import struct
@@ -18,7 +19,6 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from http.client import HTTPException, HTTPResponse
-from select import select
 from typing import Any
 
 from cic.codec.codec import Payload
@@ -39,6 +39,9 @@ _TIOCOUTQ = 0x5411
 # Of a reply besides its body: headers, the sizes of chunks, and what comes before the reply itself.
 _MOST_AROUND_BYTES = 1 << 20
 _LONGEST_REASON = 200
+
+# `select` takes no file numbers over 1023, and epoll would need a file of its own for each look.
+_Selector: type[selectors.BaseSelector] = getattr(selectors, "PollSelector", selectors.SelectSelector)
 
 Look = Callable[[Progress], "float | None"]
 """Asked when an exchange takes longer than it was given: until when to wait, in seconds since it began; None: no longer."""
@@ -145,10 +148,9 @@ class HttpConnection:
         if isinstance(self._socket, ssl.SSLSocket) and self._socket.pending():
             return False
         try:
-            readable, _, _ = select([self._socket], [], [], 0)
+            return not _readable(self._socket, 0)
         except (OSError, ValueError):
             return False
-        return not readable
 
     def close(self) -> None:
         with suppress(OSError):
@@ -328,7 +330,7 @@ class _Reader(io.RawIOBase):
     def pending_now(self) -> bool:
         """Can something be read without waiting?"""
         try:
-            return bool(select([self._socket], [], [], 0.05)[0])
+            return _readable(self._socket, 0.05)
         except (OSError, ValueError):
             return False
 
@@ -338,6 +340,13 @@ class _Buffered(io.BufferedReader):
 
     def close(self) -> None:
         """Leave it open."""
+
+
+def _readable(connection: socket.socket, wait_s: float) -> bool:
+    """Can something be read, or has the other side closed? Also where the process has more than 1,024 files open."""
+    with _Selector() as selector:
+        selector.register(connection, selectors.EVENT_READ)
+        return bool(selector.select(wait_s))
 
 
 def _connected(address: ServerAddress, places: Sequence[tuple[int, tuple[Any, ...]]], patience_s: float) -> socket.socket:

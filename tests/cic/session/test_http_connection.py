@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import struct
 import threading
@@ -10,6 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+
+try:
+    import resource
+except ImportError:
+    resource = None  # type: ignore[assignment]
 
 from cic.errors import LinkError
 from cic.session.abandon_rule import Progress
@@ -53,6 +59,28 @@ def test_the_request_arrives_whole_and_the_reply_is_timed() -> None:
     assert seen[0].endswith(b"\r\n\r\nhead" + body + b"tail") and seen[0].startswith(b"POST /x HTTP/1.1\r\nHost: 127.0.0.1:")
     assert reply.bytes_up == len(seen[0])
     assert reply.bytes_down == len(b"HTTP/1.1 201 Fine\r\nX-Some: Thing\r\nContent-Length: 6\r\n\r\nabcdef")
+
+
+@pytest.mark.skipif(resource is None, reason="this system has no limits of open files")
+def test_a_connection_is_kept_in_a_process_with_thousands_of_open_files() -> None:
+    """`select` refuses such file numbers, so each inference connected anew."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < 1200:
+        pytest.skip(f"this process may open {hard} files")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 1200), hard))
+    held = []
+    try:
+        with open(os.devnull, "rb") as file:
+            while not held or held[-1] < 1100:
+                held.append(os.dup(file.fileno()))
+        with scripted(replying(OK)) as url, connected(url) as connection:
+            for _ in range(2):
+                assert bytes(post(connection, b"x").body) and connection._socket.fileno() > 1024
+                assert connection.open
+    finally:
+        for number in held:
+            os.close(number)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def _trickle(connection: socket.socket) -> None:
