@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _FACTORS = (2.0, 4.0, 10.0, 50.0, 0.5, 0.25)
 _ROUND_TRIPS_S = (0.01, 0.05, 0.2, 0.5, 0.0)
-NOWHERE_SIMPLE = "if more than two conditions change"
+NOWHERE_SIMPLE = "where at least three of round trip, downlink, device slowdown and server slowdown change"
 
 
 def where_best(model: SplittingModel) -> list[str]:

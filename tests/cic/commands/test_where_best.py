@@ -41,3 +41,7 @@ def test_a_cut_is_best_where_it_is_said_to_be() -> None:
             )
             assert decision.cut is cut and decision.source == "table", said
     assert changed > 5
+
+
+def test_the_conditions_that_may_change_are_named() -> None:
+    assert all(name in NOWHERE_SIMPLE for name in WAYS)
