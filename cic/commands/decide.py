@@ -9,7 +9,8 @@ from cic.commands.arguments import add_link, optional_number, read_pairs
 from cic.commands.terminal import print_text
 from cic.decision.answer import BatchDecision
 from cic.decision.cut import short_name
-from cic.decision.energy import Energy
+from cic.decision.energy import Energy, Limited
+from cic.decision.limited import LimitedDecision
 from cic.decision.splitting_model import load
 from cic.decision.units import show_bytes, show_seconds, watts
 from cic.errors import InputError
@@ -40,6 +41,9 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="what the device draws meanwhile, such as compute=4.2W,send=3W,receive=3W,wait=800mW: least energy is decided for",
     )
     parser.add_argument("--batch", type=int, metavar="N", help="answered together, by a model compiled with an open batch")
+    limit = parser.add_mutually_exclusive_group()
+    limit.add_argument("--deadline", metavar="TIME", help="with --power: the least energy within a latency such as 80ms")
+    limit.add_argument("--budget", metavar="ENERGY", help="with --power: the least latency for an energy such as 500mJ")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -50,7 +54,7 @@ def run(arguments: Namespace) -> int:
         downlink=arguments.downlink,
         device_slowdown=optional_number(arguments.device_slowdown, "--device-slowdown"),
         server_slowdown=optional_number(arguments.server_slowdown, "--server-slowdown"),
-        objective=None if arguments.power is None else read_power(arguments.power),
+        objective=read_objective(arguments),
         batch=arguments.batch,
     )
     if arguments.json:
@@ -69,8 +73,22 @@ def run(arguments: Namespace) -> int:
     return 0
 
 
+def read_objective(arguments: Namespace) -> Energy | Limited | None:
+    """What --power, --deadline and --budget ask for. Raises InputError or UnitError naming the one that is wrong."""
+    if arguments.power is None:
+        if arguments.deadline is not None or arguments.budget is not None:
+            raise InputError("--deadline and --budget are limits of a decision by energy, which needs --power, too")
+        return None
+    energy = read_power(arguments.power)
+    if arguments.deadline is not None:
+        return energy.with_deadline(arguments.deadline)
+    return energy if arguments.budget is None else energy.with_budget(arguments.budget)
+
+
 def _doubt(decision: Decision) -> str:
     """Outside which range of the box a decision lies, and how far it is to be believed."""
+    if isinstance(getattr(decision, "decided", decision), LimitedDecision) and not decision.optimal:
+        return "this is the best cut known that keeps the limit, not proved optimal"
     if not decision.outside:
         return "this is the best cut known, not proved optimal, since the search for cuts was left unfinished"
     where = f"outside what was compiled for: {'; '.join(decision.outside)}"
@@ -112,4 +130,5 @@ def decision_document(decision: Decision) -> dict[str, Any]:
         "why": decision.why,
         **({"energy_j": energy_j} if (energy_j := getattr(decision, "energy_j", None)) is not None else {}),
         **({"batch": decision.batch} if isinstance(decision, BatchDecision) else {}),
+        **({"gap": gap} if (gap := getattr(decision, "gap", None)) is not None else {}),
     }

@@ -209,8 +209,9 @@ class BatchDecision(Decision):
 
     @property
     def energy_j(self) -> float | None:
-        """Predicted joules of the device for the whole batch; None if latency was decided by."""
-        return self._ratio * self.decided.energy_j if isinstance(self.decided, EnergyDecision) else None
+        """Predicted joules of the device for the whole batch; None if it was decided by latency alone."""
+        energy_j: float | None = getattr(self.decided, "energy_j", None)
+        return None if energy_j is None else self._ratio * energy_j
 
     @property
     def upload_bytes(self) -> int:
@@ -229,7 +230,7 @@ class BatchDecision(Decision):
     def why(self) -> str:
         """One sentence for people: how this compares with the better side alone, and what is taken of the batch."""
         assumed = f"batch {self.batch}, its times taken as {self._ratio:g}x those of batch {self._compiled}"
-        if isinstance(self.decided, EnergyDecision):
+        if self.energy_j is not None:
             return f"{self.decided.why}, at batch {self._compiled}; {assumed}"
         return f"{super().why}; {assumed}"
 

@@ -15,7 +15,7 @@ the same for all cuts changes no order of them. So a cut that is best of all clo
 as a look-up in the box proves, is so at b under c. The same holds for joules, in which a power stands before each term.
 
 Where the equivalent conditions lie outside the box, to multiply all five weights by one number changes no order either; with a
-number that leads into the box, if there is one, the table still answers (`cic.decision.energy`). QED
+number that leads into the box, if there is one, the table still answers (`cic.decision.equivalent`). QED
 
 A fixed part that does not grow with the batch would make the order of cuts at b another one than at b0 under any conditions.
 That is why such a model is refused, rather than decided for by a rule of thumb.
@@ -57,7 +57,6 @@ def moved_into(box: Box, conditions: Conditions) -> Conditions:
     """Conditions that order all cuts alike, in the box if any such are."""
     if box.contains(conditions):
         return conditions
-    from cic.decision.energy import Energy
+    from cic.decision.equivalent import SECONDS, equivalent
 
-    # Latency is energy where every part draws 1 W.
-    return Energy(1.0, 1.0, 1.0, 1.0).equivalent(conditions, box)
+    return equivalent(SECONDS, conditions, box)

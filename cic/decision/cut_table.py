@@ -105,6 +105,22 @@ def _check_break_points(points: Any, best: Any, uplink_bps: tuple[float, float],
         )
 
 
+def rows_to_search(cuts: Sequence[Cut]) -> tuple[list[tuple[Any, ...]], Cut | None, float]:
+    """The table in the form that is quickest to search.
+
+    Returns:
+        (rows, device_only, download_bits): rows of the cuts that offload, from most to least on the device, as
+        (device s, server s, upload bits, cut) when all of them download the same `download_bits`, else as
+        (device s, server s, upload bits, download bits beyond `download_bits`, cut); and the cut that does not offload.
+    """
+    offloading = [cut for cut in reversed(cuts) if cut.offloads]
+    device_only = next((cut for cut in cuts if not cut.offloads), None)
+    download_bits = min((cut.row[3] for cut in offloading), default=0.0)
+    if all(cut.row[3] == download_bits for cut in offloading):
+        return [(*cut.row[:3], cut) for cut in offloading], device_only, download_bits
+    return [(*cut.row[:3], cut.row[3] - download_bits, cut) for cut in offloading], device_only, download_bits
+
+
 def table_document(table: CutTable) -> dict[str, Any]:
     """A table as JSON values."""
     return {

@@ -1,26 +1,22 @@
-"""Energy as the objective: what a device draws in each part of an inference. It orders cuts as latency does elsewhere.
+"""Energy as the objective: what a device draws in each part of an inference. Alone, or with a limit on time or energy.
 
-An inference takes the energy sum of power[part] * seconds[part] over its parts: device, uplink, server, downlink, rtt. Each
-part's seconds are linear in the same five features of a cut, with the conditions as weights (`cic.decision.objective`). So
-a power multiplies a condition: computing at 4 W is as computing on a device 4 times slower, sending at 2 W is as sending
-over half the bandwidth. Under these *equivalent conditions* latency in seconds is energy in joules. To multiply all weights
-by one positive number changes no order of cuts. So this number is chosen such that the equivalent conditions lie in the
-box, if they can: there the table holds a cut that is optimal among all closed sets, and so one of least energy. Elsewhere a
-minimum cut is computed. QED
+An inference takes the energy sum of power[part] * seconds[part] over its parts: device, uplink, server, downlink, rtt. That
+is a weighted sum of its parts, so the table holds a cut of least energy wherever equivalent conditions lie in its box
+(`cic.decision.equivalent` has the proof). Elsewhere a minimum cut is computed.
 
 Standard library only.
 """
 
 from __future__ import annotations
 
-from math import sqrt
-
-from cic.decision.conditions import Box, Conditions
-from cic.decision.units import positive
+from cic.decision.equivalent import SECONDS, weighed
+from cic.decision.units import joules, positive, seconds, show_joules, show_seconds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from cic.decision.conditions import Conditions
     from cic.decision.cut import Cut
+    from cic.decision.equivalent import Prices
 
 
 class Energy:
@@ -46,35 +42,44 @@ class Energy:
         self.second_w = positive(second_w, "second_w", or_zero=True)
 
     @property
-    def powers(self) -> tuple[float, float, float, float, float]:
+    def powers(self) -> Prices:
         """Watts of each part: device, uplink, server, downlink, rtt."""
         return self.compute_w, self.send_w, self.wait_w, self.receive_w, self.wait_w
 
+    @property
+    def prices(self) -> Prices:
+        """Watts of each part, and what a second is worth besides."""
+        device, uplink, server, downlink, rtt = self.powers
+        worth = self.second_w
+        return device + worth, uplink + worth, server + worth, downlink + worth, rtt + worth
+
     def joules(self, cut: Cut, conditions: Conditions) -> float:
         """What an inference takes with this cut, without what its latency is worth."""
-        return sum(power * part for power, part in zip(self.powers, cut.terms(conditions), strict=True))
+        return weighed(self.powers, cut, conditions)
 
     def cost(self, cut: Cut, conditions: Conditions) -> float:
         """What is least for the decided cut: joules, and what latency is worth."""
-        return self.joules(cut, conditions) + self.second_w * cut.latency_s(conditions)
+        return weighed(self.prices, cut, conditions)
 
-    def equivalent(self, conditions: Conditions, box: Box) -> Conditions:
-        """Conditions under which latency orders all cuts as this does under the given ones; in the box if any such are."""
-        device, uplink, server, downlink, wait = (power + self.second_w for power in self.powers)
-        weights = (
-            (conditions.device_slowdown * device, *box.device_slowdown),
-            (conditions.server_slowdown * server, *box.server_slowdown),
-            (conditions.rtt_s * wait, *box.rtt_s),
-            (uplink / conditions.uplink_bps, 1 / box.uplink_bps[1], 1 / box.uplink_bps[0]),
-        )
-        scale = _scale_into([weight for weight in weights if weight[0]])
-        return Conditions(
-            conditions.uplink_bps / uplink / scale,
-            conditions.downlink_bps / downlink / scale,
-            conditions.rtt_s * wait * scale,
-            conditions.device_slowdown * device * scale,
-            conditions.server_slowdown * server * scale,
-        )
+    def per_batch(self, ratio: float) -> Energy:
+        """This objective at the compiled batch, for a batch that is so many times as large (see `cic.decision.batch`)."""
+        return self
+
+    def with_deadline(self, deadline: float | str) -> Limited:
+        """As an objective: the least energy of all cuts whose latency is at most this, in seconds or a text such as "80ms".
+
+        Raises:
+            UnitError: it is no time.
+        """
+        return Limited(self, deadline_s=seconds(deadline, "deadline"))
+
+    def with_budget(self, budget: float | str) -> Limited:
+        """As an objective: the least latency of all cuts that take at most this energy, in joules or a text such as "500mJ".
+
+        Raises:
+            UnitError: it is no energy.
+        """
+        return Limited(self, budget_j=joules(budget, "budget"))
 
     def __repr__(self) -> str:
         return (
@@ -83,12 +88,49 @@ class Energy:
         )
 
 
-def _scale_into(ranges: list[tuple[float, float, float]]) -> float:
-    """A factor that takes each value between its low and high; if there is none, one with which the device keeps its place."""
-    low = max(least / value for value, least, _ in ranges)
-    high = min(most / value for value, _, most in ranges)
-    if low > high:
-        value, least, most = ranges[0]
-        return sqrt(least * most) / value
-    # The middle, so that no rounding matters.
-    return sqrt(low * high)
+class Limited:
+    """What `Energy.with_deadline` and `Energy.with_budget` make: an objective for `SplittingModel.decide`.
+
+    energy: what the device draws. deadline_s: seconds, for the least energy; None with a budget.
+    budget_j: joules, for the least latency; None with a deadline.
+    """
+
+    __slots__ = ("budget_j", "deadline_s", "energy")
+
+    def __init__(self, energy: Energy, *, deadline_s: float | None = None, budget_j: float | None = None) -> None:
+        self.energy, self.deadline_s, self.budget_j = energy, deadline_s, budget_j
+
+    @property
+    def least(self) -> Prices:
+        """Prices of the sum that is to be least."""
+        return self.energy.prices if self.budget_j is None else SECONDS
+
+    @property
+    def used(self) -> Prices:
+        """Prices of the sum that has a limit."""
+        return SECONDS if self.budget_j is None else self.energy.powers
+
+    @property
+    def limit(self) -> float:
+        """In seconds with a deadline, in joules with a budget."""
+        return (self.deadline_s or 0.0) if self.budget_j is None else self.budget_j
+
+    def per_batch(self, ratio: float) -> Limited:
+        """This objective at the compiled batch, for a batch that is so many times as large: each has its share of the limit."""
+        deadline_s, budget_j = self.deadline_s, self.budget_j
+        if budget_j is None:
+            return Limited(self.energy, deadline_s=(deadline_s or 0.0) / ratio)
+        return Limited(self.energy, budget_j=budget_j / ratio)
+
+    @property
+    def shown(self) -> str:
+        """The limit for people: "80 ms"."""
+        return show_seconds(self.limit) if self.budget_j is None else show_joules(self.limit)
+
+    def cost(self, cut: Cut, conditions: Conditions) -> float:
+        """What is to be least: with a deadline joules and what latency is worth, with a budget seconds."""
+        return weighed(self.least, cut, conditions)
+
+    def __repr__(self) -> str:
+        limit = f"deadline_s={self.deadline_s:g}" if self.budget_j is None else f"budget_j={self.budget_j:g}"
+        return f"Limited({self.energy!r}, {limit})"

@@ -4,18 +4,11 @@ from __future__ import annotations
 
 from bisect import bisect_right
 
-from cic.decision.answer import (
-    BatchDecision,
-    BestKnownDecision,
-    Decision,
-    EnergyDecision,
-    RoundedDecision,
-    SolvedDecision,
-)
+from cic.decision.answer import BestKnownDecision, Decision, RoundedDecision, SolvedDecision
 from cic.decision.cic_file import PARTS, check_writable, pack, parsed, read, unpack, write
 from cic.decision.conditions import Conditions
 from cic.decision.cut import Cut
-from cic.decision.cut_table import CutTable, read_table, table_document
+from cic.decision.cut_table import CutTable, read_table, rows_to_search, table_document
 from cic.decision.units import bits_per_second, factor, seconds, shown
 from cic.errors import ArtifactError, CicError, CodecError, DecisionError
 
@@ -27,8 +20,9 @@ if TYPE_CHECKING:
 
     from cic.codec.codec import Codec
     from cic.decision.cic_file import Lines
-    from cic.decision.energy import Energy
+    from cic.decision.energy import Energy, Limited
     from cic.decision.off_table.solving import OffTable, Solved
+    from cic.decision.pareto import ParetoFront
     from cic.decision.stored_graph import StoredGraph
 
 
@@ -70,7 +64,7 @@ class SplittingModel:
         slowest, fastest = table.box.uplink_bps
         self._best = [None, *(self.cuts[index] for index in self.best_between), None]
         self._points = [slowest, *self.break_points, just_above(fastest)]
-        self._rows = _rows(self.cuts)
+        self._rows = rows_to_search(self.cuts)
         self._off_table: OffTable | None = None
         self._read_stored = stored_codecs
         self._stored: Mapping[str, bytes] | None = None
@@ -84,7 +78,7 @@ class SplittingModel:
         server_slowdown: float | None = None,
         op_times: Mapping[str, tuple[float, float]] | None = None,
         among: Collection[str] | None = None,
-        objective: Energy | None = None,
+        objective: Energy | Limited | None = None,
         batch: int | None = None,
     ) -> Decision:
         """The best cut right now.
@@ -96,21 +90,23 @@ class SplittingModel:
             device_slowdown, server_slowdown: factors on the profiled op times.
             op_times: seconds (device, server) of ops by name, where they differ from the profile.
             among: ids of the cuts there are to choose from, such as the emitted ones; None: all.
-            objective: what is to be least, an `Energy`, which answers an `EnergyDecision`; None: latency.
+            objective: what is to be least, an `Energy`, which answers an `EnergyDecision`; or one with a limit, such as
+                `energy.with_deadline("80ms")`, which answers a `LimitedDecision`. None: latency.
             batch: how many are answered together, by a model that was compiled with an open batch; answers a `BatchDecision`.
                 None: as many as in the example. `op_times` are those of the example's batch in any case.
 
         Raises:
             UnitError: a value cannot be understood (zero, negative, NaN, unknown unit).
             DecisionError: an op in `op_times` does not exist, or `among` names no cut of the table, or both are given, or a
-                batch is given and shapes are fixed.
+                batch is given and shapes are fixed; or no cut keeps the limit of the objective.
         """
-        if batch is not None:
+        if objective is not None or batch is not None:
+            from cic.decision.other_questions import decide_otherwise
+
             conditions = self._conditions(bandwidth, rtt, downlink, device_slowdown, server_slowdown)
-            return self._decide_at(batch, objective, conditions, op_times, among)
-        if objective is not None:
-            conditions = self._conditions(bandwidth, rtt, downlink, device_slowdown, server_slowdown)
-            return self._decide_by(objective, conditions, op_times, among)
+            return decide_otherwise(
+                self.decide, self.table, conditions, objective, batch, op_times=op_times, among=among, chosen=self._among(among)
+            )
         if among is not None:
             conditions = self._conditions(bandwidth, rtt, downlink, device_slowdown, server_slowdown)
             return self._decide_among(conditions, op_times, among)
@@ -130,6 +126,31 @@ class SplittingModel:
         if op_times is None and self.box.contains(conditions):
             return Decision(self.best_of_table(*conditions.numbers), conditions.numbers, self.table)
         return self._decide_off_table(conditions, op_times)
+
+    def pareto(
+        self,
+        first: str = "latency",
+        second: str = "energy",
+        *,
+        bandwidth: float | str,
+        rtt: float | str | None = None,
+        downlink: float | str | None = None,
+        device_slowdown: float | None = None,
+        server_slowdown: float | None = None,
+        energy: Energy | None = None,
+    ) -> ParetoFront:
+        """The Pareto-optimal cuts by two of latency, energy, upload and server (see `cic.decision.pareto.SUMS`).
+
+        Args:
+            energy: what the device draws, where it is asked for. The others: as of `decide`.
+
+        Raises:
+            UnitError: as `decide`. DecisionError: there is no such sum, or no powers for it, or it is named twice.
+        """
+        from cic.decision.pareto import pareto_front
+
+        conditions = self._conditions(bandwidth, rtt, downlink, device_slowdown, server_slowdown)
+        return pareto_front(self.table, (first, second), conditions, energy)
 
     def costs(self, conditions: Conditions, among: Collection[str] | None = None) -> list[tuple[float, Cut]]:
         """Predicted end-to-end seconds of the cuts of the table with these ids (None: of all), the fastest first.
@@ -263,38 +284,6 @@ class SplittingModel:
         kind = Decision if covered and lowest <= self.costs(conditions)[0][0] else BestKnownDecision
         return kind(cut, conditions.numbers, self.table)
 
-    def _decide_by(
-        self,
-        objective: Energy,
-        conditions: Conditions,
-        op_times: Mapping[str, tuple[float, float]] | None,
-        among: Collection[str] | None,
-    ) -> EnergyDecision:
-        same = objective.equivalent(conditions, self.box)
-        decided = self.decide(
-            same.uplink_bps, same.rtt_s, same.downlink_bps, same.device_slowdown, same.server_slowdown, op_times, among
-        )
-        return EnergyDecision(decided, conditions.numbers, objective)
-
-    def _decide_at(
-        self,
-        batch: int,
-        objective: Energy | None,
-        conditions: Conditions,
-        op_times: Mapping[str, tuple[float, float]] | None,
-        among: Collection[str] | None,
-    ) -> BatchDecision:
-        from cic.decision.batch import moved_into, per_compiled_batch, ratio_of
-
-        same = per_compiled_batch(conditions, ratio_of(batch, self.table.batch, self.name))
-        if objective is not None:
-            return BatchDecision(self._decide_by(objective, same, op_times, among), conditions.numbers, batch)
-        same = moved_into(self.box, same)
-        decided = self.decide(
-            same.uplink_bps, same.rtt_s, same.downlink_bps, same.device_slowdown, same.server_slowdown, op_times, among
-        )
-        return BatchDecision(decided, conditions.numbers, batch)
-
     def _decide_off_table(self, conditions: Conditions, op_times: Mapping[str, tuple[float, float]] | None) -> Decision:
         try:
             from cic.decision.off_table.solving import OffTable
@@ -378,19 +367,3 @@ def _made_of(lines: Lines) -> SplittingModel:
     except ValueError as error:
         raise ArtifactError(f"{lines.where}: the table is not as CIC writes it: {error}; compile again") from error
     return SplittingModel(table, graph, stored_codecs)
-
-
-def _rows(cuts: Sequence[Cut]) -> tuple[list[tuple[Any, ...]], Cut | None, float]:
-    """The table in the form that is quickest to search.
-
-    Returns:
-        (rows, device_only, download_bits): rows of the cuts that offload, from most to least on the device, as
-        (device s, server s, upload bits, cut) when all of them download the same `download_bits`, else as
-        (device s, server s, upload bits, download bits beyond `download_bits`, cut); and the cut that does not offload.
-    """
-    offloading = [cut for cut in reversed(cuts) if cut.offloads]
-    device_only = next((cut for cut in cuts if not cut.offloads), None)
-    download_bits = min((cut.row[3] for cut in offloading), default=0.0)
-    if all(cut.row[3] == download_bits for cut in offloading):
-        return [(*cut.row[:3], cut) for cut in offloading], device_only, download_bits
-    return [(*cut.row[:3], cut.row[3] - download_bits, cut) for cut in offloading], device_only, download_bits

@@ -1,7 +1,7 @@
 """What people write for bandwidths, times, sizes and ratios, as plain numbers.
 
-Bandwidths become bits per second, times become seconds, sizes become bytes. Units are decimal (1 MB/s = 8,000,000 bit/s), but
-for KiB and the like; "b" is bit, "B" byte.
+Bandwidths become bits per second, times become seconds, sizes become bytes, energies become joules. Units are decimal
+(1 MB/s = 8,000,000 bit/s), but for KiB and the like; "b" is bit, "B" byte.
 A text needs a unit, since whoever writes "20" does not mean 20 bits a second; a number is in bits per second or seconds.
 Standard library only, and little of it: this runs on the device.
 """
@@ -23,6 +23,7 @@ BITS_PER_S = {
 BYTES_PER_S = {"B/s": 1.0, "kB/s": 1e3, "KB/s": 1e3, "MB/s": 1e6, "GB/s": 1e9}
 BYTES = {"B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 WATTS = {"W": 1.0, "mW": 1e-3, "kW": 1e3}
+JOULES = {"J": 1.0, "mJ": 1e-3, "uJ": 1e-6, "kJ": 1e3, "mWh": 3.6, "Wh": 3600.0}
 SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 # A bit in three years, and a hundred times the fastest port there is: beyond these somebody mistook a unit.
 SLOWEST_BPS, FASTEST_BPS = 1e-8, 1e14
@@ -108,6 +109,17 @@ def watts(power: str, what: str) -> float:
     return _in_units(power, what, 'write it like "4.2W"', WATTS, ("W", "mW"))
 
 
+def joules(energy: float | int | str, what: str) -> float:
+    """An energy in joules from a number (joules) or a text such as "500mJ".
+
+    Raises:
+        UnitError: not positive, not finite, a text without a unit, or an unknown unit.
+    """
+    if isinstance(energy, str):
+        return _in_units(energy, what, 'write it like "500mJ"', JOULES, ("J", "mJ"))
+    return positive(energy, what)
+
+
 def factor(ratio: float | str, what: str = "factor") -> float:
     """A positive finite ratio, such as a slowdown; texts are refused.
 
@@ -149,6 +161,14 @@ def show_seconds(time_s: float) -> str:
         if time_s >= size * 0.9995:
             return f"{time_s / size:.3g} {unit}"
     return f"{time_s * 1e9:.3g} ns"
+
+
+def show_joules(energy_j: float) -> str:
+    """A short text for people: "320 mJ"."""
+    for unit, size in (("kJ", 1e3), ("J", 1.0), ("mJ", 1e-3)):
+        if energy_j >= size * 0.9995:
+            return f"{energy_j / size:.3g} {unit}"
+    return f"{energy_j * 1e6:.3g} uJ"
 
 
 def show_bytes(size: float) -> str:

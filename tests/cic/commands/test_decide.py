@@ -66,3 +66,28 @@ def test_powers_that_cannot_be_understood_are_refused(
 ) -> None:
     assert main(["decide", str(project.file), "2Mbps", "--power", power]) == 2
     assert re.search(said, capsys.readouterr().err)
+
+
+def test_decide_with_a_limit_says_what_the_library_says(capsys: pytest.CaptureFixture[str], project: Project) -> None:
+    power, energy = "compute=4.2W,send=3W,receive=3W,wait=800mW", cic.Energy(4.2, 3, 3, 0.8)
+    model = cic.load(project.file)
+    fastest = model.decide("2Mbps").latency_s
+    for limit, objective in (
+        (("--deadline", f"{fastest * 1.2}s"), energy.with_deadline(fastest * 1.2)),
+        (("--budget", "1kJ"), energy.with_budget("1kJ")),
+    ):
+        told = json.loads(answer(capsys, "decide", project.file, "2Mbps", "--power", power, *limit, "--json"))
+        decision = model.decide("2Mbps", objective=objective)
+        assert (told["cut"], told["gap"], told["optimal"]) == (decision.cut_id, decision.gap, decision.optimal)  # type: ignore[attr-defined]
+        assert told["energy_j"] == decision.energy_j  # type: ignore[attr-defined]
+
+
+def test_limits_that_cannot_be_kept_or_understood_are_refused(capsys: pytest.CaptureFixture[str], project: Project) -> None:
+    power = ("--power", "compute=4.2W,send=3W,receive=3W,wait=800mW")
+    for asked, said in (
+        (("--deadline", "80ms"), "needs --power"),
+        ((*power, "--deadline", "1ns"), "keeps to 1 ns at 2 Mbit/s: the fastest"),
+        ((*power, "--budget", "80"), "no unit: 80 what"),
+    ):
+        assert main(["decide", str(project.file), "2Mbps", *asked]) == 2
+        assert said in capsys.readouterr().err

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from benchmarks.harness.plain_problem import PlainProblem
+from cic.decision.conditions import Conditions
 from tests.oracles.brute_force import closed_sets
 
 AMOUNTS = [0, 1, 100, 12_345, 10**6, 10**8]
@@ -15,6 +16,14 @@ def lowest_latency(plain: PlainProblem, conditions: tuple[float, ...]) -> float:
     uplink, downlink, rtt, device, server = conditions
     prices = np.array([device * 1e-9, server * 1e-9, 8 / uplink, 8 / downlink, rtt])
     return float((closed_sets(plain).features @ prices).min())
+
+
+def priced(plain: PlainProblem, conditions: Conditions, prices: tuple[float, ...]) -> np.ndarray:
+    """A weighted sum of the parts of every closed set: float64[sets]."""
+    uplink, downlink, rtt, device, server = conditions.numbers
+    on_device, up, on_server, down, trip = prices
+    weights = [device * 1e-9 * on_device, server * 1e-9 * on_server, 8 / uplink * up, 8 / downlink * down, rtt * trip]
+    return np.asarray(closed_sets(plain).features @ np.array(weights))
 
 
 def numbers(plain: PlainProblem) -> PlainProblem:

@@ -64,6 +64,19 @@ def test_least_energy_of_a_batch_equals_brute_force() -> None:
             assert decision.energy_j == pytest.approx(lowest, rel=1e-6, abs=1e-15)  # type: ignore[attr-defined]
 
 
+def test_a_limit_is_that_of_the_whole_batch(model: SplittingModel) -> None:
+    opened, energy = changed(model, batch=2), Energy(0.5, 6.0, 4.0, 0.3)
+    fastest = opened.decide("100Mbps", batch=6)
+    kept = opened.decide("100Mbps", batch=6, objective=energy.with_deadline(fastest.latency_s * 1.0001))
+    assert kept.cut is fastest.cut and kept.latency_s == fastest.latency_s
+    frugal = opened.decide("100Mbps", batch=6, objective=energy)
+    assert frugal.energy_j < kept.energy_j  # type: ignore[attr-defined]
+    budget = energy.with_budget(frugal.energy_j * 1.0001)  # type: ignore[attr-defined]
+    assert opened.decide("100Mbps", batch=6, objective=budget).cut is frugal.cut
+    with pytest.raises(DecisionError, match="keeps to"):
+        opened.decide("100Mbps", batch=6, objective=energy.with_deadline(fastest.latency_s * 0.999))
+
+
 def test_the_compiled_batch_gives_the_decision_without_one(model: SplittingModel) -> None:
     opened = changed(model, batch=4)
     for uplink in (1e5, 1e6, 1e7, 1e9):

@@ -1,0 +1,59 @@
+"""Decisions by energy, with a limit, or for a batch: by latency under equivalent conditions, or from the same table.
+
+Standard library only.
+"""
+
+from __future__ import annotations
+
+from cic.decision.answer import BatchDecision, EnergyDecision
+from cic.decision.energy import Energy
+from cic.decision.equivalent import equivalent
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+
+    from cic.decision.answer import Decision
+    from cic.decision.conditions import Conditions
+    from cic.decision.cut import Cut
+    from cic.decision.cut_table import CutTable
+    from cic.decision.energy import Limited
+
+
+def decide_otherwise(
+    decide: Callable[..., Decision],
+    table: CutTable,
+    conditions: Conditions,
+    objective: Energy | Limited | None,
+    batch: int | None,
+    *,
+    op_times: Mapping[str, tuple[float, float]] | None,
+    among: Collection[str] | None,
+    chosen: Sequence[Cut],
+) -> Decision:
+    """What `SplittingModel.decide` answers where an objective or a batch is given.
+
+    Args:
+        decide: of that model, by latency. chosen: the cuts of its table with the ids `among`. The others: as of `decide`.
+    """
+
+    def by_latency(same: Conditions) -> Decision:
+        uplink_bps, downlink_bps, rtt_s, device, server = same.numbers
+        return decide(uplink_bps, rtt_s, downlink_bps, device, server, op_times, among)
+
+    def by(objective: Energy | Limited, conditions: Conditions) -> Decision:
+        if isinstance(objective, Energy):
+            decided = by_latency(equivalent(objective.prices, conditions, table.box))
+            return EnergyDecision(decided, conditions.numbers, objective)
+        from cic.decision.limited import decide_limited
+
+        return decide_limited(table, chosen, conditions, objective, op_times)
+
+    if batch is None:
+        return by_latency(conditions) if objective is None else by(objective, conditions)
+    from cic.decision.batch import moved_into, per_compiled_batch, ratio_of
+
+    ratio = ratio_of(batch, table.batch, table.name)
+    same = per_compiled_batch(conditions, ratio)
+    decided = by_latency(moved_into(table.box, same)) if objective is None else by(objective.per_batch(ratio), same)
+    return BatchDecision(decided, conditions.numbers, batch)
