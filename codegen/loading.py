@@ -24,7 +24,7 @@ from codegen.files.atomic import check_writable, write_whole
 from codegen.formats.emitter import Loader, Runner, SharedLoader, emitter_of, format_called, is_too_large
 from codegen.manifest import CutRecord, FileRecord, Manifest, read_manifest
 from codegen.operator_libraries import load_needs
-from codegen.split import Half, WireTensor
+from codegen.split import Half, WireTensor, common_batch, shown_shape
 from codegen.weights.shared_weights import check_file, check_size, open_half, read_checked, weight_path, write_plain
 
 
@@ -85,15 +85,15 @@ class LoadedCut:
         """Run the device half on flat inputs and return (*crossing, *kept)."""
         runner = _present(self.head_runner, "head", self.id)
         names = leaf_names(self.manifest.input_structure)
-        _check_tensors(inputs, self.manifest.inputs, names, "the model was compiled")
-        return run_half(runner, inputs, f"the head of cut {self.id}", (*self.crossing, *self.kept))
+        batch = _check_tensors(inputs, self.manifest.inputs, names, "the model was compiled")
+        return run_half(runner, inputs, f"the head of cut {self.id}", (*self.crossing, *self.kept), batch)
 
     def run_tail_flat(self, crossing: Sequence[Any]) -> tuple[Any, ...]:
         """Run the server half on the crossing tensors and return the outputs made on the server."""
         runner = _present(self.tail_runner, "tail", self.id)
         names = [wire.name for wire in self.crossing]
-        _check_tensors(crossing, self.crossing, names, f"the tail of cut {self.id} is made")
-        return run_half(runner, crossing, f"the tail of cut {self.id}", self.returned)
+        batch = _check_tensors(crossing, self.crossing, names, f"the tail of cut {self.id} is made")
+        return run_half(runner, crossing, f"the tail of cut {self.id}", self.returned, batch)
 
     def assemble(self, head_results: Sequence[Any], returned: Sequence[Any]) -> Any:
         """Return the model's own output structure from the results of head and tail."""
@@ -140,7 +140,7 @@ def load_cut(
             inputs = manifest.inputs if name == "head" else record.crossing
             file = _file_of(manifest, cut_id, name, chosen)
             load_needs(file.needs, f"the {name} of cut {cut_id}")
-            exact = chosen == "torchscript" and any(wire.open_axes for wire in record.output_wires)
+            exact = chosen == "torchscript" and any(wire.open_axes and wire.batch is None for wire in record.output_wires)
             return _load_half(directory, manifest, file, inputs, loader or emitter_of(chosen), optimize and not exact)
 
         return LoadedCut(manifest, record, runner("head"), runner("tail"), read_codecs(directory, manifest, record))
@@ -241,9 +241,12 @@ def _present(runner: Runner | None, half: Half, cut_id: str) -> Runner:
     return runner
 
 
-def run_half(runner: Runner, values: Sequence[Any], what: str, answered: Sequence[WireTensor]) -> tuple[Any, ...]:
+def run_half(
+    runner: Runner, values: Sequence[Any], what: str, answered: Sequence[WireTensor], batch: int | None = None
+) -> tuple[Any, ...]:
     """Run a half on values that it takes, and return its results.
 
+    batch: of the values, if it is open; that of the results is the same.
     Raises CodegenError, naming it as `what`, whatever its runtime raises, and for a result of another shape than `answered`.
     """
     try:
@@ -256,16 +259,20 @@ def run_half(runner: Runner, values: Sequence[Any], what: str, answered: Sequenc
         told = lines[-1] if "TorchScript" in lines[0] else lines[0]
         raise CodegenError(f"{what} cannot run on the values it was called with: {type(error).__name__}: {told}") from error
     for result, wire in zip(results, answered, strict=False):
-        if not wire.fits(result.shape):  # it would not fit over a link
+        expected = wire if batch is None else wire.at_batch(batch)
+        if not expected.fits(tuple(result.shape)):  # it would not fit over a link
             raise CodegenError(
-                f"{what} answers {wire.name} with the shape {tuple(result.shape)}, and was compiled for {wire.shape}: its size"
-                " depends on the values given; compile again with inputs like these"
+                f"{what} answers {wire.name} with the shape {tuple(result.shape)}, and was compiled for {expected.shape}: its"
+                " size depends on the values given; compile again with inputs like these"
             )
     return results
 
 
-def _check_tensors(tensors: Sequence[Any], wires: Sequence[WireTensor], names: Sequence[str], compiled: str) -> None:
-    """Shapes and dtypes are part of the compiled program, which would not notice others itself."""
+def _check_tensors(tensors: Sequence[Any], wires: Sequence[WireTensor], names: Sequence[str], compiled: str) -> int | None:
+    """Return the batch of the call, if it is open.
+
+    Shapes and dtypes are part of the compiled program, which would not notice others itself.
+    """
     if len(tensors) != len(wires):
         raise CodegenError(f"{compiled} for {len(wires)} tensors, called with {len(tensors)}")
     for tensor, wire, name in zip(tensors, wires, names, strict=True):
@@ -274,6 +281,17 @@ def _check_tensors(tensors: Sequence[Any], wires: Sequence[WireTensor], names: S
         shape, dtype = tuple(tensor.shape), type_name(tensor.dtype)
         if not wire.fits(shape) or dtype != wire.dtype:
             raise CodegenError(
-                f"{name}: {compiled} for {wire.dtype} of shape {wire.shape}, called with {dtype} of shape {shape}; "
+                f"{name}: {compiled} for {wire.dtype} of shape {shown_shape(wire)}, called with {dtype} of shape {shape}; "
                 "compile again for it"
             )
+    return _one_batch(tensors, wires, names, compiled)
+
+
+def _one_batch(tensors: Sequence[Any], wires: Sequence[WireTensor], names: Sequence[str], compiled: str) -> int | None:
+    if all(wire.batch is None for wire in wires):
+        return None
+    batch = common_batch(wires, [tuple(tensor.shape) for tensor in tensors])
+    if batch is None:
+        shapes = ", ".join(f"{name} {tuple(tensor.shape)}" for name, tensor in zip(names, tensors, strict=True))
+        raise CodegenError(f"{compiled} for one batch, called with several: {shapes}")
+    return batch

@@ -28,8 +28,8 @@ from codegen.split import Half, OutputSource, WireTensor
 FORMAT = "cic-split"
 # Version 3 has a digest of the manifest itself, and one of the weights; in version 4 bare files are compressed and
 # end with a digest of their weights' places; version 5 has contents of codecs; version 6 says which libraries a half
-# needs; version 7 which axes of an answer are open.
-VERSION = 7
+# needs; version 7 which axes of an answer are open, version 8 which are those of the batch.
+VERSION = 8
 FILE_NAME = "manifest.json"
 WEIGHTS_FOLDER, CODECS_FOLDER = "weights", "codecs"
 LARGEST_CODEC_BYTES = 64 * 2**20
@@ -337,7 +337,14 @@ def _verification(fields: Fields) -> Verification:
 
 def _wires(fields: Fields, name: str) -> tuple[WireTensor, ...]:
     return tuple(
-        WireTensor(wire.text("name"), wire.counts("shape"), wire.text("dtype"), wire.count("bytes"), wire.counts("open_axes"))
+        WireTensor(
+            wire.text("name"),
+            wire.counts("shape"),
+            wire.text("dtype"),
+            wire.count("bytes"),
+            wire.counts("open_axes"),
+            wire.maybe(wire.count, "batch"),
+        )
         for wire in fields.objects(name)
     )
 

@@ -22,7 +22,8 @@ RETURNS_NOTHING = "cic_returns_nothing"
 class WireTensor:
     """One tensor as it stands at the border of a half: `bytes` is its size when contiguous and uncompressed.
 
-    open_axes: those along which the data decides how long it is; shape and bytes are the greatest that there can be.
+    open_axes: those along which a call decides how long it is; shape and bytes are the greatest that there can be.
+    batch: the greatest batch, if the open axis is that of the batch: it is as long as the batch, or a multiple of it.
 
     Raises:
         CodegenError: a field is not what it should be, or the size does not fit shape and dtype.
@@ -33,6 +34,7 @@ class WireTensor:
     dtype: str
     bytes: int
     open_axes: tuple[int, ...] = ()
+    batch: int | None = None
 
     def __post_init__(self) -> None:
         if len(self.shape) > MOST_DIMENSIONS or max((self.bytes, *self.shape)) >= LARGEST_TENSOR:
@@ -45,13 +47,43 @@ class WireTensor:
             )
         if any(axis >= len(self.shape) for axis in self.open_axes):
             raise CodegenError(f"{self.name} of shape {self.shape!s:.80} has no axis {max(self.open_axes)} to be open")
+        if self.batch is not None and (
+            len(self.open_axes) != 1 or self.batch < 1 or self.shape[self.open_axes[0]] % self.batch
+        ):
+            raise CodegenError(
+                f"{self.name} of shape {self.shape!s:.80} with the open axes {self.open_axes!s:.80} is no multiple of the batch"
+                f" {shown(self.batch)}"
+            )
 
     def fits(self, shape: Sequence[int]) -> bool:
         """Tell whether a tensor of this shape is such a one."""
-        sizes = enumerate(zip(shape, self.shape, strict=False))
-        return len(shape) == len(self.shape) and all(
-            size == most or (axis in self.open_axes and 0 <= size < most) for axis, (size, most) in sizes
+        if len(shape) != len(self.shape) or any(size < 0 for size in shape):
+            return False
+        if self.batch is not None:
+            batch = self.batch_of(shape)
+            return batch is not None and self.at_batch(batch).shape == tuple(shape)
+        return all(
+            size == most or (axis in self.open_axes and size < most)
+            for axis, (size, most) in enumerate(zip(shape, self.shape, strict=True))
         )
+
+    def batch_of(self, shape: Sequence[int]) -> int | None:
+        """The batch of a tensor of this shape, by its open axis alone; None if that is no batch, too large, or not open."""
+        if self.batch is None or len(shape) != len(self.shape):
+            return None
+        (axis,) = self.open_axes
+        each = self.shape[axis] // self.batch
+        whole = each > 0 and shape[axis] % each == 0 and 0 < shape[axis] // each <= self.batch
+        return shape[axis] // each if whole else None
+
+    def at_batch(self, batch: int) -> WireTensor:
+        """Return the tensor that it is at this batch, of a fixed shape; itself where no batch is open."""
+        if self.batch is None:
+            return self
+        (axis,) = self.open_axes
+        shape = list(self.shape)
+        shape[axis] = shape[axis] // self.batch * batch
+        return self.of_shape(shape)
 
     def of_shape(self, shape: Sequence[int]) -> WireTensor:
         """Return the one tensor of this shape, which fits; without open axes there is no other."""
@@ -60,6 +92,21 @@ class WireTensor:
         most = prod(self.shape)
         size = prod(shape) * (self.bytes // most) if most else 0
         return WireTensor(self.name, tuple(shape), self.dtype, size)
+
+
+def shown_shape(tensor: WireTensor) -> str:
+    """A shape for people, such as "(batch up to 64, 3, 224, 224)"."""
+    if tensor.batch is None:
+        return str(tensor.shape)
+    each = tensor.shape[tensor.open_axes[0]] // tensor.batch
+    length = f"batch up to {tensor.batch}" if each == 1 else f"{each} x batch up to {tensor.batch}"
+    return f"({', '.join(length if axis in tensor.open_axes else str(size) for axis, size in enumerate(tensor.shape))})"
+
+
+def common_batch(tensors: Sequence[WireTensor], shapes: Sequence[Sequence[int]]) -> int | None:
+    """The one batch that tensors of these shapes have; None if none is open, they differ, or one is no batch."""
+    batches = {tensor.batch_of(shape) for tensor, shape in zip(tensors, shapes, strict=True) if tensor.batch is not None}
+    return next(iter(batches)) if len(batches) == 1 else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +129,7 @@ class Split:
     kept: model outputs that are made, or merely passed through, on the device and not sent.
     returned: model outputs made on the server, sent back.
     outputs: for each of the model's flat outputs where it comes from; a crossing tensor may be a model output, too.
+    other: the same cut of the model at another batch, if the batch is open.
     """
 
     head: Any
@@ -91,3 +139,4 @@ class Split:
     kept: tuple[WireTensor, ...]
     returned: tuple[WireTensor, ...]
     outputs: tuple[OutputSource, ...]
+    other: Split | None = None

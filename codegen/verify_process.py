@@ -93,8 +93,9 @@ def _check_refusals(cut: LoadedCut, given: Sequence[torch.Tensor]) -> None:
     """Raise CodegenError if a half, apart from the checks of its caller, answers to another shape or dtype."""
     runner = cut.head_runner or cut.tail_runner
     assert runner is not None, "one half is loaded"
-    for position, tensor in enumerate(given):
-        longer = torch.cat([tensor, tensor[:1]]) if tensor.dim() and len(tensor) else tensor[None]
+    wires = cut.manifest.inputs if cut.head_runner is not None else cut.crossing
+    for position, (tensor, wire) in enumerate(zip(given, wires, strict=True)):
+        longer = _longer(tensor, wire.open_axes)
         other = torch.float32 if tensor.dtype is torch.float64 else torch.float64
         for changed in (longer, tensor.real.to(other)):
             try:
@@ -105,6 +106,14 @@ def _check_refusals(cut: LoadedCut, given: Sequence[torch.Tensor]) -> None:
                 f"the half takes {tensor.dtype} of shape {tuple(tensor.shape)} as input {position}, and answers to"
                 f" {changed.dtype} of shape {tuple(changed.shape)} as well; what was compiled for one shape must refuse others"
             )
+
+
+def _longer(tensor: torch.Tensor, open_axes: Sequence[int]) -> torch.Tensor:
+    """One of another shape, by a row more along the first axis that is not open, or by an axis more."""
+    for axis, size in enumerate(tensor.shape):
+        if axis not in open_axes:
+            return torch.cat([tensor, tensor.narrow(axis, 0, 1)], axis) if size else tensor[None]
+    return tensor[None]
 
 
 if __name__ == "__main__":

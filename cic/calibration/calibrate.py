@@ -80,7 +80,7 @@ def calibrate(
     check_bundle(model, directory, [cut.id for cut in cuts])
     manifest = read_manifest(directory)
     given = inputs or example_arrays(model.graph().inputs, manifest.inputs)
-    asked = tails or TailsHere(directory, engine, threads)
+    asked = tails or TailsHere(directory, engine, threads, model.table.batch)
     told = {"repetitions": repetitions, "engine": engine, "threads": threads, "tell": tell}
     times, head_engine = measured_cuts(directory, cuts, given, asked, **told)  # type: ignore[arg-type]
     ran = Ran(times, repetitions, describe_host().processor, head_engine, asked.machine, asked.engine or "none")

@@ -31,12 +31,12 @@ _US = 1e-6
 class ServerTails:
     """Tails of a bundle on a server that answers with its times.
 
-    name: what the names of its models begin with; None: as `cic serve` names them.
+    name: what the names of its models begin with; None: as `cic serve` names them. batch: of all runs, if it is open.
     """
 
-    def __init__(self, bundle: Path, address: ServerAddress, name: str | None = None) -> None:
+    def __init__(self, bundle: Path, address: ServerAddress, name: str | None = None, batch: int | None = None) -> None:
         self._bundle, self._manifest = bundle, read_manifest(bundle)
-        self._remote = RemoteServer(address, self._manifest, name or bundle_name(bundle))
+        self._remote = RemoteServer(address, self._manifest, name or bundle_name(bundle), batch)
         self._known: dict[str, ServedTail] = {}
         self._numbers = count(1)
         self.machine = str(address)

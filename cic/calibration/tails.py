@@ -42,10 +42,10 @@ class Tails(Protocol):
 
 
 class TailsHere:
-    """All tails in this process: what a server would take that is such a machine as this."""
+    """All tails in this process: what a server would take that is such a machine as this. batch: of all runs, if it is open."""
 
-    def __init__(self, bundle: Path, engine: str | None, threads: int) -> None:
-        self._bundle, self._engine, self._threads = bundle, engine, threads
+    def __init__(self, bundle: Path, engine: str | None, threads: int, batch: int | None = None) -> None:
+        self._bundle, self._engine, self._threads, self._batch = bundle, engine, threads, batch
         self._open: dict[str, Engine] = {}
 
     @property
@@ -62,11 +62,12 @@ class TailsHere:
             self._open[cut.id] = open_half(self._bundle, cut.id, "tail", self._engine, self._threads)
         tail = self._open[cut.id]
         codec_of = cut.codec_of
-        codecs = [codec(codec_of[wire.name], tail.cut.codecs) for wire in tail.inputs]
+        inputs = tail.inputs if self._batch is None else [wire.at_batch(self._batch) for wire in tail.inputs]
+        codecs = [codec(codec_of[wire.name], tail.cut.codecs) for wire in inputs]
         began = perf_counter()
         arrays = [
             each.decode(payload, wire.shape, wire.dtype, wire.name)
-            for each, payload, wire in zip(codecs, payloads, tail.inputs, strict=True)
+            for each, payload, wire in zip(codecs, payloads, inputs, strict=True)
         ]
         decoded = perf_counter()
         tail.run(arrays)

@@ -48,7 +48,7 @@ def run(arguments: Namespace) -> int:
         raise InputError(f"--repeat {arguments.repeat} and --threads {arguments.threads} must be at least 1")
     from cic.calibration.calibrate import calibrate
 
-    with shown_progress() as tell, _tails(arguments) as tails:
+    with shown_progress() as tell, _tails(arguments, model.table.batch) as tails:
         calibrated = calibrate(
             arguments.directory,
             model,
@@ -68,7 +68,7 @@ def run(arguments: Namespace) -> int:
 
 
 @contextmanager
-def _tails(arguments: Namespace) -> Iterator[ServerTails | None]:
+def _tails(arguments: Namespace, batch: int | None) -> Iterator[ServerTails | None]:
     """The server's tails, None if they run here."""
     if arguments.server is None:
         yield None
@@ -83,7 +83,7 @@ def _tails(arguments: Namespace) -> Iterator[ServerTails | None]:
     except (OSError, ValueError) as error:
         raise InputError(f"the token cannot be read from {arguments.token_file}: {error}") from error
     address = server_address(arguments.server, token, arguments.ca, arguments.certificate)
-    with closing(ServerTails(Path(arguments.directory), address, arguments.name)) as tails:
+    with closing(ServerTails(Path(arguments.directory), address, arguments.name, batch)) as tails:
         yield tails
 
 

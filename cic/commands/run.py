@@ -46,6 +46,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="answer with `cic serve` there, such as https://10.0.0.2:8000; or the word none: all on this device",
     )
     add_link(parser)
+    parser.add_argument("--batch", type=int, metavar="N", help="answered together, by halves emitted with an open batch")
     parser.add_argument("--cut", metavar="ID", help="run this cut, an id or what `cic decide` names; default: the latter")
     add_inputs(parser, ", a .jpg or .png picture, or the word photo for the photograph that comes with matplotlib")
     parser.add_argument(
@@ -67,7 +68,7 @@ def run(arguments: Namespace) -> int:
     model = load(arguments.file)
     keep_freed_memory()
     if arguments.server is not None:
-        return run_session(arguments, model, _array_call(model, arguments.inputs))
+        return run_session(arguments, model, _array_call(model, arguments.inputs, arguments.batch))
     conditions = _conditions(model, arguments)
     if outside := model.box.outside(conditions):
         _tell(f"cic: outside what was compiled for: {'; '.join(outside)}. Of the cuts there are the best is run")
@@ -80,7 +81,7 @@ def run(arguments: Namespace) -> int:
     from cic.runtime.rehearsal import Rehearsal
 
     check_bundle(model, arguments.directory, [cut.id])
-    args, kwargs = _read_call(model, arguments.inputs)
+    args, kwargs = _read_call(model, arguments.inputs, arguments.batch)
     _tell(f"loading {cut.id}")
     with Rehearsal(
         arguments.directory,
@@ -120,25 +121,30 @@ def _conditions(model: SplittingModel, arguments: Namespace) -> Conditions:
 def _chosen_cut(model: SplittingModel, arguments: Namespace, conditions: Conditions) -> Cut:
     # Of the cuts in the table, since a cut that was computed on the spot is not on the disk.
     wanted = [cut for cut in model.cuts if arguments.cut in (None, cut.id, cut.label)]
+    if arguments.batch is not None:
+        from cic.decision.batch import ratio_of
+
+        ratio_of(arguments.batch, model.table.batch, model.name)
+        wanted = [cut.at_batch(arguments.batch, model.table.batch or 1) for cut in wanted]
     if not wanted:
         known = dict.fromkeys(name for cut in model.cuts for name in (cut.id, cut.label))
         raise DecisionError(f"{arguments.file} has no cut {arguments.cut!r}; it has {', '.join(known)}")
     return min(wanted, key=lambda cut: cut.latency_s(conditions))
 
 
-def _array_call(model: SplittingModel, texts: Sequence[str]) -> Call:
+def _array_call(model: SplittingModel, texts: Sequence[str], batch: int | None) -> Call:
     """The call of a session, in arrays where nothing else is asked for: a device may have no torch."""
     from cic.inputs.array_call import FILES, drawn_call, read_call
 
     if not texts:
-        return drawn_call(model.graph().inputs)
-    return read_call(texts) if all(text.lower().endswith(FILES) for text in texts) else _read_call(model, texts)
+        return drawn_call(model.graph().inputs.at_batch(batch))
+    return read_call(texts) if all(text.lower().endswith(FILES) for text in texts) else _read_call(model, texts, batch)
 
 
-def _read_call(model: SplittingModel, texts: Sequence[str]) -> Call:
+def _read_call(model: SplittingModel, texts: Sequence[str], batch: int | None) -> Call:
     from cic.inputs.example_inputs import make_inputs
 
-    described = model.graph().inputs
+    described = model.graph().inputs.at_batch(batch)
     if not texts:
         return make_inputs(described)
     if len(texts) == 1 and (texts[0] == "photo" or texts[0].lower().endswith(PICTURES)):

@@ -90,6 +90,7 @@ def _session(arguments: Namespace, model: SplittingModel) -> Session:
         memory_limit=None if arguments.memory_limit is None else byte_count(arguments.memory_limit, "--memory-limit"),
         deadline_s=None if arguments.deadline is None else seconds(arguments.deadline, "--deadline"),
         records=arguments.records,
+        batch=arguments.batch,
     )
 
 

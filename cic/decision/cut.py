@@ -117,6 +117,15 @@ class Cut:
             offloads * conditions.rtt_s,
         )
 
+    def at_batch(self, batch: int, compiled: int) -> Cut:
+        """The cut with the amounts of another batch than the compiled one, which all grow in proportion; see
+        `cic.decision.batch`."""
+        *growing, offloads = self.features
+        amounts = [amount * batch // compiled for amount in growing]
+        cut = Cut(self.id, (*amounts, offloads), self._details, self.codecs, self.accuracy)
+        cut.shown_digits = self.shown_digits
+        return cut
+
     def latency_s(self, conditions: Conditions) -> float:
         """Predicted end-to-end seconds."""
         return sum(self.terms(conditions))

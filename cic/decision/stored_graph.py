@@ -107,6 +107,16 @@ class StoredCall(Frozen):
     structure: dict[str, Any]
     tensors: tuple[StoredInput, ...]
 
+    def at_batch(self, batch: int | None) -> StoredCall:
+        """The call with so many rows along the open axes; None: as it is."""
+        if batch is None:
+            return self
+        resized = [
+            [batch if axis in tensor.open_axes else size for axis, size in enumerate(tensor.shape)] for tensor in self.tensors
+        ]
+        tensors = zip(self.tensors, resized, strict=True)
+        return StoredCall(structure=self.structure, tensors=tuple(each.replaced(shape=tuple(shape)) for each, shape in tensors))
+
 
 class StoredGraph(Frozen):
     """Ops and tensors are known by their places here.

@@ -20,7 +20,7 @@ from cic.inputs.example_inputs import make_inputs
 from cic.inputs.former_names import formerly, renamed
 from cic.precision.picture_input import picture_input
 from cic.progress import Progress, Tell, counted, teller
-from cic.trace.any_model import is_onnx, is_traced, read_program_file, trace_model
+from cic.trace.any_model import is_onnx, is_traced, read_program_file, trace_model, with_open_batch
 from cic.trace.fx.flat_model import evaluating
 from cic.trace.pixel_model import traces, with_pixels
 from cic.trace.preservation.preservation import Preserved, preserved
@@ -164,7 +164,19 @@ def _same_model(given: Any, splitting_model: SplittingModel, calls: Sequence[Cal
         )
     if refusal := other_weights(splitting_model, traced.weights_digest):
         raise EmitError(refusal)
-    return traced
+    return _with_batch(given, traced, splitting_model)
+
+
+def _with_batch(given: Any, traced: Traced, splitting_model: SplittingModel) -> Traced:
+    """The model with its batch open where it was compiled so: it is traced at a second batch."""
+    if splitting_model.table.batch is None or traced.open_batch is not None:
+        return traced
+    if is_traced(given):
+        raise EmitError(
+            f"{splitting_model.name} was compiled with an open batch; trace it with dynamic={{…}}, or give the model"
+        )
+    axes = tuple(next(iter(tensor.open_axes), None) for tensor in splitting_model.graph().inputs.tensors)
+    return with_open_batch(traced, axes, lambda args, kwargs: trace_model(given, args, kwargs, name=splitting_model.name))
 
 
 def _traces(given: Any, splitting_model: SplittingModel, calls: Sequence[Call]) -> Iterator[Traced]:

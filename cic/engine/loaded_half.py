@@ -13,7 +13,7 @@ from cic.errors import EngineError
 from codegen.errors import CodegenError
 from codegen.formats.emitter import Runner
 from codegen.loading import LoadedCut, run_half
-from codegen.split import Half, WireTensor
+from codegen.split import Half, WireTensor, common_batch, shown_shape
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,15 @@ class LoadedHalf:
         if len(arrays) != len(self.inputs):
             raise EngineError(f"the {self.half} of cut {self.cut.id} takes {len(self.inputs)} tensors, got {len(arrays)}")
         given = [self._taken(array, wire) for array, wire in zip(arrays, self.inputs, strict=True)]
+        batch = common_batch(self.inputs, [array.shape for array in given])
+        if batch is None and any(wire.batch is not None for wire in self.inputs):
+            shapes = ", ".join(f"{wire.name} {array.shape}" for wire, array in zip(self.inputs, given, strict=True))
+            raise EngineError(f"the {self.half} of cut {self.cut.id} takes tensors of one batch, got {shapes}")
         if not self.outputs:  # formats that cannot express a half without results return one that nobody asked for
             return ()
         try:
-            results = run_half(self.runner, given, f"the {self.half} of cut {self.cut.id} in {self.name}", self.outputs)
+            what = f"the {self.half} of cut {self.cut.id} in {self.name}"
+            results = run_half(self.runner, given, what, self.outputs, batch)
         except CodegenError as error:
             about = f"the {self.half} of cut {self.cut.id}"
             raise EngineError(str(error) if about in str(error) else f"{about}: {error}") from error
@@ -47,7 +52,7 @@ class LoadedHalf:
 
     def _taken(self, array: Array, wire: WireTensor) -> Array:
         held = np.asarray(array, order="C")
-        if held.shape != wire.shape or held.dtype != carrier(wire.dtype):
+        if not wire.fits(held.shape) or held.dtype != carrier(wire.dtype):
             raise EngineError(
                 f"the {self.half} of cut {self.cut.id} takes {wire.name} as {_described(wire)}, got {held.dtype} of shape"
                 f" {held.shape}"
@@ -67,4 +72,4 @@ class LoadedHalf:
 
 def _described(wire: WireTensor) -> str:
     held = carrier(wire.dtype).name
-    return f"{wire.dtype} of shape {wire.shape}" + ("" if held == wire.dtype else f", its bits in {held}")
+    return f"{wire.dtype} of shape {shown_shape(wire)}" + ("" if held == wire.dtype else f", its bits in {held}")

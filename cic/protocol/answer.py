@@ -65,6 +65,7 @@ def coded_outputs(tail: SpokenTail, head: RequestHead, outputs: Sequence[Array])
     Raises ProtocolError for values that are to be JSON and are none, and with the status 500 for a tensor that the manifest
     has otherwise.
     """
+    tail = tail.at_batch(head.batch)
     if len(outputs) != len(tail.outputs):
         raise ProtocolError(f"{tail.name} answers {len(outputs)} tensors, the manifest has {len(tail.outputs)}", 500)
     given = []

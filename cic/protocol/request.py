@@ -64,12 +64,14 @@ class RequestHead:
 
     id: to be repeated; None if there is none. sent: in the order of the tail's inputs. wanted: in the order of the answer.
     ours: whether a device of CIC asks, which knows the model and needs not be told its name.
+    batch: how many are asked about together, at most as many as the manifest says; None if shapes are fixed.
     """
 
     id: str | None
     sent: tuple[Sent, ...]
     wanted: tuple[Wanted, ...]
     ours: bool
+    batch: int | None = None
 
 
 @dataclass(frozen=True)
@@ -149,11 +151,13 @@ def read_request_head(text: bytes | bytearray | memoryview, payload_bytes: int, 
     request_id = request.get("id")
     if request_id is not None and (not isinstance(request_id, str) or len(request_id) > LONGEST_ID):
         raise ProtocolError(f"id is {shown(request_id)}, expected is a text of at most {LONGEST_ID} letters")
+    batch = _batch(request.get("inputs"), tail)
+    tail = tail.at_batch(batch)
     sent, end = _sent(request.get("inputs"), tail)
     if end != payload_bytes:
         raise ProtocolError(f"the inputs have {end} bytes by their binary_data_size, the body holds {payload_bytes}")
     binary = _truth(parameters, "binary_data_output", "the request", default=False)
-    return RequestHead(request_id, sent, _wanted(request.get("outputs"), binary, tail), "cic_model" in parameters)
+    return RequestHead(request_id, sent, _wanted(request.get("outputs"), binary, tail), "cic_model" in parameters, batch)
 
 
 def decoded_inputs(head: RequestHead, payloads: memoryview, tail: SpokenTail) -> tuple[Array, ...]:
@@ -162,7 +166,7 @@ def decoded_inputs(head: RequestHead, payloads: memoryview, tail: SpokenTail) ->
     Raises ProtocolError naming the tensor whose payload is none of its codec's.
     """
     arrays = []
-    for tensor, sent in zip(tail.inputs, head.sent, strict=True):
+    for tensor, sent in zip(tail.at_batch(head.batch).inputs, head.sent, strict=True):
         try:
             arrays.append(_decoded(sent, payloads, tensor) if sent.values is None else sent.values)
         except CodecError as error:
@@ -202,6 +206,20 @@ def _check_digests(parameters: dict[str, Any], tail: SpokenTail) -> None:
             raise ProtocolError(
                 f"the request has {key} {shown(given)}, here is a tail with {known}; give both sides the same bundle", 409
             )
+
+
+def _batch(described: Any, tail: SpokenTail) -> int | None:
+    """The batch of the first input that has one, for all others to be compared with; the greatest if none has."""
+    if tail.greatest_batch is None:
+        return None
+    known = {tensor.name: tensor.wire for tensor in tail.inputs}
+    for entry in described if isinstance(described, list) else ():
+        name, shape = (entry.get("name"), entry.get("shape")) if isinstance(entry, dict) else (None, None)
+        if isinstance(name, str) and name in known and isinstance(shape, list) and all(type(size) is int for size in shape):
+            batch = known[name].batch_of(shape)
+            if batch is not None:
+                return batch
+    return tail.greatest_batch
 
 
 def _sent(described: Any, tail: SpokenTail) -> tuple[tuple[Sent, ...], int]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 from pathlib import Path
 
@@ -42,12 +42,16 @@ class SpokenTensor:
 
     @property
     def announced_shape(self) -> tuple[int, ...]:
-        """As servers describe it before there is one: -1 along an axis whose length the data decides."""
+        """As servers describe it before there is one: -1 along an open axis."""
         return tuple(-1 if axis in self.wire.open_axes else size for axis, size in enumerate(self.shape))
 
     @property
     def datatype(self) -> str:
         return datatype_of(self.wire.dtype)
+
+    def at_batch(self, batch: int) -> SpokenTensor:
+        """The tensor that it is at this batch."""
+        return SpokenTensor(self.name, self.wire.at_batch(batch))
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,18 @@ class SpokenTail:
     model_digest: str
     weights_digest: str
     stored: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+
+    def at_batch(self, batch: int | None) -> SpokenTail:
+        """The tail as it is at a batch, with tensors of fixed shapes; itself if there is none."""
+        if batch is None:
+            return self
+        inputs, outputs = (tuple(tensor.at_batch(batch) for tensor in tensors) for tensors in (self.inputs, self.outputs))
+        return replace(self, inputs=inputs, outputs=outputs)
+
+    @property
+    def greatest_batch(self) -> int | None:
+        """No request has a greater one; None if shapes are fixed."""
+        return next((tensor.wire.batch for tensor in self.inputs if tensor.wire.batch is not None), None)
 
     @property
     def spoken_model(self) -> str:
@@ -115,7 +131,9 @@ def largest_json_bytes(tail: SpokenTail) -> int:
     described = sum(
         _HEADER_BYTES_A_TENSOR + 6 * len(tensor.name) + _HEADER_BYTES_A_DIMENSION * len(tensor.shape) for tensor in tensors
     )
-    numbers = sum(prod(tensor.shape) for tensor in tail.inputs if prod(tensor.shape) <= MOST_VALUES)
+    # Of an open batch, a smaller one may have so few values as are sent in JSON.
+    counted = [tensor for tensor in tail.inputs if tensor.wire.open_axes or prod(tensor.shape) <= MOST_VALUES]
+    numbers = sum(min(prod(tensor.shape), MOST_VALUES) for tensor in counted)
     return _HEADER_BYTES + described + LONGEST_VALUE_BYTES * numbers
 
 

@@ -24,7 +24,7 @@ from cic.runtime.wire import Message, decode, encode, identity, largest_message_
 from codegen.calls.structure import flatten_like
 from codegen.errors import codegen_error_as
 from codegen.loading import LoadedCut, load_cut
-from codegen.split import Half
+from codegen.split import Half, common_batch
 from codegen.verification.agreement import relative_error
 
 # TorchScript rewrites a program in its first runs.
@@ -210,7 +210,9 @@ class Rehearsal:
         message = Message(kind, self._number, crossing, codecs=self._codecs, names=names)
         buffers = encode(message, self._head.codecs)
         payload, sending_s, waiting_s, sent_bytes = self._exchange_buffers(buffers, shaped=kind == "run")
-        reply = decode(payload, self._head.returned)
+        batch = common_batch(self._head.crossing, [tuple(tensor.shape) for tensor in crossing])
+        returned = self._head.returned if batch is None else [wire.at_batch(batch) for wire in self._head.returned]
+        reply = decode(payload, returned)
         if reply.kind == "failure":
             raise LinkError(f"the tail of {self._cut_id} failed on the server: {reply.text}")
         if reply.kind != "answer" or reply.number != self._number:

@@ -27,7 +27,7 @@ from cic.codec.transform.transform_codec import full_name, short_name
 from cic.errors import CodecError, LinkError
 from codegen.dtypes import type_name
 from codegen.manifest import Manifest
-from codegen.split import WireTensor
+from codegen.split import WireTensor, common_batch
 
 Kind = Literal["greet", "run", "rehearse", "answer", "failure"]
 
@@ -200,7 +200,10 @@ def _described(described: Any, expected: Sequence[WireTensor]) -> Sequence[WireT
             raise LinkError(
                 f"{wire.name}: the other side sent {_shown(found)}, the manifest says {known!r}; are its files the same?"
             )
-    return [wire.of_shape(shape) for wire, (_, shape) in zip(expected, described, strict=True)]
+    shapes = [shape for _, shape in described]
+    if any(wire.batch is not None for wire in expected) and common_batch(expected, shapes) is None:
+        raise LinkError(f"the other side sent tensors of several batches: {_shown(shapes)}; a message has one")
+    return [wire.of_shape(shape) for wire, shape in zip(expected, shapes, strict=True)]
 
 
 def _is_one_of(found: Any, wire: WireTensor) -> bool:

@@ -82,7 +82,9 @@ def _loaded(manifest: Manifest, bundle: Path, options: ServerOptions) -> Iterato
 
 
 def _warm_up(engine: Engine) -> None:
-    zeros: list[Array] = [np.zeros(wire.shape, carrier(wire.dtype)) for wire in engine.inputs]
+    # Of an open batch one is enough: a runtime that makes something anew for each batch does so at each one's first request.
+    wires = [wire.at_batch(1) for wire in engine.inputs]
+    zeros: list[Array] = [np.zeros(wire.shape, carrier(wire.dtype)) for wire in wires]
     try:
         for _ in range(_WARM_UP_RUNS):
             engine.run(zeros)

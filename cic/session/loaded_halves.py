@@ -39,6 +39,7 @@ class LoadedHalves:
     engine, threads: see `cic.engine.opening.open_half`. memory_limit: bytes of files, weights that several halves share once;
     what a runtime needs besides is not known before. None: as much as there is.
     kept: the id of the cut whose head is loaded at once and stays, which is all of the network; None if there is none.
+    batch: that halves are run with before their first use, where it is open.
     on_loaded, on_trouble: told, by the thread that loads, the id of each cut whose head was asked for, and why one is not used.
 
     Raises:
@@ -53,9 +54,10 @@ class LoadedHalves:
         threads: int,
         memory_limit: int | None,
         kept: str | None = None,
+        batch: int = 1,
     ) -> None:
         self._bundle, self._manifest, self._engine, self._threads = bundle, manifest, engine, threads
-        self._limit = memory_limit
+        self._limit, self._batch = memory_limit, batch
         self.on_loaded: Callable[[str], object] = lambda _: None
         self.on_trouble: Callable[[str], object] = lambda _: None
         self._loaded: OrderedDict[Key, Engine] = OrderedDict()
@@ -119,7 +121,7 @@ class LoadedHalves:
             except CicError:
                 self._unfit.add(key)
                 raise
-            _rehearse(engine)
+            _rehearse(engine, self._batch)
             with self._lock:
                 if not self._closed:
                     self._loaded[key] = engine
@@ -207,10 +209,11 @@ class LoadedHalves:
         return files.get(wanted, next(iter(files.values()))).of(half)
 
 
-def _rehearse(engine: Engine) -> None:
+def _rehearse(engine: Engine, batch: int) -> None:
     """Run a half a few times on made-up values, which it may not like."""
     began_s = time.monotonic()
-    zeros = [np.zeros(wire.shape, carrier(wire.dtype)) for wire in engine.inputs]
+    wires = [wire.at_batch(batch) for wire in engine.inputs]
+    zeros = [np.zeros(wire.shape, carrier(wire.dtype)) for wire in wires]
     with suppress(CicError):
         for _ in range(_REHEARSALS):
             engine.run(zeros)

@@ -16,11 +16,15 @@ from codegen.split import WireTensor
 
 
 class ModelCall:
-    """Calls of the model that a bundle was emitted from."""
+    """Calls of the model that a bundle was emitted from.
 
-    def __init__(self, manifest: Manifest) -> None:
-        self._manifest = manifest
+    batch: that all calls have; None if shapes are fixed.
+    """
+
+    def __init__(self, manifest: Manifest, batch: int | None = None) -> None:
+        self._manifest, self.batch = manifest, batch
         self._names = leaf_names(manifest.input_structure)
+        self._inputs = manifest.inputs if batch is None else tuple(wire.at_batch(batch) for wire in manifest.inputs)
 
     def flatten(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[list[Array], bool]:
         """The tensors of a call in the order of the heads, and whether there is one of torch among them.
@@ -29,9 +33,7 @@ class ModelCall:
         """
         with codegen_error_as(InputError):
             tensors = flatten_call(self._manifest.input_structure, args, kwargs)
-        arrays = [
-            _array(tensor, wire, name) for tensor, wire, name in zip(tensors, self._manifest.inputs, self._names, strict=True)
-        ]
+        arrays = [_array(tensor, wire, name) for tensor, wire, name in zip(tensors, self._inputs, self._names, strict=True)]
         return arrays, "torch" in sys.modules and any(type(each).__module__.startswith("torch") for each in tensors)
 
     def assemble(self, record: CutRecord, head_results: Sequence[Array], returned: Sequence[Array], *, as_torch: bool) -> Any:

@@ -146,7 +146,7 @@ class Prober:
             return
         device_s, last_arrays = 0.0, means.last_arrays
         try:
-            results = head.run(last_arrays or _made_up(head))
+            results = head.run(last_arrays or _made_up(head, means.call.batch))
             device_s = time.monotonic() - began_s
             coded = self._server.encode(served.tail, results[: len(head.cut.crossing)], cut.codecs)
             wait_s = PROBE_WAIT_S + _PROBE_WAIT_RTTS * means.planner.forecast.link.rtt_s
@@ -163,11 +163,11 @@ class Prober:
             self._next_probe_s = now_s + pause_after_probe_s(device_s, now_s - began_s - device_s)
 
 
-def _made_up(head: Engine) -> list[Array]:
+def _made_up(head: Engine, batch: int | None) -> list[Array]:
     """Values that do not compress well, before there was any call."""
     draw = np.random.default_rng(0)
     made = []
-    for wire in head.inputs:
+    for wire in head.inputs if batch is None else [wire.at_batch(batch) for wire in head.inputs]:
         held = carrier(wire.dtype)
         # Whole numbers may be ids, of which zero is always one.
         real = held.kind == "f" and held.name == wire.dtype

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
 
@@ -51,12 +51,12 @@ class Answered:
 class RemoteServer:
     """Tails of one bundle on one server. Thread-safe.
 
-    prefix: of the models' names, see `cic.protocol.spoken_tail.bundle_name`.
+    prefix: of the models' names, see `cic.protocol.spoken_tail.bundle_name`. batch: of all requests, if it is open.
     """
 
-    def __init__(self, address: ServerAddress, manifest: Manifest, prefix: str) -> None:
+    def __init__(self, address: ServerAddress, manifest: Manifest, prefix: str, batch: int | None = None) -> None:
         self.pool = ConnectionPool(address)
-        self._manifest, self._prefix = manifest, prefix
+        self._manifest, self._prefix, self._batch = manifest, prefix, batch
         self._tails: dict[str, ServedTail] = {}
         self._lock = threading.Lock()
 
@@ -75,6 +75,7 @@ class RemoteServer:
         if not served.codecs:
             configuration = self._get(f"/v2/models/{own.name}/config", wait_s)
             _as_refusal(check_configuration, bytes(configuration.body), own)
+        served = replace(served, tail=served.tail.at_batch(self._batch))
         with self._lock:
             self._tails[cut_id] = served
         return served

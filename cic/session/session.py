@@ -31,7 +31,7 @@ from cic.session.server_address import server_address
 from cic.session.stream import Stream
 from cic.session.switching_rule import SwitchingRule
 from codegen.errors import as_codegen_error, codegen_error_as
-from codegen.manifest import read_manifest
+from codegen.manifest import Manifest, read_manifest
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -66,6 +66,7 @@ class Session:
         deadline_s: seconds within which each call is to be answered. Where the device can keep it, it is not risked: the server
             is asked only if there is time to answer here after it failed, and waited for as long as there is.
         records: a file that a line is appended to for each inference; see `cic.session.record`.
+        batch: how many each call asks about together, of a model compiled with an open batch; None: as many as in the example.
 
     Raises:
         ArtifactError: the directory does not belong to the splitting model, or lacks what is needed.
@@ -89,6 +90,7 @@ class Session:
         memory_limit: int | None = None,
         deadline_s: float | None = None,
         records: str | Path | None = None,
+        batch: int | None = None,
     ) -> None:
         check_path(bundle, "the directory of the emitted model")
         check_text(server, "the server", or_none=True)
@@ -103,12 +105,17 @@ class Session:
         chosen = _emitted(splitting_model, bundle, cuts, offloading=address is not None)
         with codegen_error_as(ArtifactError), as_codegen_error(f"cannot read {bundle}"):
             manifest = read_manifest(bundle)
+        batch = _batch(splitting_model, manifest, batch)
+        if batch is not None and splitting_model.table.batch is not None:
+            chosen = {label: cut.at_batch(batch, splitting_model.table.batch) for label, cut in chosen.items()}
         self._records = None if records is None else RecordFile(records)
         self._prober: Prober | None = None
         kept = DEVICE_ONLY if any(cut.id == DEVICE_ONLY for cut in chosen.values()) else None
-        halves = LoadedHalves(bundle, manifest, engine, threads, memory_limit, kept)
-        remote = None if address is None else RemoteServer(address, manifest, name or bundle_name(bundle))
-        self._means = Means(ModelCall(manifest), halves, _planner(splitting_model, chosen), remote, deadline_s=deadline_s)
+        halves = LoadedHalves(bundle, manifest, engine, threads, memory_limit, kept, batch or 1)
+        remote = None if address is None else RemoteServer(address, manifest, name or bundle_name(bundle), batch)
+        self._means = Means(
+            ModelCall(manifest, batch), halves, _planner(splitting_model, chosen), remote, deadline_s=deadline_s
+        )
         self._steps = Steps(self._means)
         halves.on_loaded, halves.on_trouble = self._loaded, self._means.news.append
         used = engine_of(bundle, next(iter(chosen.values())).id, engine)
@@ -222,6 +229,22 @@ def _emitted(model: SplittingModel, bundle: Path, wanted: Collection[str] | None
         lacking = "any cut of the splitting model" if offloading else "the cut device-only, and no server is named"
         raise ArtifactError(f"{bundle} lacks {lacking}; emit it with `cic emit`")
     return cuts
+
+
+def _batch(model: SplittingModel, manifest: Manifest, batch: int | None) -> int | None:
+    """The batch of all calls; None if shapes are fixed. Raises InputError if halves do not take such a one."""
+    greatest = next((wire.batch for wire in manifest.inputs if wire.batch is not None), None)
+    if greatest is None or model.table.batch is None:
+        if batch is not None:
+            raise InputError(
+                f"batch is {shown(batch)}, and {model.name} has fixed shapes; compile and emit it with an open batch"
+            )
+        return None
+    if batch is None:
+        return model.table.batch
+    if type(batch) is not int or not 0 < batch <= greatest:
+        raise InputError(f"batch is {shown(batch)}; the halves of {model.name} take a whole number from 1 to {greatest}")
+    return batch
 
 
 def _planner(model: SplittingModel, cuts: dict[str, Cut]) -> Planner:

@@ -18,6 +18,7 @@ from cic.graph import Graph, Tensor
 from cic.trace.traced import Traced
 from codegen.calls.structure import describe, rebuild
 from codegen.checked_json import shown
+from codegen.splitters.open_batch import Batches, at_batch
 
 Dynamic = Mapping[str, Mapping[int, str]]
 """Input name → axis → the name of the open size, as torch.export takes them; all of one name."""
@@ -28,6 +29,7 @@ Axes = tuple[int | None, ...]
 Again = Callable[[tuple[Any, ...], dict[str, Any]], Traced]
 """Traces the model on another example call."""
 
+LARGEST_EMITTED = 64
 _FURTHER = 2
 _ONE_TABLE = "one table serves every batch only if all amounts grow in proportion with it"
 
@@ -43,6 +45,11 @@ class OpenBatch:
     axes: Axes
     other_size: int
     other: Traced
+
+    @property
+    def batches(self) -> Batches:
+        """The same for the halves, which take batches of up to `LARGEST_EMITTED` unless emission says otherwise."""
+        return Batches(self.axes, self.size, self.other_size, max(LARGEST_EMITTED, self.other_size))
 
 
 def axes_of(dynamic: Any, inputs: Sequence[str], tensors: Sequence[torch.Tensor]) -> Axes:
@@ -96,17 +103,6 @@ def open_batch(traced: Traced, axes: Axes, again: Again) -> OpenBatch:
         raise TraceError(f"{traced.graph.name} is to have an open batch, and fails at batch {other_size}: {error}") from error
     _check_proportion(traced.graph, other.graph, size, other_size)
     return OpenBatch(size, axes, other_size, other)
-
-
-def at_batch(tensor: torch.Tensor, axis: int | None, batch: int) -> torch.Tensor:
-    """The tensor with its rows repeated or dropped until there are so many, laid out in memory as it was."""
-    if axis is None:
-        return tensor
-    repeats = -(-batch // tensor.shape[axis])
-    strides = tensor.stride()
-    order = sorted(range(tensor.dim()), key=lambda dimension: (-strides[dimension], dimension))
-    changed = torch.cat([tensor.detach()] * repeats, axis).narrow(axis, 0, batch)
-    return changed.permute(order).contiguous().permute([order.index(dimension) for dimension in range(tensor.dim())])
 
 
 def _unfit(dynamic: Any) -> ArgumentError:

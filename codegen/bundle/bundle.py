@@ -32,6 +32,7 @@ from codegen.files.whole_directory import built_beside
 from codegen.formats.emitter import Emitter, emitter_of, format_called
 from codegen.manifest import CutRecord, FileRecord, HalfFiles, Manifest, write_manifest
 from codegen.split import Split
+from codegen.splitters.open_batch import at_batch
 from codegen.verification.equivalence import Progress, Tensors, check_alike, redraw, verify
 
 
@@ -70,6 +71,7 @@ def write_bundle(
         emitters = _emitters(source, formats)
         outline = _outline(source, emitters)
         _check_inputs(outline, source.example_inputs, further_inputs)
+        further_inputs = [*further_inputs, *_other_batches(source)]
         standing_bundle(directory, outline, plans, replace=replace)
         # First of all: what the whole cannot do, no half can, and then nothing need be written.
         input_sets, expected = _answered(source.whole() if whole is None else whole, source.example_inputs, further_inputs)
@@ -146,12 +148,29 @@ def _write_halves(building: Path, cut_id: str, source: Source, halves: Split, em
     records: dict[str, FileRecord] = {}
     for half, program in source.programs(halves, emitter.format).items():
         path = building / cut_id / f"{half}{emitter.suffix}"
-        emitter.write(program.half, program.example, path)
+        emitter.write(program.half, program.example, path, program.open_axes)
         records[half] = changed(file_record(building, path), needs=program.needs)
     return HalfFiles(**records)
 
 
 # -------------------------------------------------------------------------------------------------------- verifying
+
+VERIFIED_BATCHES = (1, 3, 16)
+"""Of a model with an open batch, besides that of its example. Two fix a line in the batch, others show that it holds."""
+
+
+def _other_batches(source: Source) -> list[list[torch.Tensor]]:
+    """Return the example at other batches, if the batch is open."""
+    batches = source.batches
+    if batches is None:
+        return []
+    wanted = sorted({*VERIFIED_BATCHES, batches.other} - {batches.example})
+    drawn = redraw(source.example_inputs)
+    return [
+        [at_batch(tensor, axis, batch) for tensor, axis in zip(drawn, batches.axes, strict=True)]
+        for batch in wanted
+        if batch <= batches.greatest
+    ]
 
 
 def _answered(whole: Whole, example: Tensors, further: Sequence[Tensors]) -> tuple[list[Tensors], list[Tensors]]:
@@ -210,4 +229,4 @@ def _check_inputs(outline: Manifest, example: Tensors, further: Sequence[Tensors
     for what, count in (("example inputs", len(example)), ("described inputs", leaf_count(outline.input_structure))):
         if count != len(names):
             raise CodegenError(f"the module has {len(names)} inputs ({', '.join(names)}), but there are {count} {what}")
-    check_alike(names, example, further)
+    check_alike(names, example, further, outline.inputs)

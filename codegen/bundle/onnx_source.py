@@ -19,6 +19,8 @@ from codegen.formats.onnx_session import open_session, runner_of
 from codegen.rounding import Step
 from codegen.split import Half, Split, WireTensor
 from codegen.splitters.onnx import split_onnx, wire_tensor
+from codegen.splitters.open_batch import Batches, open_wire, with_open_wires
+from codegen.splitters.open_onnx import opened_onnx
 from codegen.verification.quantisation import steps_of
 from codegen.weights.weights_digest import onnx_weights_digest
 
@@ -33,6 +35,7 @@ class OnnxSource:
     named_inputs: a torch tensor for each of the model's inputs, in their order.
     as_in_file: makes of flat inputs those that the file takes, where the model begins with ops that the file lacks; None: it is
         the file's own model.
+    batches, other: the model at another batch, if the batch is open.
     """
 
     model: onnx_ir.Model
@@ -42,6 +45,8 @@ class OnnxSource:
     named_inputs: Mapping[str, torch.Tensor]
     model_digest: str
     as_in_file: Callable[[Sequence[torch.Tensor]], Sequence[torch.Tensor]] | None = None
+    batches: Batches | None = None
+    other: OnnxSource | None = None
 
     @property
     def formats(self) -> tuple[str, ...]:
@@ -53,7 +58,10 @@ class OnnxSource:
 
     @property
     def inputs(self) -> tuple[WireTensor, ...]:
-        return tuple(map(wire_tensor, self.model.graph.inputs))
+        wires = tuple(map(wire_tensor, self.model.graph.inputs))
+        if self.batches is None or self.other is None:
+            return wires
+        return tuple(open_wire(one, two, self.batches) for one, two in zip(wires, self.other.inputs, strict=True))
 
     @property
     def example_inputs(self) -> Sequence[torch.Tensor]:
@@ -90,7 +98,14 @@ class OnnxSource:
         return steps_of(self.model)
 
     def split(self, device_nodes: Collection[str]) -> Split:
-        return split_onnx(self.model, device_nodes, self.tensors)
+        halves = split_onnx(self.model, device_nodes, self.tensors)
+        if self.batches is None or self.other is None:
+            return halves
+        return with_open_wires(halves, self.other.split(device_nodes), self.batches)
 
     def programs(self, split: Split, format_name: str) -> Mapping[Half, Program]:
+        if self.batches is not None and split.other is not None:
+            head = opened_onnx(split.head, split.other.head, self.batches)
+            tail = opened_onnx(split.tail, split.other.tail, self.batches)
+            return {"head": Program(head, ()), "tail": Program(tail, ())}
         return {"head": Program(split.head, ()), "tail": Program(split.tail, ())}

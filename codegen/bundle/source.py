@@ -10,6 +10,7 @@ from codegen.calls.structure import Structure
 from codegen.operator_libraries import Need
 from codegen.rounding import Step
 from codegen.split import Half, Split, WireTensor
+from codegen.splitters.open_batch import Batches
 
 if TYPE_CHECKING:
     import torch
@@ -20,11 +21,13 @@ Whole = Callable[..., "Sequence[torch.Tensor]"]
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """One half as an `Emitter` writes it, tensors that it accepts, and the libraries whose operators its file calls."""
+    """One half as an `Emitter` writes it, tensors that it accepts, the libraries whose operators its file calls, and the
+    open axes of each input; none if all shapes are fixed."""
 
     half: Any
     example: Sequence[torch.Tensor]
     needs: tuple[Need, ...] = ()
+    open_axes: tuple[tuple[int, ...], ...] = ()
 
 
 class Source(Protocol):
@@ -53,6 +56,10 @@ class Source(Protocol):
     @property
     def example_inputs(self) -> Sequence[torch.Tensor]:
         """A tensor for each of the inputs."""
+
+    @property
+    def batches(self) -> Batches | None:
+        """At which batches the model was traced; None if all shapes are fixed."""
 
     @property
     def input_structure(self) -> Structure:

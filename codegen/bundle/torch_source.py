@@ -16,6 +16,7 @@ from codegen.formats.torchscript import EXACT
 from codegen.rounding import Step
 from codegen.split import Half, Split, WireTensor
 from codegen.splitters.fx import split, wire_tensor
+from codegen.splitters.open_batch import Batches, open_wire, opened, with_open_wires
 from codegen.weights.weights_digest import torch_weights_digest
 
 
@@ -26,6 +27,7 @@ class TorchSource:
     module: flat and safe to cut, see `codegen.splitters.fx`.
     tensors: names of the nodes that may cross.
     example_inputs: flat, in the order of the module's placeholders.
+    batches, other: the model at another batch, if the batch is open.
     """
 
     module: fx.GraphModule
@@ -34,6 +36,8 @@ class TorchSource:
     input_structure: Structure
     output_structure: Structure
     model_digest: str
+    batches: Batches | None = None
+    other: TorchSource | None = None
 
     @property
     def called(self) -> str:
@@ -50,7 +54,10 @@ class TorchSource:
 
     @property
     def inputs(self) -> tuple[WireTensor, ...]:
-        return tuple(wire_tensor(node) for node in self.module.graph.nodes if node.op == "placeholder")
+        wires = tuple(wire_tensor(node) for node in self.module.graph.nodes if node.op == "placeholder")
+        if self.batches is None or self.other is None:
+            return wires
+        return tuple(open_wire(one, two, self.batches) for one, two in zip(wires, self.other.inputs, strict=True))
 
     def whole(self, *, optimize: bool = True) -> Whole:
         return self.module
@@ -59,15 +66,34 @@ class TorchSource:
         return steps_of(self.module)
 
     def split(self, device_nodes: Collection[str]) -> Split:
-        return split(self.module, device_nodes, self.tensors)
+        halves = split(self.module, device_nodes, self.tensors)
+        if self.batches is None or self.other is None:
+            return halves
+        return with_open_wires(halves, self.other.split(device_nodes), self.batches)
 
     def programs(self, split: Split, format_name: str) -> Mapping[Half, Program]:
+        if self.batches is None or self.other is None or split.other is None:
+            return self._programs(split, format_name)
+        # The example is the larger one: torch takes a length of 1 for a number that never changes.
+        mine, theirs = self._programs(split, format_name), self.other._programs(split.other, format_name)
+        wires: dict[Half, tuple[WireTensor, ...]] = {"head": split.inputs, "tail": split.crossing}
+        return {
+            half: Program(
+                opened(mine[half].half, theirs[half].half, self.batches),
+                theirs[half].example,
+                mine[half].needs,
+                tuple(wire.open_axes for wire in wires[half]),
+            )
+            for half in mine
+        }
+
+    def _programs(self, split: Split, format_name: str) -> Mapping[Half, Program]:
         # A half may change what it is given in place, as the model may, so each gets its own copies.
         inputs = [tensor.detach().clone() for tensor in self.example_inputs]
         with torch.no_grad():
             results = split.head(*[tensor.clone() for tensor in inputs])
         crossing = [tensor.detach().clone(memory_format=torch.contiguous_format) for tensor in results[: len(split.crossing)]]
-        exact = any(wire.open_axes for wire in (*split.kept, *split.returned))
+        exact = any(wire.open_axes and wire.batch is None for wire in (*split.kept, *split.returned))
         head, tail = (split.head, inputs), (split.tail, crossing)
         return {"head": _program(*head, format_name, exact), "tail": _program(*tail, format_name, exact)}
 

@@ -16,6 +16,8 @@ from codegen.split import WireTensor
 from codegen.weights.shared_weights import SharedHalf
 
 Runner = Callable[..., tuple[Any, ...]]
+OpenAxes = Sequence[Sequence[int]]
+"""The axes of each input along which a half takes any length; none if all shapes are fixed."""
 
 _EMITTERS = {
     "torchscript": ("codegen.formats.torchscript", "TorchScriptEmitter"),
@@ -48,7 +50,7 @@ class Emitter(Loader, Protocol):
     def versions(self) -> dict[str, str]:
         """Return name and version of the packages that write the format, for the manifest."""
 
-    def write(self, half: Any, example: Sequence[Any], path: Path) -> None:
+    def write(self, half: Any, example: Sequence[Any], path: Path, open_axes: OpenAxes = ()) -> None:
         """Write a half, a torch.fx.GraphModule from flat tensors to a flat tuple; `example` are tensors it accepts."""
 
 

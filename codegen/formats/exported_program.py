@@ -21,7 +21,7 @@ from torch.export.passes import move_to_device_pass
 from codegen.calls.torch_calls import LOADING, PROCESSOR, as_tensors, on_device
 from codegen.errors import CodegenError
 from codegen.files.memory_file import write_through_memory
-from codegen.formats.emitter import Runner
+from codegen.formats.emitter import OpenAxes, Runner
 from codegen.formats.memory_sharing import copied, observed_sharing
 from codegen.formats.own_answers import give_own_answers
 from codegen.silence import silence
@@ -47,7 +47,7 @@ class ExportedProgramEmitter:
         """Return the version of torch."""
         return {"torch": torch.__version__}
 
-    def write(self, half: fx.GraphModule, example: Sequence[torch.Tensor], path: Path) -> None:
+    def write(self, half: fx.GraphModule, example: Sequence[torch.Tensor], path: Path, open_axes: OpenAxes = ()) -> None:
         """Export `half` with the shapes of `example` and save it to `path`; CodegenError if torch cannot."""
         returns_nothing = not next(node for node in half.graph.nodes if node.op == "output").args[0]
         # torch cannot export a program without results, so such a half returns an empty tensor, and the file says so.
@@ -58,7 +58,8 @@ class ExportedProgramEmitter:
                 give_own_answers(half, observed_sharing(half, example), folds=False)
                 _add_guards(half, example)
             with torch.no_grad():
-                program = torch.export.export(source, tuple(example), strict=False)
+                shapes = None if returns_nothing else dynamic_shapes(open_axes)
+                program = torch.export.export(source, tuple(example), dynamic_shapes=shapes, strict=False)
             extra_files = {_NOTHING: str(int(returns_nothing))}
             write_through_memory(path, lambda name: torch.export.save(program, name, extra_files=extra_files))
         except OSError:  # no room, say, which is not torch's fault
@@ -82,6 +83,13 @@ class ExportedProgramEmitter:
         weights.clear()
         return_freed_memory()
         return runner
+
+
+def dynamic_shapes(open_axes: OpenAxes) -> tuple[dict[int, Any], ...] | None:
+    """Open axes as `torch.export.export` takes them; None if all shapes are fixed."""
+    if not any(open_axes):
+        return None
+    return tuple(dict.fromkeys(axes, torch.export.Dim.DYNAMIC) for axes in open_axes)
 
 
 def read_program(source: str | IO[bytes], extra_files: dict[str, Any] | None = None) -> torch.export.ExportedProgram:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from codegen.dtypes import type_name
 from codegen.errors import CodegenError, needing
-from codegen.formats.emitter import LARGEST_FILE_BYTES, Runner, is_too_large
+from codegen.formats.emitter import LARGEST_FILE_BYTES, OpenAxes, Runner, is_too_large
 from codegen.formats.onnx_borders import distinct_names
 from codegen.formats.onnx_session import CAN_SHARE, Execution, open_session, open_sharing, runner_of
 from codegen.formats.onnx_values import check_type
@@ -58,7 +58,9 @@ class OnnxEmitter:
         packages = {"onnx": onnx, "onnx_ir": onnx_ir, "onnxruntime": onnxruntime}
         return {name: package.__version__ for name, package in packages.items()}
 
-    def write(self, half: fx.GraphModule | onnx_ir.Model, example: Sequence[torch.Tensor], path: Path) -> None:
+    def write(
+        self, half: fx.GraphModule | onnx_ir.Model, example: Sequence[torch.Tensor], path: Path, open_axes: OpenAxes = ()
+    ) -> None:
         """Write a half to `path`; CodegenError if it holds what ONNX cannot express."""
         import onnx_ir
 
@@ -68,7 +70,7 @@ class OnnxEmitter:
             hoisted(half)
             write_model(half, path)  # whose whole has been run
             return
-        model = export(half, example, path.name)
+        model = export(half, example, path.name, open_axes)
         write_model(model, path)
         if not is_too_large(self.format, path.stat().st_size):
             check_kernels(model, path, path.name, _OTHER_FORMATS)
@@ -105,7 +107,7 @@ class OnnxEmitter:
         return runner_of(session, path.name, inputs=inputs, arrays=self.arrays)
 
 
-def export(half: fx.GraphModule, example: Sequence[torch.Tensor], what: str) -> onnx_ir.Model:
+def export(half: fx.GraphModule, example: Sequence[torch.Tensor], what: str, open_axes: OpenAxes = ()) -> onnx_ir.Model:
     """Return a flat torch module as an ONNX model, its inputs and outputs named after the nodes.
 
     Raises CodegenError naming `what` if an op has no counterpart in ONNX.
@@ -119,9 +121,13 @@ def export(half: fx.GraphModule, example: Sequence[torch.Tensor], what: str) -> 
     for tensor in (*example, *(node.meta.get("val") for node in results)):
         if isinstance(tensor, torch.Tensor):
             check_type(type_name(tensor.dtype))
-    source: torch.nn.Module = half if results else _without_results()
+    source: torch.nn.Module | torch.export.ExportedProgram = half if results else _without_results()
     try:
         with quiet_exporter(), torch.no_grad():
+            if results and any(open_axes):
+                from codegen.formats.exported_program import dynamic_shapes
+
+                source = torch.export.export(half, tuple(example), dynamic_shapes=dynamic_shapes(open_axes), strict=False)
             program = torch.onnx.export(
                 source,
                 tuple(example),

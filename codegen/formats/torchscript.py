@@ -32,7 +32,7 @@ from codegen.calls.torch_calls import LOADING, PROCESSOR, as_tensors, on_device
 from codegen.errors import CodegenError
 from codegen.files.memory_file import write_through_memory
 from codegen.formats.blocked_layout import enter_blocked_layout
-from codegen.formats.emitter import Runner
+from codegen.formats.emitter import OpenAxes, Runner
 from codegen.formats.honest_aliases import make_honest, make_trace_honest
 from codegen.formats.memory_sharing import copied, observed_sharing
 from codegen.formats.own_answers import give_own_answers
@@ -66,7 +66,7 @@ class TorchScriptEmitter:
         """Return the version of torch."""
         return {"torch": torch.__version__}
 
-    def write(self, half: fx.GraphModule, example: Sequence[torch.Tensor], path: Path) -> None:
+    def write(self, half: fx.GraphModule, example: Sequence[torch.Tensor], path: Path, open_axes: OpenAxes = ()) -> None:
         """Trace `half` on `example`, freeze it and save it to `path`; CodegenError if torch cannot."""
         _refuse_regions(half, path)
         exact = bool(half.meta.get(EXACT))
@@ -76,7 +76,10 @@ class TorchScriptEmitter:
             make_honest(sharing)
             give_own_answers(half, sharing, folds=True)
             with quiet_torchscript(), torch.no_grad():
-                write_through_memory(path, lambda name: freeze_to(name, half, tuple(example), guarded=True, exact=exact))
+                write_through_memory(
+                    path,
+                    lambda name: freeze_to(name, half, tuple(example), guarded=True, exact=exact, open_axes=open_axes),
+                )
         except RuntimeError as error:
             raise CodegenError(f"torch.jit cannot write {path.name}: {error}") from error
 
@@ -148,6 +151,7 @@ def freeze_to(
     *,
     guarded: bool = False,
     exact: bool = False,
+    open_axes: OpenAxes = (),
 ) -> None:
     """Trace a module on example tensors, or script it (`codegen.formats.scripting`), freeze it and save it.
 
@@ -163,7 +167,7 @@ def freeze_to(
     _split_addmm(traced)
     program = torch.jit.freeze(traced, optimize_numerics=not exact)
     if guarded:
-        add_guard(program, example)
+        add_guard(program, example, open_axes)
     torch.jit.save(program, file)
     for node in program.graph.findAllNodes("prim::Constant"):
         if node.hasAttribute("value") and node.kindOf("value") == "t":

@@ -19,13 +19,17 @@ _CHECK = """    if not ({name}.{shape} and {name}.dtype == {dtype} and {name}.la
 """
 
 
-def add_guard(program: Any, example: Sequence[torch.Tensor]) -> None:
-    """Let a frozen program raise unless its inputs have shapes, dtypes and layout of `example`, and values; in place."""
+def add_guard(program: Any, example: Sequence[torch.Tensor], open_axes: Sequence[Sequence[int]] = ()) -> None:
+    """Let a frozen program raise unless its inputs have shapes, dtypes and layout of `example`, and values; in place.
+
+    open_axes: those of each input that may have any length.
+    """
     if not example:
         return
     names = [f"tensor_{index}" for index in range(len(example))]
     head = f"def guard({', '.join(f'{name}: Tensor' for name in names)}) -> None:\n"
-    checks = [_check(name, index, tensor) for index, (name, tensor) in enumerate(zip(names, example, strict=True))]
+    opened = open_axes or [()] * len(example)
+    checks = [_check(name, index, example[index], opened[index]) for index, name in enumerate(names)]
     guard = torch.jit.CompilationUnit(head + "".join(checks)).guard.graph
     graph = program.graph
     _, *values = graph.inputs()  # the first is the module itself
@@ -34,13 +38,16 @@ def add_guard(program: Any, example: Sequence[torch.Tensor]) -> None:
     torch._C._jit_pass_dce(graph)  # what the guard returns, None
 
 
-def _check(name: str, index: int, tensor: torch.Tensor) -> str:
+def _check(name: str, index: int, tensor: torch.Tensor, open_axes: Sequence[int]) -> str:
     sizes = list(tensor.shape)
     dtype = type_name(tensor.dtype)
+    fixed = [f"{name}.size({axis}) == {size}" for axis, size in enumerate(sizes) if axis not in open_axes]
+    shape = " and ".join([f"dim() == {len(sizes)}", *fixed]) if open_axes or not sizes else f"size() == {sizes}"
+    told = ["any" if axis in open_axes else size for axis, size in enumerate(sizes)]
     return _CHECK.format(
         name=name,
-        shape=f"size() == {sizes}" if sizes else "dim() == 0",
+        shape=shape,
         dtype=tensor.dtype,
         layout=tensor.layout,
-        told=f"input {index}: compiled for {dtype} of shape {sizes}",
+        told=f"input {index}: compiled for {dtype} of shape [{', '.join(map(str, told))}]",
     )

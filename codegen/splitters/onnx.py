@@ -100,7 +100,7 @@ def clone_part(model: ir.Model, inputs: Sequence[ir.Value], results: Sequence[ir
         passed = value in graph.inputs or value.is_initializer() or value in outputs[:position]
         graph.outputs.append(_passed_on(graph, value, by_name) if passed else value)
     part = ir.Model(graph, ir_version=max(model.ir_version, _WEIGHTS_ARE_NO_INPUTS), producer_name=model.producer_name)
-    _forget_shapes(graph, model.meta.get(OPEN, False))
+    forget_shapes(graph, model.meta.get(OPEN, False))
     if not results:
         graph.append(node := ir.node("Constant", [], attributes={"value_float": 0.0}))
         node.outputs[0].name = "nothing"
@@ -113,11 +113,12 @@ def clone_part(model: ir.Model, inputs: Sequence[ir.Value], results: Sequence[ir
 def opened(model: ir.Model) -> ir.Model:
     """Return a model that leaves the sizes of its inputs open, and says nothing of any other shape."""
     graph = model.graph.clone()
-    _forget_shapes(graph, True)
+    forget_shapes(graph, True)
     return ir.Model(graph, ir_version=model.ir_version, producer_name=model.producer_name)
 
 
-def _forget_shapes(graph: ir.Graph, everywhere: bool) -> None:
+def forget_shapes(graph: ir.Graph, everywhere: bool) -> None:
+    """Leave out of a graph what it says of shapes that depend on the data, or, everywhere, of any; in place."""
     made = [value for node in all_nodes(graph) for value in node.outputs]
     # But for the count and the condition of a Loop, which ONNX Runtime wants to see are single values.
     loops = [(body, node.op_type == "Loop") for node in all_nodes(graph) for body in bodies(node)]

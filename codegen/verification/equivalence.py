@@ -37,7 +37,7 @@ from codegen.errors import CodegenError, MismatchError
 from codegen.fresh_process import fresh_command, fresh_environment
 from codegen.manifest import CutRecord, Manifest, OutputCheck, Verification
 from codegen.rounding import Step
-from codegen.split import Half
+from codegen.split import Half, WireTensor
 from codegen.verification.agreement import TOLERANCES, ZERO, largest, relative_error, wide
 from codegen.verification.tensor_file import read_tensors, write_tensors
 from codegen.verification.tensor_memory import overlapping
@@ -115,13 +115,17 @@ def redraw(inputs: Tensors, seed: int = 0) -> list[torch.Tensor]:
     return [_redraw(tensor.detach().cpu(), generator) for tensor in inputs]
 
 
-def check_alike(names: Sequence[str], example: Tensors, further: Sequence[Tensors]) -> None:
-    """Raise CodegenError, naming the input, unless each further input set has the example's shapes and dtypes."""
+def check_alike(names: Sequence[str], example: Tensors, further: Sequence[Tensors], wires: Sequence[WireTensor] = ()) -> None:
+    """Raise CodegenError, naming the input, unless each further input set has the example's shapes and dtypes.
+
+    wires: say which of their axes are open.
+    """
     for tensors in further:
         if len(tensors) != len(example):
             raise CodegenError(f"inputs to verify on hold {len(tensors)} tensors, the example has {len(example)}")
-        for name, tensor, like in zip(names, tensors, example, strict=True):
-            if tensor.shape != like.shape or tensor.dtype != like.dtype:
+        for position, (name, tensor, like) in enumerate(zip(names, tensors, example, strict=True)):
+            fits = wires[position].fits(tensor.shape) if wires else tensor.shape == like.shape
+            if not fits or tensor.dtype != like.dtype:
                 raise CodegenError(
                     f"the input {name} to verify on is {tensor.dtype} of shape {tuple(tensor.shape)}, the example's is"
                     f" {like.dtype} of shape {tuple(like.shape)}; shapes are fixed when compiling"
@@ -165,6 +169,7 @@ def _is_informative(draws: Tensors) -> bool:
     """Tell whether an output is neither zero nor the same for all input sets."""
     if draws[0].numel() == 0:
         return False
+    draws = [draw for draw in draws if draw.shape == draws[0].shape]  # those of one batch can be compared
     if max(float(wide(draw).nan_to_num(0, 0, 0).abs().max()) for draw in draws) <= ZERO:
         return False
     return len(draws) == 1 or any(relative_error(draw, draws[0]) > TOLERANCES["float32"].emitted for draw in draws[1:])

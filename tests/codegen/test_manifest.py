@@ -34,7 +34,7 @@ def edit_manifest(directory: Path, edit: Callable[[dict], object]) -> None:
     ("edit", "message"),
     [
         (lambda body: body.update(format="other"), "is not the manifest of an emitted model"),
-        (lambda body: body.update(version=1), "has format version 1, this program reads version 7"),
+        (lambda body: body.update(version=1), "has format version 1, this program reads version 8"),
         (lambda body: body.pop("cuts"), "is damaged: cuts is missing"),
         (lambda body: body["cuts"][0].pop("outputs"), r"is damaged: cuts\[0\].outputs is missing"),
         (

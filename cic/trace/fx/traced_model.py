@@ -11,7 +11,7 @@ from torch import fx
 from cic.graph import Graph
 from cic.trace.open_batch import OpenBatch
 from cic.trace.pixel_inputs import PixelInputs
-from cic.trace.traced import Runtime
+from cic.trace.traced import Runtime, Traced
 from codegen.bundle.torch_source import TorchSource
 from codegen.calls.structure import describe
 
@@ -58,4 +58,12 @@ class TracedModel:
             input_structure=input_structure,
             output_structure=describe(self.output_example)[0],
             model_digest=self.graph.digest,
+            batches=None if self.open_batch is None else self.open_batch.batches,
+            other=None if self.open_batch is None else _source_of(self.open_batch.other),
         )
+
+
+def _source_of(traced: Traced) -> TorchSource:
+    source = traced.source
+    assert isinstance(source, TorchSource), "a model is of one kind at every batch"
+    return source

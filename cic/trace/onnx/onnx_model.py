@@ -58,4 +58,9 @@ class OnnxModel:
         from codegen.bundle.onnx_source import OnnxSource  # which needs onnx, as torch models do not
 
         floats = None if self.pixel_inputs is None else self.pixel_inputs.values
-        return OnnxSource(self.model, self.content, self.path, self.graph.crossable, self.kwargs, self.graph.digest, floats)
+        known = self.path, self.graph.crossable, self.kwargs, self.graph.digest
+        if self.open_batch is None:
+            return OnnxSource(self.model, self.content, *known, floats)
+        other = self.open_batch.other.source
+        assert isinstance(other, OnnxSource), "a model is of one kind at every batch"
+        return OnnxSource(self.model, self.content, *known, floats, self.open_batch.batches, other)

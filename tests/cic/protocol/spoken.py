@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from math import prod
 from typing import Any
 
@@ -35,6 +36,17 @@ def tail_of(inputs: Sequence[tuple[str, Sequence[int]]], outputs: Sequence[tuple
 
 TWO = tail_of([("float32", (2, 3)), ("int64", (4,))], [("float32", (1, 5)), ("bool", ())])
 """What most tests speak of."""
+
+GREATEST = 8
+OPEN = replace(
+    TWO,
+    inputs=(
+        SpokenTensor("INPUT__0", WireTensor("rows", (GREATEST, 3), "float32", 12 * GREATEST, (0,), GREATEST)),
+        SpokenTensor("INPUT__1", WireTensor("pairs", (4, 2 * GREATEST), "int64", 64 * GREATEST, (1,), GREATEST)),
+    ),
+    outputs=(SpokenTensor("OUTPUT__0", WireTensor("flags", (GREATEST,), "bool", GREATEST, (0,), GREATEST)),),
+)
+"""A tail with an open batch of at most `GREATEST`."""
 
 
 def drawn(dtype: str, shape: Sequence[int], seed: int = 0) -> Array:

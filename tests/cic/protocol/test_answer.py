@@ -17,7 +17,7 @@ from cic.protocol.answer import Answer, ServerTimes, coded_outputs, read_answer,
 from cic.protocol.request import JSON_LENGTH, RequestHead, Wanted
 from cic.protocol.spoken_tail import SpokenTail, SpokenTensor, largest_answer_bytes
 from codegen.split import WireTensor
-from tests.cic.protocol.spoken import DTYPES, TWO, changed, drawn_for, same_bits, tail_of
+from tests.cic.protocol.spoken import DTYPES, GREATEST, OPEN, TWO, changed, drawn_for, same_bits, tail_of
 from tests.draws import draws
 
 TIMES = ServerTimes(310, 12, 95, 2210, 8)
@@ -171,3 +171,19 @@ def test_a_failure_is_one_printable_line(message: str) -> None:
 def test_any_refusal_is_told_in_one_line(body: bytes) -> None:
     error: Any = read_failure(500, body)
     assert error.status == 500 and str(error).isprintable() and len(str(error)) < 600
+
+
+@pytest.mark.parametrize("batch", [1, 3, GREATEST])
+def test_answers_have_the_batch_of_their_request(batch: int) -> None:
+    tail, outputs = OPEN.at_batch(batch), (np.arange(batch) % 2 == 0,)
+    head = replace(head_for(OPEN), batch=batch)
+    _, (text, *payloads) = write_answer(OPEN, head, coded_outputs(OPEN, head, outputs), ServerTimes(0, 0, 0, 0, 0))
+    joined = memoryview(bytearray(b"".join(bytes(payload) for payload in payloads)))
+    request_id = str(head.id)
+    assert same_bits(read_answer(text, joined, tail, request_id).outputs[0], outputs[0])
+    assert len(bytes(text)) + len(joined) <= largest_answer_bytes(OPEN)
+    for other in {1, 3, GREATEST} - {batch}:
+        with pytest.raises(ProtocolError):
+            read_answer(text, joined, OPEN.at_batch(other), request_id)
+        with pytest.raises(ProtocolError, match="the manifest says bool of shape"):
+            coded_outputs(OPEN, replace(head, batch=other), outputs)

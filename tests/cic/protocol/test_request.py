@@ -20,7 +20,7 @@ from cic.codec.tensors import tensor_of
 from cic.errors import CodecError, ProtocolError
 from cic.protocol.request import JSON_LENGTH, coded_inputs, json_length, read_request, write_request
 from cic.protocol.spoken_tail import largest_request_bytes
-from tests.cic.protocol.spoken import DTYPES, TWO, changed, drawn, drawn_for, request_bytes, same_bits, tail_of
+from tests.cic.protocol.spoken import DTYPES, GREATEST, OPEN, TWO, changed, drawn, drawn_for, request_bytes, same_bits, tail_of
 from tests.draws import draws
 
 CODECS = ("raw", "raw+zlib", "raw+zstd", "fp16", "int8+zstd", "int8-channel", "int4+zlib", "int4-clip")
@@ -310,3 +310,45 @@ def test_other_tensors_are_not_sent() -> None:
         coded_inputs(TWO, [drawn("float64", (2, 3)), drawn("int64", (4,))])
     with pytest.raises(CodecError, match="there is no codec"):
         coded_inputs(TWO, drawn_for(TWO.inputs), ["raw", "lz77"])
+
+
+# ----------------------------------------------------------------------------------------------------------- open batches
+
+
+@pytest.mark.parametrize("batch", [1, 3, GREATEST])
+@pytest.mark.parametrize("codecs", [(), ("int8+zlib", "raw+zlib")])
+def test_tensors_of_any_batch_come_back(batch: int, codecs: tuple[str, ...]) -> None:
+    tail = OPEN.at_batch(batch)
+    arrays = (np.random.default_rng(0).random((batch, 3), np.float32), np.arange(8 * batch).reshape(4, 2 * batch))
+    text, payloads = request_bytes(tail, arrays, codecs)
+    assert len(text) + len(payloads) <= largest_request_bytes(OPEN)
+    request = read(text, payloads, OPEN)
+    assert request.head.batch == batch
+    for one, other in zip(request.arrays, arrays, strict=True):
+        np.testing.assert_allclose(one, other, atol=0.02 if codecs else 0)
+    numbers = [{"name": each.name, "shape": list(array.shape), "datatype": each.datatype, "data": array.ravel().tolist()}
+               for each, array in zip(tail.inputs, arrays, strict=True)]  # fmt: skip
+    told = json.dumps({"inputs": numbers}).encode()
+    assert all(same_bits(one, other) for one, other in zip(read(told, b"", OPEN).arrays, arrays, strict=True))
+
+
+BATCHES: dict[str, tuple[bytes, bytes]] = {
+    "a greater one": (b"[3,3]", b"[9,3]"),
+    "none": (b"[3,3]", b"[0,3]"),
+    "two at once": (b"[4,6]", b"[4,4]"),
+    "half a one": (b"[4,6]", b"[4,5]"),
+    "an open one": (b"[3,3]", b"[-1,3]"),
+    "another size": (b"[3,3]", b"[3,4]"),
+    "a huge one": (b"[3,3]", b"[3000000000000,3]"),
+}
+
+
+@pytest.mark.parametrize("case", BATCHES)
+def test_other_batches_are_refused(case: str) -> None:
+    arrays = drawn_for(OPEN.at_batch(3).inputs)
+    text, payloads = request_bytes(OPEN.at_batch(3), arrays)
+    before, after = BATCHES[case]
+    assert before in text
+    with pytest.raises(ProtocolError) as refused:
+        read(text.replace(before, after), payloads, OPEN)
+    assert refused.value.status == 400

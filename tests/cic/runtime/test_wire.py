@@ -205,3 +205,16 @@ def test_a_tensor_whose_rows_the_data_decides_comes_back_as_long_as_it_is() -> N
     for other in (torch.randn(6, 3), torch.randn(2, 4), torch.randn(2)):
         with pytest.raises(LinkError, match="rows: the other side sent"):
             decode(joined(Message("answer", 1, (other,))), [rows])
+
+
+def test_tensors_of_any_batch_come_back_and_those_of_several_do_not() -> None:
+    rows, pairs = WireTensor("rows", (8, 3), "float32", 96, (0,), 8), WireTensor("pairs", (4, 16), "float32", 256, (1,), 8)
+    for batch in (1, 3, 8):
+        sent = torch.randn(batch, 3), torch.randn(4, 2 * batch)
+        received = decode(joined(Message("answer", 1, sent)), [rows, pairs]).tensors
+        assert all(same_bits(one, other) for one, other in zip(received, sent, strict=True))
+    for other in ((torch.randn(9, 3), torch.randn(4, 18)), (torch.randn(0, 3), torch.randn(4, 0)), (torch.randn(2, 3),) * 2):
+        with pytest.raises(LinkError, match="the other side sent"):
+            decode(joined(Message("answer", 1, other)), [rows, pairs])
+    with pytest.raises(LinkError, match="sent tensors of several batches"):
+        decode(joined(Message("answer", 1, (torch.randn(2, 3), torch.randn(4, 6)))), [rows, pairs])

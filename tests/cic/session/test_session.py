@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 import cic
 from cic.engine.engine import Array
@@ -21,8 +22,10 @@ from cic.errors import ArtifactError, CicWarning, InputError, LinkError
 from cic.session.record import record_of
 from cic.session.session import Session
 from tests.cic.conftest import Project
+from tests.cic.inception import STRONG, WEAK
 from tests.cic.session.conftest import DEVICE_S, Opened, stand_still, until_remote
-from tests.cic.session.small_server import SmallServer
+from tests.cic.session.small_server import SmallServer, small_server
+from tests.codegen.unverified import unverified_bundles
 
 
 def same(answer: Array, expected: Array) -> bool:
@@ -283,3 +286,50 @@ def test_what_another_thread_has_told_already_is_no_error(opened: Opened) -> Non
     session = opened()
     session._means.news = Emptied()
     session._means.tell_news()
+
+
+# ------------------------------------------------------------------------------------------------------------- batches
+
+
+@pytest.fixture(scope="module")
+def open_bundle(tmp_path_factory: pytest.TempPathFactory) -> tuple[nn.Module, cic.SplittingModel, Path]:
+    """A model with an open batch, and its halves."""
+    torch.manual_seed(0)
+    layers = nn.Conv2d(3, 4, 3, 2), nn.ReLU(), nn.Conv2d(4, 16, 3, 2), nn.ReLU(), nn.Flatten(), nn.Linear(16 * 9, 10)
+    network, path = nn.Sequential(*layers).eval(), tmp_path_factory.mktemp("batches") / "net.split"
+    compiled = cic.compile(network, (torch.randn(2, 3, 18, 18),), device=WEAK, server=STRONG, dynamic={"input_1": {0: "b"}})
+    with unverified_bundles():
+        cic.emit(network, compiled, path)
+    return network, compiled, path
+
+
+@pytest.mark.parametrize("batch", [1, 3, 16])
+def test_calls_of_any_batch_are_answered_with_any_cut(
+    open_bundle: tuple[nn.Module, cic.SplittingModel, Path], batch: int
+) -> None:
+    network, compiled, path = open_bundle
+    x = torch.randn(batch, 3, 18, 18)
+    with small_server(path) as server:
+        for cut in compiled.cuts:
+            with Session(path, compiled, server.url, cuts=[cut.id], batch=batch) as session:
+                inference = session.infer(x)
+                assert inference.outcome == ("remote" if cut.offloads else "local")
+                torch.testing.assert_close(inference.output, network(x), rtol=1e-4, atol=1e-5)
+                if cut.offloads:
+                    assert inference.record.upload_bytes > cut.upload_bytes * batch // 2
+                with pytest.raises(InputError, match=r"compiled for float32 of shape .*called with"):
+                    session(torch.randn(batch + 1, 3, 18, 18))
+
+
+def test_a_batch_is_one_that_halves_take(
+    open_bundle: tuple[nn.Module, cic.SplittingModel, Path], project: Project, model: cic.SplittingModel
+) -> None:
+    network, compiled, path = open_bundle
+    with Session(path, compiled) as session:
+        x = torch.randn(2, 3, 18, 18)
+        torch.testing.assert_close(session(x), network(x), rtol=1e-4, atol=1e-5)
+    for wrong in (0, 65, 2.0, True):
+        with pytest.raises(InputError, match="take a whole number from 1 to 64"):
+            Session(path, compiled, batch=wrong)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="has fixed shapes; compile and emit it with an open batch"):
+        Session(project.split, model, batch=2)

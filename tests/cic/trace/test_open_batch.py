@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,11 +12,14 @@ from torch import Tensor, nn
 
 import cic
 from cic.cost.pricing import resolve
-from cic.errors import ArgumentError, TraceError
+from cic.errors import ArgumentError, EmitError, TraceError
 from cic.trace.any_model import trace_model
-from cic.trace.open_batch import at_batch
+from codegen.errors import CodegenError
+from codegen.splitters.open_batch import at_batch
 from tests.cic.hand_made import random_conditions
 from tests.cic.inception import STRONG, WEAK
+from tests.cic.trace.onnx.exported import dynamic
+from tests.codegen.onnx_models import run_whole, save
 
 BATCH = {"x": {0: "batch"}}
 
@@ -111,9 +115,64 @@ def test_codecs_beside_an_open_batch_are_refused() -> None:
         )
 
 
-@pytest.mark.parametrize("batch", [1, 2, 5])
-def test_rows_are_repeated_in_the_same_layout(batch: int) -> None:
-    x = torch.randn(2, 3, 4, 5).contiguous(memory_format=torch.channels_last)
-    changed = at_batch(x, 0, batch)
-    assert changed.is_contiguous(memory_format=torch.channels_last)
-    assert all(torch.equal(changed[row], x[row % 2]) for row in range(batch))
+# -------------------------------------------------------------------------------------------------------------- halves
+
+
+class Mixed(nn.Module):
+    """The batch stands in sizes, in multiples of it, in a state with a row for each, and in the answers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.recurrent = nn.Conv2d(3, 8, 3, 2), nn.LSTM(8, 8, batch_first=True)
+        self.token = nn.Parameter(torch.randn(1, 1, 8))
+        self.query, self.last = nn.Linear(8, 8), nn.Linear(8, 5)
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        rows = self.first(x).relu().flatten(2).transpose(1, 2)
+        rows = torch.cat([self.token.expand(len(rows), -1, -1), rows], 1)
+        heads = self.query(rows).reshape(len(rows), -1, 2, 4).transpose(1, 2).reshape(len(rows) * 2, -1, 4)
+        rows = rows + torch.bmm(heads @ heads.transpose(1, 2), heads).reshape(len(rows), 2, -1, 4).transpose(1, 2).flatten(2)
+        return {"scores": self.last(self.recurrent(rows)[0][:, -1]), "first": rows[:, 0]}
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_halves_take_any_batch_in_two_formats(size: int, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = Mixed().eval()
+    compiled = cic.compile(model, (torch.randn(size, 3, 9, 9),), device=WEAK, server=STRONG, dynamic=BATCH)
+    assert len(compiled.cuts) > 2
+    formats = ("torchscript", "exported_program")
+    cuts = [compiled.cuts[len(compiled.cuts) // 2].id] if size == 1 else None
+    manifest = cic.emit(model, compiled, tmp_path / "m.split", formats=formats, cuts=cuts, storage="inline")
+    for record in manifest.cuts:
+        assert all(wire.batch == 64 for wire in (*manifest.inputs, *record.crossing, *record.output_wires))
+        for format_name in formats:
+            cut = cic.load_cut(tmp_path / "m.split", record.id, format_name=format_name)
+            for batch in (1, 3, 7, 16):
+                x = torch.randn(batch, 3, 9, 9)
+                torch.testing.assert_close(cut.tail(*cut.head(x)), model(x), rtol=1e-4, atol=1e-5)
+            for wrong in (torch.randn(65, 3, 9, 9), torch.randn(0, 3, 9, 9), torch.randn(2, 3, 9, 10)):
+                with pytest.raises(CodegenError, match=r"compiled for float32 of shape .batch up to 64, 3, 9, 9."):
+                    cut.head(wrong)
+
+
+def test_an_onnx_file_with_an_open_batch_is_split_for_any_batch(tmp_path: Path) -> None:
+    path = save(dynamic(), tmp_path / "dynamic.onnx")
+    compiled = cic.compile(path, (torch.randn(1, 2, 3),), device=WEAK, server=STRONG, dynamic=BATCH)
+    manifest = cic.emit(path, compiled, tmp_path / "dynamic.split")
+    for record in manifest.cuts:
+        cut = cic.load_cut(tmp_path / "dynamic.split", record.id)
+        for batch in (1, 3, 16):
+            x = torch.randn(batch, 2, 3)
+            (expected,) = run_whole(path, {"x": x.numpy()})
+            (answer,) = cut.tail(*cut.head(x)).values()
+            torch.testing.assert_close(answer, torch.from_numpy(expected), rtol=1e-4, atol=1e-6)
+
+
+def test_a_traced_model_without_its_batch_is_not_emitted_for_one(tmp_path: Path) -> None:
+    model, x = small(), torch.randn(2, 3, 18, 18)
+    compiled = cic.compile(model, (x,), device=WEAK, server=STRONG, dynamic={"input_1": {0: "batch"}})
+    with pytest.raises(EmitError, match="compiled with an open batch; trace it with dynamic="):
+        cic.emit(trace_model(model, (x,), name=compiled.name), compiled, tmp_path / "small.split")
+    with pytest.raises(TraceError, match=r"traced with fixed shapes; give dynamic to cic.trace_model"):
+        trace_model(trace_model(model, (x,)), dynamic=BATCH)
