@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from codegen.manifest import CutRecord
+    from codegen.split import WireTensor
 
 SUMMARY = "write head and tail of every cut that can be optimal, verified"
 
@@ -46,6 +47,13 @@ def add_arguments(parser: ArgumentParser) -> None:
         choices=("auto", "shared", "inline"),
         default="auto",
         help="of weights; shared: each on disk once; inline: every half one plain file; default: shared if that saves much",
+    )
+    parser.add_argument(
+        "--greatest-batch",
+        type=int,
+        default=64,
+        metavar="N",
+        help="of halves with an open batch; no message is larger than for it; default: 64",
     )
     parser.add_argument(
         "--tolerance", metavar="E", help="greatest relative error of an output; default by type, 1e-4 for float32"
@@ -78,6 +86,7 @@ def run(arguments: Namespace) -> int:
             storage=arguments.storage,
             tolerance=tolerance,
             replace=arguments.replace,
+            greatest_batch=arguments.greatest_batch,
             progress=tell,
         )
     if manifest.weights_digest != splitting_model.information.weights_digest:
@@ -105,5 +114,14 @@ def _row(cut: CutRecord, format_name: str) -> tuple[str, ...]:
     check = next(check for check in cut.verification if check.format == format_name)
     error = f"{check.max_relative_error:.1e}" if check.informative else f"{check.max_relative_error:.1e} (output is constant)"
     files = cut.files[format_name]
-    crossing = ", ".join(f"{wire.name} {wire.dtype} {'x'.join(map(str, wire.shape))}" for wire in cut.crossing) or "-"
+    crossing = ", ".join(f"{wire.name} {wire.dtype} {_sizes(wire)}" for wire in cut.crossing) or "-"
     return cut.id, format_name, show_bytes(files.head.bytes), show_bytes(files.tail.bytes), error, crossing
+
+
+def _sizes(wire: WireTensor) -> str:
+    """Such as 1x3x224x224, or Nx3x224x224 where N is the batch."""
+    if wire.batch is None:
+        return "x".join(map(str, wire.shape))
+    each = wire.shape[wire.open_axes[0]] // wire.batch
+    length = "N" if each == 1 else f"{each}N"
+    return "x".join(length if axis in wire.open_axes else str(size) for axis, size in enumerate(wire.shape))

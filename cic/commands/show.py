@@ -102,11 +102,16 @@ def print_cuts(model: SplittingModel, emitted: dict[str, int] | None = None) -> 
     print_table(
         columns,
         rows,
-        title=f"{model.name}: every cut that can be optimal",
+        title=f"{model.name}: every cut that can be optimal{_batch_said(model)}",
         left=("cut", "codec", "best at", "emitted"),
         words=("best at",),
         drop=("error", "down", "ops on device", "top1 kept", "server", "device", "up", "head", "emitted"),
     )
+
+
+def _batch_said(model: SplittingModel) -> str:
+    batch = model.table.batch
+    return "" if batch is None else f", at batch {batch}; others by cic decide --batch"
 
 
 def print_break_points(model: SplittingModel) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from cic.decision.arguments import check_calls, check_flag, check_model, check_path, check_text, check_texts
+from cic.decision.arguments import check_calls, check_flag, check_model, check_number, check_path, check_text, check_texts
 from cic.decision.splitting_model import SplittingModel
 from cic.emission.cut_plans import cut_plans
 from cic.emission.matching_weights import other_weights
@@ -20,7 +20,7 @@ from cic.inputs.example_inputs import make_inputs
 from cic.inputs.former_names import formerly, renamed
 from cic.precision.picture_input import picture_input
 from cic.progress import Progress, Tell, counted, teller
-from cic.trace.any_model import is_onnx, is_traced, read_program_file, trace_model, with_open_batch
+from cic.trace.any_model import is_onnx, is_traced, read_program_file, trace_model, with_greatest_batch, with_open_batch
 from cic.trace.fx.flat_model import evaluating
 from cic.trace.pixel_model import traces, with_pixels
 from cic.trace.preservation.preservation import Preserved, preserved
@@ -55,6 +55,7 @@ def emit(
     storage: Storage = "auto",
     tolerance: float | None = None,
     replace: bool = False,
+    greatest_batch: int = 64,
     progress: Tell | None = None,
 ) -> Manifest:
     """Write head and tail of every cut of a splitting model, verified against the whole model in fresh processes.
@@ -74,6 +75,7 @@ def emit(
         tolerance: largest relative error of any output; default by dtype, 1e-4 for float32.
         replace: what was emitted to `directory` before goes, of whatever model it is. What is not part of an emitted model is
             never replaced.
+        greatest_batch: that the halves of a model with an open batch take; what a peer sends is never larger than for it.
         progress: told of each finished step, three a cut and format; see `cic.progress`, print will do.
 
     Returns:
@@ -92,11 +94,12 @@ def emit(
     check_text(storage, "storage")
     check_flag(replace, "replace")
     _check_tolerance(tolerance)
+    check_number(greatest_batch, "the greatest batch", 2, 2**20, whole=True)
     tell = teller(progress)
     given = read_program_file(model)
     if not is_traced(given):
         tell(Progress("tracing"))
-    traced = _same_model(given, splitting_model, verify_on)
+    traced = _same_model(given, splitting_model, verify_on, greatest_batch)
     source = traced.source
     plans = cut_plans(traced.graph, splitting_model, cuts)
     steps = _STEPS_PER_CUT * len(plans) * len(formats or ("its usual one",))
@@ -150,7 +153,7 @@ def _whole(model: nn.Module, traced: Traced, before: Preserved) -> Callable[...,
     return whole
 
 
-def _same_model(given: Any, splitting_model: SplittingModel, calls: Sequence[Call]) -> Traced:
+def _same_model(given: Any, splitting_model: SplittingModel, calls: Sequence[Call], greatest_batch: int) -> Traced:
     """Trace what was given; EmitError unless it is what was compiled."""
     expected = splitting_model.information.graph_digest
     for traced in _traces(given, splitting_model, calls):
@@ -164,19 +167,22 @@ def _same_model(given: Any, splitting_model: SplittingModel, calls: Sequence[Cal
         )
     if refusal := other_weights(splitting_model, traced.weights_digest):
         raise EmitError(refusal)
-    return _with_batch(given, traced, splitting_model)
+    return _with_batch(given, traced, splitting_model, greatest_batch)
 
 
-def _with_batch(given: Any, traced: Traced, splitting_model: SplittingModel) -> Traced:
+def _with_batch(given: Any, traced: Traced, splitting_model: SplittingModel, greatest: int) -> Traced:
     """The model with its batch open where it was compiled so: it is traced at a second batch."""
-    if splitting_model.table.batch is None or traced.open_batch is not None:
+    if splitting_model.table.batch is None:
         return traced
+    if traced.open_batch is not None:
+        return with_greatest_batch(traced, greatest)
     if is_traced(given):
         raise EmitError(
             f"{splitting_model.name} was compiled with an open batch; trace it with dynamic={{…}}, or give the model"
         )
     axes = tuple(next(iter(tensor.open_axes), None) for tensor in splitting_model.graph().inputs.tensors)
-    return with_open_batch(traced, axes, lambda args, kwargs: trace_model(given, args, kwargs, name=splitting_model.name))
+    opened = with_open_batch(traced, axes, lambda args, kwargs: trace_model(given, args, kwargs, name=splitting_model.name))
+    return with_greatest_batch(opened, greatest)
 
 
 def _traces(given: Any, splitting_model: SplittingModel, calls: Sequence[Call]) -> Iterator[Traced]:

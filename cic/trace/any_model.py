@@ -79,6 +79,12 @@ def with_open_batch(traced: Traced, axes: Axes, again: Again) -> Traced:
     return replace(traced, open_batch=open_batch(traced, axes, again))
 
 
+def with_greatest_batch(traced: Traced, greatest: int) -> Traced:
+    """The model for halves that take batches of up to `greatest`, and at least the two that it was traced at."""
+    assert isinstance(traced, TracedModel | OnnxModel) and traced.open_batch is not None
+    return replace(traced, open_batch=replace(traced.open_batch, greatest=max(greatest, traced.open_batch.other_size)))
+
+
 def _read(
     model: Any,
     args: Sequence[Any],

@@ -29,7 +29,6 @@ Axes = tuple[int | None, ...]
 Again = Callable[[tuple[Any, ...], dict[str, Any]], Traced]
 """Traces the model on another example call."""
 
-LARGEST_EMITTED = 64
 _FURTHER = 2
 _ONE_TABLE = "one table serves every batch only if all amounts grow in proportion with it"
 
@@ -39,17 +38,19 @@ class OpenBatch:
     """What is known of a model beside its example.
 
     size: the batch of the example. axes: of the flat inputs. other: the same model, traced at the batch `other_size`.
+    greatest: the greatest batch that halves take.
     """
 
     size: int
     axes: Axes
     other_size: int
     other: Traced
+    greatest: int = 64
 
     @property
     def batches(self) -> Batches:
-        """The same for the halves, which take batches of up to `LARGEST_EMITTED` unless emission says otherwise."""
-        return Batches(self.axes, self.size, self.other_size, max(LARGEST_EMITTED, self.other_size))
+        """The same for the halves."""
+        return Batches(self.axes, self.size, self.other_size, max(self.greatest, self.other_size))
 
 
 def axes_of(dynamic: Any, inputs: Sequence[str], tensors: Sequence[torch.Tensor]) -> Axes:

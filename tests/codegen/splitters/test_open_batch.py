@@ -60,7 +60,8 @@ def test_halves_answer_at_other_batches_as_the_model_does(place: int) -> None:
 
 
 def test_the_example_is_left_as_it_was() -> None:
-    here, there = (flat_module(Mixed().eval(), (example(batch),)).source.module for batch in (2, 4))
+    model = Mixed().eval()
+    here, there = (flat_module(model, (example(batch),)).source.module for batch in (2, 4))
     code = here.code
     opened(here, there, BATCHES)
     assert here.code == code
