@@ -13,8 +13,8 @@ from cic.inputs.model_source import load_program
 from cic.trace.fx.torch_trace import trace
 from cic.trace.fx.traced_model import TracedModel
 from cic.trace.onnx.onnx_model import OnnxModel
-from cic.trace.open_batch import Again, Axes, Dynamic, axes_of, open_batch
-from cic.trace.traced import Traced
+from cic.trace.open_batch import Again, Dynamic, axes_of, open_batch
+from cic.trace.traced import Axes, Traced
 from codegen.calls.structure import is_tensor
 from codegen.errors import needing
 

@@ -8,49 +8,25 @@ does not is refused by its name: one without the batch, one that grows with its 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from cic.errors import ArgumentError, TraceError
 from cic.graph import Graph, Tensor
-from cic.trace.traced import Traced
+from cic.trace.traced import Axes, OpenBatch, Traced
 from codegen.calls.structure import describe, rebuild
 from codegen.checked_json import shown
-from codegen.splitters.open_batch import Batches, at_batch
+from codegen.splitters.open_batch import at_batch
 
 Dynamic = Mapping[str, Mapping[int, str]]
 """Input name → axis → the name of the open size, as torch.export takes them; all of one name."""
-
-Axes = tuple[int | None, ...]
-"""For each flat input, along which axis the batch lies; None: it has none."""
 
 Again = Callable[[tuple[Any, ...], dict[str, Any]], Traced]
 """Traces the model on another example call."""
 
 _FURTHER = 2
 _ONE_TABLE = "one table serves every batch only if all amounts grow in proportion with it"
-
-
-@dataclass(frozen=True)
-class OpenBatch:
-    """What is known of a model beside its example.
-
-    size: the batch of the example. axes: of the flat inputs. other: the same model, traced at the batch `other_size`.
-    greatest: the greatest batch that halves take.
-    """
-
-    size: int
-    axes: Axes
-    other_size: int
-    other: Traced
-    greatest: int = 64
-
-    @property
-    def batches(self) -> Batches:
-        """The same for the halves."""
-        return Batches(self.axes, self.size, self.other_size, max(self.greatest, self.other_size))
 
 
 def axes_of(dynamic: Any, inputs: Sequence[str], tensors: Sequence[torch.Tensor]) -> Axes:

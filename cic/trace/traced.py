@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from cic.graph import Graph
+from codegen.splitters.open_batch import Batches
 
 if TYPE_CHECKING:
-    from cic.trace.open_batch import OpenBatch
     from cic.trace.pixel_inputs import PixelInputs
     from codegen.bundle.source import Source
 
 Runtime = Literal["torch", "onnxruntime"]
+Axes = tuple[int | None, ...]
+"""For each flat input, along which axis the batch lies; None: it has none."""
 
 
 class Traced(Protocol):
@@ -48,3 +51,23 @@ class Traced(Protocol):
     @property
     def source(self) -> Source:
         """The model to run whole (`source.whole()`) and to cut in two (`source.split(nodes)`)."""
+
+
+@dataclass(frozen=True)
+class OpenBatch:
+    """What is known of a model beside its example.
+
+    size: the batch of the example. axes: of the flat inputs. other: the same model, traced at the batch `other_size`.
+    greatest: the greatest batch that halves take.
+    """
+
+    size: int
+    axes: Axes
+    other_size: int
+    other: Traced
+    greatest: int = 64
+
+    @property
+    def batches(self) -> Batches:
+        """The same for the halves."""
+        return Batches(self.axes, self.size, self.other_size, max(self.greatest, self.other_size))

@@ -9,9 +9,8 @@ from typing import Any
 from torch import fx
 
 from cic.graph import Graph
-from cic.trace.open_batch import OpenBatch
 from cic.trace.pixel_inputs import PixelInputs
-from cic.trace.traced import Runtime, Traced
+from cic.trace.traced import OpenBatch, Runtime, Traced
 from codegen.bundle.torch_source import TorchSource
 from codegen.calls.structure import describe
 

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cic.graph import Graph
-from cic.trace.open_batch import OpenBatch
 from cic.trace.pixel_inputs import PixelInputs
-from cic.trace.traced import Runtime
+from cic.trace.traced import OpenBatch, Runtime
 
 if TYPE_CHECKING:
     import onnx_ir
