@@ -10,10 +10,11 @@ from codegen.calls.structure import Structure
 from codegen.operator_libraries import Need
 from codegen.rounding import Step
 from codegen.split import Half, Split, WireTensor
-from codegen.splitters.open_batch import Batches
 
 if TYPE_CHECKING:
     import torch
+
+    from codegen.splitters.open_batch import Batches
 
 Whole = Callable[..., "Sequence[torch.Tensor]"]
 """A model as a function from its flat input tensors to its flat output tensors."""
