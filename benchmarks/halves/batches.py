@@ -1,4 +1,4 @@
-"""Does a model that is compiled once answer at any batch as the whole does, and decide as if it had been compiled at that batch?
+"""Does a model that is compiled once answer at any batch as the whole does, and decide as if compiled at that batch?
 
     OMP_NUM_THREADS=1 python -m benchmarks.halves.batches                     # eight networks
     OMP_NUM_THREADS=1 python -m benchmarks.halves.batches --networks resnet18 # only this one; rows of others are kept
