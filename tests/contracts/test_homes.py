@@ -47,7 +47,7 @@ TESTED_BY = {
     "cic/trace/fx/propagation.py": "cic/trace/fx/test_torch_trace.py",
     "cic/trace/preservation/reachable.py": "cic/trace/preservation/test_preservation.py",
     "codegen/bundle/source.py": "codegen/bundle/test_bundle.py",
-    "codegen/bundle/torch_source.py": "codegen/bundle/test_bundle.py",
+    "codegen/bundle/torch_source.py": "cic/trace/test_open_batch.py",
     "codegen/bundle/weights.py": "codegen/weights/test_shared_weights.py",
     "codegen/formats/emitter.py": "codegen/test_loading.py",
     "codegen/formats/onnx_session.py": "codegen/formats/test_onnx_values.py",
