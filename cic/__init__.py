@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from cic.calibration.calibrate import calibrate
     from cic.compilation.pipeline import compile, profile
     from cic.cost.machine import Machine
+    from cic.cost.powers import energy_of
     from cic.cost.profile import Profile, load_profile
     from cic.decision.energy import Energy
     from cic.emission.decision_source import export_decision
@@ -58,6 +59,7 @@ _LATER = {
     "export_triton": "cic.emission.emitted_halves",
     "load_cut": "cic.emission.emitted_halves",
     "export_decision": "cic.emission.decision_source",
+    "energy_of": "cic.cost.powers",
     "Machine": "cic.cost.machine",
     "Precision": "cic.precision.precision",
     "Profile": "cic.cost.profile",
@@ -97,6 +99,7 @@ __all__ = [
     "calibrate",
     "compile",
     "emit",
+    "energy_of",
     "export_decision",
     "export_half",
     "export_triton",

@@ -37,8 +37,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--server-slowdown", metavar="F", help="factor on the server's op times, such as 4")
     parser.add_argument(
         "--power",
-        metavar="compute=W,send=W,receive=W,wait=W",
-        help="what the device draws meanwhile, such as compute=4.2W,send=3W,receive=3W,wait=800mW: least energy is decided for",
+        metavar="POWERS",
+        help="decide for the least energy: what the device draws, compute=4.2W,send=3W,receive=3W,wait=800mW, or a board and a "
+        "radio that `cic machines` lists, such as raspberry-pi-4b/wifi",
     )
     parser.add_argument("--batch", type=int, metavar="N", help="answered together, by a model compiled with an open batch")
     limit = parser.add_mutually_exclusive_group()
@@ -103,7 +104,16 @@ def _doubt(decision: Decision) -> str:
 
 
 def read_power(text: str) -> Energy:
-    """The energy that a text of --power stands for. Raises InputError or UnitError naming the part that is wrong."""
+    """The energy that a text of --power stands for.
+
+    Raises:
+        InputError, UnitError: a part is missing or wrong; names it. CostError: there is no such board or radio.
+    """
+    board, slash, radio = text.partition("/")
+    if slash and "=" not in text:
+        from cic.cost.powers import energy_of
+
+        return energy_of(board, radio)
     pairs = read_pairs(text.split(","), "--power")
     if pairs.keys() != set(PARTS):
         raise InputError(f"--power {text!r} names {', '.join(pairs)}; write {', '.join(f'{part}=…' for part in PARTS)}")

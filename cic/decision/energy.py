@@ -25,41 +25,53 @@ class Energy:
     compute_w, send_w, receive_w: watts that the whole device draws while it computes, sends and receives.
     wait_w: while the server computes, and during the round trip.
     second_w: joules that a second of latency is worth besides, for a weighted sum of energy and latency.
+    send_j_per_bit, receive_j_per_bit: joules for each bit besides, for radios that draw more the faster they are.
 
     A device that stays on draws some watts without inferences, too: take these off all four for what inferences add.
 
     Raises:
-        UnitError: one of the powers is not a finite number above 0, or second_w one below 0.
+        UnitError: one of the powers is not a finite number above 0, or one of the others is below 0.
     """
 
-    __slots__ = ("compute_w", "receive_w", "second_w", "send_w", "wait_w")
+    __slots__ = ("compute_w", "receive_j_per_bit", "receive_w", "second_w", "send_j_per_bit", "send_w", "wait_w")
 
-    def __init__(self, compute_w: float, send_w: float, receive_w: float, wait_w: float, second_w: float = 0.0) -> None:
+    def __init__(
+        self,
+        compute_w: float,
+        send_w: float,
+        receive_w: float,
+        wait_w: float,
+        second_w: float = 0.0,
+        send_j_per_bit: float = 0.0,
+        receive_j_per_bit: float = 0.0,
+    ) -> None:
         self.compute_w = positive(compute_w, "compute_w")
         self.send_w = positive(send_w, "send_w")
         self.receive_w = positive(receive_w, "receive_w")
         self.wait_w = positive(wait_w, "wait_w")
         self.second_w = positive(second_w, "second_w", or_zero=True)
+        self.send_j_per_bit = positive(send_j_per_bit, "send_j_per_bit", or_zero=True)
+        self.receive_j_per_bit = positive(receive_j_per_bit, "receive_j_per_bit", or_zero=True)
 
-    @property
-    def powers(self) -> Prices:
+    def powers(self, conditions: Conditions) -> Prices:
         """Watts of each part: device, uplink, server, downlink, rtt."""
-        return self.compute_w, self.send_w, self.wait_w, self.receive_w, self.wait_w
+        send_w = self.send_w + self.send_j_per_bit * conditions.uplink_bps
+        receive_w = self.receive_w + self.receive_j_per_bit * conditions.downlink_bps
+        return self.compute_w, send_w, self.wait_w, receive_w, self.wait_w
 
-    @property
-    def prices(self) -> Prices:
+    def prices(self, conditions: Conditions) -> Prices:
         """Watts of each part, and what a second is worth besides."""
-        device, uplink, server, downlink, rtt = self.powers
+        device, uplink, server, downlink, rtt = self.powers(conditions)
         worth = self.second_w
         return device + worth, uplink + worth, server + worth, downlink + worth, rtt + worth
 
     def joules(self, cut: Cut, conditions: Conditions) -> float:
         """What an inference takes with this cut, without what its latency is worth."""
-        return weighed(self.powers, cut, conditions)
+        return weighed(self.powers(conditions), cut, conditions)
 
     def cost(self, cut: Cut, conditions: Conditions) -> float:
         """What is least for the decided cut: joules, and what latency is worth."""
-        return weighed(self.prices, cut, conditions)
+        return weighed(self.prices(conditions), cut, conditions)
 
     def per_batch(self, ratio: float) -> Energy:
         """This objective at the compiled batch, for a batch that is so many times as large (see `cic.decision.batch`)."""
@@ -84,7 +96,8 @@ class Energy:
     def __repr__(self) -> str:
         return (
             f"Energy(compute_w={self.compute_w:g}, send_w={self.send_w:g}, receive_w={self.receive_w:g}, "
-            f"wait_w={self.wait_w:g}, second_w={self.second_w:g})"
+            f"wait_w={self.wait_w:g}, second_w={self.second_w:g}, send_j_per_bit={self.send_j_per_bit:g}, "
+            f"receive_j_per_bit={self.receive_j_per_bit:g})"
         )
 
 
@@ -100,15 +113,13 @@ class Limited:
     def __init__(self, energy: Energy, *, deadline_s: float | None = None, budget_j: float | None = None) -> None:
         self.energy, self.deadline_s, self.budget_j = energy, deadline_s, budget_j
 
-    @property
-    def least(self) -> Prices:
+    def least(self, conditions: Conditions) -> Prices:
         """Prices of the sum that is to be least."""
-        return self.energy.prices if self.budget_j is None else SECONDS
+        return self.energy.prices(conditions) if self.budget_j is None else SECONDS
 
-    @property
-    def used(self) -> Prices:
+    def used(self, conditions: Conditions) -> Prices:
         """Prices of the sum that has a limit."""
-        return SECONDS if self.budget_j is None else self.energy.powers
+        return SECONDS if self.budget_j is None else self.energy.powers(conditions)
 
     @property
     def limit(self) -> float:
@@ -129,7 +140,7 @@ class Limited:
 
     def cost(self, cut: Cut, conditions: Conditions) -> float:
         """What is to be least: with a deadline joules and what latency is worth, with a budget seconds."""
-        return weighed(self.least, cut, conditions)
+        return weighed(self.least(conditions), cut, conditions)
 
     def __repr__(self) -> str:
         limit = f"deadline_s={self.deadline_s:g}" if self.budget_j is None else f"budget_j={self.budget_j:g}"

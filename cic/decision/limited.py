@@ -63,12 +63,12 @@ def decide_limited(
 
 
 def _point(objective: Limited, cut: Cut, conditions: Conditions) -> Point:
-    return objective.cost(cut, conditions), weighed(objective.used, cut, conditions)
+    return objective.cost(cut, conditions), weighed(objective.used(conditions), cut, conditions)
 
 
 def _lower_bound(table: CutTable, conditions: Conditions, objective: Limited) -> float:
     """No cut that keeps the limit costs less. 0 where the table says nothing."""
-    weights = covered_range(objective.least, objective.used, conditions, table.box)
+    weights = covered_range(objective.least(conditions), objective.used(conditions), conditions, table.box)
     if weights is None or not table.proved:
         return 0.0
     points = [_point(objective, cut, conditions) for cut in table.cuts]
@@ -76,10 +76,10 @@ def _lower_bound(table: CutTable, conditions: Conditions, objective: Limited) ->
 
 
 def _nothing_keeps(table: CutTable, chosen: Sequence[Cut], conditions: Conditions, objective: Limited) -> DecisionError:
-    nearest = min(chosen, key=lambda cut: weighed(objective.used, cut, conditions))
-    lowest = weighed(objective.used, nearest, conditions)
+    nearest = min(chosen, key=lambda cut: weighed(objective.used(conditions), cut, conditions))
+    lowest = weighed(objective.used(conditions), nearest, conditions)
     all_there = table.proved and len(chosen) == len(table.cuts)
-    proved = all_there and table.box.contains(equivalent(objective.used, conditions, table.box))
+    proved = all_there and table.box.contains(equivalent(objective.used(conditions), conditions, table.box))
     least, show = ("fastest", show_seconds) if objective.budget_j is None else ("most frugal", show_joules)
     return DecisionError(
         f"no {'' if proved else 'known '}cut of {table.name} keeps to {objective.shown} at "
@@ -174,7 +174,8 @@ class LimitedDecision(Decision):
         sides = [
             (objective.cost(cut, conditions), cut.id)
             for cut in self._table.cuts
-            if cut.id in ("device-only", "server-only") and weighed(objective.used, cut, conditions) <= objective.limit
+            if cut.id in ("device-only", "server-only")
+            and weighed(objective.used(conditions), cut, conditions) <= objective.limit
         ]
         if not sides:
             return f"{text}; neither side alone keeps it"

@@ -43,7 +43,7 @@ def decide_otherwise(
 
     def by(objective: Energy | Limited, conditions: Conditions) -> Decision:
         if isinstance(objective, Energy):
-            decided = by_latency(equivalent(objective.prices, conditions, table.box))
+            decided = by_latency(equivalent(objective.prices(conditions), conditions, table.box))
             return EnergyDecision(decided, conditions.numbers, objective)
         from cic.decision.limited import decide_limited
 

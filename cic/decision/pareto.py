@@ -88,7 +88,7 @@ def prices_of(name: str, energy: Energy | None, conditions: Conditions) -> Price
         raise DecisionError(f"{shown(name)} is no sum to compare cuts by; there are {', '.join(SUMS)}")
     if energy is None:
         raise DecisionError("cuts are to be compared by energy, but no powers are given: pass energy=cic.Energy(…)")
-    return energy.powers
+    return energy.powers(conditions)
 
 
 def pareto_front(table: CutTable, names: tuple[str, str], conditions: Conditions, energy: Energy | None) -> ParetoFront:

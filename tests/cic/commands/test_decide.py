@@ -51,9 +51,16 @@ def test_decide_by_energy_says_what_the_library_says(capsys: pytest.CaptureFixtu
     assert decision.why in answer(capsys, "decide", project.file, "2Mbps", "--power", power)
 
 
+def test_powers_are_known_by_the_names_of_board_and_radio(capsys: pytest.CaptureFixture[str], project: Project) -> None:
+    told = json.loads(answer(capsys, "decide", project.file, "2Mbps", "--power", "rpi4/lte", "--json"))
+    decision = cic.load(project.file).decide("2Mbps", objective=cic.energy_of("raspberry-pi-4b", "lte"))
+    assert told["energy_j"] == decision.energy_j  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize(
     ("power", "said"),
     [
+        ("raspberry-pi-4b/5g", "no radio '5g'"),
         ("compute=4W", "names compute; write compute=…, send=…"),
         ("4W", "write it as NAME=VALUE"),
         ("compute=4,send=3W,receive=3W,wait=1W", 'compute \'4\' has no unit: 4 what. Write "4W" or "4mW"'),

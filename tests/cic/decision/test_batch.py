@@ -25,7 +25,7 @@ ONES = Energy(1, 1, 1, 1)
 def lowest_cost(plain: PlainProblem, conditions: tuple[float, ...], ratio: float, objective: Energy = ONES) -> float:
     """All amounts grow, the round trip does not."""
     uplink, downlink, rtt, device, server = conditions
-    on_device, up, on_server, down, trip = objective.powers
+    on_device, up, on_server, down, trip = objective.powers(Conditions(*conditions))
     growing = [device * 1e-9 * on_device, server * 1e-9 * on_server, 8 / uplink * up, 8 / downlink * down]
     prices = [*(ratio * price for price in growing), rtt * trip]
     return float((closed_sets(plain).features @ np.array(prices)).min())

@@ -24,12 +24,13 @@ USUAL = Energy(compute_w=4.2, send_w=3.1, receive_w=2.9, wait_w=2.4)
 
 def drawn(rng: random.Random) -> Energy:
     compute_w, send_w, receive_w, wait_w = (10 ** rng.uniform(-1, 1) for _ in range(4))
-    return Energy(compute_w, send_w, receive_w, wait_w, rng.choice([0.0, 0.0, 1.0, 20.0]))
+    per_bit = rng.choice([0.0, 1e-7])
+    return Energy(compute_w, send_w, receive_w, wait_w, rng.choice([0.0, 0.0, 1.0, 20.0]), per_bit, 0.3 * per_bit)
 
 
 def lowest_cost(plain: PlainProblem, conditions: tuple[float, ...], objective: Energy) -> float:
     uplink, downlink, rtt, device, server = conditions
-    on_device, up, on_server, down, trip = (power + objective.second_w for power in objective.powers)
+    on_device, up, on_server, down, trip = (power + objective.second_w for power in objective.powers(Conditions(*conditions)))
     prices = [device * 1e-9 * on_device, server * 1e-9 * on_server, 8 / uplink * up, 8 / downlink * down, rtt * trip]
     return float((closed_sets(plain).features @ np.array(prices)).min())
 

@@ -25,7 +25,7 @@ USUAL = Energy(compute_w=4.2, send_w=3.1, receive_w=2.9, wait_w=2.4)
 
 def least(plain: PlainProblem, conditions: Conditions, objective: Limited) -> float | None:
     """By trying every closed set; None if none keeps the limit."""
-    costs, used = priced(plain, conditions, objective.least), priced(plain, conditions, objective.used)
+    costs, used = (priced(plain, conditions, prices(conditions)) for prices in (objective.least, objective.used))
     return float(costs[used <= objective.limit].min()) if (used <= objective.limit).any() else None
 
 
@@ -33,7 +33,7 @@ def drawn(rng: random.Random, plain: PlainProblem, conditions: Conditions) -> Li
     """With a limit that some closed sets keep, mostly."""
     watts = [10 ** rng.uniform(-1, 1) for _ in range(4)]
     energy = Energy(*watts, second_w=rng.choice([0.0, 0.0, 2.0]))
-    prices = rng.choice([SECONDS, energy.powers])
+    prices = rng.choice([SECONDS, energy.powers(conditions)])
     each = priced(plain, conditions, prices)
     limit = float(np.quantile(each, rng.random()) * rng.choice([0.999, 1.001])) + 1e-12
     return energy.with_deadline(limit) if prices is SECONDS else energy.with_budget(limit)
