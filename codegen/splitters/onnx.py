@@ -19,6 +19,8 @@ OPEN = "cic.open"
 again, would refuse them for the sake of a branch that is never taken. Callers check shapes against the manifest anyway."""
 UNSURE = "cic.unsure"
 """Key in the `meta` of a value whose shape depends on the data. ONNX Runtime would take a written shape for granted."""
+LIMITED = "cic.limited"
+"""Key in the `meta` of an output whose size the data decides: its greatest shape, and along which axes it may be shorter."""
 _WEIGHTS_ARE_NO_INPUTS = 4
 """The version of the format since which a weight need not be an input of its graph, too."""
 
@@ -33,18 +35,21 @@ def split_onnx(model: ir.Model, device_nodes: Collection[str], tensors: Collecti
 
 
 def wire_tensor(value: ir.Value) -> WireTensor:
-    """Return name, shape, dtype and contiguous size of a value; UnsplittableError if it is not one tensor of fixed shape."""
+    """Return name, shape, dtype and contiguous size of a value; UnsplittableError if it is not one tensor of fixed shape.
+
+    Where the data decides the size of an output, these are the greatest there can be.
+    """
     if not isinstance(value.type, ir.TensorType) or value.shape is None or not value.shape.is_static():
         raise UnsplittableError(
             f"{value.name} is no tensor of a fixed shape ({value.type}, {value.shape}), so it cannot be passed between"
             " device and server; keep the op that makes it and the ops that read it on one side"
         )
-    shape = value.shape.numpy()
+    shape, open_axes = value.meta.get(LIMITED, (value.shape.numpy(), ()))
     dtype = ir.DataType(value.type.dtype)
     size = 1
     for dimension in shape:
         size *= dimension
-    return WireTensor(name=str(value.name), shape=shape, dtype=str(dtype.numpy().name), bytes=size * dtype.numpy().itemsize)
+    return WireTensor(str(value.name), shape, str(dtype.numpy().name), size * dtype.numpy().itemsize, open_axes)
 
 
 class _OnnxWiring:

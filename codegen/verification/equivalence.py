@@ -167,10 +167,9 @@ def _in_both_orders(input_sets: Sequence[Tensors], expected: Sequence[Tensors]) 
 
 def _is_informative(draws: Tensors) -> bool:
     """Tell whether an output is neither zero nor the same for all input sets."""
-    if draws[0].numel() == 0:
-        return False
-    draws = [draw for draw in draws if draw.shape == draws[0].shape]  # those of one batch can be compared
-    if max(float(wide(draw).nan_to_num(0, 0, 0).abs().max()) for draw in draws) <= ZERO:
+    draws = [draw for draw in draws if draw.numel()]
+    draws = [draw for draw in draws if draw.shape == draws[0].shape]  # those of one batch, or of as many rows, can be compared
+    if not draws or max(float(wide(draw).nan_to_num(0, 0, 0).abs().max()) for draw in draws) <= ZERO:
         return False
     return len(draws) == 1 or any(relative_error(draw, draws[0]) > TOLERANCES["float32"].emitted for draw in draws[1:])
 

@@ -16,6 +16,7 @@ import onnx_ir as ir
 from cic.graph import Graph, Op, Tensor
 from cic.trace.onnx.values import bytes_of, dequantised, is_dequantisation
 from cic.trace.onnx.work import kind_of, work_of
+from codegen.splitters.onnx import LIMITED, UNSURE
 from codegen.splitters.onnx_wiring import bodies, constants, reads
 
 _VIEWS = frozenset({"Reshape", "Transpose", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Dropout"})
@@ -60,6 +61,15 @@ def build_onnx_graph(model: ir.Model, name: str, unsure: Collection[ir.Value] = 
         inputs=tuple(str(value.name) for value in model.graph.inputs),
         outputs=tuple(str(value.name) for value in outputs),
     )
+
+
+def staying(graph: ir.Graph) -> set[ir.Value]:
+    """Return the values that must not cross, since their shape may change with the data.
+
+    Outputs are among them if they have a limit in place of a shape. All others keep that of the trial runs.
+    """
+    unsure = {value for node in graph for value in node.outputs if value.meta.get(UNSURE)}
+    return {value for value in unsure if not value.is_graph_output() or LIMITED in value.meta}
 
 
 def is_free_view(node: ir.Node, fixed: Collection[ir.Value]) -> bool:

@@ -20,12 +20,12 @@ from onnx_ir.passes.common import InlinePass
 from cic.errors import TraceError
 from cic.trace.fusion import fuse
 from cic.trace.onnx.equal_quantisers import merge_equal_quantisers
-from cic.trace.onnx.graph_building import TYPES, build_onnx_graph, dtype_name
+from cic.trace.onnx.graph_building import TYPES, build_onnx_graph, dtype_name, staying
 from cic.trace.onnx.inputs import bind, draw, given_by_name
 from cic.trace.onnx.onnx_model import OnnxModel
 from cic.trace.onnx.reading import read_onnx
 from cic.trace.onnx.shapes import Sizes, fix_shapes
-from codegen.splitters.onnx import UNSURE
+from codegen.splitters.onnx import LIMITED, UNSURE
 from codegen.splitters.onnx_wiring import RANDOM, all_nodes
 
 Shape = Sequence[int]
@@ -49,7 +49,7 @@ def trace_onnx(
 
     Raises TraceError, naming file and input or node, if the file is damaged or no model that ONNX Runtime opens, an input's
     shape is open or disagrees, a node draws random numbers or is in training mode, or an output is no tensor or has a size
-    that the data decides.
+    that the data decides without a limit.
     """
     file = read_onnx(path)
     model = file.model
@@ -64,11 +64,10 @@ def trace_onnx(
     declared = {value: value.shape for value in model.graph.outputs}
     sizes = fix_shapes(model, inputs)
     _check_outputs(model, file.name, declared, sizes)
-    # Outputs are those that had one shape in all trial runs.
-    unsure = set(sizes.unsure).difference(model.graph.outputs)
-    unfused = build_onnx_graph(model, name or _usual_name(file.content, model), unsure)
     for value in sizes.unsure:
         value.meta[UNSURE] = True
+    unsure = staying(model.graph)
+    unfused = build_onnx_graph(model, name or _usual_name(file.content, model), unsure)
     return OnnxModel(fuse(unfused), model, file.content, file.name, inputs, unfused)
 
 
@@ -148,9 +147,13 @@ def _check_outputs(model: ir.Model, path: str, declared: Mapping[ir.Value, ir.Sh
         counting, said = sizes.unsure.get(value), declared[value]
         # Whoever counts and then fills up to a fixed size says so in the file.
         promised = said is not None and said.is_static() and said == value.shape
-        if value in sizes.varying or (counting is not None and not promised):
+        if value not in sizes.varying and (counting is None or promised):
+            continue
+        if value in sizes.limited:
+            value.meta[LIMITED] = sizes.limited[value]
+        else:
             why = f"node {counting.name!r}, {counting.op_type}" if counting is not None else "it differed between trial runs"
             raise TraceError(
-                f"{path}: output {value.name!r} has a size that depends on the data ({why}); halves have fixed shapes, so fill"
-                " it up to a fixed size, or end the model before that step (onnx.utils.extract_model)"
+                f"{path}: output {value.name!r} has a size that depends on the data ({why}) and has no known limit; fill it up"
+                " to a fixed size, or end the model before that step (onnx.utils.extract_model)"
             )

@@ -16,10 +16,9 @@ import torch
 from cic.codec.pixels import PixelForm
 from cic.errors import TraceError
 from cic.trace.fusion import fuse
-from cic.trace.onnx.graph_building import build_onnx_graph
+from cic.trace.onnx.graph_building import build_onnx_graph, staying
 from cic.trace.onnx.onnx_model import OnnxModel
 from cic.trace.pixel_inputs import PixelInputs
-from codegen.splitters.onnx import UNSURE
 from codegen.splitters.onnx_wiring import all_nodes
 
 PREFIX = "normalisation"
@@ -48,8 +47,7 @@ def with_pixel_front(traced: OnnxModel, inputs: PixelInputs, pixels: Sequence[to
         for place, dtype in enumerate(inputs.dtypes)
         if dtype is not None
     ]
-    unsure = {value for node in model.graph for value in node.outputs if value.meta.get(UNSURE)}
-    unfused = build_onnx_graph(model, traced.graph.name, unsure.difference(model.graph.outputs))
+    unfused = build_onnx_graph(model, traced.graph.name, staying(model.graph))
     return replace(
         traced,
         graph=fuse(unfused, made),

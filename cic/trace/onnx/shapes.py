@@ -15,6 +15,7 @@ from typing import Any
 import onnx
 import onnx_ir as ir
 
+from cic.trace.onnx.greatest_shapes import greatest_shapes
 from cic.trace.onnx.loops import conclude, drop_broken, forget_bodies, suppose
 from cic.trace.onnx.trial import Trial
 from codegen.splitters.onnx_wiring import constants, reads
@@ -38,10 +39,13 @@ class Sizes:
 
     unsure: these values, each with the op that is known to count data on the way to it, None if none is known to.
     varying: those of the model's outputs that had several shapes in trial runs.
+    limited: those of the model's outputs among the unsure ones whose greatest shape is known, with it and the axes along which
+        they may be shorter.
     """
 
     unsure: Mapping[ir.Value, ir.Node | None] = field(default_factory=dict)
     varying: frozenset[ir.Value] = frozenset()
+    limited: Mapping[ir.Value, tuple[tuple[int, ...], tuple[int, ...]]] = field(default_factory=dict)
 
 
 def fix_shapes(model: ir.Model, examples: Mapping[str, Any]) -> Sizes:
@@ -60,14 +64,22 @@ def fix_shapes(model: ir.Model, examples: Mapping[str, Any]) -> Sizes:
     if not unknown and consistent:
         return Sizes()
     unsure = _depending_on_data(model.graph, set(unknown))
+    outputs = [value for value in model.graph.outputs if value in unsure]
+    greatest = greatest_shapes(model, outputs, _infer) if outputs else {}
+    limited = {value: (most, _open_axes(value, most)) for value in outputs if (most := greatest.get(str(value.name)))}
     trial = Trial(model, unknown)
     found = trial.measure(examples)
     for value in unknown:
         if value.name in found:
             value.type, value.shape = found[str(value.name)]
-    outputs = [value for value in model.graph.outputs if value in unsure]
     varying = trial.varying([str(value.name) for value in outputs], examples) if outputs else set()
-    return Sizes(unsure, frozenset(value for value in outputs if value.name in varying))
+    return Sizes(unsure, frozenset(value for value in outputs if value.name in varying), limited)
+
+
+def _open_axes(value: ir.Value, most: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the axes along which nothing but the data says how long a value is."""
+    sizes = [None] * len(most) if value.shape is None else list(value.shape)
+    return tuple(axis for axis, size in enumerate(sizes) if not isinstance(size, int))
 
 
 def _forget_declared(graph: ir.Graph) -> None:
