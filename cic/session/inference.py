@@ -17,7 +17,7 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 
 from cic.codec.tensors import Array
 from cic.decision.cut import DEVICE_ONLY, Cut
@@ -97,12 +97,27 @@ class Running:
     failure: CicError | None = None
 
 
+class Seen(NamedTuple):
+    """What one inference showed. device_s: None if other halves were loaded meanwhile, which slows the device down by itself.
+
+    exchanged: None if no server was asked. at_s: when it was over.
+    """
+
+    label: str
+    cut: Cut
+    device_s: float | None
+    exchanged: Exchanged | None
+    at_s: float
+
+
 @dataclass
 class Means:
     """What inferences are made with; shared by all threads of a session. lock: held to read or change planner and breaker.
 
     server: None if there is none. deadline_s: from the beginning of an inference; None: none.
     ahead: the plan of the next inference, and when it was made; None: something has changed since.
+    untold: what was seen of inferences and the forecast was not told yet. Nobody waits for that: it is told when the next plan
+        is made, between inferences by the prober, else at the beginning of the next one.
     process: the id of the one that the session was opened in.
     """
 
@@ -117,6 +132,7 @@ class Means:
     last_used_s: float = float("-inf")
     ahead: Plan | None = None
     ahead_s: float = float("-inf")
+    untold: deque[Seen] = field(default_factory=deque)
     told: set[int] = field(default_factory=set)
     news: deque[str] = field(default_factory=deque)
     process: int = field(default_factory=os.getpid)
@@ -157,12 +173,23 @@ class Means:
 
     def planned(self, now_s: float) -> Plan:
         """The plan of an inference that begins now. The lock is held."""
-        if self.ahead is None or now_s - self.ahead_s > AHEAD_S or not self.usable(self.ahead.cut):
+        if self.ahead is None or self.untold or now_s - self.ahead_s > AHEAD_S or not self.usable(self.ahead.cut):
             return self.plan_ahead(now_s)
         return self.ahead
 
+    def tell(self) -> None:
+        """Tell the forecast all that was seen, in its order. The lock is held."""
+        forecast = self.planner.forecast
+        while self.untold:
+            seen = self.untold.popleft()
+            if seen.device_s is not None:
+                forecast.saw_device(seen.label, seen.cut, seen.device_s, seen.at_s)
+            if seen.exchanged is not None:
+                forecast.saw_exchange(seen.label, seen.cut, seen.exchanged, seen.at_s)
+
     def plan_ahead(self, now_s: float) -> Plan:
         """Plan the next inference, since its beginning is where the device can spare time least. The lock is held."""
+        self.tell()
         plan = self.planner.plan(self.usable, self.loadable, now_s, self.deadline_s)
         if not self.breaker.closed and not plan.cut.offloads:
             plan = replace(plan, why=f"{plan.why}; the server is left alone: {self.breaker.reason}")
@@ -173,6 +200,7 @@ class Means:
         """Learn from an exchange that failed."""
         now_s = time.monotonic()
         with self.lock:
+            self.tell()
             self.ahead = None
             if isinstance(error, OverdueError) and error.slow_link:
                 self.planner.forecast.link.observe_unfinished(error.arrived_bytes, error.elapsed_s, now_s)
@@ -310,22 +338,18 @@ class Steps:
         return self._means.call.assemble(head.cut.record, results, returned, as_torch=running.as_torch)
 
     def _learn(self, running: Running, finish_s: float, now_s: float) -> Terms:
-        """What the inference took, told to the forecast."""
+        """What the inference took, which the forecast is told later."""
         means, plan, answered = self._means, running.plan, running.answered
         latency_s = now_s - running.began_s
         if running.failure is not None:
             return Terms(running.device_s, None, None, None, None, latency_s)
-        device_s = running.device_s + finish_s
+        device_s = None if running.disturbed or means.halves.busy else running.device_s + finish_s
+        exchanged = None if answered is None else answered.seen
         with means.lock:
-            # While other halves are loaded, the device is slow by that alone.
-            if not running.disturbed and not means.halves.busy:
-                means.planner.forecast.saw_device(plan.label, plan.cut, device_s, now_s)
+            means.untold.append(Seen(plan.label, plan.cut, device_s, exchanged, now_s))
             if answered is None:
-                means.plan_ahead(now_s)
                 return Parts(latency_s).terms
-            means.planner.forecast.saw_exchange(plan.label, plan.cut, answered.seen, now_s)
             means.breaker.succeeded()
-            means.plan_ahead(now_s)
         return measured_parts(latency_s, latency_s - running.exchange_s, answered.seen, plan.conditions.rtt_s).terms
 
     def _record(self, running: Running, measured: Terms, outcome: str) -> Record:

@@ -72,7 +72,7 @@ class Prober:
         means, active = self._means, self._active(now_s)
         with means.lock:
             open_again, closed = means.breaker.wants_probe(now_s), means.breaker.closed
-            if active and now_s - means.ahead_s > AHEAD_S / 2:
+            if means.untold or (active and now_s - means.ahead_s > AHEAD_S / 2):
                 means.plan_ahead(now_s)
         if open_again or (closed and active and self._health_is_due(now_s)):
             self._ask_health(now_s)
@@ -95,6 +95,7 @@ class Prober:
         now_s = time.monotonic()
         with means.lock:
             means.breaker.probe_succeeded()
+            means.tell()
             means.planner.forecast.link.observe(seen, now_s)
             means.plan_ahead(now_s)
 
@@ -156,6 +157,7 @@ class Prober:
         else:
             now_s = time.monotonic()
             with means.lock:
+                means.tell()
                 means.planner.forecast.saw_exchange(label, cut, answered.seen, now_s, real=last_arrays is not None)
                 means.plan_ahead(now_s)
         finally:

@@ -177,6 +177,7 @@ class Session:
         """Link and machines as they are believed to be now. Raises InputError in a fork of the process that opened it."""
         self._means.check_process()
         with self._means.lock:
+            self._means.tell()
             return self._means.planner.forecast.conditions(time.monotonic())
 
     def close(self) -> None:

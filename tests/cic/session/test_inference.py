@@ -260,6 +260,24 @@ def test_a_plan_made_ahead_is_used_until_something_changes(session: Session, ima
         assert ahead.cut.offloads and not means.planned(now_s).cut.offloads
 
 
+def test_nobody_waits_until_the_forecast_is_told_and_the_next_plan_knows(
+    session: Session, image: Array, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    means, told = session._means, list[float]()
+    assert session._prober is not None
+    session._prober.close()
+    with means.lock:
+        means.tell()
+    monkeypatch.setattr(means.planner.forecast, "saw_device", lambda _label, _cut, seconds, _now_s: told.append(seconds))
+    first = session.infer(image)
+    assert not told
+    second = session.infer(image)
+    assert told == pytest.approx([first.record.measured.device_s], abs=1e-3)
+    assert session.conditions.device_slowdown == second.record.conditions.device_slowdown
+    assert len(told) == 2
+    assert not means.untold
+
+
 def test_a_plan_is_not_lost_when_a_head_becomes_loaded_meanwhile(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     means, loading = session._means, threading.Thread(target=session._loaded, args=("cut-01",))
 
