@@ -36,6 +36,14 @@ def test_decision_time(run: Callable[..., dict]) -> None:
     assert figures["largest_disagreement"] < 1e-7
 
 
+def test_emission_time(run: Callable[..., dict]) -> None:
+    (row,) = run("halves.emission_time")["rows"]
+    once = row["before"] + row["start"] + row["after"]
+    each = row["files"] + row["heads"] + row["tails"]
+    assert row["cuts"] > 1 and 0 < row["files"] < row["all"]
+    assert 0.3 * row["all"] < once + row["cuts"] * each < 3 * row["all"], "phases are not what the whole takes"
+
+
 def test_a_million_decisions_are_checked(run: Callable[..., dict]) -> None:
     figures = run("decision.million_decisions", "--decisions", "500", "--processes", "1")
     assert sum(problem["decisions"] for problem in figures["problems"]) >= 500
