@@ -1,6 +1,6 @@
 """How long it takes from a compiled model to a verified bundle, by phase.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.halves.emission_time                         # ResNet-50 and a detector of YOLOv8's size
+    OMP_NUM_THREADS=1 python -m benchmarks.halves.emission_time                  # ResNet-50 and a detector of YOLOv8's size
     OMP_NUM_THREADS=1 python -m benchmarks.halves.emission_time --format onnx --model resnet50
 
 Phases are told apart by what `cic.emit` tells of its progress, so nothing is added to what is measured:
@@ -8,7 +8,7 @@ Phases are told apart by what `cic.emit` tells of its progress, so nothing is ad
 * before: the model is traced again, and answers the inputs that the halves are compared on; as long as the first file of a cut
   is not written, less what a cut's files take;
 * files: head and tail of a cut are traced, frozen and written, the median;
-* start: a fresh process begins, imports torch and says that it has run the first half, less what a half takes; of both processes;
+* start: a fresh process begins, imports torch and has run the first half, less what a half takes; of heads and of tails;
 * heads, tails: a half is read, optimised for this machine, run on each input set and asked for what it must refuse, the median;
 * after: the answers are compared, weights are shared, the bundle gets to its place.
 
@@ -19,9 +19,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -79,7 +81,7 @@ def report(rows: list[dict[str, Any]], options: argparse.Namespace) -> Report:
 def measure(name: str, options: argparse.Namespace) -> dict[str, Any]:
     """One row: the median over repetitions of each phase, and of all of it."""
     model, example = _network(name, options)
-    compiled = cic.compile(model, (example,), device="raspberry-pi-4", server="epyc-7742")
+    compiled = cic.compile(model, (example,), device="raspberry-pi-4", server="epyc-7742", precision="int8")
     runs = [_emitted(model, compiled, options.format) for _ in range(options.repeat)]
     row = {phase: median(run[phase] for run in runs) for phase in (*PHASES, "all", "processors")}
     kept = row["all"] <= PROMISED_S.get(name, float("inf")) * len(compiled.cuts)
@@ -120,7 +122,7 @@ def phases(events: list[Event], began: float, ended: float) -> dict[str, float]:
 
 
 def _median_step(times: list[float]) -> float:
-    return median(later - earlier for earlier, later in zip(times, times[1:], strict=False)) if len(times) > 1 else 0.0
+    return median(later - earlier for earlier, later in pairwise(times)) if len(times) > 1 else 0.0
 
 
 def _processor_s() -> float:
@@ -131,7 +133,9 @@ def _processor_s() -> float:
 
 def _options() -> argparse.Namespace:
     parser = shared_options(__doc__, "small pictures, once")
-    parser.add_argument("--model", action="append", help="resnet50, detector, or another classifier of torchvision; may be repeated")
+    parser.add_argument(
+        "--model", action="append", help="resnet50, detector, or another classifier of torchvision; may be repeated"
+    )
     parser.add_argument("--format", default="torchscript", help="of the halves")
     parser.add_argument("--repeat", type=int, default=3)
     options = parser.parse_args()
@@ -141,4 +145,5 @@ def _options() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    if main():
+        sys.exit(1)

@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -49,8 +49,12 @@ class Verifier:
             self.process.communicate()
             self.process = None
 
-    def run(self, request: dict[str, Any], scratch: Path, progress: Callable[[str], None] | None) -> None:
-        """What `codegen.verification.equivalence._run_fresh` does, in a fork. Raises CodegenError with what it died of."""
+    def run(self, requests: Sequence[Mapping[str, Any]], scratch: Path, progress: Callable[[str], None] | None) -> None:
+        """What `codegen.verification.equivalence._run_fresh` does, in forks. Raises CodegenError with what one died of."""
+        for request in requests:
+            self._run(request, scratch)
+
+    def _run(self, request: Mapping[str, Any], scratch: Path) -> None:
         assert self.process is not None and self.process.stdin is not None and self.process.stdout is not None
         path = scratch / f"request-{request['half']}.json"
         path.write_text(json.dumps({**request, "threads": 1}), encoding="utf-8")
@@ -65,7 +69,7 @@ def main() -> None:
     """Serve until the input ends."""
     for module in ("torchscript", "exported_program", "onnx_program"):
         import_module(f"codegen.formats.{module}")
-    from codegen.verify_process import main as verify
+    from codegen.verify_process import answer as verify
 
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is printed on the way is no answer

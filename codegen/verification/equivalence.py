@@ -2,11 +2,11 @@
 
 The answer comes from files alone, as a user would run them: one fresh process loads every head and stores its results,
 a second loads every tail and runs it on the stored crossing tensors, and only then are outputs compared with the whole
-model's. Every half runs on every input set. A first run does not count, since a runtime may rewrite a program after it. The
-answer of each run is overwritten before the next, and the first set is run once more at the end: this finds a half that answers
-with its own constants. A half must also refuse another shape or dtype by itself, and two outputs may share memory only where
-those of the whole model do. Crossing tensors arrive contiguous. A head gets inputs of another memory order, such as channels
-last, twice: in that order, as from a caller, and contiguous, as from a file.
+model's. Every half runs on every input set. The answer of each run is overwritten before the next, and the first set is run
+once more at the end: this finds a half that answers with its own constants, and one that answers otherwise after its first run,
+when a runtime may have rewritten it. A half must also refuse another shape or dtype by itself, and two outputs may share memory
+only where those of the whole model do. Crossing tensors arrive contiguous. A head gets inputs of another memory order, such as
+channels last, twice: in that order, as from a caller, and contiguous, as from a file.
 
 A quantised model rounds. A runtime that fuses ops beside a cut in another way than in the whole may round a value to the
 neighbouring step, which moves later ones by several. So where the halves of such a model are further from the whole than one
@@ -24,7 +24,7 @@ import math
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Thread
@@ -278,6 +278,7 @@ def _run_halves(
     strides = [[list(torch.empty_like(tensor).stride()) for tensor in inputs] for inputs in input_sets]
     sources = {cut.id: given for cut in manifest.cuts}
     runs: Runs = {}
+    requests = []
     for half in ("head", "tail"):
         runs[half] = {
             cut.id: [scratch / f"{half}-{number}-{index}.safetensors" for index in range(len(given))]
@@ -302,38 +303,54 @@ def _run_halves(
             # They are imported here, since the model calls what they register.
             "libraries": sorted(sys.modules.keys() & set(needs)),
         }
-        _run_fresh(request, scratch, progress)
+        requests.append(request)
         sources = runs[half]
+    # torch is loaded once for all; elsewhere a process that has loaded it is not to be forked.
+    for together in [requests] if sys.platform.startswith("linux") else [[request] for request in requests]:
+        _run_fresh(together, scratch, progress)
     return runs
 
 
-def _run_fresh(request: dict[str, Any], scratch: Path, progress: Progress | None) -> None:
-    """Run `codegen.verify_process` in a new interpreter, with as many threads as this one."""
-    request["threads"] = torch.get_num_threads()
-    request_file = scratch / f"request-{request['half']}.json"
-    request_file.write_text(json.dumps(request), encoding="utf-8")
-    command = fresh_command("codegen.verify_process", [str(request_file)])
-    environment = fresh_environment(request["threads"])
+def _run_fresh(requests: Sequence[Mapping[str, Any]], scratch: Path, progress: Progress | None) -> None:
+    """Answer the requests in order by `codegen.verify_process` in a new interpreter, with as many threads as this one."""
+    threads = torch.get_num_threads()
+    files = [scratch / f"request-{request['half']}.json" for request in requests]
+    for request, file in zip(requests, files, strict=True):
+        file.write_text(json.dumps({**request, "threads": threads}), encoding="utf-8")
+    command, environment = fresh_command("codegen.verify_process", list(map(str, files))), fresh_environment(threads)
+    finished = 0
     pipe = subprocess.PIPE
     with subprocess.Popen(
         command, env=environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True, errors="replace"
     ) as process:
-        assert process.stdout is not None and process.stderr is not None
+        assert process.stdin is not None and process.stdout is not None and process.stderr is not None
         told: list[str] = []
         listener = Thread(target=told.extend, args=(process.stderr,), daemon=True)
         listener.start()
         try:
             for line in process.stdout:
+                finished += 1
                 if progress is not None:
                     progress(line.strip())
             process.wait()
             listener.join()
         except BaseException:
             process.kill()  # else leaving this block would wait for the rest of its work
+            process.stdin.close()
+            process.stdout.read()  # its forks hold it, and use the files of this verification until they are gone, too
             raise
     if process.returncode:
         lines = "".join(told).strip().splitlines()
         raise CodegenError(
-            f"the process that verifies each {request['half']} ended with code {process.returncode}:"
+            f"the process that verifies each {_half_after(requests, finished)} ended with code {process.returncode}:"
             f" {lines[-1] if lines else 'it said nothing'}"
         )
+
+
+def _half_after(requests: Sequence[Mapping[str, Any]], finished: int) -> str:
+    """Which half is run when so many of all jobs are finished."""
+    for request in requests:
+        finished -= len(request["jobs"])
+        if finished < 0:
+            break
+    return str(request["half"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,11 @@ def verifying_process() -> Iterator[subprocess.Popen[str]]:
 def one_verifying_process(verifying_process: subprocess.Popen[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Send the requests of `codegen.verification.equivalence` to the one process instead of a new one each."""
 
-    def run(request: dict[str, Any], scratch: Path, progress: Callable[[str], None] | None) -> None:
+    def run(requests: Sequence[dict[str, Any]], scratch: Path, progress: Callable[[str], None] | None) -> None:
+        for request in requests:
+            run_one(request, scratch)
+
+    def run_one(request: dict[str, Any], scratch: Path) -> None:
         path = scratch / f"request-{request['half']}.json"
         path.write_text(json.dumps({**request, "threads": 1}), encoding="utf-8")
         assert verifying_process.stdin is not None and verifying_process.stdout is not None

@@ -55,8 +55,9 @@ network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 2, 3, 2), nn
 machines = {"device": "raspberry-pi-4", "server": "epyc-7742"}
 image = torch.rand(1, 3, 16, 16)
 precision = cic.Precision(calibration=[image], codecs=("int8", "int4", "fp16+zstd"))
-found = [cic.compile(network, (image,), precision=precision, **machines), cic.compile(save(plumbing(), sys.argv[1]), **machines)]
-print([dumps(model).split(b"\\n", 1)[1] for model in found])
+of_torch = cic.compile(network, (image,), precision=precision, **machines)
+of_onnx = cic.compile(save(plumbing(), sys.argv[1]), **machines)
+print([dumps(model).split(b"\\n", 1)[1] for model in (of_torch, of_onnx)])
 """
 
 

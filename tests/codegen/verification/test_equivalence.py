@@ -79,10 +79,11 @@ def test_a_broken_tail_is_found_from_its_file(traced: FlatModule, emitted: tuple
         assert set(checks) == {cut.id for cut in manifest.cuts}
 
 
-def run_here(request: dict[str, Any], scratch: Path, progress: object) -> None:
-    """In place of a fresh process."""
-    (scratch / "request.json").write_text(json.dumps({**request, "threads": 1}))
-    answer(str(scratch / "request.json"))
+def run_here(requests: list[dict[str, Any]], scratch: Path, progress: object) -> None:
+    """In place of fresh processes."""
+    for request in requests:
+        (scratch / "request.json").write_text(json.dumps({**request, "threads": 1}))
+        answer(str(scratch / "request.json"))
 
 
 def test_rounding_is_told_from_a_difference_by_running_without_optimisations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
