@@ -18,7 +18,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-draws test-triton test-torch lint pytest bench bench-wire bench-pay bench-regret bench-trust zoo map clean
+.PHONY: help install demo test test-install test-draws test-triton test-torch lint pytest bench bench-wire bench-pay bench-regret bench-trust zoo map clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r name what; do \
@@ -53,6 +53,9 @@ pytest: $(STAMP)  ## the tests alone
 
 test-draws: $(STAMP)  ## the tests that draw at random, with five times as many draws as in `make test`
 	@CIC_ALL_DRAWS=1 $(BIN)/pytest -n 2 --dist worksteal tests/mincut tests/compress
+
+test-install: $(STAMP)  ## the wheel in fresh virtualenvs: every extra, Python 3.10 to 3.14, the shell lines of all pages; half an hour
+	@CIC_TEST_INSTALL=1 $(BIN)/pytest -o faulthandler_timeout=0 $(or $(PYTEST_ARGS),tests/install)
 
 # Without what they say that they need: numpy 1, which nothing of them uses here.
 TRITON := nvidia-pytriton==0.7.0 tritonclient==2.73.0 geventhttpclient==2.6.1 gevent==26.9.0 greenlet==3.3.2 \

@@ -2,7 +2,7 @@
 
 Run it with `python examples/04_codecs_and_accuracy.py`. A small network learns to read scikit-learn's handwritten digits in a
 few seconds; what its tensors weigh under each codec, and what every cut still gets right, is measured on digits that it has
-not seen.
+not seen. It needs scikit-learn: `pip install 'cic-compiler[trained]'`.
 """
 
 from __future__ import annotations
