@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from cic.calibration.calibrate import calibrate
+    from cic.compilation.limits import Limits
     from cic.compilation.pipeline import compile, profile
     from cic.cost.machine import Machine
     from cic.cost.powers import energy_of
@@ -51,6 +52,7 @@ check_own("codegen")
 # Name → module, imported at first use so that the device half stays light.
 _LATER = {
     "Energy": "cic.decision.energy",
+    "Limits": "cic.compilation.limits",
     "calibrate": "cic.calibration.calibrate",
     "compile": "cic.compilation.pipeline",
     "profile": "cic.compilation.pipeline",
@@ -87,6 +89,7 @@ __all__ = [
     "EmitError",
     "Energy",
     "InputError",
+    "Limits",
     "LinkError",
     "Machine",
     "Precision",

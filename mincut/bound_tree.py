@@ -131,3 +131,8 @@ def parted(
     alone[start[tensor] : start[tensor + 1]] = False
     alone[form] = allowed[form]
     return (pinned, unused), (pinned, alone)
+
+
+def in_words(bounds: Sequence[Bound]) -> str:
+    """Each row and its bound."""
+    return ", ".join(f"{row.name} at most {most}" for row, most in bounds)

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from mincut.bound_tree import Bound, Bounded, Branch, Leaf, parted, relaxed_row, restricted, useful_forms
+from mincut.bound_tree import Bound, Bounded, Branch, Leaf, in_words, parted, relaxed_row, restricted, useful_forms
 from mincut.codecs import least_forms
 from mincut.errors import InfeasibleError, MincutError
 from mincut.network import Network, build, price_row
@@ -113,7 +113,7 @@ class _Search:
         """What was found. Raises as `solve_bounded`."""
         proved = [leaf.proves(self.bounds) for leaf in self.tree if isinstance(leaf, Leaf)]
         if self.best is None and all(least is None for least in proved):
-            raise InfeasibleError(f"no allowed placement keeps within its bounds: {limits(self.bounds)}", tuple(self.tree))
+            raise InfeasibleError(f"no allowed placement keeps within its bounds: {in_words(self.bounds)}", tuple(self.tree))
         if self.best is None:
             raise MincutError(
                 f"{most_cuts} minimum cuts found no placement within its bounds, and no proof that there is none: allow more"
@@ -248,11 +248,6 @@ class _Search:
         crossing = self.problem.crossing(part.pinned == ON_DEVICE)
         places = np.flatnonzero(choosing & np.repeat(crossing, forms.counts))
         return None, int(places[0]) if len(places) else None
-
-
-def limits(bounds: Sequence[Bound]) -> str:
-    """The bounds in words."""
-    return ", ".join(f"{row.name} at most {most}" for row, most in bounds)
 
 
 def _most_split(choosing: BoolArray, shares: npt.NDArray[np.float64]) -> int | None:

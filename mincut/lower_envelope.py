@@ -17,6 +17,9 @@ and the relaxed best of the others, which the table of candidates contains. (b) 
 model output, all placements that offload download the same bytes; that too is a constant of offloading and drops out.
 (c) Costs are homogeneous: only ratios of prices matter, so K is a cone and no price needs fixing to one.
 
+With bounds on rows (`mincut.bounded`) fewer placements are allowed, each at the same cost. The theorem, (a), (b) and (c) speak
+of the allowed ones, and hold.
+
 With codecs a placement is a closed set and a codec for each tensor that crosses; encoding and decoding are device and server
 time, so its cost is linear in the same prices and all of the above holds.
 
@@ -30,17 +33,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import lcm
-from typing import NamedTuple
 
 import numpy as np
 
 from mincut.errors import MincutError
-from mincut.placement import Placement
+from mincut.network import smallest_device_side
+from mincut.oracle import BoundedPart, Candidate, Limits, Part, all_prices, keeps, make_parts
 from mincut.problem import ON_SERVER, BoolArray, Features, IntArray, Prices, Problem
 from mincut.rays import RayCone, Vector, rank
-from mincut.scaling import fit_prices, fitting_scale, simple_placements
-from mincut.section_solver import solve_sections
-from mincut.sections import Sections, cut_at_joints
 
 Range = tuple[Fraction, Fraction]
 UPLOAD, DOWNLOAD = 2, 3
@@ -82,14 +82,6 @@ class PriceBox:
         return rows
 
 
-class Candidate(NamedTuple):
-    """A device side (bool[n]), the codec of each tensor (int64[m], None where there are none), and what both use."""
-
-    on_device: BoolArray
-    codec: IntArray | None
-    features: Features
-
-
 @dataclass(frozen=True, eq=False)
 class Envelope:
     """All placements that can be optimal somewhere in the box, and the evidence.
@@ -119,6 +111,7 @@ def envelope(
     box: PriceBox,
     *,
     alternatives: Sequence[Problem] = (),
+    limits: Limits | None = None,
     most_solves: int = 20_000,
     progress: Callable[[int, int], None] | None = None,
 ) -> Envelope:
@@ -128,15 +121,16 @@ def envelope(
         alternatives: problems like this one that forbid some codecs (see `mincut.codecs.without`), if a placement is allowed
             when one of them allows it. The optimum is then the least of theirs: a minimum of concave functions, so the
             theorem holds as it stands with the cheapest of their minimum cuts at each ray.
+        limits: the bounded rows of the problem, and of each alternative to it; None: none. See `mincut.oracle`.
         most_solves: budget of minimum cuts; when it runs out the result says `complete=False`.
         progress: called with (rays checked, rays known).
 
     Raises:
-        InfeasibleError: no placement is allowed.
+        InfeasibleError: no placement is allowed, or none within the limits.
     """
-    parts = make_parts(problem, alternatives)
+    parts = make_parts(problem, alternatives, limits)
     axes = price_axes(problem)
-    known = _first_placements(problem, parts[0].sections.feasible)
+    known = _first_placements(problem, parts, limits)
     cone, box_row_count = envelope_cone(box, axes, [candidate.features for candidate in known])
     checked: dict[Vector, Prices] = {}
     solves = 0
@@ -179,46 +173,6 @@ def envelope(
     )
 
 
-@dataclass(frozen=True, eq=False)
-class Part:
-    """One alternative of a problem, or the problem itself.
-
-    simple: what the placements that need no search use.
-    own: what the known placements use under this part's codecs, filled in as they are needed; they are allowed here, while
-        under the codecs of the whole problem a known placement may be cheaper than all that is allowed here.
-    optima: the minimum cuts computed, as (prices, cost).
-    """
-
-    sections: Sections
-    simple: list[Features]
-    own: list[Features]
-    optima: list[tuple[Prices, int]]
-
-    def cheapest(self, weights: Vector, known: Sequence[Candidate]) -> tuple[Prices, Placement]:
-        """The cheapest placement of this part, and the prices, as fine as what is known in this part allows."""
-        features = [*self.simple, *self._features(known)]
-        prices = fit_prices(weights, features)
-        placement = solve_sections(self.sections, prices, min(each.cost(prices) for each in features))
-        self.optima.append((prices, placement.cost))
-        return prices, placement
-
-    def gap(self, ray: Vector, axes: tuple[int, ...], known: Sequence[Candidate]) -> float:
-        """See `rounding_gap`."""
-        own = [*self.simple, *self._features(known)]
-        return rounding_gap(self.sections.problem, ray, axes, own, [candidate.features for candidate in known])
-
-    def _features(self, known: Sequence[Candidate]) -> list[Features]:
-        for candidate in known[len(self.own) :]:
-            self.own.append(self.sections.problem.features(candidate.on_device, candidate.codec))
-        return self.own
-
-
-def make_parts(problem: Problem, alternatives: Sequence[Problem]) -> list[Part]:
-    """The alternatives, or the problem itself where there are none."""
-    cut = [cut_at_joints(part) for part in (alternatives or [problem])]
-    return [Part(sections, simple_placements(sections.problem, sections.feasible), [], []) for sections in cut]
-
-
 def downloads_are_constant(problem: Problem) -> bool:
     """Does every op reach every op that makes a model output? Then all offloading placements download the same bytes."""
     makers = np.flatnonzero(problem.download_bytes)
@@ -231,13 +185,19 @@ def downloads_are_constant(problem: Problem) -> bool:
     return bool((ends == makers).all())
 
 
-def _first_placements(problem: Problem, feasible: BoolArray) -> list[Candidate]:
-    sides = [feasible]
+def _first_placements(problem: Problem, parts: Sequence[Part | BoundedPart], limits: Limits | None) -> list[Candidate]:
+    sides = [smallest_device_side(problem)]
     everything = np.ones(problem.op_count, dtype=np.bool_)
-    if not (problem.pinned == ON_SERVER).any() and not feasible.all():
+    if not (problem.pinned == ON_SERVER).any() and not sides[0].all():
         sides.append(everything)
     codec = None if problem.codecs is None else np.zeros(problem.tensor_count, dtype=np.int64)
-    return [Candidate(side, codec, problem.features(side, codec)) for side in sides]
+    simple = [(side, codec) for side in sides]
+    if limits is not None:
+        bounds = limits(problem)
+        simple = [each for each in simple if keeps(problem, bounds, *each)]
+        simple += [part.first[:2] for part in parts if isinstance(part, BoundedPart)]
+    candidates = [Candidate(*each, problem.features(*each)) for each in simple]
+    return list({candidate.features: candidate for candidate in reversed(candidates)}.values())[::-1]
 
 
 def price_axes(problem: Problem) -> tuple[int, ...]:
@@ -298,38 +258,6 @@ def _needed(
     return sorted(needed)
 
 
-def rounding_gap(
-    problem: Problem, ray: Vector, axes: tuple[int, ...], own: Sequence[Features], known: Sequence[Features]
-) -> float:
-    """Bound on what rounding the prices at a ray can hide, relative to the best of the known placements there.
-
-    own: features of placements allowed in this problem, which the prices were scaled by. known: of all known ones.
-
-    With p = round(s w): for a placement S cheaper than E(w), s T(S, w) >= T(S, p) - sum F_i(S) / 2 >= E(p) - ..., so
-    T(S, w) >= E(w) - sum (F_i(S) + F_i(best)) / 2s; and F_i <= min(total_i, E(w) / w_i) for both.
-    """
-    weights = all_prices(ray, axes)
-    prices = fit_prices(weights, own)
-    best = min(features.cost(weights) for features in known)
-    if best == 0:
-        return 0.0
-    forms = problem.forms
-    totals = (
-        int(problem.device_ns.sum()) + int(forms.device_ns.sum()),
-        int(problem.server_ns.sum()) + int(forms.server_ns.sum()),
-        int(forms.wire_bytes.sum()),
-        int(problem.download_bytes.sum()),
-    )
-    scale = fitting_scale(weights, own)
-    hidden = Fraction(0)
-    for axis in axes:
-        most = Fraction(totals[axis])
-        if weights[axis]:
-            most = min(most, Fraction(best, weights[axis]))
-        hidden += abs(prices[axis] - scale * weights[axis]) * most / scale
-    return float(2 * hidden / best)
-
-
 def _open_gap(
     ray: Vector, axes: tuple[int, ...], known: Sequence[Features], optima: Sequence[Sequence[tuple[Prices, int]]]
 ) -> float:
@@ -350,14 +278,6 @@ def _open_gap(
     if best == 0:
         return 0.0
     return float(best / bound - 1) if bound else float("inf")
-
-
-def all_prices(weights: Vector, axes: tuple[int, ...]) -> Vector:
-    """Weights of the five features from those on some axes; the others are zero."""
-    full = [0, 0, 0, 0, 0]
-    for axis, weight in zip(axes, weights, strict=True):
-        full[axis] = weight
-    return tuple(full)
 
 
 def _integer_row(axes: tuple[int, ...], entries: dict[int, Fraction]) -> Vector:

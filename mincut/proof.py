@@ -1,8 +1,8 @@
 """Check, from the placements alone, that they are all that is ever needed in a box of conditions.
 
 What is believed here: the formulation (`network`) and its sections (`sections`), exact integer rays (`rays`), weak duality
-(`certificate`). What is not: how the placements were found, any compression, and the solver, whose every answer must carry a
-flow that proves it.
+(`certificate`, and where rows are bounded `bounded_certificate`). What is not: how the placements were found, any compression,
+and the solver, whose every answer must carry the flows that prove it.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from mincut.certificate import certify_sections
+from mincut.bound_tree import in_words
 from mincut.errors import CertificateError
-from mincut.lower_envelope import Candidate, PriceBox, all_prices, envelope_cone, make_parts, price_axes
+from mincut.lower_envelope import PriceBox, envelope_cone, price_axes
+from mincut.oracle import Candidate, Limits, all_prices, keeps, make_parts
 from mincut.problem import BoolArray, IntArray, Prices, Problem
 
 
@@ -34,6 +35,7 @@ def prove(
     codecs: Sequence[IntArray | None] | None = None,
     *,
     alternatives: Sequence[Problem] = (),
+    limits: Limits | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Proof:
     """Replay the theorem in `mincut.lower_envelope`: one certified minimum cut per ray.
@@ -42,6 +44,7 @@ def prove(
         placements: bool[n] each, at least one; "everything on the device" among them where it is allowed.
         codecs: for each placement which codec each tensor crosses under, int64[m]; None: the first.
         alternatives: as in `mincut.lower_envelope.envelope`; which codecs the placements use is then for the caller to check.
+        limits: the bounded rows of the problem, and of each alternative.
         progress: called with (rays done, rays in all).
 
     Raises:
@@ -56,19 +59,21 @@ def prove(
         Candidate(placement, codec, problem.features(placement, codec))
         for placement, codec in zip(placements, codecs, strict=True)
     ]
-    parts, axes = make_parts(problem, alternatives), price_axes(problem)
+    if limits is not None:
+        bounds = limits(problem)
+        over = next((i for i, each in enumerate(known) if not keeps(problem, bounds, each.on_device, each.codec)), None)
+        if over is not None:
+            raise CertificateError(f"placement {over} is not within its bounds: {in_words(bounds)}")
+    parts, axes = make_parts(problem, alternatives, limits), price_axes(problem)
     cone, _ = envelope_cone(box, axes, [candidate.features for candidate in known])
     rays = [ray[:-1] for ray in cone.rays if any(ray[:-1])]
     checked = []
     for done, ray in enumerate(rays):
         for part in parts:
-            prices, cheapest = part.cheapest(all_prices(ray, axes), known)
-            certify_sections(part.sections, cheapest)
+            prices, least = part.certified(all_prices(ray, axes), known)
             best = min(candidate.features.cost(prices) for candidate in known)
-            if cheapest.cost < best:
-                raise CertificateError(
-                    f"at prices {tuple(prices)} a placement costs {cheapest.cost}, the best given one {best}"
-                )
+            if least < best:
+                raise CertificateError(f"at prices {tuple(prices)} a placement costs {least}, the best given one {best}")
         checked.append(prices)
         if progress is not None:
             progress(done + 1, len(rays))

@@ -50,7 +50,9 @@ def bare_model(
         information=provenance(0, 0),
         proof=proof,
     )
-    graph = StoredGraph(ops=(), tensors=(), cuts=((),) * len(cuts), alternatives=(), inputs=NO_CALL, calibration=None)
+    graph = StoredGraph(
+        ops=(), tensors=(), cuts=((),) * len(cuts), alternatives=(), inputs=NO_CALL, calibration=None, limits=None
+    )
     return SplittingModel(table, lambda: graph)
 
 
@@ -71,6 +73,7 @@ def provenance(ops: int, compressed_ops: int, said: str = "0") -> Provenance:
         compressed_ops=compressed_ops,
         uncertainty=0.0,
         codecs=None,
+        constraints=(),
         trace_s=0.0,
         measure_s=0.0,
         solve_s=0.0,

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from typing import Any
 
+    from cic.compilation.limits import Limits
+
 SUMMARY = "work out every cut of a model that can be optimal between two machines"
 
 
@@ -37,9 +39,25 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="NAME=LOW..HIGH",
         help="range within which decisions are proved optimal, of rtt, downlink_ratio, device_slowdown or server_slowdown",
     )
-    parser.add_argument("--pin", action="append", default=[], metavar="OP=SIDE", help="keep an op on the device or the server")
     parser.add_argument(
-        "--private", action="append", default=[], metavar="TENSOR", help="a tensor that must stay on the device"
+        "--pin",
+        action="append",
+        default=[],
+        metavar="OP=SIDE",
+        help="keep ops on the device or the server: a name, or a pattern such as 'layer1.*' or 'kind:*lstm*'",
+    )
+    parser.add_argument(
+        "--private", action="append", default=[], metavar="TENSOR", help="tensors that must stay on the device, likewise"
+    )
+    parser.add_argument(
+        "--private-until", action="append", default=[], metavar="OP", help="nothing leaves the device before one of these ops"
+    )
+    parser.add_argument(
+        "--limit",
+        action="append",
+        default=[],
+        metavar="NAME=SIZE",
+        help="most bytes of upload, memory (of activations on the device) or weights (there), such as memory=64MB",
     )
     parser.add_argument(
         "--uncertainty", default="0", metavar="E", help="relative error of op times that compression allows for; default: 0"
@@ -84,6 +102,7 @@ def run(arguments: Namespace) -> int:
     check_not_read(arguments.output, *model_files(arguments), *read)
     box = read_box(arguments.uplink, arguments.box)
     pins, dynamic = read_pairs(arguments.pin, "--pin"), _read_dynamic(arguments.dynamic)
+    limits = _read_limits(arguments.limit)
     uncertainty = number(arguments.uncertainty, "--uncertainty")
     defaults = Conditions(1.0, number(arguments.downlink_ratio, "--downlink-ratio"), seconds(arguments.rtt, "--rtt"))
     assumed(defaults, box)
@@ -106,6 +125,8 @@ def run(arguments: Namespace) -> int:
             precision=precision,
             pins=pins,
             private=arguments.private,
+            private_until=arguments.private_until,
+            limits=limits,
             uncertainty=uncertainty,
             progress=tell,
         )
@@ -130,6 +151,16 @@ def _read_dynamic(texts: list[str]) -> dict[str, dict[int, str]] | None:
     if wrong := [axis for axis in axes.values() if not axis.isdecimal()]:
         raise InputError(f"--dynamic names the axis {wrong[0]!r}; write INPUT=AXIS with a number, such as x=0")
     return {name: {int(axis): "batch"} for name, axis in axes.items()} or None
+
+
+def _read_limits(texts: list[str]) -> Limits | None:
+    """The limits that --limit texts stand for."""
+    from cic.compilation.limits import Limits
+
+    sizes = read_pairs(texts, "--limit")
+    if wrong := [name for name in sizes if name not in ("upload", "memory", "weights")]:
+        raise InputError(f"--limit names {wrong[0]!r}; the limits are upload, memory and weights")
+    return Limits(**sizes) if sizes else None
 
 
 def _codecs(text: str | None) -> str | list[str] | None:

@@ -133,7 +133,11 @@ def print_payoff(model: SplittingModel) -> None:
     """Does a split pay under the default conditions, where, by how much, and what payload would make it pay?"""
     found, splits = payoff_of(model), splits_of(model)
     if found is None or not splits:
-        why = "no cut uses both sides" if found else "pins forbid device-only and server-only, so a split needs no comparison"
+        why = (
+            "no cut uses both sides"
+            if found
+            else "constraints forbid device-only and server-only, so a split needs no comparison"
+        )
         print_text(f"Does a split pay? {why[0].upper()}{why[1:]}")
         return
     rows = [
@@ -258,6 +262,8 @@ def _print_provenance(model: SplittingModel) -> None:
         f"device x {box.device_slowdown[0]:g} to {box.device_slowdown[1]:g}, "
         f"server x {box.server_slowdown[0]:g} to {box.server_slowdown[1]:g}"
     )
+    if information.constraints:
+        print_text(f"Asked for: {'; '.join(information.constraints)}")
     if information.codecs is not None:
         print_text(_codecs_described(information.codecs))
     if stored := model.stored_codecs:

@@ -25,6 +25,7 @@ from cic.precision.target_search import WithinTarget
 from cic.precision.wire_form import WireForm
 from mincut.lower_envelope import Envelope
 from mincut.network import build
+from mincut.oracle import keeps
 from mincut.problem import MODEL_INPUT, BoolArray, IntArray
 
 
@@ -107,8 +108,11 @@ def _ordered_placements(lowered: Lowered, chosen: WithinTarget) -> list[_Placed]
     exact = EXACT if chosen.reached else None
     extremes = [build(problem).feasible, np.ones(problem.op_count, dtype=np.bool_)]
     sides = {placed.on_device.tobytes() for placed in placements}
+    rows = [] if lowered.rows is None else lowered.rows(problem)
     placements += [
-        _Placed(side, plain, exact) for side in extremes if side.tobytes() not in sides and problem.violation(side) is None
+        _Placed(side, plain, exact)
+        for side in extremes
+        if side.tobytes() not in sides and problem.violation(side) is None and keeps(problem, rows, side, plain)
     ]
     distinct = {(placed.on_device.tobytes(), _codec_names(lowered, placed)): placed for placed in placements}
     order = sorted(distinct, key=lambda key: (int(distinct[key].on_device.sum()), *key))
@@ -158,6 +162,7 @@ def _stored_graph(lowered: Lowered, placements: list[_Placed], chosen: WithinTar
         alternatives=tuple(tuple(sorted(forbidden)) for forbidden in alternatives),
         inputs=inputs,
         calibration=None,
+        limits=lowered.limits,
     )
 
 

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from cic.compilation.limits import rows_for
 from cic.compilation.pins import checked_pins
 from cic.decision.conditions import Box
 from cic.decision.objective import BITS_PER_BYTE, NS_PER_S
+from cic.decision.off_table.limit_rows import LimitRows
+from cic.decision.stored_limits import StoredLimits
 from cic.errors import CompileError
 from cic.graph import Graph
 from cic.precision.wire_form import WireForm, as_it_is
@@ -27,12 +30,15 @@ class Lowered:
     """A priced graph as a `Problem`: op i of the problem is graph.ops[i], its tensor j is named tensors[j].
 
     forms: of each tensor, as the problem's codecs are numbered; empty if all cross as they are.
+    limits: what every cut has to keep within, and rows: the same as bounded rows of the problem; None: nothing.
     """
 
     graph: Graph
     problem: Problem
     tensors: tuple[str, ...]
     forms: tuple[tuple[WireForm, ...], ...] = ()
+    limits: StoredLimits | None = None
+    rows: LimitRows | None = None
 
 
 def lower(
@@ -43,20 +49,22 @@ def lower(
     pins: Mapping[str, str] | None = None,
     private: Sequence[str] = (),
     forms: Mapping[str, Sequence[WireForm]] | None = None,
+    limits: StoredLimits | None = None,
 ) -> Lowered:
     """Price a graph.
 
     Args:
         device_s, server_s: seconds of each op, in graph order; rounded to nanoseconds here, once.
-        pins: op name → "device" or "server".
-        private: names of tensors that must not leave the device.
+        pins: name or pattern of ops → "device" or "server". private: names or patterns of tensors that must not leave the
+            device. See `cic.compilation.pins`.
         forms: in which forms each tensor may cross, the plain one first; a tensor that is not named, and all if None, as it is.
+        limits: what every cut has to keep within.
 
     Raises:
         CompileError: a pin or private tensor that does not exist, pins that contradict each other, an op time that is negative
             or absurd, or times and sizes whose sums no solver can hold.
     """
-    pins = checked_pins(graph, pins, private)
+    pins, private = checked_pins(graph, pins, private)
     op_id = {op.name: index for index, op in enumerate(graph.ops)}
     sent = [tensor for tensor in graph.tensors if tensor.consumers]
     download = [0] * len(graph.ops)
@@ -80,7 +88,7 @@ def lower(
         may_cross=[tensor.may_cross and tensor.name not in private for tensor in sent],
         codecs=[[form.features for form in each] for each in wire] or None,
     )
-    return Lowered(graph, problem, tuple(tensor.name for tensor in sent), wire)
+    return Lowered(graph, problem, tuple(tensor.name for tensor in sent), wire, limits, rows_for(graph, limits))
 
 
 def _problem_of(*amounts: Any, **options: Any) -> Problem:

@@ -1,47 +1,110 @@
-"""Pins and private tensors that contradict each other, found by name before anything is solved."""
+"""Which ops are pinned and which tensors private, by name or by pattern; contradictions are found before anything is solved.
+
+A name is an op or tensor of that name. Where there is none, it is a pattern, in which * stands for any text and ? for a letter
+(`fnmatch`): of names, or after "kind:" of what ops do, as in "kind:*lstm*". A name counts more than a pattern.
+"""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
+from fnmatch import fnmatchcase
 
 from cic.errors import CompileError
 from cic.graph import Graph
 from codegen.checked_json import shown
 
 _SIDES = ("device", "server")
+_KIND = "kind:"
 
 
-def checked_pins(graph: Graph, pins: Mapping[str, str] | None, private: Sequence[str]) -> dict[str, str]:
-    """The pins as a dict, if they and the private tensors name what there is and leave an allowed cut.
+def checked_pins(graph: Graph, pins: Mapping[str, str] | None, private: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    """The pins by op and the private tensors, if they name what there is and leave an allowed cut.
 
     What an op on the device reads must be made there, as results never flow back, and a tensor that stays on the device takes
     its readers along. So the device side is what pins and private model inputs reach by these two steps; a cut is allowed if
     and only if none of it is pinned to the server.
 
     Raises:
-        CompileError: naming the op or tensor that does not exist, or the two pins that contradict.
+        CompileError: naming the op or tensor that does not exist, the pattern that fits none, or the two pins that contradict.
     """
     if not isinstance(pins, Mapping | None):
         raise CompileError(f"pins is {shown(pins)}; give a dict from the name of an op to 'device' or 'server'")
     if isinstance(private, str) or not isinstance(private, Sequence):
         raise CompileError(f"private is {shown(private)}; give a list of names of tensors")
-    pins = dict(pins or {})
+    by_op = _pins_by_op(graph, dict(pins or {}))
+    tensors = [name for each in private for name in _tensors_named(graph, each)]
+    _check_contradiction(graph, by_op, frozenset(tensors))
+    return by_op, tensors
+
+
+def tensors_before(graph: Graph, first_layers: Sequence[str]) -> list[str]:
+    """The tensors that neither one of these ops makes, nor an op that depends on one: inputs and all that is too near to them.
+
+    Args:
+        first_layers: names or patterns of ops.
+
+    Raises:
+        CompileError: as `checked_pins`.
+    """
+    if isinstance(first_layers, str) or not isinstance(first_layers, Sequence):
+        raise CompileError(f"private_until is {shown(first_layers)}; give a list of names of ops")
+    after = {name for each in first_layers for name in _ops_named(graph, each, "private_until")}
+    for op in graph.ops:
+        made = (graph.tensor_by_name[tensor].producer for tensor in op.inputs)
+        if any(producer in after for producer in made):
+            after.add(op.name)
+    return [tensor.name for tensor in graph.tensors if tensor.producer not in after] if first_layers else []
+
+
+def _pins_by_op(graph: Graph, pins: Mapping[str, str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    by_pattern: dict[str, str] = {}
     for name, side in pins.items():
-        if name not in graph.op_by_name:
-            raise CompileError(
-                f"pins names the op {shown(name)}, which {graph.name} does not have; {_near(name, graph.op_by_name)}"
-            )
         if side not in _SIDES:
             raise CompileError(f"pins puts {name} on {shown(side)}; the sides are 'device' and 'server'")
-    for name in private:
-        if not isinstance(name, str) or name not in graph.tensor_by_name:
+        for op in _ops_named(graph, name, "pins"):
+            if op == name:
+                continue
+            other = by_pattern.setdefault(op, name)
+            if pins[other] != side and op not in pins:
+                raise CompileError(f"pins puts {op} on the {side} by {name!r} and on the {pins[other]} by {other!r}; drop one")
+            found[op] = side
+    # A name counts more than a pattern.
+    return found | {name: side for name, side in pins.items() if name in graph.op_by_name}
+
+
+def _ops_named(graph: Graph, name: object, argument: str) -> list[str]:
+    if isinstance(name, str) and name in graph.op_by_name:
+        return [name]
+    fitting = []
+    if isinstance(name, str) and name.startswith(_KIND):
+        fitting = [op.name for op in graph.ops if any(fnmatchcase(kind, name.removeprefix(_KIND)) for kind in op.kinds)]
+        if not fitting:
+            kinds = {kind for op in graph.ops for kind in op.kinds}
             raise CompileError(
-                f"private names the tensor {shown(name)}, which {graph.name} does not have; {_near(name, graph.tensor_by_name)}"
+                f"{argument} names the kind {shown(name)}, which no op of {graph.name} is; "
+                f"{_near(name.removeprefix(_KIND), kinds)}"
             )
-    _check_contradiction(graph, pins, frozenset(private))
-    return pins
+    elif isinstance(name, str):
+        fitting = [op.name for op in graph.ops if fnmatchcase(op.name, name)]
+    if not fitting:
+        raise CompileError(
+            f"{argument} names the op {shown(name)}, which {graph.name} does not have; {_near(name, graph.op_by_name)}"
+        )
+    return fitting
+
+
+def _tensors_named(graph: Graph, name: object) -> list[str]:
+    if isinstance(name, str) and name in graph.tensor_by_name:
+        return [name]
+    fitting = [each for each in graph.tensor_by_name if isinstance(name, str) and fnmatchcase(each, name)]
+    if not fitting:
+        raise CompileError(
+            f"private names the tensor {shown(name)}, which {graph.name} does not have; {_near(name, graph.tensor_by_name)}"
+        )
+    return fitting
 
 
 def _near(name: object, known: Iterable[str]) -> str:

@@ -11,7 +11,9 @@ import torch
 from torch import nn
 
 from cic.compilation.assembly import assemble
+from cic.compilation.constraints import Constraints
 from cic.compilation.cut_search import CutSearch
+from cic.compilation.limits import Limits
 from cic.compilation.lowering import bounds
 from cic.compilation.provenance import provenance_of
 from cic.cost.measure import measure
@@ -65,6 +67,8 @@ def compile(
     precision: Precision | str | Sequence[str] | None = None,
     pins: Mapping[str, str] | None = None,
     private: Sequence[str] = (),
+    private_until: Sequence[str] = (),
+    limits: Limits | None = None,
     uncertainty: float = 0.0,
     most_minimum_cuts: int = 20_000,
     dynamic: Dynamic | None = None,
@@ -83,7 +87,10 @@ def compile(
             downlink as fast as the uplink.
         precision: what may be lost where tensors cross: a `cic.Precision`, or the codecs alone. Default: nothing, tensors cross
             as they are.
-        pins: op name → "device" or "server". private: tensors (model inputs, say) that must not leave the device.
+        pins: op → "device" or "server". private: tensors (model inputs, say) that must not leave the device. Both by name or by
+            pattern, such as "layer1.*", or "kind:*lstm*" of what ops do; see `cic.compilation.pins`.
+        private_until: ops, by name or pattern; only what they make, and what depends on that, may leave the device.
+        limits: most bytes of upload, of activations and of weights on the device, see `cic.Limits`.
         uncertainty: relative error of op times that the compressed graph must stay exact for.
         most_minimum_cuts: budget for a box too rich to finish; if it runs out, `proof` in the result holds the proven gap
             and decisions say `optimal=False`.
@@ -111,14 +118,16 @@ def compile(
     device_s = _with_unpacking(traced.graph, device_s, examined.forms)
     measured_s = perf_counter() - started - traced_s
     costs, prices = (device_cost, server_cost), (device_s, server_s)
-    search = CutSearch(traced.graph, prices, costs, pins, private, bounds(box, uncertainty), most_minimum_cuts, tell)
+    asked_for = Constraints(pins, private, private_until, None if limits is None else limits.stored(traced))
+    search = CutSearch(traced.graph, prices, costs, asked_for, bounds(box, uncertainty), most_minimum_cuts, tell)
     lowered, chosen, examined = search.found(examined)
     solved_s = perf_counter() - started - traced_s - measured_s
     information = provenance_of(
         traced,
         (device_cost, server_cost),
         examined.described(chosen),
-        compressed_ops=chosen.compression.reduction.problem.op_count,
+        compressed_ops=chosen.solved_ops,
+        constraints=[each.text for each in asked_for.asked],
         uncertainty=uncertainty,
         spent_s=(traced_s, measured_s, solved_s),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timezone
 
 import torch
@@ -18,6 +19,7 @@ def provenance_of(
     codecs: CodecProvenance | None,
     *,
     compressed_ops: int,
+    constraints: Sequence[str],
     uncertainty: float,
     spent_s: tuple[float, float, float],
 ) -> Provenance:
@@ -36,6 +38,7 @@ def provenance_of(
         compressed_ops=compressed_ops,
         uncertainty=float(uncertainty),
         codecs=codecs,
+        constraints=tuple(constraints),
         trace_s=trace_s,
         measure_s=measure_s,
         solve_s=solve_s,

@@ -20,17 +20,19 @@ from cic.compilation.assembly import stored_proof
 from cic.compilation.lowering import bounds
 from cic.decision.break_points import break_points, line
 from cic.decision.cut import DEVICE_ONLY, SERVER_ONLY, Cut, details_of
+from cic.decision.off_table.limit_rows import limit_rows
 from cic.decision.off_table.problem import codecs_of, shown_forbidden, side_of, stored_problem
 from cic.decision.splitting_model import SplittingModel
 from cic.decision.stored_codecs import needed_digests
 from cic.decision.stored_graph import StoredGraph
 from cic.errors import CompileError
-from cic.progress import Progress, Tell, teller
+from cic.precision.table_search import find_table
+from cic.progress import Tell, teller
 from compress.errors import CompressError
-from compress.schedule import compress_together
 from mincut.codecs import without
 from mincut.errors import MincutError
-from mincut.lower_envelope import Envelope, envelope
+from mincut.lower_envelope import Envelope
+from mincut.oracle import Limits
 from mincut.problem import BoolArray, IntArray, Problem
 
 
@@ -54,7 +56,7 @@ def reproved(
     try:
         problem = stored_problem(graph)
         forbidden = [sorted(pairs) for pairs in shown_forbidden(model.table, graph, problem)]
-        found = _envelope(model, problem, forbidden, most_solves, tell)
+        found = _envelope(model, problem, forbidden, limit_rows(graph), most_solves, tell)
     except (MincutError, CompressError) as error:
         raise CompileError(f"the corrected times of {model.name} give no table: {error}") from error
     known = _known(model, graph, problem)
@@ -76,27 +78,20 @@ class _Placed(NamedTuple):
 
 
 def _envelope(
-    model: SplittingModel, problem: Problem, forbidden: Sequence[Sequence[tuple[int, int]]], most_solves: int, tell: Tell
+    model: SplittingModel,
+    problem: Problem,
+    forbidden: Sequence[Sequence[tuple[int, int]]],
+    limits: Limits | None,
+    most_solves: int,
+    tell: Tell,
 ) -> Envelope:
     """Every placement that can be optimal in the box of the model, with its proof."""
     within = bounds(model.box, model.information.uncertainty)
     parts = []
     if problem.codecs is not None and any(forbidden):
         parts = [replace(problem, codecs=without(problem.codecs, pairs)) for pairs in forbidden]
-    compression, small_parts = compress_together(problem, parts, within)
-    reduction = compression.reduction
-    small = envelope(
-        reduction.problem,
-        within.box,
-        alternatives=small_parts,
-        most_solves=most_solves,
-        progress=lambda done, of: tell(Progress("finding every optimal cut", done, of)),
-    )
-    return replace(
-        small,
-        placements=tuple(map(reduction.lift, small.placements)),
-        codecs=tuple(map(reduction.lift_codecs, small.codecs)),
-    )
+    found, _ = find_table(problem, parts, within, limits=limits, most_solves=most_solves, tell=tell)
+    return found
 
 
 def _known(model: SplittingModel, graph: StoredGraph, problem: Problem) -> list[_Placed]:

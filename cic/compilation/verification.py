@@ -13,6 +13,7 @@ from cic.compilation.lowering import price_box
 from cic.decision.break_points import break_points, line
 from cic.decision.conditions import Conditions
 from cic.decision.cut import DEVICE_ONLY, SERVER_ONLY
+from cic.decision.off_table.limit_rows import limit_rows
 from cic.decision.off_table.problem import codecs_of, is_allowed, side_of, stored_alternatives, stored_problem
 from cic.decision.proof import NEGLIGIBLE_GAP
 from cic.decision.splitting_model import SplittingModel
@@ -20,7 +21,8 @@ from cic.decision.stored_codecs import needed_digest
 from cic.errors import ArtifactError, CodecError
 from cic.progress import Progress, Tell, teller
 from mincut.errors import MincutError
-from mincut.lower_envelope import DOWNLOAD, UPLOAD, all_prices, envelope_cone
+from mincut.lower_envelope import DOWNLOAD, UPLOAD, envelope_cone
+from mincut.oracle import all_prices
 from mincut.problem import BoolArray, Features
 from mincut.proof import Proof, prove
 
@@ -78,7 +80,8 @@ def verify(model: SplittingModel, *, progress: Tell | None = None) -> Verificati
     _check_stored_codecs(model)
     _check_break_points(model)
     try:
-        proof = prove(problem, price_box(model.box), placements, codecs, alternatives=alternatives, progress=at_ray)
+        box, limits = price_box(model.box), limit_rows(graph)
+        proof = prove(problem, box, placements, codecs, alternatives=alternatives, limits=limits, progress=at_ray)
     except MincutError as error:
         raise ArtifactError(f"{model.name}: the table is not optimal in its box: {error}") from error
     _check_proof(model, proof)

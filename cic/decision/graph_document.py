@@ -7,6 +7,7 @@ from math import prod
 
 from cic.decision.stored_calibration import read_calibration
 from cic.decision.stored_graph import StoredCall, StoredForm, StoredGraph, StoredInput, StoredOp, StoredTensor
+from cic.decision.stored_limits import read_limits
 from cic.errors import ArtifactError
 from codegen.calls.structure_check import check_structure
 from codegen.checked_json import LARGEST_COUNT, Fields, as_count, as_number, as_text
@@ -53,6 +54,7 @@ def _graph(fields: Fields) -> StoredGraph:
         alternatives=(),
         inputs=read_call(fields.object("inputs")),
         calibration=fields.maybe(lambda name: read_calibration(fields.object(name), len(ops)), "calibration"),
+        limits=read_limits(fields.object("limits"), len(ops)) if "limits" in fields else None,
     )
     forms = [len(tensor.codecs) for tensor in graph.read]
     alternatives = tuple(_forbidden(pairs, forms, fields) for pairs in fields.items("alternatives"))

@@ -71,13 +71,15 @@ class Provenance(Frozen):
     graph_digest, weights_digest: SHA-256 of the traced graph and of its weights.
     ops: of the graph, made of so many `traced_nodes` and compressed to so many `compressed_ops`.
     uncertainty: relative error of op times that the compression stays exact for.
-    codecs: None where tensors cross as they are. trace_s, measure_s, solve_s: seconds that compiling took.
+    codecs: None where tensors cross as they are. constraints: what cuts had to keep to, in words; empty if to nothing.
+    trace_s, measure_s, solve_s: seconds that compiling took.
     """
 
     __slots__ = (
         "cic",
         "codecs",
         "compressed_ops",
+        "constraints",
         "date",
         "device",
         "graph_digest",
@@ -103,6 +105,7 @@ class Provenance(Frozen):
     compressed_ops: int
     uncertainty: float
     codecs: CodecProvenance | None
+    constraints: tuple[str, ...]
     trace_s: float
     measure_s: float
     solve_s: float
@@ -114,7 +117,8 @@ class Provenance(Frozen):
 
     def row(self) -> dict[str, Any]:
         """The rest, which is the same whenever the same is compiled."""
-        return {name: value for name, value in self.fields().items() if name not in _MADE}
+        left_out = _MADE if self.constraints else (*_MADE, "constraints")
+        return {name: value for name, value in self.fields().items() if name not in left_out}
 
 
 _MADE = ("date", "trace_s", "measure_s", "solve_s")
@@ -146,6 +150,7 @@ def read_provenance(fields: Fields, made: str) -> Provenance:
         compressed_ops=fields.count("compressed_ops"),
         uncertainty=uncertainty,
         codecs=fields.maybe(lambda name: _codecs(fields.object(name)), "codecs"),
+        constraints=fields.texts("constraints") if "constraints" in fields else (),
         trace_s=trace_s,
         measure_s=measure_s,
         solve_s=solve_s,

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from cic.decision.stored_calibration import StoredCalibration
+    from cic.decision.stored_limits import StoredLimits
 
 Names = tuple[tuple[str, ...], tuple[str, ...]]
 """Of one cut: the ops on the device, in order, and the tensors sent to the server."""
@@ -126,15 +127,24 @@ class StoredGraph(Frozen):
         which of its forms) that it forbids; empty if nothing is forbidden. See `cic.precision.target_search`.
     inputs: the call that the model was traced with.
     calibration: what the times were before halves were measured and what these took; None if they never were.
+    limits: what every cut keeps within; None: nothing was asked for.
     """
 
-    __slots__ = ("alternatives", "calibration", "cuts", "inputs", "ops", "tensors")
+    __slots__ = ("alternatives", "calibration", "cuts", "inputs", "limits", "ops", "tensors")
     ops: tuple[StoredOp, ...]
     tensors: tuple[StoredTensor, ...]
     cuts: tuple[tuple[int, ...], ...]
     alternatives: tuple[tuple[tuple[int, int], ...], ...]
     inputs: StoredCall
     calibration: StoredCalibration | None
+    limits: StoredLimits | None
+
+    def row(self) -> Any:
+        """Without limits where there are none, as in most files."""
+        row = self.fields()
+        if self.limits is None:
+            del row["limits"]
+        return row
 
     @property
     def read(self) -> tuple[StoredTensor, ...]:

@@ -24,12 +24,13 @@ import numpy as np
 
 from cic.precision.accuracy import EXACT, Reached
 from cic.precision.picture_qualities import PictureQualities
+from cic.precision.table_search import find_table
 from cic.precision.wire_form import WireForm, is_lossless
 from cic.progress import Progress, Tell
 from compress.bounds import Bounds
-from compress.schedule import Compression, compress_together
 from mincut.codecs import without
-from mincut.lower_envelope import Envelope, envelope
+from mincut.lower_envelope import Envelope
+from mincut.oracle import Limits
 from mincut.problem import BoolArray, IntArray, Problem
 
 MOST_ALTERNATIVES = 16
@@ -45,14 +46,14 @@ Known = dict[tuple[bytes, frozenset[tuple[int, str]]], Reached]
 class WithinTarget:
     """The envelope within the target.
 
-    found: of the whole problem. compression: with which it was found, exact for all the alternatives.
+    found: of the whole problem. solved_ops: of the problem in which it was found, compressed as far as is exact.
     reached: of each of its placements. alternatives: the pairs that each alternative forbids, one empty set if none is needed.
     exact: was nothing forbidden beyond what was seen to miss the target, and qualities of pictures that were not tried?
     runs: cuts that were run.
     """
 
     found: Envelope
-    compression: Compression
+    solved_ops: int
     reached: tuple[Reached, ...]
     alternatives: tuple[Forbidden, ...]
     exact: bool
@@ -65,6 +66,7 @@ def within_target(
     bounds: Bounds,
     run: Callable[[BoolArray, dict[int, WireForm]], Reached] | None,
     *,
+    limits: Limits | None = None,
     most_solves: int,
     tell: Tell,
     known: Known | None = None,
@@ -76,6 +78,7 @@ def within_target(
             alternatives, as what is exact with one codec need not be without it.
         bounds: the box of conditions, and how far op times may be off.
         run: measures a placement with the lossy forms of its crossing tensors; None: nothing is measured or forbidden.
+        limits: what every cut has to keep within, as bounded rows; None: nothing.
         known: what was measured before for the same ops and tensors; all that is measured now is added.
     """
     alternatives: tuple[Forbidden, ...] = (frozenset(),)
@@ -84,17 +87,10 @@ def within_target(
     qualities = PictureQualities(forms if run is not None else [])
     while True:
         allowed = tuple(forbidden | qualities.held_back for forbidden in alternatives)
-        compression, parts = compress_together(problem, alternative_problems(problem, allowed), bounds)
-        small = envelope(
-            compression.reduction.problem,
-            bounds.box,
-            alternatives=parts,
-            most_solves=most_solves,
-            progress=lambda done, of: tell(Progress("finding every optimal cut", done, of)),
-        )
-        found = _lifted(small, compression)
+        parts = alternative_problems(problem, allowed)
+        found, ops = find_table(problem, parts, bounds, limits=limits, most_solves=most_solves, tell=tell)
         if run is None:
-            return WithinTarget(found, compression, (), allowed, exact, 0)
+            return WithinTarget(found, ops, (), allowed, exact, 0)
         missed, reached = [], []
         used = [_lossy(problem, forms, side, codec) for side, codec in zip(found.placements, found.codecs, strict=True)]
         keys = [
@@ -110,21 +106,11 @@ def within_target(
             if not measured[key].met and lossy not in missed:
                 missed.append(lossy)
         if not missed and not qualities.let_go(alternatives):
-            return WithinTarget(found, compression, tuple(reached), allowed, exact, len(measured))
+            return WithinTarget(found, ops, tuple(reached), allowed, exact, len(measured))
         # What one tensor alone spoils is settled first: it often settles what several spoil.
         for lossy in [lossy for lossy in missed if len(lossy) == 1] or missed:
             alternatives, outright = _forbid(alternatives, forms, lossy)
             exact = exact and not outright
-
-
-def _lifted(found: Envelope, compression: Compression) -> Envelope:
-    """An envelope of the compressed problem as one of the whole."""
-    reduction = compression.reduction
-    return replace(
-        found,
-        placements=tuple(map(reduction.lift, found.placements)),
-        codecs=tuple(map(reduction.lift_codecs, found.codecs)),
-    )
 
 
 def alternative_problems(problem: Problem, alternatives: Sequence[Forbidden]) -> list[Problem]:

@@ -57,6 +57,13 @@ def test_tiers(run: Callable[..., dict]) -> None:
     assert figures["wrong"] == 0
 
 
+def test_constraints(run: Callable[..., dict]) -> None:
+    figures = run("decision.constraints")
+    assert not any(found["wrong"] for found in figures["problems"].values())
+    assert len(figures["networks"]) > 2
+    assert all(row["apart"] < 1e-6 for row in figures["networks"])
+
+
 def test_compile_time(run: Callable[..., dict], tmp_path: Path) -> None:
     figures = run("decision.compile_time", "squeezenet1_1")
     assert set(figures["models"]) == {"squeezenet1_1"}

@@ -71,7 +71,7 @@ def splitting_model(plain: PlainProblem, box: Box, rtt_s: float = 0.0, downlink_
         box,
         Conditions(uplink_bps, uplink_bps * downlink_ratio, rtt_s),
         NO_CALL,
-        provenance(len(low.graph.ops), chosen.compression.reduction.problem.op_count),
+        provenance(len(low.graph.ops), chosen.solved_ops),
     )
 
 

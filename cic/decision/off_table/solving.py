@@ -18,13 +18,15 @@ from cic.decision.conditions import Conditions
 from cic.decision.cut import Cut
 from cic.decision.cut_table import CutTable
 from cic.decision.objective import NS_PER_S, weights
-from cic.decision.off_table.problem import shown_alternatives, side_of, stored_problem
+from cic.decision.off_table.limit_rows import limit_rows
+from cic.decision.off_table.problem import codecs_of, shown_alternatives, side_of, stored_problem
 from cic.decision.proof import NEGLIGIBLE_GAP
 from cic.decision.stored_graph import StoredGraph
 from cic.decision.units import shown
 from cic.errors import ArtifactError, DecisionError
 from mincut.codecs import cheapest_codecs
 from mincut.errors import MincutError
+from mincut.oracle import keeps
 from mincut.prepared import prepare
 from mincut.problem import LARGEST_COST, BoolArray, Features, IntArray
 from mincut.scaling import fine_prices
@@ -80,6 +82,13 @@ class OffTable:
         sides = [self._prepared[0].feasible, np.ones(self._problem.op_count, dtype=np.bool_)]
         allowed = [side for side in sides if self._problem.violation(side) is None]
         self._simple = [(side, self._problem.features(side)) for side in allowed]
+        rows = limit_rows(graph)
+        self._bounds = [] if rows is None else rows(self._problem)
+        # The cuts of the table keep within all limits, whatever ops take.
+        self._within = [
+            (side_of(self._problem, ops), codecs_of(graph, self._problem, cut, side_of(self._problem, ops)))
+            for cut, ops in zip(table.cuts if self._bounds else (), graph.cuts if self._bounds else (), strict=True)
+        ]
 
     def solve(self, conditions: Conditions, op_times: OpTimes | None) -> Solved:
         """The optimal placement for any conditions and op times.
@@ -97,6 +106,12 @@ class OffTable:
 
         costs = [_cost(with_times(*simple), unit_costs) for simple in self._simple]
         on_device, codec, exact = self._cheapest(device_ns, server_ns, unit_costs, costs)
+        if self._bounds and not keeps(problem, self._bounds, on_device, codec):
+            # The best known one: a search within limits is for those who compile.
+            exact = False
+            on_device, codec = min(
+                self._within, key=lambda each: _cost(with_times(each[0], problem.features(*each)), unit_costs)
+            )
         names = self._names(on_device, codec)
         known = self._known.get((on_device.tobytes(), names)) if op_times is None else None
         features = with_times(on_device, problem.features(on_device, codec)) if known is None else Features(*known.features)

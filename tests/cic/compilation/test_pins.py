@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.harness.plain_problem import PlainProblem
 from benchmarks.harness.random_problems import small_problem, to_problem
-from cic.compilation.pins import checked_pins
+from cic.compilation.pins import checked_pins, tensors_before
 from cic.errors import CompileError
 from compress.bounds import Bounds
 from compress.schedule import compress
@@ -38,7 +38,7 @@ def test_contradictions_are_found_exactly_where_no_cut_is_allowed() -> None:
             with pytest.raises(InfeasibleError):
                 compress(problem, Bounds(box))
         else:
-            assert checked_pins(graph_of(plain), pins, ()) == pins
+            assert checked_pins(graph_of(plain), pins, ()) == (pins, [])
     assert 50 < refused < 350
 
 
@@ -74,3 +74,40 @@ def test_a_name_that_is_not_there_is_told_what_is_near() -> None:
         checked_pins(graph, {"opp1": "device"}, [])
     with pytest.raises(CompileError, match="names the tensor 'picture', which hand-made does not have; did you mean "):
         checked_pins(graph, None, ["picture"])
+
+
+def test_patterns_stand_for_all_that_fit_and_a_name_counts_more() -> None:
+    graph = graph_of(chain())
+    assert checked_pins(graph, {"op[01]": "device", "op2": "server"}, ["t[01]"]) == (
+        {"op0": "device", "op1": "device", "op2": "server"}, ["t0", "t1"],
+    )  # fmt: skip
+    assert checked_pins(graph, {"op*": "device", "op2": "server"}, ())[0] == {"op0": "device", "op1": "device", "op2": "server"}
+    kind = graph.ops[0].kinds[0]
+    assert checked_pins(graph, {f"kind:{kind[:2]}*": "device"}, ())[0] == {f"op{index}": "device" for index in range(3)}
+
+
+@pytest.mark.parametrize(
+    ("pins", "private", "message"),
+    [
+        ({"conv*": "device"}, (), "pins names the op 'conv\\*', which"),
+        ({"kind:*lstm*": "server"}, (), "names the kind 'kind:\\*lstm\\*', which no op of hand-made is"),
+        ({"op?": "device", "*2": "server"}, (), "puts op2 on the server by '\\*2' and on the device by 'op\\?'; drop one"),
+        ({}, ["picture*"], "private names the tensor 'picture\\*'"),
+    ],
+)
+def test_patterns_that_fit_nothing_or_contradict_are_refused(pins: dict[str, str], private: list[str], message: str) -> None:
+    with pytest.raises(CompileError, match=message):
+        checked_pins(graph_of(chain()), pins, private)
+
+
+def test_what_is_nearer_to_the_inputs_than_a_first_layer_stays() -> None:
+    graph = graph_of(chain())
+    assert tensors_before(graph, ()) == []
+    assert tensors_before(graph, ["op0"]) == ["t0"]
+    assert tensors_before(graph, ["op1"]) == ["t0", "t1"]
+    # Either may be the first one.
+    assert tensors_before(graph, ["op[01]"]) == ["t0"]
+    with pytest.raises(CompileError, match="private_until names the op 'op7', which"):
+        tensors_before(graph, ["op7"])
+    with pytest.raises(CompileError, match="private_until is 'op0'; give a list"):
+        tensors_before(graph, "op0")
