@@ -17,6 +17,7 @@ from time import perf_counter
 from typing import Any
 
 from benchmarks.harness.bare_tables import NO_CALL, provenance
+from benchmarks.harness.hand_made import graph_of, random_conditions
 from benchmarks.harness.limited_problems import KINDS, Asked, Form, allowed, draw
 from benchmarks.harness.memory_program import least_latency
 from benchmarks.harness.plain_problem import PlainProblem
@@ -36,7 +37,6 @@ from cic.precision.target_search import within_target
 from cic.precision.wire_form import WireForm, as_it_is
 from cic.trace.op_weights import op_weights, spread
 from mincut.errors import InfeasibleError
-from tests.cic.hand_made import graph_of, random_conditions
 
 NETWORKS = ("resnet18", "resnet50", "googlenet", "inception_v3", "mobilenet_v3_large", "densenet121", "squeezenet1_1")
 QUICK = ("squeezenet1_1",)

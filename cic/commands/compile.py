@@ -39,26 +39,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="NAME=LOW..HIGH",
         help="range within which decisions are proved optimal, of rtt, downlink_ratio, device_slowdown or server_slowdown",
     )
-    parser.add_argument(
-        "--pin",
-        action="append",
-        default=[],
-        metavar="OP=SIDE",
-        help="keep ops on the device or the server: a name, or a pattern such as 'layer1.*' or 'kind:*lstm*'",
-    )
-    parser.add_argument(
-        "--private", action="append", default=[], metavar="TENSOR", help="tensors that must stay on the device, likewise"
-    )
-    parser.add_argument(
-        "--private-until", action="append", default=[], metavar="OP", help="nothing leaves the device before one of these ops"
-    )
-    parser.add_argument(
-        "--limit",
-        action="append",
-        default=[],
-        metavar="NAME=SIZE",
-        help="most bytes of upload, memory (of activations on the device) or weights (there), such as memory=64MB",
-    )
+    _add_constraints(parser)
     parser.add_argument(
         "--uncertainty", default="0", metavar="E", help="relative error of op times that compression allows for; default: 0"
     )
@@ -88,6 +69,29 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument(
         "--train", metavar="TIME", help="how long to train transforms that cuts use, such as '5min'; torch models"
+    )
+
+
+def _add_constraints(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--pin",
+        action="append",
+        default=[],
+        metavar="OP=SIDE",
+        help="keep ops on the device or the server: a name, or a pattern such as 'layer1.*' or 'kind:*lstm*'",
+    )
+    parser.add_argument(
+        "--private", action="append", default=[], metavar="TENSOR", help="tensors that must stay on the device, likewise"
+    )
+    parser.add_argument(
+        "--private-until", action="append", default=[], metavar="OP", help="nothing leaves the device before one of these ops"
+    )
+    parser.add_argument(
+        "--limit",
+        action="append",
+        default=[],
+        metavar="NAME=SIZE",
+        help="most bytes of upload, memory (of activations on the device) or weights (there), such as memory=64MB",
     )
 
 

@@ -34,6 +34,7 @@ WHOLE_WAYS = {
 TESTED_BY = {
     "cic/calibration/measured_cuts.py": "cic/calibration/test_calibrate.py",
     "cic/compilation/assembly.py": "cic/compilation/test_pipeline.py",
+    "cic/compilation/cut_search.py": "cic/compilation/test_pipeline.py",
     "cic/compilation/lowering.py": "cic/compilation/test_pipeline.py",
     "cic/cost/measurement.py": "cic/cost/test_timing.py",
     "cic/decision/cut.py": "cic/decision/test_splitting_model.py",

@@ -7,12 +7,13 @@ import random
 
 import pytest
 
+from benchmarks.harness.hand_made import random_conditions
 from benchmarks.harness.random_problems import small_problem
 from cic.compilation.box_gain import box_gain
 from cic.decision.conditions import Box, Conditions
 from cic.decision.payoff import payoff_of, splits_of
 from cic.errors import CompileError
-from tests.cic.hand_made import random_conditions, splitting_model
+from tests.cic.hand_made import splitting_model
 
 
 def test_nothing_in_the_box_gains_more() -> None:

@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from benchmarks.harness.hand_made import graph_of
 from benchmarks.harness.plain_problem import PlainProblem
 from benchmarks.harness.random_problems import small_problem, to_problem
 from cic.compilation.pins import checked_pins, tensors_before
@@ -15,7 +16,6 @@ from compress.schedule import compress
 from mincut.errors import InfeasibleError
 from mincut.lower_envelope import PriceBox
 from mincut.network import smallest_device_side
-from tests.cic.hand_made import graph_of
 
 
 def test_contradictions_are_found_exactly_where_no_cut_is_allowed() -> None:

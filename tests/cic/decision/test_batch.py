@@ -8,6 +8,7 @@ import random
 import numpy as np
 import pytest
 
+from benchmarks.harness.hand_made import random_conditions
 from benchmarks.harness.plain_problem import PlainProblem
 from benchmarks.harness.random_problems import small_problem
 from cic.decision.batch import LARGEST_BATCH
@@ -16,7 +17,7 @@ from cic.decision.energy import Energy
 from cic.decision.splitting_model import SplittingModel, dumps, loads
 from cic.errors import ArtifactError, DecisionError
 from tests.cic.decision.brute_force import AMOUNTS, numbers
-from tests.cic.hand_made import changed, random_conditions, splitting_model
+from tests.cic.hand_made import changed, splitting_model
 from tests.oracles.brute_force import closed_sets
 
 ONES = Energy(1, 1, 1, 1)

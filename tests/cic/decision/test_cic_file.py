@@ -15,13 +15,14 @@ from pathlib import Path
 import pytest
 
 import cic
+from benchmarks.harness.hand_made import random_conditions
 from benchmarks.harness.random_problems import network_shaped
 from cic.compilation.verification import verify
 from cic.decision.cic_file import VERSION
 from cic.decision.conditions import Box
 from cic.decision.splitting_model import SplittingModel, dumps, loads
 from cic.errors import ArtifactError
-from tests.cic.hand_made import changed, random_conditions, splitting_model
+from tests.cic.hand_made import changed, splitting_model
 
 
 @pytest.fixture(scope="module")

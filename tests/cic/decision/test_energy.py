@@ -9,6 +9,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from benchmarks.harness.hand_made import random_conditions
 from benchmarks.harness.plain_problem import PlainProblem
 from benchmarks.harness.random_problems import small_problem
 from cic.decision.conditions import Box, Conditions
@@ -16,7 +17,7 @@ from cic.decision.energy import Energy
 from cic.decision.splitting_model import SplittingModel
 from cic.errors import UnitError
 from tests.cic.decision.brute_force import AMOUNTS, numbers
-from tests.cic.hand_made import random_conditions, splitting_model
+from tests.cic.hand_made import splitting_model
 from tests.oracles.brute_force import closed_sets
 
 USUAL = Energy(compute_w=4.2, send_w=3.1, receive_w=2.9, wait_w=2.4)

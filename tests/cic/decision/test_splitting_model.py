@@ -8,12 +8,13 @@ import random
 import numpy as np
 import pytest
 
+from benchmarks.harness.hand_made import random_conditions
 from benchmarks.harness.random_problems import network_shaped, small_problem
 from cic.decision.conditions import Box, Conditions
 from cic.decision.splitting_model import SplittingModel, just_above
 from cic.errors import DecisionError, UnitError
 from tests.cic.decision.brute_force import AMOUNTS, lowest_latency, numbers
-from tests.cic.hand_made import lowered, random_conditions, splitting_model
+from tests.cic.hand_made import lowered, splitting_model
 
 
 def test_look_ups_equal_brute_force_everywhere_in_the_box() -> None:

@@ -22,6 +22,7 @@ from torch import nn
 
 import cic
 from benchmarks.harness.bare_tables import provenance
+from benchmarks.harness.hand_made import random_conditions
 from cic.decision.conditions import Box
 from cic.decision.cut import Cut
 from cic.decision.splitting_model import SplittingModel
@@ -29,7 +30,7 @@ from cic.decision.units import FACTORS, factor
 from cic.errors import CicError, EmitError, UnitError
 from codegen.decision.source_text import LONGEST_IDENTIFIER, identifier
 from tests.cic.emission.models_to_export import make_model, model_of_features
-from tests.cic.hand_made import changed, random_conditions, unfinished
+from tests.cic.hand_made import changed, unfinished
 
 COUNT = 10_000
 

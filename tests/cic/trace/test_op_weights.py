@@ -13,9 +13,9 @@ from torch import nn
 
 import cic
 from benchmarks.harness.bounded_oracles import placements
+from benchmarks.harness.hand_made import graph_of
 from benchmarks.harness.limited_problems import downstream, draw, weights_on_device
 from cic.trace.op_weights import op_weights, spread
-from tests.cic.hand_made import graph_of
 
 
 class Tied(nn.Module):

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 
 import cic
+from benchmarks.harness.hand_made import random_conditions
 from cic.cost.pricing import resolve
 from cic.errors import ArgumentError, EmitError, TraceError
 from cic.trace.any_model import trace_model
 from codegen.splitters.open_batch import at_batch
-from tests.cic.hand_made import random_conditions
 from tests.cic.inception import STRONG, WEAK
 from tests.cic.trace.onnx.exported import dynamic
 from tests.codegen.onnx_models import run_whole, save

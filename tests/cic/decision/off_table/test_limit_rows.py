@@ -7,6 +7,7 @@ import random
 import numpy as np
 
 from benchmarks.harness.bounded_oracles import crossing_tensors, placements
+from benchmarks.harness.hand_made import graph_of
 from benchmarks.harness.limited_problems import draw, peak
 from benchmarks.harness.plain_problem import PlainProblem
 from cic.compilation.limits import rows_for
@@ -14,7 +15,6 @@ from cic.compilation.lowering import lower
 from cic.decision.stored_limits import StoredLimits
 from cic.precision.wire_form import WireForm
 from mincut.oracle import keeps
-from tests.cic.hand_made import graph_of
 from tests.draws import draws
 
 

@@ -6,13 +6,14 @@ import random
 
 import pytest
 
+from benchmarks.harness.hand_made import random_conditions
 from benchmarks.harness.plain_problem import PlainProblem
 from benchmarks.harness.random_problems import small_problem
 from cic.decision.conditions import Box
 from cic.decision.splitting_model import SplittingModel
 from cic.errors import DecisionError
 from tests.cic.decision.brute_force import AMOUNTS, lowest_latency, numbers
-from tests.cic.hand_made import random_conditions, splitting_model
+from tests.cic.hand_made import splitting_model
 
 
 def test_outside_the_box_a_minimum_cut_is_computed() -> None:
