@@ -7,7 +7,7 @@ from hashlib import sha256
 from itertools import cycle
 
 from benchmarks.harness.bare_tables import NO_CALL, provenance
-from benchmarks.harness.hand_made import graph_of
+from benchmarks.harness.hand_made import graph_of, random_conditions  # noqa: F401 - tests take both from here, too
 from benchmarks.harness.plain_problem import PlainProblem
 from cic.compilation.assembly import assemble
 from cic.compilation.lowering import Lowered, bounds, lower
