@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mincut.problem import ON_DEVICE, ON_SERVER, BoolArray, IntArray, Problem
-from mincut.rows import Row, combined
+from mincut.rows import Row, amount, combined
 
 Pins = npt.NDArray[np.int8]
 Bound = tuple[Row, int]
@@ -136,3 +136,8 @@ def parted(
 def in_words(bounds: Sequence[Bound]) -> str:
     """Each row and its bound."""
     return ", ".join(f"{row.name} at most {most}" for row, most in bounds)
+
+
+def keeps(problem: Problem, bounds: Sequence[Bound], on_device: BoolArray, codec: IntArray | None) -> bool:
+    """Is a placement within all bounds?"""
+    return all(amount(problem, row, on_device, codec) <= most for row, most in bounds)

@@ -90,6 +90,7 @@ class _Search:
         self.best: Side | None = None
         self.best_cost, self.cuts = 0, 0
         self.tree: list[Leaf | Branch] = []
+        self._stacked = _stacked(bounds)
         self.relaxation: LinearRelaxation | None = None
 
     def run(self, most_cuts: int) -> None:
@@ -131,8 +132,16 @@ class _Search:
 
     def _exceeded(self, on_device: BoolArray, codec: IntArray | None) -> int | None:
         """A bound that a placement does not keep."""
-        rows = enumerate(self.bounds)
-        return next((i for i, (row, most) in rows if amount(self.problem, row, on_device, codec) > most), None)
+        problem = self.problem
+        if self._stacked is None:
+            rows = enumerate(self.bounds)
+            return next((i for i, (row, most) in rows if amount(problem, row, on_device, codec) > most), None)
+        # All at once: memory alone may be hundreds of rows.
+        here, there, crossing, once, most = self._stacked
+        used = problem.forms.chosen(codec)[problem.crossing(on_device)]
+        total = here[:, on_device].sum(axis=1) + there[:, ~on_device].sum(axis=1) + crossing[:, used].sum(axis=1)
+        over = np.flatnonzero(total + (0 if bool(on_device.all()) else once) > most)
+        return int(over[0]) if len(over) else None
 
     def _enter(self, part: _Part, waiting: list[tuple[int, int, _Part, Relaxed]]) -> None:
         """Bound a part, and let it wait where that is not enough."""
@@ -248,6 +257,16 @@ class _Search:
         crossing = self.problem.crossing(part.pinned == ON_DEVICE)
         places = np.flatnonzero(choosing & np.repeat(crossing, forms.counts))
         return None, int(places[0]) if len(places) else None
+
+
+def _stacked(bounds: Sequence[Bound]) -> tuple[IntArray, IntArray, IntArray, IntArray, IntArray] | None:
+    """The arrays of all bounded rows, one above the other, and their bounds; None where a sum might not fit into int64."""
+    parts = [(row.on_device, row.on_server, row.crossing, np.array([row.once])) for row, _ in bounds]
+    largest = max((sum(int(part.sum(dtype=object)) for part in row) for row in parts), default=2**62)
+    if largest >= 2**62 or max(abs(most) for _, most in bounds) >= 2**62:
+        return None
+    here, there, crossing, once = (np.stack(column) for column in zip(*parts, strict=True))
+    return here, there, crossing, once[:, 0], np.array([most for _, most in bounds], dtype=np.int64)
 
 
 def _most_split(choosing: BoolArray, shares: npt.NDArray[np.float64]) -> int | None:

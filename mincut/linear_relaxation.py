@@ -54,6 +54,7 @@ class LinearRelaxation:
             scales.append(scale)
         self._rows = np.array(rows).reshape(len(bounds), len(objective))
         self._most, self._scales = np.array(most), np.array(scales)
+        self._matrix = _stacked(self._structure, csr_array(self._rows))
 
     def solve(self, pinned: npt.NDArray[np.int8], allowed: BoolArray) -> Relaxed:
         """The relaxation with ops pinned, int8[n], and only some forms allowed, bool[F]."""
@@ -62,7 +63,7 @@ class LinearRelaxation:
         ranges = np.stack((lowest, highest), axis=1)
         found = linprog(
             self._objective,
-            A_ub=_stacked(self._structure, csr_array(self._rows)),
+            A_ub=self._matrix,
             b_ub=np.concatenate((self._least, self._most)),
             bounds=ranges,
             method="highs",
@@ -84,7 +85,7 @@ class LinearRelaxation:
         count = len(self._most)
         over = coo_array((np.full(count, -1.0), (np.arange(count), np.arange(count))), shape=(count, count))
         zeros = csr_array((len(self._least), count))
-        matrix = _beside(_stacked(self._structure, csr_array(self._rows)), _stacked(zeros, csr_array(over)))
+        matrix = _beside(self._matrix, _stacked(zeros, csr_array(over)))
         return linprog(
             np.concatenate((np.zeros(len(self._objective)), np.ones(count))),
             A_ub=matrix,

@@ -36,9 +36,10 @@ from math import lcm
 
 import numpy as np
 
+from mincut.bound_tree import keeps
 from mincut.errors import MincutError
 from mincut.network import smallest_device_side
-from mincut.oracle import BoundedPart, Candidate, Limits, Part, all_prices, keeps, make_parts
+from mincut.oracle import BoundedPart, Candidate, Limits, Part, all_prices, make_parts
 from mincut.problem import ON_SERVER, BoolArray, Features, IntArray, Prices, Problem
 from mincut.rays import RayCone, Vector, rank
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import NamedTuple
 
-from mincut.bound_tree import Bound, Bounded
+from mincut.bound_tree import Bound, Bounded, keeps
 from mincut.bounded import solve_bounded
 from mincut.bounded_certificate import certify_bounded
 from mincut.certificate import certify_sections
@@ -21,7 +21,7 @@ from mincut.network import Network, build
 from mincut.placement import Placement
 from mincut.problem import BoolArray, Features, IntArray, Prices, Problem
 from mincut.rays import Vector
-from mincut.rows import Row, amount, combined, feature_rows
+from mincut.rows import Row, combined, feature_rows
 from mincut.scaling import fit_prices, fitting_scale, simple_placements
 from mincut.section_solver import solve_sections
 from mincut.sections import Sections, cut_at_joints
@@ -171,11 +171,6 @@ def _candidate(problem: Problem, found: Bounded) -> Candidate:
 
 def _total(row: Row) -> int:
     return sum(int(array.sum(dtype=object)) for array in (row.on_device, row.on_server, row.crossing)) + row.once
-
-
-def keeps(problem: Problem, bounds: Sequence[Bound], on_device: BoolArray, codec: IntArray | None) -> bool:
-    """Is a placement within all bounds?"""
-    return all(amount(problem, row, on_device, codec) <= most for row, most in bounds)
 
 
 def rounding_gap(

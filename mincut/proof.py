@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from mincut.bound_tree import in_words
+from mincut.bound_tree import in_words, keeps
 from mincut.errors import CertificateError
 from mincut.lower_envelope import PriceBox, envelope_cone, price_axes
-from mincut.oracle import Candidate, Limits, all_prices, keeps, make_parts
+from mincut.oracle import Candidate, Limits, all_prices, make_parts
 from mincut.problem import BoolArray, IntArray, Prices, Problem
 
 

@@ -23,9 +23,9 @@ from cic.graph import Tensor
 from cic.precision.accuracy import EXACT, Reached
 from cic.precision.target_search import WithinTarget
 from cic.precision.wire_form import WireForm
+from mincut.bound_tree import keeps
 from mincut.lower_envelope import Envelope
 from mincut.network import build
-from mincut.oracle import keeps
 from mincut.problem import MODEL_INPUT, BoolArray, IntArray
 
 

@@ -15,8 +15,9 @@ from dataclasses import replace
 from cic.progress import Progress, Tell
 from compress.bounds import Bounds
 from compress.schedule import Compression, compress_together
+from mincut.bound_tree import keeps
 from mincut.lower_envelope import Envelope, envelope
-from mincut.oracle import Limits, keeps
+from mincut.oracle import Limits
 from mincut.problem import Problem
 
 

@@ -24,9 +24,9 @@ from cic.decision.proof import NEGLIGIBLE_GAP
 from cic.decision.stored_graph import StoredGraph
 from cic.decision.units import shown
 from cic.errors import ArtifactError, DecisionError
+from mincut.bound_tree import keeps
 from mincut.codecs import cheapest_codecs
 from mincut.errors import MincutError
-from mincut.oracle import keeps
 from mincut.prepared import prepare
 from mincut.problem import LARGEST_COST, BoolArray, Features, IntArray
 from mincut.scaling import fine_prices

@@ -14,7 +14,7 @@ from cic.compilation.limits import rows_for
 from cic.compilation.lowering import lower
 from cic.decision.stored_limits import StoredLimits
 from cic.precision.wire_form import WireForm
-from mincut.oracle import keeps
+from mincut.bound_tree import keeps
 from tests.draws import draws
 
 
