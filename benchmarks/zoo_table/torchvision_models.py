@@ -34,8 +34,8 @@ _ALL_FORMATS = (
 )
 
 LEFT_OUT = {
-    "torchvision's detection networks (12)": "they end in torchvision's compiled operators (`nms`, `roi_align`), which a plain"
-    " torchvision wheel beside a torch for processors lacks, and how many boxes they find depends on the picture",
+    "torchvision's detection networks (12)": "they need torchvision's compiled operators, which a plain torchvision wheel"
+    " beside a torch for processors lacks; `make zoo-detection` tries them ([results](../benchmarks/results/zoo_detection.md))",
     "torchvision's quantised networks (12)": "with `quantize=False` they are the networks below and stubs that do nothing,"
     " with `quantize=True` they run on the packed weights of torch's old quantised engine, which `torch.export` does not know",
 }

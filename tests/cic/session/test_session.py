@@ -333,3 +333,35 @@ def test_a_batch_is_one_that_halves_take(
             Session(path, compiled, batch=wrong)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="has fixed shapes; compile and emit it with an open batch"):
         Session(project.split, model, batch=2)
+
+
+class Kept(nn.Module):
+    """As many rows as are above the mean of all."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(8, 256), nn.Linear(256, 4)
+
+    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        y = self.second(self.first(x).relu())
+        kept = torch.where(y[:, 0] > y[:, 0].mean())[0]
+        return {"rows": y[kept], "places": kept}
+
+
+def test_answers_of_any_length_come_back_as_they_are(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = Kept().eval()
+    compiled = cic.compile(network, (torch.randn(12, 8),), device=WEAK, server=STRONG)
+    ends = ["server-only", "device-only"]
+    cic.emit(network, compiled, tmp_path / "rows.split", cuts=ends)
+    lengths = set()
+    with small_server(tmp_path / "rows.split") as server:
+        for cut_id in ends:
+            with Session(tmp_path / "rows.split", compiled, server.url, cuts=[cut_id]) as session:
+                for x in torch.randn(6, 12, 8):
+                    inference, expected = session.infer(x), network(x)
+                    assert inference.outcome == ("remote" if cut_id == "server-only" else "local")
+                    lengths.add(len(expected["rows"]))
+                    for name, tensor in expected.items():
+                        torch.testing.assert_close(inference.output[name], tensor)
+    assert len(lengths) > 1
