@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from cic.codec.registry import is_lossless
+from cic.codec.transform.transform_codec import KIND
 from cic.compilation.assembly import assemble
 from cic.compilation.constraints import Constraints
 from cic.compilation.cut_search import CutSearch
@@ -30,7 +32,7 @@ from cic.inputs.former_names import formerly
 from cic.precision.examination import examine
 from cic.precision.picture_input import PictureInput, picture_input
 from cic.precision.precision import Precision, precision_of
-from cic.precision.wire_form import WireForm
+from cic.precision.wire_form import WireForm, codecs_for
 from cic.progress import Progress, Tell, teller
 from cic.trace.any_model import is_traced, trace_model
 from cic.trace.open_batch import Dynamic
@@ -142,14 +144,25 @@ def _traced(
 ) -> tuple[Traced, Traced]:
     """The model as it is, and as it is cut: where the form of its pictures is declared, that one takes pixels."""
     bare = trace_for(asked.pictures, model, args, kwargs, dynamic=dynamic)
-    wanted = (asked.codecs, asked.calibration, asked.accuracy, asked.input, asked.train)
-    if any(each is not None for each in wanted) and (dynamic is not None or bare.open_batch is not None):
-        raise ArgumentError(
-            "dynamic and precision are both given; codecs are measured at one batch, so compile for each batch that needs them"
-        )
+    if bare.open_batch is not None:
+        _check_beside_batch(asked)
     if asked.pictures is None:
         return bare, bare
     return bare, with_pixels(bare, asked.pictures.normalisation, exact=asked.calibration is None)
+
+
+def _check_beside_batch(asked: Precision) -> None:
+    """Raise ArgumentError unless all codecs allowed lose nothing: what others keep is known of the example's batch alone."""
+    judged = (asked.calibration, asked.accuracy, asked.train)
+    lossy = [name for name in codecs_for(asked.codecs or ["raw"]) if name == KIND or not is_lossless(name)]
+    if asked.pictures is not None and not is_lossless(asked.pictures.held):
+        lossy.append(asked.pictures.held)
+    if lossy or any(each is not None for each in judged):
+        what = lossy[0] if lossy else "accuracy"
+        raise ArgumentError(
+            f"dynamic leaves the batch open, and {what} is asked for, which is measured at one batch; compile for each batch that"
+            " needs it"
+        )
 
 
 def trace_for(
@@ -167,7 +180,7 @@ def trace_for(
     """
     if pictures is None:
         return trace_model(model, args, kwargs, name=name, dynamic=dynamic)
-    return next(traces(model, args, kwargs, pictures.normalisation, name=name))
+    return next(traces(model, args, kwargs, pictures.normalisation, name=name, dynamic=dynamic))
 
 
 def _with_unpacking(

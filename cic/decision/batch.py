@@ -2,7 +2,8 @@
 
 A model that is compiled with an open batch has amounts that all grow in proportion with it: tracing at two batches shows
 that every tensor does, and refuses by name one that does not (`cic.trace.open_batch`). Of op times it is an assumption, since
-they are known at the compiled batch alone; one large batch often takes a machine less than so many small ones.
+they are known at the compiled batch alone; one large batch often takes a machine less than so many small ones. So it is of
+payloads under codecs that squeeze without loss, and of the time of packing them.
 
 Let a cut have device time D, server time S, bits U up and W down, and o = 1 if it offloads, at the compiled batch b0. At the
 batch b = r b0 it has r D, r S, r U and r W, and still pays one round trip. Under conditions c with slowdowns d and s,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from cic.codec.pixels import Normalisation
@@ -10,32 +11,39 @@ from cic.errors import TraceError
 from cic.trace.any_model import is_traced, trace_model
 from cic.trace.fx.traced_model import TracedModel
 from cic.trace.onnx.onnx_model import OnnxModel
-from cic.trace.pixel_inputs import floats_of, is_pixels, pixel_inputs
+from cic.trace.open_batch import Dynamic
+from cic.trace.pixel_inputs import PixelInputs, floats_of, is_pixels, pixel_inputs
 from cic.trace.traced import Traced
 from codegen.calls.structure import describe, leaf_names, rebuild
 from codegen.errors import CodegenError
 
 
 def traces(
-    model: Any, args: Sequence[Any], kwargs: Mapping[str, Any] | None, normalisation: Normalisation, *, name: str | None = None
+    model: Any,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any] | None,
+    normalisation: Normalisation,
+    *,
+    name: str | None = None,
+    dynamic: Dynamic | None = None,
 ) -> Iterator[Traced]:
     """What tracing makes of a model for each meaning that its example inputs may have, the likeliest first.
 
-    Pixels among them are those of pictures that the model takes normalised. Of a declaration without figures they may be
+    dynamic: see `cic.trace_model`. Pixels among them are those of pictures that the model takes normalised. Of a declaration without figures they may be
     the model's own input, too. Raises TraceError as `trace_model` does, if the last of them cannot be traced.
     """
     if is_traced(model):
-        yield model
+        yield trace_model(model, dynamic=dynamic)
         return
     as_floats = _as_floats(args, kwargs or {}, normalisation)
     if as_floats is None or normalisation == Normalisation():
         try:
-            yield trace_model(model, args, kwargs, name=name)
+            yield trace_model(model, args, kwargs, name=name, dynamic=dynamic)
         except TraceError:
             if as_floats is None:
                 raise
     if as_floats is not None:
-        yield trace_model(model, *as_floats, name=name)
+        yield trace_model(model, *as_floats, name=name, dynamic=dynamic)
 
 
 def with_pixels(traced: Traced, normalisation: Normalisation, *, exact: bool = False) -> Traced:
@@ -58,7 +66,14 @@ def with_pixels(traced: Traced, normalisation: Normalisation, *, exact: bool = F
     inputs = pixel_inputs(normalisation, traced.graph.inputs, example)
     if not any(inputs.dtypes):
         return traced
-    pixels = inputs.pixels(example, nearest=not exact)
+    made = _with_front(traced, inputs, inputs.pixels(example, nearest=not exact))
+    if traced.open_batch is None:
+        return made
+    other = with_pixels(traced.open_batch.other, normalisation, exact=exact)
+    return replace(made, open_batch=replace(traced.open_batch, other=other))
+
+
+def _with_front(traced: Traced, inputs: PixelInputs, pixels: Sequence[Any]) -> TracedModel | OnnxModel:
     if isinstance(traced, OnnxModel):
         from cic.trace.onnx.pixel_front import with_pixel_front as with_onnx_front  # which needs onnx
 

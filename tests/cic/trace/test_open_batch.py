@@ -19,6 +19,7 @@ from codegen.splitters.open_batch import at_batch
 from tests.cic.inception import STRONG, WEAK
 from tests.cic.trace.onnx.exported import dynamic
 from tests.codegen.onnx_models import run_whole, save
+from tests.codegen.unverified import unverified_bundles
 
 BATCH = {"x": {0: "batch"}}
 
@@ -107,11 +108,38 @@ def test_examples_of_two_batches_and_models_that_refuse_another_are_refused() ->
         trace_model(Function(lambda y: y.view(2, 2, 4)).eval(), (torch.randn(2, 8),), dynamic=BATCH)
 
 
-def test_codecs_beside_an_open_batch_are_refused() -> None:
-    with pytest.raises(ArgumentError, match="dynamic and precision are both given"):
-        cic.compile(
-            small(), (torch.randn(2, 3, 18, 18),), device=WEAK, server=STRONG, dynamic={"input_1": {0: "b"}}, precision="int8"
-        )
+LOSSY: list[tuple[cic.Precision | str, str]] = [
+    ("int8", "fp16"),
+    ("transform", "transform"),
+    (cic.Precision(calibration=[torch.randn(2, 3, 18, 18)]), "accuracy"),
+    (cic.Precision(input="jpeg90, mean=0.5, std=0.5"), "jpeg90"),
+]
+
+
+@pytest.mark.parametrize(("precision", "told"), LOSSY)
+def test_what_is_judged_at_one_batch_is_refused_beside_an_open_one(precision: cic.Precision | str, told: str) -> None:
+    more = {"dynamic": {"input_1": {0: "batch"}}, "precision": precision}
+    with pytest.raises(ArgumentError, match=f"dynamic leaves the batch open, and {told}"):
+        cic.compile(small(), (torch.randn(2, 3, 18, 18),), device=WEAK, server=STRONG, **more)  # type: ignore[arg-type]
+
+
+def test_pixels_and_codecs_that_lose_nothing_go_with_an_open_batch(tmp_path: Path) -> None:
+    model, pixels = small(), torch.randint(0, 256, (2, 3, 18, 18), dtype=torch.uint8)
+    precision = cic.Precision(["raw", "raw+zlib"], input="uint8, mean=0.5, std=0.25")
+    compiled = cic.compile(
+        model, (pixels,), device=WEAK, server=STRONG, precision=precision, dynamic={"input_1": {0: "batch"}}
+    )
+    assert compiled.table.batch == 2 and any("uint8" in name for cut in compiled.cuts for name in cut.codecs)
+    with unverified_bundles():
+        cic.emit(model, compiled, tmp_path / "small.split")
+    for batch in (1, 3, 16):
+        pictures = torch.randint(0, 256, (batch, 3, 18, 18), dtype=torch.uint8)
+        expected = model((pictures / 255 - 0.5) / 0.25)
+        for cut_id in compiled.cut_by_id:
+            cut = cic.load_cut(tmp_path / "small.split", cut_id)
+            torch.testing.assert_close(cut.tail(*cut.head(pictures)), expected, rtol=1e-4, atol=1e-4)
+        decision = compiled.decide("20Mbps", batch=batch)
+        assert decision.upload_bytes == decision.cut.upload_bytes * batch // 2
 
 
 # -------------------------------------------------------------------------------------------------------------- halves
