@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 import cic
-from tests.cic.conftest import Project, answer, run_cic
+from cic.cli import main
+from tests.cic.conftest import MACHINES, SMALL, Project, answer, run_cic
+from tests.codegen.unverified import unverified_bundles
 
 pytestmark = pytest.mark.usefixtures("in_project")
 
@@ -40,3 +43,20 @@ def test_run_works_as_users_start_it(project: Project) -> None:
     done = run_cic("run", "small.split", "small.cic", *asked, cwd=project.directory)
     assert done.returncode == 0, done.stderr
     assert "server-only at 20 Mbit/s" in done.stdout and "measured" in done.stdout
+
+
+def test_a_batch_is_compiled_decided_emitted_and_run(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file, split = tmp_path / "open.cic", tmp_path / "open.split"
+    told = answer(capsys, "compile", *SMALL, *MACHINES, "--dynamic", "image=0", "-o", file)
+    assert "every cut that can be optimal, at batch 1" in told
+    decided = json.loads(answer(capsys, "decide", file, "20Mbps", "--batch", "8", "--json"))
+    assert decided["batch"] == 8 and "batch 8" in decided["why"]
+    with unverified_bundles():
+        shown = answer(capsys, "emit", "small_networks:Small", file, "-o", split, "--cut", "server-only", "--greatest-batch", "4")
+    assert "Nx3x64x64" in shown
+    asked = ("--bandwidth", "100Mbps", "--cut", "server-only", "--batch", "3", "--repeat", "1", "--check", "--json")
+    ran = json.loads(answer(capsys, "run", split, file, *asked))
+    assert ran["relative_error"] <= 1e-4
+    assert ran["upload_bytes"] == 3 * 3 * 64 * 64 * 4 < ran["sent_bytes"]
+    assert main(["run", str(split), str(file), *asked[:4], "--batch", "5"]) == 1
+    assert "batch up to 4" in capsys.readouterr().err
