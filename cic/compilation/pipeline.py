@@ -160,8 +160,8 @@ def _check_beside_batch(asked: Precision) -> None:
     if lossy or any(each is not None for each in judged):
         what = lossy[0] if lossy else "accuracy"
         raise ArgumentError(
-            f"dynamic leaves the batch open, and {what} is asked for, which is measured at one batch; compile for each batch that"
-            " needs it"
+            f"dynamic leaves the batch open, and {what} is asked for, which is measured at one batch; compile for each batch"
+            " that needs it"
         )
 
 

@@ -29,8 +29,9 @@ def traces(
 ) -> Iterator[Traced]:
     """What tracing makes of a model for each meaning that its example inputs may have, the likeliest first.
 
-    dynamic: see `cic.trace_model`. Pixels among them are those of pictures that the model takes normalised. Of a declaration without figures they may be
-    the model's own input, too. Raises TraceError as `trace_model` does, if the last of them cannot be traced.
+    Pixels among them are those of pictures that the model takes normalised. Of a declaration without figures they may be
+    the model's own input, too. dynamic: see `cic.trace_model`.
+    Raises TraceError as that does, if the last of them cannot be traced.
     """
     if is_traced(model):
         yield trace_model(model, dynamic=dynamic)

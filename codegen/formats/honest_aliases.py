@@ -14,7 +14,9 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch import fx
 
+from codegen.errors import CodegenError
 from codegen.formats.memory_sharing import Sharing
 
 _aten = torch.ops.aten
@@ -28,20 +30,37 @@ _HONEST = {
 HONEST_NAMES = {hidden.name().partition(".")[0]: honest.name().partition(".")[0] for hidden, honest in _HONEST.items()}
 
 
-def make_honest(sharing: Sharing) -> None:
-    """Let the ops of an observed half say what they return a view of, in place."""
+def make_honest(sharing: Sharing, *, fixed: bool = True) -> None:
+    """Let the ops of an observed half say what they return a view of, in place.
+
+    fixed: are the observed shapes those of every call? Else only an op that keeps the shape of its argument can be replaced;
+    CodegenError naming another one.
+    """
     for node in sharing.hidden():
         graph = node.graph
         if node.target in _HONEST:
             node.target = _HONEST[node.target]
         elif node in sharing.reshapes:
             (source,) = sharing.sources[node]
+            if not fixed and not _keeps_shape(node, source):
+                raise CodegenError(
+                    f"{node.name} hides that it returns its argument in another shape, which with an open batch TorchScript cannot"
+                    " be told; emit in the format exported_program or onnx"
+                )
             with graph.inserting_before(node):
-                view = graph.call_function(_aten.reshape.default, (source, list(sharing.reshapes[node])))
+                if fixed:
+                    view = graph.call_function(_aten.reshape.default, (source, list(sharing.reshapes[node])))
+                else:
+                    view = graph.call_function(_aten.view_as.default, (source, source))
             view.meta = dict(node.meta)
             node.replace_all_uses_with(view)
             graph.erase_node(node)
             sharing.replace(node, view)
+
+
+def _keeps_shape(node: fx.Node, source: fx.Node) -> bool:
+    made, given = node.meta.get("val"), source.meta.get("val")
+    return isinstance(made, torch.Tensor) and isinstance(given, torch.Tensor) and made.shape == given.shape
 
 
 def make_trace_honest(program: Any) -> None:

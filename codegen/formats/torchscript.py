@@ -73,7 +73,7 @@ class TorchScriptEmitter:
         half = copied(half)
         try:
             sharing = observed_sharing(half, example)
-            make_honest(sharing)
+            make_honest(sharing, fixed=not any(open_axes))
             give_own_answers(half, sharing, folds=True)
             with quiet_torchscript(), torch.no_grad():
                 write_through_memory(

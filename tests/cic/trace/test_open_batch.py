@@ -110,8 +110,8 @@ def test_examples_of_two_batches_and_models_that_refuse_another_are_refused() ->
 
 LOSSY: list[tuple[cic.Precision | str, str]] = [
     ("int8", "fp16"),
-    ("transform", "transform"),
-    (cic.Precision(calibration=[torch.randn(2, 3, 18, 18)]), "accuracy"),
+    ("transform", r"\w+ is"),
+    (cic.Precision(["raw+zlib"], calibration=[torch.randn(2, 3, 18, 18)]), "accuracy"),
     (cic.Precision(input="jpeg90, mean=0.5, std=0.5"), "jpeg90"),
 ]
 
@@ -126,10 +126,8 @@ def test_what_is_judged_at_one_batch_is_refused_beside_an_open_one(precision: ci
 def test_pixels_and_codecs_that_lose_nothing_go_with_an_open_batch(tmp_path: Path) -> None:
     model, pixels = small(), torch.randint(0, 256, (2, 3, 18, 18), dtype=torch.uint8)
     precision = cic.Precision(["raw", "raw+zlib"], input="uint8, mean=0.5, std=0.25")
-    compiled = cic.compile(
-        model, (pixels,), device=WEAK, server=STRONG, precision=precision, dynamic={"input_1": {0: "batch"}}
-    )
-    assert compiled.table.batch == 2 and any("uint8" in name for cut in compiled.cuts for name in cut.codecs)
+    compiled = cic.compile(model, (pixels,), device=WEAK, server=STRONG, precision=precision, dynamic={"input_1": {0: "batch"}})
+    assert compiled.table.batch == 2 and compiled.graph().inputs.tensors[0].dtype == "uint8"
     with unverified_bundles():
         cic.emit(model, compiled, tmp_path / "small.split")
     for batch in (1, 3, 16):
@@ -152,10 +150,10 @@ class Mixed(nn.Module):
         super().__init__()
         self.first, self.recurrent = nn.Conv2d(3, 8, 3, 2), nn.LSTM(8, 8, batch_first=True)
         self.token = nn.Parameter(torch.randn(1, 1, 8))
-        self.query, self.last = nn.Linear(8, 8), nn.Linear(8, 5)
+        self.query, self.last, self.dropout = nn.Linear(8, 8), nn.Linear(8, 5), nn.Dropout()
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
-        rows = self.first(x).relu().flatten(2).transpose(1, 2)
+        rows = self.dropout(self.first(x).relu()).flatten(2).transpose(1, 2)
         rows = torch.cat([self.token.expand(len(rows), -1, -1), rows], 1)
         heads = self.query(rows).reshape(len(rows), -1, 2, 4).transpose(1, 2).reshape(len(rows) * 2, -1, 4)
         rows = rows + torch.bmm(heads @ heads.transpose(1, 2), heads).reshape(len(rows), 2, -1, 4).transpose(1, 2).flatten(2)
