@@ -36,6 +36,7 @@ from cic.graph import Graph
 from codegen.splitters.open_batch import at_batch
 from codegen.torchvision_import import import_torchvision
 from codegen.verification.agreement import relative_error
+from examples.models.meaningful import make_meaningful
 
 NETWORKS = {
     "resnet18": 64,
@@ -120,10 +121,9 @@ def build(name: str) -> tuple[nn.Module, torch.Tensor]:
     size = NETWORKS[name]
     if name == "vit":
         network = models.VisionTransformer(size, 16, num_layers=4, num_heads=4, hidden_dim=64, mlp_dim=128, num_classes=20)
-        nn.init.normal_(network.heads.head.weight)
     else:
         network = getattr(models, name)(num_classes=20)
-    return network.eval(), torch.randn(1, 3, size, size)
+    return make_meaningful(network, (torch.randn(4, 3, size, size),)), torch.randn(1, 3, size, size)
 
 
 def _error(model: nn.Module, x: torch.Tensor, bundle: Path, cuts: Sequence[str], batch: int) -> float:
