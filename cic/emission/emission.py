@@ -181,7 +181,7 @@ def _with_batch(given: Any, traced: Traced, splitting_model: SplittingModel, gre
             f"{splitting_model.name} was compiled with an open batch; trace it with dynamic={{…}}, or give the model"
         )
     axes = tuple(next(iter(tensor.open_axes), None) for tensor in splitting_model.graph().inputs.tensors)
-    opened = with_open_batch(traced, axes, lambda args, kwargs: trace_model(given, args, kwargs, name=splitting_model.name))
+    opened = with_open_batch(traced, axes, lambda args, kwargs: next(_traces(given, splitting_model, [(args, kwargs)])))
     return with_greatest_batch(opened, greatest)
 
 

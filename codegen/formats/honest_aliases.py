@@ -44,8 +44,8 @@ def make_honest(sharing: Sharing, *, fixed: bool = True) -> None:
             (source,) = sharing.sources[node]
             if not fixed and not _keeps_shape(node, source):
                 raise CodegenError(
-                    f"{node.name} hides that it returns its argument in another shape, which with an open batch TorchScript cannot"
-                    " be told; emit in the format exported_program or onnx"
+                    f"{node.name} hides that it returns its argument in another shape, which with an open batch TorchScript"
+                    " cannot be told; emit in the format exported_program or onnx"
                 )
             with graph.inserting_before(node):
                 if fixed:
