@@ -34,13 +34,17 @@ if TYPE_CHECKING:
     from cic.calibration.calibrate import calibrate
     from cic.compilation.limits import Limits
     from cic.compilation.pipeline import compile, profile
+    from cic.compilation.tiers import compile_tiers
     from cic.cost.machine import Machine
     from cic.cost.powers import energy_of
     from cic.cost.profile import Profile, load_profile
     from cic.decision.energy import Energy
+    from cic.decision.tiered_loading import load_tiers
+    from cic.decision.tiered_model import TieredModel
     from cic.emission.decision_source import export_decision
     from cic.emission.emission import emit
     from cic.emission.emitted_halves import export_half, export_triton, load_cut
+    from cic.emission.tiered_emission import emit_tiers, load_tiered_cut
     from cic.precision.precision import Precision
     from cic.progress import Progress
     from cic.session.async_session import AsyncSession
@@ -55,8 +59,12 @@ _LATER = {
     "Limits": "cic.compilation.limits",
     "calibrate": "cic.calibration.calibrate",
     "compile": "cic.compilation.pipeline",
+    "compile_tiers": "cic.compilation.tiers",
     "profile": "cic.compilation.pipeline",
     "emit": "cic.emission.emission",
+    "emit_tiers": "cic.emission.tiered_emission",
+    "load_tiered_cut": "cic.emission.tiered_emission",
+    "load_tiers": "cic.decision.tiered_loading",
     "export_half": "cic.emission.emitted_halves",
     "export_triton": "cic.emission.emitted_halves",
     "load_cut": "cic.emission.emitted_halves",
@@ -68,6 +76,7 @@ _LATER = {
     "Progress": "cic.progress",
     "AsyncSession": "cic.session.async_session",
     "Session": "cic.session.session",
+    "TieredModel": "cic.decision.tiered_model",
     "load_profile": "cic.cost.profile",
     "trace_model": "cic.trace.any_model",
 }
@@ -97,11 +106,14 @@ __all__ = [
     "Progress",
     "Session",
     "SplittingModel",
+    "TieredModel",
     "TraceError",
     "UnitError",
     "calibrate",
     "compile",
+    "compile_tiers",
     "emit",
+    "emit_tiers",
     "energy_of",
     "export_decision",
     "export_half",
@@ -109,6 +121,8 @@ __all__ = [
     "load",
     "load_cut",
     "load_profile",
+    "load_tiered_cut",
+    "load_tiers",
     "profile",
     "trace_model",
 ]

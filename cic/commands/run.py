@@ -8,9 +8,11 @@ import sys
 from cic.commands.arguments import add_inputs, add_link, read_inputs
 from cic.commands.decide import CONDITIONS
 from cic.commands.run_session import add_session, run_session
+from cic.commands.run_tiers import run_tiers
 from cic.commands.table import print_table
 from cic.decision.conditions import Conditions
 from cic.decision.splitting_model import load
+from cic.decision.tiered_file import is_tiered
 from cic.decision.units import bits_per_second, seconds, show_bandwidth, show_bytes, show_seconds
 from cic.engine.roomy_memory import keep_freed_memory
 from cic.errors import DecisionError, InputError, LinkError
@@ -38,7 +40,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     way.add_argument(
         "--bandwidth",
         metavar="BANDWIDTH",
-        help="rehearse on this machine, in two processes with an uplink such as 20Mbps, and compare with the prediction",
+        help="rehearse on this machine, in two processes with an uplink such as 20Mbps, and compare with the prediction; of a"
+        " tiered model in a process for each machine, with an uplink for each link, such as 20Mbps,1Gbps",
     )
     way.add_argument(
         "--server",
@@ -65,6 +68,9 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> int:
+    if arguments.bandwidth is not None and is_tiered(arguments.file):
+        keep_freed_memory()
+        return run_tiers(arguments)
     model = load(arguments.file)
     keep_freed_memory()
     if arguments.server is not None:

@@ -93,7 +93,7 @@ def emit(
     check_texts(formats, "the formats")
     check_text(storage, "storage")
     check_flag(replace, "replace")
-    _check_tolerance(tolerance)
+    check_tolerance(tolerance)
     check_number(greatest_batch, "the greatest batch", 2, 2**20, whole=True)
     tell = teller(progress)
     given = read_program_file(model)
@@ -114,7 +114,7 @@ def emit(
                 plans,
                 formats=formats,
                 storage=storage,
-                whole=None if before is None else _whole(given, traced, before),
+                whole=None if before is None else users_own(given, traced, before),
                 further_inputs=further_inputs,
                 tolerance=tolerance,
                 progress=counted(tell, steps),
@@ -123,7 +123,7 @@ def emit(
             )
 
 
-def _check_tolerance(tolerance: float | None) -> None:
+def check_tolerance(tolerance: float | None) -> None:
     if tolerance is None:
         return
     if isinstance(tolerance, bool) or not isinstance(tolerance, int | float) or not 0 < tolerance < float("inf"):
@@ -137,7 +137,7 @@ def left_as_it_was(model: nn.Module) -> Iterator[Preserved]:
         yield before
 
 
-def _whole(model: nn.Module, traced: Traced, before: Preserved) -> Callable[..., Sequence[torch.Tensor]]:
+def users_own(model: nn.Module, traced: Traced, before: Preserved) -> Callable[..., Sequence[torch.Tensor]]:
     """The user's own model, not what was traced of it, as a function of flat tensors: what the halves are compared with.
 
     Its writes are watched here alone: torch makes a constant of what TorchScript records while a dispatch mode is active.

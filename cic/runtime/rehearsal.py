@@ -2,35 +2,31 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
-from cic.codec.codec import Payload
 from cic.codec.crossing import cross
 from cic.codec.registry import codec
 from cic.decision.conditions import Conditions
 from cic.decision.cut import Cut
-from cic.errors import ArtifactError, CodecError, LinkError
-from cic.runtime.paced_link import Link, Pacing
+from cic.errors import ArtifactError, CodecError
+from cic.runtime.far_tail import FarTail
+from cic.runtime.paced_link import Pacing
 from cic.runtime.server_process import ServerProcess
-from cic.runtime.wire import Message, decode, encode, identity, largest_message_bytes
 from codegen.calls.structure import flatten_like
 from codegen.errors import codegen_error_as
 from codegen.loading import LoadedCut, load_cut
-from codegen.split import Half, common_batch
+from codegen.split import Half
 from codegen.verification.agreement import relative_error
 
 # TorchScript rewrites a program in its first runs.
 _REHEARSALS = 3
-# By how much the clocks of two machines may run apart.
-_CLOCKS, _CLOCKS_S = 1.01, 1e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +52,7 @@ class Rehearsal:
 
     A cut that keeps everything on the device starts no process. Slowdowns in the conditions are not imitated. `codecs`
     gives the codec of crossing tensors by name (`cic.codec.registry`); the others, and the answer, are sent as they are.
+    `server` is a process that was started already, which this ends as one of its own.
 
     Raises (from the constructor):
         ArtifactError: the directory is no emitted model, lacks the cut, or a file is damaged.
@@ -73,16 +70,16 @@ class Rehearsal:
         patience_s: float = 60.0,
         format_name: str | None = None,
         codecs: Mapping[str, str] | None = None,
+        server: ServerProcess | None = None,
     ) -> None:
         self._directory, self._cut_id, self._format = Path(directory), cut.id, format_name
         self._conditions, self._patience_s = conditions, patience_s
-        self._link: Link | None = None
-        self._server: ServerProcess | None = None
-        self._number = 0
+        self._far: FarTail | None = None
+        self._server: ServerProcess | None = server
         torch.set_num_threads(threads)
         delay_s = conditions.rtt_s / 2
         try:
-            if cut.offloads:
+            if cut.offloads and self._server is None:
                 theirs = Pacing(conditions.downlink_bps, delay_s, patience_s)
                 self._server = ServerProcess(self._directory, cut.id, theirs, format_name=format_name, threads=threads)
             # The head is loaded while the other process starts.
@@ -90,8 +87,9 @@ class Rehearsal:
             self._codecs = self._codec_names(codecs or {})
             if self._server is not None:
                 ours = Pacing(conditions.uplink_bps, delay_s, patience_s)
-                self._link = Link(_connect(self._server.port(), patience_s), ours)
-                self._greet()
+                wait_s = patience_s + conditions.rtt_s
+                words = self._server.last_words
+                self._far = FarTail(self._head, self._server.port(), ours, wait_s, words, self._codecs)
         except BaseException:
             self.close()
             raise
@@ -105,8 +103,8 @@ class Rehearsal:
         """Run both halves a few times, over an unshaped link. Raises as `infer`."""
         for _ in range(_REHEARSALS):
             results = self._run_head(inputs)
-            if self._link is not None:
-                self._exchange("rehearse", results)
+            if self._far is not None:
+                self._far.ask("rehearse", results)
 
     def infer(self, inputs: Sequence[torch.Tensor]) -> tuple[Any, Timing]:
         """The model's answer and where the time went.
@@ -117,11 +115,11 @@ class Rehearsal:
         """
         began = time.perf_counter()
         results = self._run_head(inputs)
-        if self._link is None:
+        if self._far is None:
             answer = self._head.assemble(results, ())
             latency_s = time.perf_counter() - began
             return answer, Timing(latency_s, 0.0, 0.0, 0.0, 0.0, latency_s, 0, 0)
-        reply, sending_s, waiting_s, sent_bytes, received_bytes = self._exchange("run", results)
+        reply, sending_s, waiting_s, sent_bytes, received_bytes = self._far.ask("run", results)
         answer = self._head.assemble(results, reply.tensors)
         latency_s = time.perf_counter() - began
         delay_s = self._conditions.rtt_s / 2
@@ -141,8 +139,8 @@ class Rehearsal:
 
     def pace(self, uplink_bps: float) -> None:
         """Send at this pace from the next inference on; the answers keep theirs."""
-        if self._link is not None:
-            self._link.pace(uplink_bps)
+        if self._far is not None:
+            self._far.pace(uplink_bps)
 
     def error_against_one_process(self, inputs: Sequence[torch.Tensor], answer: Any) -> float:
         """Greatest relative error of `answer` against tail(head(inputs)) without any link, under the same codecs."""
@@ -159,8 +157,8 @@ class Rehearsal:
 
     def close(self) -> None:
         """Close the connection and end the server's process."""
-        if self._link is not None:
-            self._link.close()
+        if self._far is not None:
+            self._far.close()
         if self._server is not None:
             self._server.stop()
 
@@ -192,61 +190,6 @@ class Rehearsal:
         with codegen_error_as(ArtifactError, str(self._directory)):
             return self._head.run_head_flat(inputs)
 
-    def _greet(self) -> None:
-        """Find out whether the tail on the other side belongs to this head. Raises LinkError if not."""
-        mine = identity(self._head.manifest, self._cut_id)
-        reply, *_ = self._exchange_buffers(encode(Message("greet", 0, text=mine)), shaped=False)
-        theirs = decode(reply, self._head.returned)
-        if theirs.kind != "greet" or theirs.text != mine:
-            raise LinkError(f"the head here is of {mine}, the other side answered: {theirs.text or theirs.kind}")
-
-    def _exchange(
-        self, kind: Literal["run", "rehearse"], results: Sequence[torch.Tensor]
-    ) -> tuple[Message, float, float, int, int]:
-        """Send the crossing tensors, receive the answer: (reply, s sending, s waiting, bytes sent, bytes received)."""
-        self._number += 1
-        crossing = tuple(results[: len(self._head.crossing)])
-        names = tuple(wire.name for wire in self._head.crossing)
-        message = Message(kind, self._number, crossing, codecs=self._codecs, names=names)
-        buffers = encode(message, self._head.codecs)
-        payload, sending_s, waiting_s, sent_bytes = self._exchange_buffers(buffers, shaped=kind == "run")
-        batch = common_batch(self._head.crossing, [tuple(tensor.shape) for tensor in crossing])
-        returned = self._head.returned if batch is None else [wire.at_batch(batch) for wire in self._head.returned]
-        reply = decode(payload, returned)
-        if reply.kind == "failure":
-            raise LinkError(f"the tail of {self._cut_id} failed on the server: {reply.text}")
-        if reply.kind != "answer" or reply.number != self._number:
-            raise LinkError(f"request {self._number} was answered by a message of kind {reply.kind!r} to number {reply.number}")
-        took_s = sending_s + waiting_s
-        if reply.seconds > _CLOCKS * took_s + _CLOCKS_S:
-            raise LinkError(f"the server says that it worked {reply.seconds:g} s, its answer came within {took_s:g} s")
-        return reply, sending_s, waiting_s, sent_bytes, len(payload)
-
-    def _exchange_buffers(self, buffers: Sequence[Payload], *, shaped: bool) -> tuple[bytearray, float, float, int]:
-        """Send a message and receive another: (its payload, s sending, s waiting, bytes sent)."""
-        assert self._link is not None and self._server is not None
-        try:
-            began = time.perf_counter()
-            sent_bytes = self._link.send(buffers, shaped=shaped)
-            sent = time.perf_counter()
-            payload = self._link.receive(
-                wait_s=self._patience_s + self._conditions.rtt_s, largest_bytes=largest_message_bytes(self._head.returned)
-            )
-            received = time.perf_counter()
-        except LinkError as error:
-            # What comes next on this connection belongs to a frame that was given up.
-            self._link.close()
-            told = self._server.last_words()
-            raise LinkError(f"{error}; the server's process said: {told}" if told else str(error)) from error
-        return payload, sent - began, received - sent, sent_bytes
-
 
 def _listed(names: Mapping[str, object]) -> str:
     return f"what crosses there is {', '.join(names)}" if names else "nothing crosses there"
-
-
-def _connect(port: int, patience_s: float) -> socket.socket:
-    try:
-        return socket.create_connection(("127.0.0.1", port), timeout=patience_s)
-    except OSError as error:
-        raise LinkError(f"the server's process does not answer on port {port}: {error}") from error

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from cic.errors import LinkError
+from cic.runtime.onward import Onward
 from cic.runtime.paced_link import Pacing
 from codegen.fresh_process import fresh_command, fresh_environment
 
@@ -22,7 +23,7 @@ _LAST_BYTES = 1 << 16
 class ServerProcess:
     """`python -m cic.runtime.tail_process` for one cut; `stop` it when done.
 
-    pacing: of what it sends, and its patience with what it receives.
+    pacing: of what it sends, and its patience with what it receives. onward: it runs a part of the tail and passes on the rest.
     Raises LinkError if it cannot be started, as when there is no directory for temporary files.
     """
 
@@ -34,12 +35,14 @@ class ServerProcess:
         *,
         format_name: str | None = None,
         threads: int = 1,
+        onward: Onward | None = None,
     ) -> None:
         arguments = ["--directory", str(directory), "--cut", cut_id, "--threads", str(threads)]
         arguments += [] if format_name is None else ["--format", format_name]
         if pacing.bandwidth_bps is not None:
             arguments += ["--downlink-bps", repr(pacing.bandwidth_bps)]
         arguments += ["--delay-s", repr(pacing.delay_s), "--patience-s", repr(pacing.patience_s)]
+        arguments += [] if onward is None else onward.options()
         command, environment = fresh_command("cic.runtime.tail_process", arguments), fresh_environment(threads)
         # A file instead of a pipe: nobody reads it while the process runs, and a full pipe would stop it.
         try:

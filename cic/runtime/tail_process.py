@@ -14,12 +14,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 
 from cic.codec.codec import Payload
 from cic.engine.roomy_memory import keep_freed_memory
 from cic.errors import ArtifactError, CicError, LinkError
+from cic.runtime.onward import ForwardingTail, add_onward, read_onward
 from cic.runtime.paced_link import ClosedError, Link, Pacing, SilentError
 from cic.runtime.wire import Message, decode, encode, identity, largest_message_bytes
 from codegen.errors import codegen_error_as
@@ -41,7 +43,12 @@ def main(argv: list[str] | None = None) -> int:
     torch.set_num_threads(arguments.threads)
     keep_freed_memory()
     try:
-        cut = load_tail(arguments.directory, arguments.cut, arguments.format)
+        onward = read_onward(arguments)
+        cut: LoadedCut | ForwardingTail
+        if onward is None:
+            cut = load_tail(arguments.directory, arguments.cut, arguments.format)
+        else:
+            cut = ForwardingTail(Path(arguments.directory), arguments.cut, onward, arguments.format)
         with socket.create_server(("127.0.0.1", 0)) as listener:
             print(f"port {listener.getsockname()[1]}", flush=True)
 
@@ -55,7 +62,9 @@ def main(argv: list[str] | None = None) -> int:
         return 2
 
 
-def serve_all(cut: LoadedCut, listener: socket.socket, made_link: Callable[[socket.socket], Link], idle_s: float) -> None:
+def serve_all(
+    cut: LoadedCut | ForwardingTail, listener: socket.socket, made_link: Callable[[socket.socket], Link], idle_s: float
+) -> None:
     """Serve every connection in a thread of its own, until for `idle_s` nobody is connected and nobody comes."""
     places, wanted = threading.Semaphore(_MOST_CONNECTIONS), threading.Semaphore(0)
     one_at_a_time, broken = threading.Lock(), []
@@ -104,7 +113,10 @@ def load_tail(directory: str, cut_id: str, format_name: str | None) -> LoadedCut
 
 
 def serve(
-    cut: LoadedCut, link: Link, one_at_a_time: threading.Lock | None = None, wanted: threading.Semaphore | None = None
+    cut: LoadedCut | ForwardingTail,
+    link: Link,
+    one_at_a_time: threading.Lock | None = None,
+    wanted: threading.Semaphore | None = None,
 ) -> None:
     """Answer requests until the other side closes the connection; what is no request is answered by a failure.
 
@@ -137,7 +149,7 @@ def serve(
         link.send(buffers, shaped=request.kind == "run")
 
 
-def _request(payload: bytearray, cut: LoadedCut) -> Message:
+def _request(payload: bytearray, cut: LoadedCut | ForwardingTail) -> Message:
     """The request in a frame. Raises LinkError if there is none."""
     request = decode(payload, cut.crossing, cut.codecs)
     if request.kind not in ("greet", "run", "rehearse"):
@@ -150,10 +162,10 @@ def _request(payload: bytearray, cut: LoadedCut) -> Message:
     return request
 
 
-def _answer(cut: LoadedCut, request: Message, began: float) -> list[Payload]:
+def _answer(cut: LoadedCut | ForwardingTail, request: Message, began: float) -> list[Payload]:
     """The answer as it is sent, or a failure with its reason: which tensors make a tail fail, and how, no file says."""
     try:
-        returned = cut.run_tail_flat(request.tensors)
+        returned = cut.answer(request) if isinstance(cut, ForwardingTail) else cut.run_tail_flat(request.tensors)
         contiguous = tuple(tensor.detach().contiguous() for tensor in returned)
         return encode(Message("answer", request.number, contiguous, seconds=time.perf_counter() - began))
     except Exception as error:  # torch and ONNX Runtime raise whatever the tail's operators raise  # noqa: BLE001
@@ -169,6 +181,7 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--downlink-bps", type=float, default=None)
     parser.add_argument("--delay-s", type=float, default=0.0)
     parser.add_argument("--patience-s", type=float, default=60.0)
+    add_onward(parser)
     return parser.parse_args(argv)
 
 

@@ -10,10 +10,11 @@ from pathlib import Path
 import onnx_ir
 import torch
 
-from codegen.bundle.source import Program, Whole
+from codegen.bundle.source import Program, Whole, onward_digest
 from codegen.calls.call import describe_named
 from codegen.calls.structure import Structure, describe
 from codegen.errors import CodegenError
+from codegen.formats.onnx_in_memory import session_of
 from codegen.formats.onnx_kernels import explained
 from codegen.formats.onnx_session import open_session, runner_of
 from codegen.rounding import Step
@@ -30,7 +31,8 @@ class OnnxSource:
     """See `codegen.bundle.source.Source`. Halves are called with inputs by name or in their order; answers are by output name.
 
     model: with fixed shapes and named nodes, see `codegen.splitters.onnx`.
-    content: the path of the file it was read from, or the bytes of a model that came as a message.
+    content: the path of the file it was read from, or the bytes of a model that came as a message; None: `model` was cut
+        from another.
     tensors: names of the values that may cross.
     named_inputs: a torch tensor for each of the model's inputs, in their order.
     as_in_file: makes of flat inputs those that the file takes, where the model begins with ops that the file lacks; None: it is
@@ -39,7 +41,7 @@ class OnnxSource:
     """
 
     model: onnx_ir.Model
-    content: Path | bytes
+    content: Path | bytes | None
     called: str
     tensors: Collection[str]
     named_inputs: Mapping[str, torch.Tensor]
@@ -76,9 +78,16 @@ class OnnxSource:
         placeholder = torch.empty(0)
         return describe({str(value.name): placeholder for value in self.model.graph.outputs})[0]
 
+    @property
+    def nodes(self) -> frozenset[str]:
+        return frozenset(str(node.name) for node in self.model.graph)
+
     def whole(self, *, optimize: bool = True) -> Whole:
         try:
-            session = open_session(self.content, self.called, optimize=optimize)
+            if self.content is None:
+                session = session_of(self.model, self.called, optimize=optimize)
+            else:
+                session = open_session(self.content, self.called, optimize=optimize)
         except CodegenError as error:
             raise explained(error, self.model, self.called, "convert that part of the model to float32") from error
         run = runner_of(session, self.called)
@@ -102,6 +111,21 @@ class OnnxSource:
         if self.batches is None or self.other is None:
             return halves
         return with_open_wires(halves, self.other.split(device_nodes), self.batches)
+
+    def onward(self, split: Split) -> OnnxSource:
+        run = runner_of(session_of(split.head, f"the head of {self.called}"), self.called)
+        crossing = run(*self.example_inputs)[: len(split.crossing)]
+        made = {str(value.name) for node in split.tail.graph for value in node.outputs}
+        return OnnxSource(
+            model=split.tail,
+            content=None,
+            called=f"the tail of {self.called}",
+            tensors=(made | {str(value.name) for value in split.tail.graph.inputs}).intersection(self.tensors),
+            named_inputs={str(value.name): tensor for value, tensor in zip(split.tail.graph.inputs, crossing, strict=True)},
+            model_digest=onward_digest(self.model_digest, split),
+            batches=self.batches,
+            other=None if self.other is None or split.other is None else self.other.onward(split.other),
+        )
 
     def programs(self, split: Split, format_name: str) -> Mapping[Half, Program]:
         if self.batches is not None and split.other is not None:

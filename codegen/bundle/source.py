@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -70,6 +71,10 @@ class Source(Protocol):
     def output_structure(self) -> Structure:
         """The structure of the model's answer, whose leaves are its outputs."""
 
+    @property
+    def nodes(self) -> frozenset[str]:
+        """The names of the nodes of its graph."""
+
     def whole(self, *, optimize: bool = True) -> Whole:
         """Return the model as its own runtime runs it, uncut: the halves are compared with its answers.
 
@@ -82,5 +87,15 @@ class Source(Protocol):
     def split(self, device_nodes: Collection[str]) -> Split:
         """Cut the model so that these nodes of its graph run in the head; UnsplittableError if that is not possible."""
 
+    def onward(self, split: Split) -> Source:
+        """Return the tail of a split as a source of its own, which can be cut again: its inputs are the crossing tensors, its
+        outputs what the tail returns."""
+
     def programs(self, split: Split, format_name: str) -> Mapping[Half, Program]:
         """Return both halves of a split as the emitter of a format takes them."""
+
+
+def onward_digest(model_digest: str, split: Split) -> str:
+    """The text that names the tail of a split in a manifest: of the model, and of where it is cut."""
+    borders = [tensor.name for tensor in (*split.crossing, *split.returned)]
+    return hashlib.sha256("\n".join((model_digest, *borders)).encode()).hexdigest()

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import fx
 
-from codegen.bundle.source import Program, Whole
-from codegen.calls.structure import Structure
+from codegen.bundle.source import Program, Whole, onward_digest
+from codegen.calls.structure import Structure, describe
 from codegen.formats.emitter import formats
 from codegen.formats.plain_operators import QUANTISERS, in_torch_operators, needed_libraries, steps_of
 from codegen.formats.torchscript import EXACT
@@ -59,6 +59,10 @@ class TorchSource:
             return wires
         return tuple(open_wire(one, two, self.batches) for one, two in zip(wires, self.other.inputs, strict=True))
 
+    @property
+    def nodes(self) -> frozenset[str]:
+        return frozenset(node.name for node in self.module.graph.nodes)
+
     def whole(self, *, optimize: bool = True) -> Whole:
         return self.module
 
@@ -70,6 +74,22 @@ class TorchSource:
         if self.batches is None or self.other is None:
             return halves
         return with_open_wires(halves, self.other.split(device_nodes), self.batches)
+
+    def onward(self, split: Split) -> TorchSource:
+        with torch.no_grad():
+            results = split.head(*[tensor.detach().clone() for tensor in self.example_inputs])
+        crossing = [tensor.detach().clone(memory_format=torch.contiguous_format) for tensor in results[: len(split.crossing)]]
+        known = {node.name for node in split.tail.graph.nodes}
+        return TorchSource(
+            module=split.tail,
+            tensors=known.intersection(self.tensors),
+            example_inputs=crossing,
+            input_structure=describe({"args": tuple(crossing), "kwargs": {}})[0],
+            output_structure=describe(tuple(split.returned))[0],
+            model_digest=onward_digest(self.model_digest, split),
+            batches=self.batches,
+            other=None if self.other is None or split.other is None else self.other.onward(split.other),
+        )
 
     def programs(self, split: Split, format_name: str) -> Mapping[Half, Program]:
         if self.batches is None or self.other is None or split.other is None:

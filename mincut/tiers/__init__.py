@@ -17,12 +17,13 @@ that of each of its producers. Two ops, three tiers; the second op is 30 times a
 from __future__ import annotations
 
 from mincut.tiers.certificate import certify_tiers
+from mincut.tiers.envelope import TierBox, TierCandidate, TierEnvelope, tier_envelope
 from mincut.tiers.network import TierNetwork, build_tiers
 from mincut.tiers.placement import TierPlacement
 from mincut.tiers.problem import TierFeatures, TierPrices, TierProblem, first_tiers, make_tiers
 from mincut.tiers.solver import solve_tiers
 
 __all__ = [
-    "TierFeatures", "TierNetwork", "TierPlacement", "TierPrices", "TierProblem", "build_tiers", "certify_tiers", "first_tiers",
-    "make_tiers", "solve_tiers",
+    "TierBox", "TierCandidate", "TierEnvelope", "TierFeatures", "TierNetwork", "TierPlacement", "TierPrices", "TierProblem",
+    "build_tiers", "certify_tiers", "first_tiers", "make_tiers", "solve_tiers", "tier_envelope",
 ]  # fmt: skip

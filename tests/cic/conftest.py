@@ -17,6 +17,7 @@ from codegen.bundle.bundle import write_bundle
 from codegen.bundle.directory import CutPlan
 from tests import warm_python
 from tests.cic.inception import compiled, images, network  # noqa: F401 - fixtures
+from tests.cic.tiered_parts import shrinking, tiered, tiered_parts  # noqa: F401 - fixtures
 from tests.cic.trace.onnx.exported import exported  # noqa: F401 - a fixture
 from tests.codegen.mixed_types import write_mixed_bundle
 from tests.codegen.onnx_models import plumbing, save

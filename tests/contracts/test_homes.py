@@ -44,6 +44,7 @@ TESTED_BY = {
     "cic/errors.py": "hostile/test_error_catalogue.py",
     "cic/graph.py": "cic/trace/fx/test_torch_trace.py",
     "cic/precision/wire_form.py": "cic/precision/test_target_search.py",
+    "cic/runtime/far_tail.py": "cic/runtime/test_rehearsal.py",
     "cic/trace/any_model.py": "cic/emission/test_emission.py",
     "cic/trace/fx/propagation.py": "cic/trace/fx/test_torch_trace.py",
     "cic/trace/preservation/reachable.py": "cic/trace/preservation/test_preservation.py",

@@ -153,10 +153,10 @@ def test_the_device_refuses_what_no_server_answers(project: Project, model: cic.
     }
     with Rehearsal(project.split, model.cut_by_id["server-only"], FAST, patience_s=10) as session:
         inputs = session.flatten((image,), {})
-        assert session._link is not None
-        session._link.close()
+        assert session._far is not None
+        session._far._link.close()
         with socket.create_server(("127.0.0.1", 0)) as listener:
-            session._link = Link(socket.create_connection(listener.getsockname()), Pacing(patience_s=10))
+            session._far._link = Link(socket.create_connection(listener.getsockname()), Pacing(patience_s=10))
             connection, _ = listener.accept()
         with Link(connection, Pacing(patience_s=10)) as peer:
             for content, told in answers.items():

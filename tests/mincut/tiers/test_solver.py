@@ -10,11 +10,11 @@ import pytest
 
 from benchmarks.harness.random_problems import random_prices, small_problem, to_problem
 from benchmarks.harness.random_tiers import random_tier_prices, small_tiers, to_tier_problem
+from benchmarks.harness.tier_brute_force import cheapest_tiers
 from mincut import Prices, build, solve
 from mincut.errors import BadProblemError, InfeasibleError, MincutError
 from mincut.problem import FREE, ON_SERVER
 from mincut.tiers import TierPrices, TierProblem, build_tiers, certify_tiers, first_tiers, make_tiers, solve_tiers
-from tests.oracles.tier_brute_force import cheapest_tiers
 
 AMOUNTS = [0, 0, 1, 2, 7, 100, 12_345, 10**6, 10**9]
 
