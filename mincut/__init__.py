@@ -2,8 +2,9 @@
 
 A `Problem` is a directed graph of ops, each with a time on either side, and of tensors, each with a size. Prices say what a
 nanosecond and a byte cost. `solve` finds the cheapest placement at given prices, `envelope` finds all placements that are the
-cheapest anywhere in a box of prices, and `prepare` does once whatever does not depend on the times of ops. No answer has to be
-believed: `certify` checks a placement and `prove` a set of them.
+cheapest anywhere in a box of prices, and `prepare` does once whatever does not depend on the times of ops. `solve_bounded`
+finds the least of one amount, a `Row`, while others stay within bounds. No answer has to be believed: `certify` and
+`certify_bounded` check a placement, and `prove` a set of them.
 
 Two ops stand in a row. The second takes 90 on the device and 3 on the server. The tensor that the first op reads weighs 10
 bytes, the one between both 2, and the answer 1:
