@@ -1,6 +1,6 @@
 """Answer with a server, wherever that is fastest: a session decides for each call, and goes on when the server is gone.
 
-Run it with `python examples/05_session.py`.
+Run it with `python examples/05_session.py`. Its server needs aiohttp: `pip install 'cic-compiler[compile,serve]'`.
 """
 
 from __future__ import annotations

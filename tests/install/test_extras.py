@@ -102,10 +102,10 @@ def is_deployed_with_ray(at: Virtualenv, made: Path) -> None:
 
 
 def compiles(at: Virtualenv, _made: Path) -> None:
-    """The quick start, whose answer README.md shows, and the examples but for the one with pictures of scikit-learn."""
+    """The quick start, whose answer README.md shows, and the examples that need no more."""
     block = re.findall(r"^```python\n(.*?)^```\n+```text\n(.*?)^```", README, flags=re.M | re.S)[0]
     assert at.python(block[0]) == block[1]
-    for example in sorted((ROOT / "examples").glob("0[1235]_*.py")):
+    for example in sorted((ROOT / "examples").glob("0[123]_*.py")):
         at.run("python", str(example))
 
 
@@ -117,6 +117,10 @@ def compiles_onnx(at: Virtualenv, made: Path) -> None:
     machines = ("--device", "raspberry-pi-4", "--server", "epyc-7742")
     at.run("cic", "compile", "nets:net", "--input", "1x6", *machines, "-o", "net.cic")
     at.run("cic", "emit", "nets:net", "net.cic", "--format", "onnx", "-o", "net.split")
+
+
+def answers_with_a_server(at: Virtualenv, _made: Path) -> None:
+    at.run("python", str(ROOT / "examples" / "05_session.py"))
 
 
 def shows_the_demo(at: Virtualenv, made: Path) -> None:
@@ -141,6 +145,7 @@ PROMISES: dict[str, tuple[Callable[[Virtualenv, Path], None], ...]] = {
     "ray": (is_deployed_with_ray,),
     "compile": (proves, compiles),
     "compile,onnx": (compiles_onnx, answers),
+    "compile,serve": (answers_with_a_server,),
     "demo": (shows_the_demo,),
     "trained": (trains,),
 }
