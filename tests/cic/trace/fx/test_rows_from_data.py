@@ -12,7 +12,7 @@ from torch import Tensor, fx, nn
 from torch.nn import functional
 
 import cic
-from cic.errors import TraceError
+from cic.errors import EmitError, TraceError
 from cic.trace.fx.rows_from_data import rows_followed
 from cic.trace.fx.torch_trace import trace
 from cic.trace.fx.traced_model import TracedModel
@@ -88,6 +88,18 @@ def test_torchscript_computes_what_decides_on_rows_to_the_bit(tmp_path: Path) ->
         cut = load_cut(tmp_path / "normalised.split", cut_id)
         with torch.no_grad():
             assert all(torch.equal(cut.tail(*cut.head(x)), model(x)) for x in torch.rand(5, 1, 3, 12, 12))
+
+
+def test_rows_that_hang_on_rounding_are_refused_in_onnx_with_the_reason(tmp_path: Path) -> None:
+    class OnRounding(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            y = x.exp()
+            return y[y.sum(1) > y.flip(1).sum(1)]  # equal but for the order of the terms
+
+    x = torch.randn(400, 133)
+    splitting_model = cic.compile(OnRounding(), (x,), device="raspberry-pi-4", server="epyc-7742")
+    with pytest.raises(EmitError, match="or ONNX Runtime chooses other rows, since it rounds in another way"):
+        cic.emit(OnRounding(), splitting_model, tmp_path / "rows.split", formats=("onnx",), cuts=["server-only"])
 
 
 def test_a_slice_limits_the_rows() -> None:
