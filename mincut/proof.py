@@ -67,14 +67,17 @@ def prove(
     parts, axes = make_parts(problem, alternatives, limits), price_axes(problem)
     cone, _ = envelope_cone(box, axes, [candidate.features for candidate in known])
     rays = [ray[:-1] for ray in cone.rays if any(ray[:-1])]
-    checked = []
+    checked, hidden = [], 0.0
     for done, ray in enumerate(rays):
         for part in parts:
             prices, least = part.certified(all_prices(ray, axes), known)
             best = min(candidate.features.cost(prices) for candidate in known)
-            if least < best:
+            cheaper = (best - least) / least if least else float(best > 0)
+            # Placements that tie at the ray itself may differ at its rounded prices, by no more than the gap says.
+            if cheaper > 0 and cheaper > part.gap(ray, axes, known):
                 raise CertificateError(f"at prices {tuple(prices)} a placement costs {least}, the best given one {best}")
+            hidden = max(hidden, cheaper)
         checked.append(prices)
         if progress is not None:
             progress(done + 1, len(rays))
-    return Proof(tuple(checked), max((part.gap(ray, axes, known) for ray in rays for part in parts), default=0.0))
+    return Proof(tuple(checked), hidden + max((part.gap(ray, axes, known) for ray in rays for part in parts), default=0.0))
