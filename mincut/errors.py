@@ -20,5 +20,9 @@ class InfeasibleError(MincutError):
         self.tree = tree
 
 
+class TooManyError(MincutError):
+    """A search would have to look at more than it was allowed to."""
+
+
 class CertificateError(MincutError):
     """A placement is not what it claims to be."""
