@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from cic.cost.powers import energy_of
     from cic.cost.profile import Profile, load_profile
     from cic.decision.energy import Energy
+    from cic.decision.throughput import Throughput
     from cic.decision.tiered_loading import load_tiers
     from cic.decision.tiered_model import TieredModel
     from cic.emission.decision_source import export_decision
@@ -57,6 +58,7 @@ check_own("codegen")
 _LATER = {
     "Energy": "cic.decision.energy",
     "Limits": "cic.compilation.limits",
+    "Throughput": "cic.decision.throughput",
     "calibrate": "cic.calibration.calibrate",
     "compile": "cic.compilation.pipeline",
     "compile_tiers": "cic.compilation.tiers",
@@ -106,6 +108,7 @@ __all__ = [
     "Progress",
     "Session",
     "SplittingModel",
+    "Throughput",
     "TieredModel",
     "TraceError",
     "UnitError",

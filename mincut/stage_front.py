@@ -63,6 +63,12 @@ class StageBox:
         (low, high), (low_ratio, high_ratio) = box.upload, box.download_per_upload
         return cls((box.device, box.server, box.upload, (low * low_ratio, high * high_ratio)))
 
+    @classmethod
+    def at(cls, prices: Sequence[float]) -> StageBox:
+        """That of one price each."""
+        device, server, up, down = ((Fraction(price), Fraction(price)) for price in prices)
+        return cls((device, server, up, down))
+
     def clipped(self, amounts: IntArray) -> IntArray:
         """int64[k, 4] amounts as int64[k, 4] clipped ones, rounded down, which loses nothing beside whole amounts."""
         columns = []
@@ -160,12 +166,12 @@ class _Kept:
         new = np.array([[device, server, up, down] for device, server, up, down in features], dtype=np.int64)
         fresh = self.uncovered(new)
         amounts = np.concatenate((self.amounts, new[fresh]))
-        everything = [*self.found, *(found[index] for index in np.flatnonzero(fresh))]
+        everything = [*self.found, *(found[index] for index in np.flatnonzero(fresh).tolist())]
         clipped = self.box.clipped(amounts)
         left = minimal(clipped)
         order = left[np.argsort(amounts[left, DEVICE], kind="stable")]
         self.amounts, self.clipped = amounts[order], clipped[order]
-        self.found = [everything[index] for index in order]
+        self.found = [everything[index] for index in order.tolist()]
 
     def uncovered(self, amounts: IntArray) -> BoolArray:
         """bool[k]: which amounts no kept placement covers."""

@@ -49,6 +49,7 @@ def bare_model(
         batch=None,
         information=provenance(0, 0),
         proof=proof,
+        stream=None,
     )
     graph = StoredGraph(
         ops=(), tensors=(), cuts=((),) * len(cuts), alternatives=(), inputs=NO_CALL, calibration=None, limits=None

@@ -68,6 +68,11 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="the axis of an input along which the batch lies, such as x=0; it stays open, and one table serves every batch",
     )
     parser.add_argument(
+        "--throughput",
+        action="store_true",
+        help="add the cuts that give a stream most answers a second, on machines as fast as profiled",
+    )
+    parser.add_argument(
         "--train", metavar="TIME", help="how long to train transforms that cuts use, such as '5min'; torch models"
     )
 
@@ -131,6 +136,7 @@ def run(arguments: Namespace) -> int:
             private_until=arguments.private_until,
             limits=limits,
             uncertainty=uncertainty,
+            throughput=arguments.throughput,
             progress=tell,
         )
     compiled.save(arguments.output)

@@ -12,6 +12,7 @@ from cic.decision.cut import short_name
 from cic.decision.energy import Energy, Limited
 from cic.decision.limited import LimitedDecision
 from cic.decision.splitting_model import load
+from cic.decision.throughput import ThroughputDecision
 from cic.decision.units import show_bytes, show_seconds, watts
 from cic.errors import InputError
 
@@ -40,6 +41,11 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="POWERS",
         help="decide for the least energy: what the device draws, compute=4.2W,send=3W,receive=3W,wait=800mW, or a board and a "
         "radio that `cic machines` lists, such as raspberry-pi-4b/wifi",
+    )
+    parser.add_argument(
+        "--objective",
+        choices=("latency", "throughput"),
+        help="throughput: the cut that gives a stream most answers a second; default: latency, or with --power energy",
     )
     parser.add_argument("--batch", type=int, metavar="N", help="answered together, by a model compiled with an open batch")
     limit = parser.add_mutually_exclusive_group()
@@ -74,12 +80,18 @@ def run(arguments: Namespace) -> int:
     return 0
 
 
-def read_objective(arguments: Namespace) -> Energy | Limited | None:
-    """What --power, --deadline and --budget ask for. Raises InputError or UnitError naming the one that is wrong."""
+def read_objective(arguments: Namespace) -> Energy | Limited | str | None:
+    """What --objective, --power, --deadline and --budget ask for.
+
+    Raises:
+        InputError, UnitError: naming the one that is wrong.
+    """
+    if arguments.objective is not None and arguments.power is not None:
+        raise InputError(f"--objective {arguments.objective} and --power are both given; --power asks for the least energy")
     if arguments.power is None:
         if arguments.deadline is not None or arguments.budget is not None:
             raise InputError("--deadline and --budget are limits of a decision by energy, which needs --power, too")
-        return None
+        return "throughput" if arguments.objective == "throughput" else None
     energy = read_power(arguments.power)
     if arguments.deadline is not None:
         return energy.with_deadline(arguments.deadline)
@@ -90,6 +102,11 @@ def _doubt(decision: Decision) -> str:
     """Outside which range of the box a decision lies, and how far it is to be believed."""
     if isinstance(getattr(decision, "decided", decision), LimitedDecision) and not decision.optimal:
         return "this is the best cut known that keeps the limit, not proved optimal"
+    if isinstance(getattr(decision, "decided", decision), ThroughputDecision) and not decision.optimal:
+        return (
+            "this is the cut known with most answers a second, not proved optimal (with cic-compiler[solve] installed the best "
+            "would be computed; compile with --throughput to have it in the table)"
+        )
     if not decision.outside:
         return "this is the best cut known, not proved optimal, since the search for cuts was left unfinished"
     where = f"outside what was compiled for: {'; '.join(decision.outside)}"
@@ -139,6 +156,7 @@ def decision_document(decision: Decision) -> dict[str, Any]:
         "outside": list(decision.outside),
         "why": decision.why,
         **({"energy_j": energy_j} if (energy_j := getattr(decision, "energy_j", None)) is not None else {}),
+        **({"interval_s": interval_s} if (interval_s := getattr(decision, "interval_s", None)) is not None else {}),
         **({"batch": decision.batch} if isinstance(decision, BatchDecision) else {}),
         **({"gap": gap} if (gap := getattr(decision, "gap", None)) is not None else {}),
     }

@@ -73,6 +73,7 @@ def assemble(
         batch=batch,
         information=information,
         proof=stored_proof(chosen.found),
+        stream=None,
     )
     kept = {digest: stored[digest] for digest in sorted(needed_digests(table, graph)) if digest in stored}
     check_complete(kept, cuts, table.name)

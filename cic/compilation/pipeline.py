@@ -18,6 +18,7 @@ from cic.compilation.cut_search import CutSearch
 from cic.compilation.limits import Limits
 from cic.compilation.lowering import bounds
 from cic.compilation.provenance import provenance_of
+from cic.compilation.stream_cuts import stream_box, with_stream_cuts
 from cic.cost.measure import measure
 from cic.cost.pixel_prices import pixel_op_seconds
 from cic.cost.pricing import Source, resolve
@@ -74,6 +75,7 @@ def compile(
     uncertainty: float = 0.0,
     most_minimum_cuts: int = 20_000,
     dynamic: Dynamic | None = None,
+    throughput: Box | bool = False,
     progress: Tell | None = None,
 ) -> SplittingModel:
     """Work out every cut of a model that can be optimal between two machines.
@@ -98,12 +100,16 @@ def compile(
             and decisions say `optimal=False`.
         dynamic: which axis of which input is the batch, {"x": {0: "batch"}}; it stays open, and the table serves every batch
             (`cic.decision.batch`). Default: all shapes are fixed.
+        throughput: True adds the cuts that give a stream most answers a second at any bandwidth of the box, on machines as fast
+            as profiled; a `cic.Box` says in which other conditions besides (`cic.decision.throughput`). Default: none is added.
         progress: told what is going on, see `cic.progress`; print will do.
 
     Raises:
         TraceError, CostError, CompileError.
     """
     _check_conditions(box, defaults)
+    if not isinstance(throughput, Box | bool):
+        raise ArgumentError(f"throughput is {shown(throughput)}; give True, or a cic.Box of conditions")
     tell = teller(progress)
     asked = precision_of(precision)
     check_number(most_minimum_cuts, "the most minimum cuts", 1, 10**9, whole=True)
@@ -136,7 +142,10 @@ def compile(
     opened = traced.open_batch
     inputs = describe_inputs(traced.args, traced.kwargs, () if opened is None else opened.axes)
     batch = None if opened is None else opened.size
-    return assemble(lowered, chosen, box, usual, inputs, information, examined.stored, batch)
+    fastest = assemble(lowered, chosen, box, usual, inputs, information, examined.stored, batch)
+    if throughput is False:
+        return fastest
+    return with_stream_cuts(fastest, stream_box(box) if throughput is True else throughput, progress=tell)
 
 
 def _traced(

@@ -14,17 +14,26 @@ from cic.decision.break_points import break_points, line
 from cic.decision.conditions import Conditions
 from cic.decision.cut import DEVICE_ONLY, SERVER_ONLY
 from cic.decision.off_table.limit_rows import limit_rows
-from cic.decision.off_table.problem import codecs_of, is_allowed, side_of, stored_alternatives, stored_problem
+from cic.decision.off_table.problem import (
+    codecs_of,
+    is_allowed,
+    shown_alternatives,
+    side_of,
+    stored_alternatives,
+    stored_problem,
+)
 from cic.decision.proof import NEGLIGIBLE_GAP
 from cic.decision.splitting_model import SplittingModel
 from cic.decision.stored_codecs import needed_digest
+from cic.decision.stored_graph import StoredGraph
 from cic.errors import ArtifactError, CodecError
 from cic.progress import Progress, Tell, teller
 from mincut.errors import MincutError
 from mincut.lower_envelope import DOWNLOAD, UPLOAD, envelope_cone
 from mincut.oracle import all_prices
-from mincut.problem import BoolArray, Features
+from mincut.problem import BoolArray, Features, IntArray, Problem
 from mincut.proof import Proof, prove
+from mincut.stage_front import StageBox, stage_front
 
 
 @dataclass(frozen=True)
@@ -85,7 +94,27 @@ def verify(model: SplittingModel, *, progress: Tell | None = None) -> Verificati
     except MincutError as error:
         raise ArtifactError(f"{model.name}: the table is not optimal in its box: {error}") from error
     _check_proof(model, proof)
+    if model.table.stream is not None:
+        _check_streams(model, graph, problem, codecs)
     return Verification(len(placements), len(proof.rays), proof.gap)
+
+
+def _check_streams(model: SplittingModel, graph: StoredGraph, problem: Problem, codecs: Sequence[IntArray | None]) -> None:
+    """The cuts for streams are found anew, from nothing that the file says of them; the table has as good ones."""
+    assert model.table.stream is not None
+    box, sides = StageBox.of(price_box(model.table.stream.box)), [side_of(problem, ops) for ops in graph.cuts]
+    try:
+        anew = stage_front(problem, box, alternatives=shown_alternatives(model.table, graph, problem))
+    except MincutError as error:
+        raise ArtifactError(f"{model.name}: its cuts for streams cannot be found anew: {error}") from error
+    kept = [problem.features(side, codec)[:4] for side, codec in zip(sides, codecs, strict=True)]
+    clipped = box.clipped(np.array(kept, dtype=np.int64))
+    for amounts, wanted in zip(anew.amounts.tolist(), box.clipped(anew.amounts), strict=True):
+        if not (clipped <= wanted).all(axis=1).any():
+            raise ArtifactError(
+                f"{model.name}: somewhere in its box for streams a cut of {amounts} ns on device and server and bytes up and "
+                "down gives most answers a second, and no cut of the table gives as many; compile again"
+            )
 
 
 def _check_stored_codecs(model: SplittingModel) -> None:

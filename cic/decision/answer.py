@@ -214,6 +214,12 @@ class BatchDecision(Decision):
         return None if energy_j is None else self._ratio * energy_j
 
     @property
+    def interval_s(self) -> float | None:
+        """Predicted seconds between two batches of a stream; None if it was not decided by throughput."""
+        interval_s: float | None = getattr(self.decided, "interval_s", None)
+        return None if interval_s is None else self._ratio * interval_s
+
+    @property
     def upload_bytes(self) -> int:
         return self.cut.upload_bytes * self.batch // self._compiled
 
@@ -230,7 +236,7 @@ class BatchDecision(Decision):
     def why(self) -> str:
         """One sentence for people: how this compares with the better side alone, and what is taken of the batch."""
         assumed = f"batch {self.batch}, its times taken as {self._ratio:g}x those of batch {self._compiled}"
-        if self.energy_j is not None:
+        if self.energy_j is not None or self.interval_s is not None:
             return f"{self.decided.why}, at batch {self._compiled}; {assumed}"
         return f"{super().why}; {assumed}"
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from cic.decision.stored_graph import Names, StoredGraph
+    from cic.decision.stream_proof import StreamProof
     from codegen.checked_json import Fields
 
 
@@ -33,6 +34,7 @@ class CutTable(Frozen):
     default_rtt_s, default_downlink_ratio: what `decide` assumes when not told.
     batch: of the example, if the batch is open (`cic.decision.batch`); None if all shapes are fixed.
     information: where it comes from, for people. proof: prices at which minimum cuts were checked.
+    stream: where it holds the cuts that are best for streams, too; None if these were not asked for.
 
     Raises:
         ArtifactError: the cuts, break points and their order do not make a table. UnitError: a default is no such number.
@@ -49,6 +51,7 @@ class CutTable(Frozen):
         "information",
         "name",
         "proof",
+        "stream",
     )
     name: str
     cuts: tuple[Cut, ...]
@@ -60,6 +63,7 @@ class CutTable(Frozen):
     batch: int | None
     information: Provenance
     proof: StoredProof
+    stream: StreamProof | None
 
     def check(self) -> None:
         """Raise unless a look-up in this table always finds a cut."""
@@ -81,6 +85,13 @@ class CutTable(Frozen):
     def proved(self) -> bool:
         """Is every look-up inside the box optimal, up to `NEGLIGIBLE_GAP`? Not if the search for cuts was left unfinished."""
         return self.proof.holds
+
+    @property
+    def searched(self) -> tuple[Cut, ...]:
+        """The cuts that a look-up by latency is among: all but those that are there for streams alone."""
+        if self.stream is None:
+            return self.cuts
+        return tuple(cut for place, cut in enumerate(self.cuts) if place not in self.stream.extra)
 
     def default_conditions(self, uplink_bps: float) -> Conditions:
         """The conditions assumed when only the uplink is known."""
@@ -136,6 +147,7 @@ def table_document(table: CutTable) -> dict[str, Any]:
         **({} if table.batch is None else {"batch": table.batch}),
         "information": table.information,
         "proof": table.proof,
+        **({} if table.stream is None else {"stream": table.stream}),
     }
 
 
@@ -168,6 +180,7 @@ def read_table(document: Any, graph: Callable[[], StoredGraph], made: str) -> Cu
         batch=fields.count("batch") if "batch" in fields else None,
         information=read_provenance(fields.object("information"), made),
         proof=read_proof(fields.object("proof")),
+        stream=_stream(fields, len(cuts)) if "stream" in fields else None,
     )
     # A look-up by the bandwidth alone assumes them, and says that it is proved.
     if not all(table.box.contains(table.default_conditions(uplink_bps)) for uplink_bps in table.box.uplink_bps):
@@ -180,6 +193,12 @@ def read_table(document: Any, graph: Callable[[], StoredGraph], made: str) -> Cu
 def _box(fields: Fields) -> Box:
     uplink, ratio, rtt, device, server = (fields.numbers(name, 2) for name in Box.FIELDS)
     return Box(uplink, ratio, rtt, device, server)
+
+
+def _stream(fields: Fields, cuts: int) -> StreamProof:
+    from cic.decision.stream_proof import read_stream_proof  # most files have none
+
+    return read_stream_proof(fields.object("stream"), cuts)
 
 
 def _cut(row: Any, details: Callable[[], Names], codecs: Sequence[str], accuracy: Any, fields: Fields) -> Cut:

@@ -1,4 +1,4 @@
-"""Decisions by energy, with a limit, or for a batch: by latency under equivalent conditions, or from the same table.
+"""Decisions by energy, with a limit, by throughput, or for a batch: under equivalent conditions, or from the same table.
 
 Standard library only.
 """
@@ -6,8 +6,10 @@ Standard library only.
 from __future__ import annotations
 
 from cic.decision.answer import BatchDecision, EnergyDecision
-from cic.decision.energy import Energy
+from cic.decision.energy import Energy, Limited
 from cic.decision.equivalent import equivalent
+from cic.decision.units import shown
+from cic.errors import DecisionError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,14 +19,15 @@ if TYPE_CHECKING:
     from cic.decision.conditions import Conditions
     from cic.decision.cut import Cut
     from cic.decision.cut_table import CutTable
-    from cic.decision.energy import Limited
+    from cic.decision.throughput import Solve, Throughput
 
 
 def decide_otherwise(
     decide: Callable[..., Decision],
+    solve_stages: Solve,
     table: CutTable,
     conditions: Conditions,
-    objective: Energy | Limited | None,
+    objective: Energy | Limited | Throughput | str | None,
     batch: int | None,
     *,
     op_times: Mapping[str, tuple[float, float]] | None,
@@ -34,17 +37,23 @@ def decide_otherwise(
     """What `SplittingModel.decide` answers where an objective or a batch is given.
 
     Args:
-        decide: of that model, by latency. chosen: the cuts of its table with the ids `among`. The others: as of `decide`.
+        decide: of that model, by latency. solve_stages: of it, too. chosen: the cuts of its table with the ids `among`. The
+            others: as of `decide`.
     """
+    objective = named(objective)
 
     def by_latency(same: Conditions) -> Decision:
         uplink_bps, downlink_bps, rtt_s, device, server = same.numbers
         return decide(uplink_bps, rtt_s, downlink_bps, device, server, op_times, among)
 
-    def by(objective: Energy | Limited, conditions: Conditions) -> Decision:
+    def by(objective: Energy | Limited | Throughput, conditions: Conditions) -> Decision:
         if isinstance(objective, Energy):
             decided = by_latency(equivalent(objective.prices(conditions), conditions, table.box))
             return EnergyDecision(decided, conditions.numbers, objective)
+        from cic.decision.throughput import Throughput, decide_throughput
+
+        if isinstance(objective, Throughput):
+            return decide_throughput(table, chosen, conditions, objective, op_times, solve_stages)
         from cic.decision.limited import decide_limited
 
         return decide_limited(table, chosen, conditions, objective, op_times)
@@ -57,3 +66,22 @@ def decide_otherwise(
     same = per_compiled_batch(conditions, ratio)
     decided = by_latency(moved_into(table.box, same)) if objective is None else by(objective.per_batch(ratio), same)
     return BatchDecision(decided, conditions.numbers, batch)
+
+
+def named(objective: Energy | Limited | Throughput | str | None) -> Energy | Limited | Throughput | None:
+    """An objective that may be given by its name.
+
+    Raises:
+        DecisionError: it is none.
+    """
+    if objective is None or isinstance(objective, Energy | Limited):
+        return objective
+    from cic.decision.throughput import Throughput
+
+    if objective == "throughput":
+        return Throughput()
+    if not isinstance(objective, Throughput):
+        raise DecisionError(
+            f'the objective is {shown(objective)}; a cic.Energy or "throughput" is expected, or None for latency'
+        )
+    return objective

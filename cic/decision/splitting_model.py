@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from cic.decision.off_table.solving import OffTable, Solved
     from cic.decision.pareto import ParetoFront
     from cic.decision.stored_graph import StoredGraph
+    from cic.decision.throughput import Throughput
 
 
 class SplittingModel:
@@ -64,7 +65,7 @@ class SplittingModel:
         slowest, fastest = table.box.uplink_bps
         self._best = [None, *(self.cuts[index] for index in self.best_between), None]
         self._points = [slowest, *self.break_points, just_above(fastest)]
-        self._rows = rows_to_search(self.cuts)
+        self._rows = rows_to_search(table.searched)
         self._off_table: OffTable | None = None
         self._read_stored = stored_codecs
         self._stored: Mapping[str, bytes] | None = None
@@ -78,7 +79,7 @@ class SplittingModel:
         server_slowdown: float | None = None,
         op_times: Mapping[str, tuple[float, float]] | None = None,
         among: Collection[str] | None = None,
-        objective: Energy | Limited | None = None,
+        objective: Energy | Limited | Throughput | str | None = None,
         batch: int | None = None,
     ) -> Decision:
         """The best cut right now.
@@ -91,7 +92,8 @@ class SplittingModel:
             op_times: seconds (device, server) of ops by name, where they differ from the profile.
             among: ids of the cuts there are to choose from, such as the emitted ones; None: all.
             objective: what is to be least, an `Energy`, which answers an `EnergyDecision`; or one with a limit, such as
-                `energy.with_deadline("80ms")`, which answers a `LimitedDecision`. None: latency.
+                `energy.with_deadline("80ms")`, which answers a `LimitedDecision`; or "throughput", which answers a
+                `ThroughputDecision`. None: latency.
             batch: how many are answered together, by a model that was compiled with an open batch; answers a `BatchDecision`.
                 None: as many as in the example. `op_times` are those of the example's batch in any case.
 
@@ -104,8 +106,9 @@ class SplittingModel:
             from cic.decision.other_questions import decide_otherwise
 
             conditions = self._conditions(bandwidth, rtt, downlink, device_slowdown, server_slowdown)
+            solvers, chosen = (self.decide, self.solve_stages), self._among(among)
             return decide_otherwise(
-                self.decide, self.table, conditions, objective, batch, op_times=op_times, among=among, chosen=self._among(among)
+                *solvers, self.table, conditions, objective, batch, op_times=op_times, among=among, chosen=chosen
             )
         if among is not None:
             conditions = self._conditions(bandwidth, rtt, downlink, device_slowdown, server_slowdown)
@@ -284,19 +287,36 @@ class SplittingModel:
         kind = Decision if covered and lowest <= self.costs(conditions)[0][0] else BestKnownDecision
         return kind(cut, conditions.numbers, self.table)
 
-    def _decide_off_table(self, conditions: Conditions, op_times: Mapping[str, tuple[float, float]] | None) -> Decision:
+    def solve_stages(self, conditions: Conditions, op_times: Mapping[str, tuple[float, float]] | None) -> Cut | None:
+        """The cut with the shortest interval of all (`cic.decision.throughput`); None where there is no solver to find it.
+
+        Raises:
+            DecisionError: there are op times and no solver, or they are none.
+        """
+        solver = self._solver(op_times)
+        solved = None if solver is None else solver.solve_stages(conditions, op_times)
+        return None if solved is None else solved.cut or self._cut_of(solved)
+
+    def _solver(self, op_times: Mapping[str, tuple[float, float]] | None) -> OffTable | None:
+        """None on a device without numpy and numba."""
         try:
             from cic.decision.off_table.solving import OffTable
         except ImportError:
-            # A device without numpy and numba still gets the best known cut, and is told that it is only that.
             if op_times is not None:
                 raise DecisionError(
                     "op_times needs the solver: pip install 'cic-compiler[solve]' on this device, or use device_slowdown"
                 ) from None
-            return BestKnownDecision(self.best_of_table(*conditions.numbers), conditions.numbers, self.table)
+            return None
         if self._off_table is None:
             self._off_table = OffTable(self.table, self.graph())
-        solved = self._off_table.solve(conditions, op_times)
+        return self._off_table
+
+    def _decide_off_table(self, conditions: Conditions, op_times: Mapping[str, tuple[float, float]] | None) -> Decision:
+        solver = self._solver(op_times)
+        if solver is None:
+            # It still gets the best known cut, and is told that it is only that.
+            return BestKnownDecision(self.best_of_table(*conditions.numbers), conditions.numbers, self.table)
+        solved = solver.solve(conditions, op_times)
         kind = SolvedDecision if solved.exact else RoundedDecision
         return kind(solved.cut or self._cut_of(solved), conditions.numbers, self.table)
 

@@ -26,14 +26,17 @@ from cic.decision.units import shown
 from cic.errors import ArtifactError, DecisionError
 from mincut.bound_tree import keeps
 from mincut.codecs import cheapest_codecs
-from mincut.errors import MincutError
+from mincut.errors import MincutError, TooManyError
 from mincut.prepared import prepare
 from mincut.problem import LARGEST_COST, BoolArray, Features, IntArray
 from mincut.scaling import fine_prices
+from mincut.stage_front import StageBox, stage_front
 from mincut.weighted import solve_weighted
 
 LONGEST_OP_S = 1e5
 LARGEST_SUM = 2**62
+MOST_PARTIAL = 200_000
+"""Of partial placements that are looked at on the spot: more take a device too long."""
 
 OpTimes = Mapping[str, tuple[float, float]]
 """Seconds (device, server) of ops by name."""
@@ -117,6 +120,32 @@ class OffTable:
         features = with_times(on_device, problem.features(on_device, codec)) if known is None else Features(*known.features)
         cut_id = self._emitted.get(on_device.tobytes(), "not-emitted")
         return Solved(known, cut_id, features, tuple(np.flatnonzero(on_device).tolist()), names, exact)
+
+    def solve_stages(self, conditions: Conditions, op_times: OpTimes | None) -> Solved | None:
+        """The placement of the shortest interval (`mincut.stage_front`).
+
+        None if too many would have to be looked at, or if it exceeds a limit of the model.
+
+        Raises:
+            DecisionError: as `solve`.
+        """
+        device_ns, server_ns = self._times(op_times)
+        whole, *parts = (
+            replace(problem, device_ns=device_ns, server_ns=server_ns)
+            for problem in (self._problem, *(prepared.problem for prepared in self._prepared))
+        )
+        try:
+            found = stage_front(whole, StageBox.at(weights(conditions)[:4]), alternatives=parts, most_partial=MOST_PARTIAL)
+        except TooManyError:
+            return None
+        on_device, codec = found.placements[0], found.codecs[0]
+        if self._bounds and not keeps(whole, self._bounds, on_device, codec):
+            return None
+        names = self._names(on_device, codec)
+        known = self._known.get((on_device.tobytes(), names)) if op_times is None else None
+        features = whole.features(on_device, codec) if known is None else Features(*known.features)
+        cut_id = self._emitted.get(on_device.tobytes(), "not-emitted")
+        return Solved(known, cut_id, features, tuple(np.flatnonzero(on_device).tolist()), names, True)
 
     def _cheapest(
         self, device_ns: IntArray, server_ns: IntArray, unit_costs: Sequence[float], simple_costs: Sequence[float]
