@@ -45,7 +45,7 @@ class AsyncSession:
         """The model's answer; see `Session.infer`."""
         return (await self.infer(*args, **kwargs)).output
 
-    async def stream(self, inputs: Iterable[Any], *, ahead: int = 2) -> AsyncIterator[Inference]:
+    async def stream(self, inputs: Iterable[Any], *, ahead: int | None = None) -> AsyncIterator[Inference]:
         """See `Session.stream`."""
         with self.session.stream(inputs, ahead=ahead) as stream:
             while (inference := await self._in_thread(partial(next, stream, _DONE))) is not _DONE:

@@ -41,6 +41,11 @@ class Parts(NamedTuple):
         return sum(self)
 
     @property
+    def interval_s(self) -> float:
+        """Between two answers of a stream, in which all four stages work at once: what the slowest one takes."""
+        return max(self[:4])
+
+    @property
     def exchange_s(self) -> float:
         """All that is not spent on the device."""
         return self.uplink_s + self.server_s + self.downlink_s + self.rtt_s
@@ -93,11 +98,17 @@ class Forecast:
         """See how long the device took with a cut."""
         self.device.observe(label, cut.row[0], measured_s, now_s)
 
-    def saw_exchange(self, label: str, cut: Cut, seen: Exchanged, now_s: float, *, real: bool = True) -> None:
-        """See a request for a cut's tail and its reply. real: not of made-up values, whose coded size says nothing."""
+    def saw_exchange(
+        self, label: str, cut: Cut, seen: Exchanged, now_s: float, *, real: bool = True, served_s: float | None = None
+    ) -> None:
+        """See a request for a cut's tail and its reply.
+
+        real: not of made-up values, whose coded size says nothing. served_s: what the server took, if that is less than it
+        said: without the time in which it answered this device's request before.
+        """
         self.link.observe(seen, now_s)
         if seen.server_s:  # another server than ours does not tell
-            self.server.observe(label, cut.row[1], seen.server_s, now_s)
+            self.server.observe(label, cut.row[1], seen.server_s if served_s is None else served_s, now_s)
         if not real:
             return
         sizes = self._sizes.get(label)

@@ -93,6 +93,7 @@ class Running:
     coded: tuple[Coded, ...] = ()
     device_s: float = 0.0
     exchange_s: float = 0.0
+    served_s: float | None = None
     answered: Answered | None = None
     failure: CicError | None = None
 
@@ -100,13 +101,14 @@ class Running:
 class Seen(NamedTuple):
     """What one inference showed. device_s: None if other halves were loaded meanwhile, which slows the device down by itself.
 
-    exchanged: None if no server was asked. at_s: when it was over.
+    exchanged: None if no server was asked. served_s: as of `Forecast.saw_exchange`. at_s: when it was over.
     """
 
     label: str
     cut: Cut
     device_s: float | None
     exchanged: Exchanged | None
+    served_s: float | None
     at_s: float
 
 
@@ -185,7 +187,7 @@ class Means:
             if seen.device_s is not None:
                 forecast.saw_device(seen.label, seen.cut, seen.device_s, seen.at_s)
             if seen.exchanged is not None:
-                forecast.saw_exchange(seen.label, seen.cut, seen.exchanged, seen.at_s)
+                forecast.saw_exchange(seen.label, seen.cut, seen.exchanged, seen.at_s, served_s=seen.served_s)
 
     def plan_ahead(self, now_s: float) -> Plan:
         """Plan the next inference, since its beginning is where the device can spare time least. The lock is held."""
@@ -228,6 +230,8 @@ class Steps:
     def __init__(self, means: Means) -> None:
         self._means = means
         self._prefix, self._numbers = secrets.token_hex(3), itertools.count()
+        # How many requests the server has, and when it answered last.
+        self._asked, self._answered_s = 0, float("-inf")
 
     def on_device(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Running:
         """Decide, run the head, and encode what crosses.
@@ -267,8 +271,10 @@ class Steps:
         if not running.plan.cut.offloads or running.failure is not None:
             return
         assert running.tail is not None
-        patience = self._patience(running)
-        began_s = time.monotonic()
+        means, began_s = self._means, time.monotonic()
+        with means.lock:
+            patience = self._patience(running, self._asked)
+            self._asked += 1
         try:
             running.answered = self._server().ask(
                 running.tail.tail,
@@ -285,7 +291,14 @@ class Steps:
                 with self._means.lock:
                     self._means.planner.rule.failed(running.plan.label, time.monotonic())
                     self._means.ahead = None
-        running.exchange_s = time.monotonic() - began_s
+        now_s = time.monotonic()
+        running.exchange_s = now_s - began_s
+        with means.lock:
+            self._asked -= 1
+            if running.answered is not None:
+                # What it does for one device it does in turn: before that it was at the request before.
+                running.served_s = min(running.answered.seen.server_s, now_s - self._answered_s)
+                self._answered_s = now_s
 
     def finish(self, running: Running) -> Inference:
         """The model's own answer, computed here if the server gave none.
@@ -306,11 +319,13 @@ class Steps:
         measured = self._learn(running, now_s - began_s, now_s)
         return Inference(output, self._record(running, measured, outcome))
 
-    def _patience(self, running: Running) -> Patience:
+    def _patience(self, running: Running, before: int) -> Patience:
+        """before: so many requests of this device the server has to answer first."""
         means, now_s = self._means, time.monotonic()
         deadline_s = None if means.deadline_s is None else running.began_s + means.deadline_s - now_s
-        expected_s = running.plan.parts.exchange_s + _NOISES * means.planner.forecast.link.rtt_noise_s
-        reply_s = running.plan.parts.server_s + running.plan.parts.downlink_s
+        parts = running.plan.parts
+        expected_s = parts.exchange_s + _NOISES * means.planner.forecast.link.rtt_noise_s + before * parts.server_s
+        reply_s = (1 + before) * parts.server_s + parts.downlink_s
         return Patience(expected_s, self._local_s(running), deadline_s, PATIENCE_S, reply_s)
 
     def _local_s(self, running: Running) -> float | None:
@@ -346,7 +361,7 @@ class Steps:
         device_s = None if running.disturbed or means.halves.busy else running.device_s + finish_s
         exchanged = None if answered is None else answered.seen
         with means.lock:
-            means.untold.append(Seen(plan.label, plan.cut, device_s, exchanged, now_s))
+            means.untold.append(Seen(plan.label, plan.cut, device_s, exchanged, running.served_s, now_s))
             if answered is None:
                 return Parts(latency_s).terms
             means.breaker.succeeded()

@@ -67,6 +67,7 @@ class Planner:
         conditions = self.forecast.conditions(now_s)
         parts = self.forecast.all_parts(self.cuts, conditions)
         took_s = {label: each.latency_s for label, each in parts.items()}
+        costs_s = {label: self.rule.cost(each) for label, each in parts.items()}
         local_s = self._fastest(self._local, took_s)
         safe = self._safe(took_s, local_s, deadline_s)
         ready = {label: parts[label] for label in safe if usable(self.cuts[label])}
@@ -74,13 +75,13 @@ class Planner:
         choice = self.rule.choose(
             ready or {label: parts[label] for label in later} or parts, self.forecast.link.spread(now_s), now_s
         )
-        chosen, wished = choice.cut, min(later or parts, key=took_s.__getitem__)
+        chosen, wished = choice.cut, min(later or parts, key=costs_s.__getitem__)
         why = choice.why
-        if wished not in ready and took_s[wished] < took_s[chosen]:
+        if wished not in ready and costs_s[wished] < costs_s[chosen]:
             why += f"; {wished} is faster and not ready"
         if len(safe) < len(parts):
-            fastest = min(parts, key=took_s.__getitem__)
-            if fastest not in safe and took_s[fastest] < took_s[chosen]:
+            fastest = min(parts, key=costs_s.__getitem__)
+            if fastest not in safe and costs_s[fastest] < costs_s[chosen]:
                 why += f"; {fastest} is faster and would risk the deadline"
         self.last = Plan(
             chosen,
@@ -106,9 +107,9 @@ class Planner:
             return None
         now, uplink_bps = self.forecast.conditions(now_s), link.up.hoped_bps(now_s)
         hoped = Conditions(uplink_bps, max(now.downlink_bps, uplink_bps), now.rtt_s, now.device_slowdown, now.server_slowdown)
-        best = min(parts.latency_s for parts in self.forecast.all_parts(offloading, hoped).values())
+        best = min(self.rule.cost(parts) for parts in self.forecast.all_parts(offloading, hoped).values())
         if self.last is not None and self.last.label in self.cuts:
-            used = self.forecast.parts(self.last.label, self.last.cut, hoped).latency_s
+            used = self.rule.cost(self.forecast.parts(self.last.label, self.last.cut, hoped))
             if used - best <= _WORTH_A_PROBE * used:
                 return None
         saying = {

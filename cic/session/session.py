@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +12,14 @@ from cic.decision.arguments import check_number, check_path, check_text
 from cic.decision.conditions import Conditions
 from cic.decision.cut import DEVICE_ONLY, Cut
 from cic.decision.splitting_model import SplittingModel, load
+from cic.decision.throughput import Throughput
 from cic.decision.units import shown
 from cic.emission.bundle_check import check_bundle, emitted_cuts
 from cic.engine.engine_mismatch import engine_mismatch
 from cic.engine.opening import engine_of
 from cic.errors import ArtifactError, InputError
 from cic.protocol.spoken_tail import bundle_name
-from cic.session.forecast import Forecast
+from cic.session.forecast import Forecast, Parts
 from cic.session.inference import Inference, Means, Steps
 from cic.session.link_estimate import LinkEstimate
 from cic.session.loaded_halves import LoadedHalves
@@ -29,7 +30,7 @@ from cic.session.record import RecordFile
 from cic.session.remote_server import RemoteServer
 from cic.session.server_address import server_address
 from cic.session.stream import Stream
-from cic.session.switching_rule import SwitchingRule
+from cic.session.switching_rule import SwitchingRule, interval_of, latency_of
 from codegen.errors import as_codegen_error, codegen_error_as
 from codegen.manifest import Manifest, read_manifest
 
@@ -66,6 +67,8 @@ class Session:
         deadline_s: seconds within which each call is to be answered. Where the device can keep it, it is not risked: the server
             is asked only if there is time to answer here after it failed, and waited for as long as there is.
         records: a file that a line is appended to for each inference; see `cic.session.record`.
+        objective: None: as early an answer as possible; "throughput": as many answers a second as possible, from `stream`, of a
+            model that was compiled and emitted with `throughput=True` best of all.
         batch: how many each call asks about together, of a model compiled with an open batch; None: as many as in the example.
 
     Raises:
@@ -91,6 +94,7 @@ class Session:
         deadline_s: float | None = None,
         records: str | Path | None = None,
         batch: int | None = None,
+        objective: Throughput | str | None = None,
     ) -> None:
         check_path(bundle, "the directory of the emitted model")
         check_text(server, "the server", or_none=True)
@@ -108,14 +112,14 @@ class Session:
         batch = _batch(splitting_model, manifest, batch)
         if batch is not None and splitting_model.table.batch is not None:
             chosen = {label: cut.at_batch(batch, splitting_model.table.batch) for label, cut in chosen.items()}
+        self._by_throughput = _is_throughput(objective)
         self._records = None if records is None else RecordFile(records)
         self._prober: Prober | None = None
         kept = DEVICE_ONLY if any(cut.id == DEVICE_ONLY for cut in chosen.values()) else None
         halves = LoadedHalves(bundle, manifest, engine, threads, memory_limit, kept, batch or 1)
         remote = None if address is None else RemoteServer(address, manifest, name or bundle_name(bundle), batch)
-        self._means = Means(
-            ModelCall(manifest, batch), halves, _planner(splitting_model, chosen), remote, deadline_s=deadline_s
-        )
+        planner = _planner(splitting_model, chosen, interval_of if self._by_throughput else latency_of)
+        self._means = Means(ModelCall(manifest, batch), halves, planner, remote, deadline_s=deadline_s)
         self._steps = Steps(self._means)
         halves.on_loaded, halves.on_trouble = self._loaded, self._means.news.append
         used = engine_of(bundle, next(iter(chosen.values())).id, engine)
@@ -140,15 +144,17 @@ class Session:
         """The model's answer; see `infer`."""
         return self.infer(*args, **kwargs).output
 
-    def stream(self, inputs: Iterable[Any], *, ahead: int = 2) -> Stream:
+    def stream(self, inputs: Iterable[Any], *, ahead: int | None = None) -> Stream:
         """The inferences of many inputs, in their order: while one is on the link, the next is on the device.
 
         inputs: each a tuple of arguments, or a dict of them by name, or else the only argument. ahead: how many may be on the
-        link or wait for it; so many more inputs are taken than answers were asked for, and one.
+        link or wait for it; so many more inputs are taken than answers were asked for, and one. None: 2, and by throughput 4.
+        By throughput all of them may be on the link, or with the server, at once; where round trips are long, more are needed.
         """
+        ahead = (4 if self._by_throughput else 2) if ahead is None else ahead
         check_number(ahead, "ahead", 1, 1000, whole=True)
         self._means.check_process()
-        return Stream(self._steps, inputs, ahead, self._recorded)
+        return Stream(self._steps, inputs, ahead, self._recorded, at_once=ahead if self._by_throughput else min(ahead, 2))
 
     def warm_up(self, wait_s: float = 5.0) -> bool:
         """Wait until link and server are known, and the head is loaded that is best there, and nothing more. Is all that so?
@@ -248,7 +254,15 @@ def _batch(model: SplittingModel, manifest: Manifest, batch: int | None) -> int 
     return batch
 
 
-def _planner(model: SplittingModel, cuts: dict[str, Cut]) -> Planner:
+def _is_throughput(objective: Any) -> bool:
+    if objective is None:
+        return False
+    if objective != "throughput" and not isinstance(objective, Throughput):
+        raise InputError(f'the objective of a session is {shown(objective)}; None, for latency, or "throughput" is expected')
+    return True
+
+
+def _planner(model: SplittingModel, cuts: dict[str, Cut], cost: Callable[[Parts], float]) -> Planner:
     link = LinkEstimate(USUAL_UPLINK_BPS, model.default_downlink_ratio, model.default_rtt_s)
     device_s, server_s = (max(cut.row[side] for cut in model.cuts) for side in (0, 1))
-    return Planner(cuts, Forecast(link, device_s, server_s), SwitchingRule())
+    return Planner(cuts, Forecast(link, device_s, server_s), SwitchingRule(cost=cost))

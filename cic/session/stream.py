@@ -1,6 +1,7 @@
 """A stream of inferences: while one is on the link or with the server, the device computes the next. Answers come in order.
 
-Uploads take turns, for two at a time would only halve each other; but while the server works on one, the next is sent.
+Uploads take turns, for two at a time would only halve each other; but while the server works on one, the next is sent. In a
+session by throughput one may be on the way back, and others wait for the server, besides.
 """
 
 from __future__ import annotations
@@ -74,13 +75,15 @@ class _Line:
 class Stream:
     """An iterator of `Inference`. An inference that fails raises its error where its answer would be; `next` goes on behind it.
 
-    Left early it is to be closed, as a `with` statement does.
+    Left early it is to be closed, as a `with` statement does. at_once: so many are on the link or with the server at most.
     """
 
-    def __init__(self, steps: Steps, inputs: Iterable[Any], ahead: int, finished: Callable[[Inference], Inference]) -> None:
+    def __init__(
+        self, steps: Steps, inputs: Iterable[Any], ahead: int, finished: Callable[[Inference], Inference], *, at_once: int = 2
+    ) -> None:
         self._finished = finished
         self._ended = False
-        link = ThreadPoolExecutor(min(ahead, 2), thread_name_prefix="cic-link")
+        link = ThreadPoolExecutor(at_once, thread_name_prefix="cic-link")
         self._line = _Line(steps, iter(inputs), queue.Queue(ahead), link)
         self._thread = threading.Thread(target=self._line.work, name="cic-device", daemon=True)
         self._thread.start()

@@ -1,6 +1,7 @@
 """When to change from one cut to another: for a gain that is larger than what is not known of it. Standard library only.
 
-Let T be the predicted latency of the cut in use and T' that of the fastest one. Changing pays T - T' on each inference, if the
+Let T be the predicted latency of the cut in use and T' that of the fastest one; in a session by throughput, their intervals
+(`cic.decision.throughput`), whose doubts are no larger. Changing pays T - T' on each inference, if the
 prediction holds. What most of the doubt is about is the bandwidth, and of it only the bytes in which the two cuts differ: where
 u and u' are their seconds on the uplink, and s is the standard deviation of the bandwidth's logarithm, the gain has the
 standard deviation s |u' - u|. The rule changes if
@@ -16,7 +17,7 @@ risings to that cut that had to be taken back within two seconds; it is forgotte
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from cic.session.abandon_rule import LATE
@@ -36,11 +37,23 @@ class Choice:
     why: str
 
 
-class SwitchingRule:
-    """The rule with its memory. Times are those of one monotonic clock, in seconds."""
+def latency_of(parts: Parts) -> float:
+    """What is least in a session, unless it is told otherwise."""
+    return parts.latency_s
 
-    def __init__(self, caution: float = CAUTION, least_gain: float = LEAST_GAIN) -> None:
-        self._caution, self._least_gain = caution, least_gain
+
+def interval_of(parts: Parts) -> float:
+    """What is least in a session by throughput."""
+    return parts.interval_s
+
+
+class SwitchingRule:
+    """The rule with its memory. Times are those of one monotonic clock, in seconds. cost: what is to be least."""
+
+    def __init__(
+        self, caution: float = CAUTION, least_gain: float = LEAST_GAIN, cost: Callable[[Parts], float] = latency_of
+    ) -> None:
+        self._caution, self._least_gain, self.cost = caution, least_gain, cost
         self._used: str | None = None
         self._rose_s: float | None = None
         self._failures: dict[str, tuple[int, float]] = {}
@@ -51,15 +64,16 @@ class SwitchingRule:
 
         spread: the standard deviation of the logarithm of the uplink's bandwidth.
         """
-        fastest = min(parts, key=lambda label: parts[label].latency_s)
+        # Of intervals that are alike, that of the lower latency.
+        fastest = min(parts, key=lambda label: (self.cost(parts[label]), parts[label].latency_s))
         used = self._used
         if used is None or used not in parts:
             return self._change(fastest, parts, now_s, "the fastest")
         if fastest == used:
             return Choice(fastest, fastest, "the fastest")
         now, new = parts[used], parts[fastest]
-        gain_s = now.latency_s - new.latency_s
-        needed_s = self._least_gain * now.latency_s
+        gain_s = self.cost(now) - self.cost(new)
+        needed_s = self._least_gain * self.cost(now)
         if new.uplink_s > now.uplink_s:
             doubt_s = min(spread * (new.uplink_s - now.uplink_s), LATE * new.exchange_s)
             needed_s = max(needed_s, self._caution * 2 ** self._failed(fastest, now_s) * doubt_s)

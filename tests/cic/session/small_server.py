@@ -29,6 +29,7 @@ class SmallServer:
     reply: makes of the right reply to an inference what is sent; None closes the connection, and so does what is sent as
     another class than bytes. refuse: a status and headers to
     refuse each inference with. silent: it takes requests and says nothing. ids: of all inferences that it was asked for.
+    claims_s: so long it says that requests waited there.
     """
 
     tails: dict[str, tuple[SpokenTail, Engine]]
@@ -37,6 +38,7 @@ class SmallServer:
     refuse: tuple[int, str] | None = None
     silent: bool = False
     delay_s: float = 0.0
+    claims_s: float = 0.0
     ids: list[str] = field(default_factory=list)
 
     def talk(self, connection: socket.socket) -> None:
@@ -75,7 +77,7 @@ class SmallServer:
             return _reply(error.status, write_failure(str(error)))
         began_s = time.perf_counter()
         given = coded_outputs(tail, request.head, engine.run(request.arrays))
-        times = ServerTimes(0, 0, 0, int((time.perf_counter() - began_s) * 1e6), 0)
+        times = ServerTimes(0, int(self.claims_s * 1e6), 0, int((time.perf_counter() - began_s) * 1e6), 0)
         more_headers, buffers = write_answer(tail, request.head, given, times)
         return _reply(200, b"".join(map(bytes, buffers)), "".join(f"{key}: {value}\r\n" for key, value in more_headers.items()))
 

@@ -10,7 +10,7 @@ from cic.decision.cut import DEVICE_ONLY, SERVER_ONLY, Cut
 from cic.session.forecast import Forecast
 from cic.session.link_estimate import Exchanged, LinkEstimate
 from cic.session.planning import Planner, pause_after_probe_s
-from cic.session.switching_rule import SwitchingRule
+from cic.session.switching_rule import SwitchingRule, interval_of
 from tests.cic.session.simulated_link import PI
 
 
@@ -92,3 +92,27 @@ def test_probes_take_a_small_share_of_the_time() -> None:
     for device_s, exchange_s in ((0.0, 0.001), (0.001, 0.5), (0.2, 0.01), (1.0, 30.0)):
         pause_s = pause_after_probe_s(device_s, exchange_s)
         assert device_s <= 0.0201 * pause_s and min(exchange_s, 0.2) <= 0.101 * pause_s
+
+
+def by_throughput(uplink_bps: float) -> Planner:
+    planned = planner(uplink_bps)
+    return Planner(PI, planned.forecast, SwitchingRule(cost=interval_of))
+
+
+@pytest.mark.parametrize("uplink_bps", [0.1e6, 2e6, 8e6, 30e6, 100e6])
+def test_by_throughput_the_cut_with_the_fastest_slowest_stage_is_chosen(uplink_bps: float) -> None:
+    chosen = by_throughput(uplink_bps)
+    plan = chosen.plan(every, every, 0.3)
+    parts = chosen.forecast.all_parts(PI, plan.conditions)
+    lowest = min((each.interval_s, each.latency_s) for each in parts.values())
+    assert (plan.parts.interval_s, plan.parts.latency_s) == lowest and plan.label == plan.wished
+    assert plan.parts.interval_s == max(plan.parts.device_s, plan.parts.uplink_s, plan.parts.server_s, plan.parts.downlink_s)
+
+
+def test_by_throughput_the_device_works_on_where_latency_would_leave_all_to_the_server() -> None:
+    labels = {uplink_bps: by_throughput(uplink_bps).plan(every, every, 0.3).label for uplink_bps in (2e6, 8e6, 30e6, 100e6)}
+    latencies = {uplink_bps: planner(uplink_bps).plan(every, every, 0.3).label for uplink_bps in labels}
+    assert labels != latencies
+    # The extremes are pipelines, too.
+    assert by_throughput(1e4).plan(every, every, 0.3).label == DEVICE_ONLY
+    assert by_throughput(1e9).plan(every, every, 0.3).label == SERVER_ONLY

@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
 
+from cic.decision.throughput import Throughput
 from cic.engine.engine import Array
 from cic.errors import InputError
 from cic.session import loaded_halves
@@ -123,3 +125,26 @@ def test_faults_are_survived_in_a_stream_as_well(opened: Opened, slow_device: No
     answers = list(session.stream([given[index % 5] for index in range(30)]))
     assert all(same(answer.output, expected[index % 5]) for index, answer in enumerate(answers))
     assert len({answer.record.request_id for answer in answers}) == 30
+
+
+def test_by_throughput_more_is_under_way_and_waiting_for_ones_own_is_not_the_servers_slowness(
+    opened: Opened, server: SmallServer
+) -> None:
+    session = opened(server.url, cuts=["cut-01"], objective="throughput")
+    session(images(1)[0])
+    # So long each answer takes, and so long the server says that it was busy with it; four are there at once.
+    server.delay_s = server.claims_s = 0.08
+    began_s = time.monotonic()
+    answered = list(session.stream(images(24)))
+    took_s = time.monotonic() - began_s
+    assert {inference.outcome for inference in answered} == {"remote"}
+    assert took_s < 24 * server.delay_s / 2, "more than two are under way"
+    profiled_s = next(cut.row[1] for cut in session._means.planner.cuts.values())
+    assert session.conditions.server_slowdown * profiled_s < 0.75 * server.claims_s
+
+
+@pytest.mark.parametrize("bad", ["energy", 1])
+def test_an_objective_that_a_session_has_not_is_refused(opened: Opened, bad: Any) -> None:
+    with pytest.raises(InputError, match="the objective of a session"):
+        opened(objective=bad)
+    assert opened(objective=Throughput()).stream(images(1)) is not None
