@@ -86,7 +86,7 @@ def _share(amounts: IntArray, ratio: Fraction) -> IntArray:
     if ratio == 1:
         return amounts
     product = np.floor(amounts * (float(ratio) * (1 - 2**-50)))
-    return np.minimum(product, 2.0**62).astype(np.int64)
+    return np.asarray(np.minimum(product, 2.0**62), dtype=np.int64)
 
 
 @dataclass(frozen=True, eq=False)

@@ -49,8 +49,8 @@ def with_stream_cuts(
     graph = model.graph()
     if graph.limits is not None:
         raise CompileError(
-            f"{model.name} is compiled with throughput and with limits; cuts for streams are not searched within limits, so leave "
-            "one of them out"
+            f"{model.name} is compiled with throughput and with limits; cuts for streams are not searched within limits, so "
+            "leave one of them out"
         )
     problem = stored_problem(graph)
     known = known_cuts(model, graph, problem)
