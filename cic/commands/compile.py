@@ -44,6 +44,23 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--uncertainty", default="0", metavar="E", help="relative error of op times that compression allows for; default: 0"
     )
     parser.add_argument(
+        "--dynamic",
+        action="append",
+        default=[],
+        metavar="INPUT=AXIS",
+        help="the axis of an input along which the batch lies, such as x=0; it stays open, and one table serves every batch",
+    )
+    parser.add_argument(
+        "--throughput",
+        action="store_true",
+        help="add the cuts that give a stream most answers a second, on machines as fast as profiled",
+    )
+    _add_precision(parser)
+
+
+def _add_precision(parser: ArgumentParser) -> None:
+    """What may be lost where tensors cross, and how that is found out."""
+    parser.add_argument(
         "--precision",
         metavar="P",
         help="coarsest form in which tensors may cross: fp32, fp16, int8, int4, transform, or codecs, comma-separated",
@@ -60,18 +77,6 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="form in which the device has pictures, such as 'uint8, mean=0.5 0.5 0.5, std=0.25' or 'jpeg90, …'",
     )
     parser.add_argument("--accuracy", metavar="TARGET", help="what every cut must keep, such as 'top1>=0.99' or 'rel<=0.01'")
-    parser.add_argument(
-        "--dynamic",
-        action="append",
-        default=[],
-        metavar="INPUT=AXIS",
-        help="the axis of an input along which the batch lies, such as x=0; it stays open, and one table serves every batch",
-    )
-    parser.add_argument(
-        "--throughput",
-        action="store_true",
-        help="add the cuts that give a stream most answers a second, on machines as fast as profiled",
-    )
     parser.add_argument(
         "--train", metavar="TIME", help="how long to train transforms that cuts use, such as '5min'; torch models"
     )

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 
 import pytest
 
 import cic
 from cic.cli import main
+from cic.decision.throughput import ThroughputDecision
 from tests.cic.conftest import Project, answer
 
 pytestmark = pytest.mark.usefixtures("in_project")
@@ -98,3 +100,20 @@ def test_limits_that_cannot_be_kept_or_understood_are_refused(capsys: pytest.Cap
     ):
         assert main(["decide", str(project.file), "2Mbps", *asked]) == 2
         assert said in capsys.readouterr().err
+
+
+def test_decide_by_throughput_says_what_the_library_says(
+    capsys: pytest.CaptureFixture[str], project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = ("decide", project.file, "2Mbps", "--objective", "throughput")
+    told = json.loads(answer(capsys, *asked, "--json"))
+    decision = cic.load(project.file).decide("2Mbps", objective="throughput")
+    assert isinstance(decision, ThroughputDecision)
+    assert (told["cut"], told["interval_s"], told["why"]) == (decision.cut_id, decision.interval_s, decision.why)
+    assert told["optimal"] and told["source"] == "solver", "it was not compiled for streams"
+    assert decision.why in answer(capsys, *asked)
+    monkeypatch.setitem(sys.modules, "cic.decision.off_table.solving", None)
+    assert main([str(each) for each in asked]) == 0
+    assert "the cut known with most answers a second" in capsys.readouterr().err
+    assert main([*map(str, asked), "--power", "rpi4/lte"]) == 2
+    assert "--objective throughput and --power are both given" in capsys.readouterr().err
