@@ -32,6 +32,7 @@ from cic.session.http_connection import OverdueError
 from cic.session.link_estimate import Exchanged
 from cic.session.loaded_halves import LoadedHalves
 from cic.session.model_call import ModelCall
+from cic.session.own_requests import OwnRequests
 from cic.session.planning import Plan, Planner
 from cic.session.record import FALLBACK, LOCAL, REMOTE, Record, Terms
 from cic.session.remote_server import Answered, RefusedError, RemoteServer
@@ -230,8 +231,7 @@ class Steps:
     def __init__(self, means: Means) -> None:
         self._means = means
         self._prefix, self._numbers = secrets.token_hex(3), itertools.count()
-        # How many requests the server has, and when it answered last.
-        self._asked, self._answered_s = 0, float("-inf")
+        self._own = OwnRequests()
 
     def on_device(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Running:
         """Decide, run the head, and encode what crosses.
@@ -273,8 +273,7 @@ class Steps:
         assert running.tail is not None
         means, began_s = self._means, time.monotonic()
         with means.lock:
-            patience = self._patience(running, self._asked)
-            self._asked += 1
+            patience = self._patience(running, self._own.asked())
         try:
             running.answered = self._server().ask(
                 running.tail.tail,
@@ -291,14 +290,9 @@ class Steps:
                 with self._means.lock:
                     self._means.planner.rule.failed(running.plan.label, time.monotonic())
                     self._means.ahead = None
-        now_s = time.monotonic()
-        running.exchange_s = now_s - began_s
+        running.exchange_s = (now_s := time.monotonic()) - began_s
         with means.lock:
-            self._asked -= 1
-            if running.answered is not None:
-                # What it does for one device it does in turn: before that it was at the request before.
-                running.served_s = min(running.answered.seen.server_s, now_s - self._answered_s)
-                self._answered_s = now_s
+            running.served_s = self._own.ended(None if running.answered is None else running.answered.seen, now_s)
 
     def finish(self, running: Running) -> Inference:
         """The model's own answer, computed here if the server gave none.
