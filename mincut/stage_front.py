@@ -41,8 +41,9 @@ from typing import NamedTuple
 import numpy as np
 
 from mincut.errors import InfeasibleError, TooManyError
-from mincut.lower_envelope import Candidate, PriceBox, Range
+from mincut.lower_envelope import PriceBox, Range
 from mincut.network import smallest_device_side
+from mincut.oracle import Candidate
 from mincut.problem import ON_DEVICE, ON_SERVER, BoolArray, IntArray, Problem
 from mincut.sections import find_joints
 

@@ -19,7 +19,7 @@ from cic.decision.stream_proof import StreamProof
 from cic.errors import CompileError
 from cic.progress import Progress, Tell, teller
 from mincut.errors import MincutError, TooManyError
-from mincut.lower_envelope import Candidate
+from mincut.oracle import Candidate
 from mincut.stage_front import StageBox, stage_front
 
 

@@ -10,7 +10,8 @@ import pytest
 
 from benchmarks.harness.random_problems import AMOUNTS, network_shaped, to_problem
 from mincut.errors import InfeasibleError, MincutError, TooManyError
-from mincut.lower_envelope import Candidate, PriceBox
+from mincut.lower_envelope import PriceBox
+from mincut.oracle import Candidate
 from mincut.problem import BoolArray, Problem, make_problem
 from mincut.stage_front import StageBox, StageFront, minimal, stage_front
 from tests.mincut.test_codecs import MODERATE, with_codecs
