@@ -10,7 +10,21 @@ import warnings
 from collections.abc import Sequence
 
 from cic import __version__
-from cic.commands import calibrate, compile, decide, emit, export, machines, profile, report, run, serve, show, verify
+from cic.commands import (
+    calibrate,
+    compile,
+    decide,
+    emit,
+    export,
+    machines,
+    profile,
+    report,
+    run,
+    sensitivity,
+    serve,
+    show,
+    verify,
+)
 from cic.commands.ending import ending_tidily
 from cic.errors import CicError, CicWarning
 from cic.printable import printable
@@ -19,7 +33,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TextIO
 
-COMMANDS = (machines, profile, compile, verify, decide, emit, calibrate, export, show, run, serve, report)
+COMMANDS = (machines, profile, compile, verify, decide, emit, calibrate, export, show, sensitivity, run, serve, report)
 BAD_INPUT, INTERRUPTED, BROKEN_PIPE = 2, 130, 141
 # Which of our extras brings a package that a command may miss.
 _EXTRAS = {

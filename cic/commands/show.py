@@ -6,6 +6,7 @@ import json
 import sys
 
 from cic.commands.document import SIDES, solver_document
+from cic.commands.pareto import show_pareto
 from cic.commands.table import print_table
 from cic.commands.terminal import print_text
 from cic.commands.where_best import where_best
@@ -33,6 +34,10 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--ops", action="store_true", help="list ops and tensors, too")
     parser.add_argument("--emitted", metavar="DIR", help="say which cuts this emitted directory holds, and how large heads are")
     parser.add_argument("--rtt", metavar="TIME", help="for tables and picture a round trip such as 40ms; default: as compiled")
+    parser.add_argument("--pareto", metavar="BANDWIDTH", help="list the Pareto-optimal cuts at an uplink instead; see --power")
+    parser.add_argument(
+        "--power", metavar="POWERS", help="with --pareto: as of `cic decide`; without it, latency and upload are compared"
+    )
     parser.add_argument("--picture", metavar="IMAGE", help="draw latency against bandwidth to a .png, .svg or .pdf file")
 
 
@@ -40,6 +45,8 @@ def run(arguments: Namespace) -> int:
     model = load(arguments.file)
     if arguments.rtt is not None:
         model = _at_round_trip(model, seconds(arguments.rtt, "--rtt"))
+    if arguments.pareto is not None:
+        return show_pareto(model, arguments.pareto, arguments.power, arguments.picture, as_json=arguments.json)
     emitted = _emitted_heads(model, arguments.emitted) if arguments.emitted else None
     if arguments.picture:
         from cic.pictures.latency import latency_picture

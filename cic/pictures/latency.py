@@ -11,14 +11,12 @@ from typing import Any
 from cic.decision.cut import DEVICE_ONLY, SERVER_ONLY, Cut
 from cic.decision.splitting_model import SplittingModel
 from cic.decision.units import show_bandwidth, show_seconds
-from cic.errors import InputError
-from codegen.files.atomic import replacing
+from cic.pictures.figure import new_figure, write_figure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-FORMATS = (".png", ".svg", ".pdf")
 _POINTS = 400
 # Between labels of break points, as a share of the width.
 _LABEL_DISTANCE = 0.026
@@ -41,13 +39,7 @@ def latency_picture(model: SplittingModel, path: str | Path) -> None:
         InputError: another suffix, matplotlib is missing, or the file cannot be written.
     """
     path = Path(path)
-    if path.suffix.lower() not in FORMATS:
-        raise InputError(f"{path}: a picture is written as {', '.join(FORMATS)}, not {path.suffix or 'without suffix'!r}")
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise InputError("a picture needs matplotlib: pip install 'cic-compiler[show]'") from error
-    figure = Figure(figsize=(9.6, 5.6), dpi=150, layout="constrained")
+    figure = new_figure(path, 9.6, 5.6)
     axes = figure.add_subplot()
     uplinks = _uplinks(model)
     best = _draw_latencies(axes, model, uplinks)
@@ -55,7 +47,7 @@ def latency_picture(model: SplittingModel, path: str | Path) -> None:
     _draw_break_points(axes, model)
     _name_pieces(axes, model)
     _label(axes, model)
-    _write(figure, path)
+    write_figure(figure, path)
 
 
 def _uplinks(model: SplittingModel) -> list[float]:
@@ -225,11 +217,3 @@ def _label(axes: Axes, model: SplittingModel) -> None:
 
 def _leading_digit(value: float) -> int:
     return round(value / 10 ** math.floor(math.log10(value) + 1e-9)) if value > 0 else 0
-
-
-def _write(figure, path: Path) -> None:  # type: ignore[no-untyped-def]
-    try:
-        with replacing(path) as temporary:
-            figure.savefig(temporary, format=path.suffix[1:].lower())
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror or error}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -52,3 +53,15 @@ def test_show_fits_a_narrow_terminal(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     assert max(map(len, answer(capsys, "show", project.file, "--ops").splitlines())) <= 80
+
+
+def test_show_lists_and_draws_pareto_optimal_cuts(capsys: pytest.CaptureFixture[str], project: Project, tmp_path: Path) -> None:
+    power, energy = "compute=1W,send=6W,receive=4W,wait=300mW", cic.Energy(1, 6, 4, 0.3)
+    front = cic.load(project.file).pareto(bandwidth="50Mbps", energy=energy)
+    asked = ("show", project.file, "--pareto", "50Mbps", "--power", power)
+    told = json.loads(answer(capsys, *asked, "--json"))
+    assert [each["cut"] for each in told["cuts"]] == [each.cut.id for each in front]
+    assert [each["proved"] for each in told["cuts"]] == [each.proved for each in front] and told["by"] == ["latency", "energy"]
+    text = answer(capsys, *asked, "--picture", tmp_path / "front.svg")
+    assert all(each.cut.label in text for each in front) and "<svg" in (tmp_path / "front.svg").read_text()
+    assert "upload" in answer(capsys, "show", project.file, "--pareto", "50Mbps")
