@@ -82,7 +82,7 @@ test-torch:  ## the tests that use torch, with another one in a .venv-torch-… 
 	@PIP_CONSTRAINT=.venv-torch-$*/constraints.txt .venv-torch-$*/bin/pip install --quiet -e '.[dev]' torchvision
 	@touch $@
 
-BENCHMARKS := decision.decision_time decision.cold_start decision.compile_time decision.million_decisions decision.compression \
+BENCHMARKS := decision.decision_time decision.cold_start decision.compile_time decision.million_decisions decision.throughput decision.compression \
 	decision.tiers decision.constraints decision.solver_kernels tiers.three_machines halves.emitted_speed halves.emission_time \
 	halves.bundle_size halves.batches serving.overhead
 # What of benchmarks/ no target runs, and why, is said in benchmarks/README.md; a test compares.

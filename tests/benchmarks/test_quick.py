@@ -93,3 +93,9 @@ def test_synthetic_dags_have_the_size_asked_for(ops: int) -> None:
         assert ops <= problem.op_count <= ops + 60
         everything_reads = set(problem.consumers.tolist()) | {0}
         assert everything_reads == set(range(problem.op_count))
+
+
+def test_throughput(run: Callable[..., dict]) -> None:
+    figures = run("decision.throughput")
+    assert figures["brute_force"]["problems"] == 200
+    assert all(target["kept"] for target in figures["targets"])
