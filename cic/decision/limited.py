@@ -1,4 +1,4 @@
-"""An objective with a limit: least energy within a deadline, or least latency within a budget of energy. By look-ups only.
+"""An objective with a limit: least energy within a deadline, or least latency within an energy budget. First by look-ups.
 
 Such an optimum may be a cut that no prices make the cheapest, and that is in no table. So a decision consists of two numbers:
 
@@ -11,7 +11,9 @@ Such an optimum may be a cut that no prices make the cheapest, and that is in no
   weighted sum, and a look-up in the table has its exact minimum wherever equivalent conditions lie in the box. These w are an
   interval (`cic.decision.equivalent`). g is a minimum of lines in w, hence concave: `largest_bound` finds its maximum there.
 
-Where both meet, the cut is optimal among all closed sets. Elsewhere the decision says by how much it may miss the optimum. QED
+Where both meet, the cut is optimal among all closed sets. Elsewhere branch and bound on all ops finds the optimum where numpy,
+numba and scipy are installed (`cic.decision.off_table.solving_within`); if not, the decision says by how much it may miss it.
+QED
 
 Standard library only.
 """
@@ -38,12 +40,17 @@ if TYPE_CHECKING:
 
     Point = tuple[float, float]
     """What a cut costs, and how much of the limit it uses."""
+    SolveWithin = Callable[[Limited, Conditions, float | None], tuple[Cut | None, float] | None]
 
 
 def decide_limited(
-    table: CutTable, chosen: Sequence[Cut], conditions: Conditions, objective: Limited, op_times: object
+    table: CutTable, chosen: Sequence[Cut], conditions: Conditions, objective: Limited, op_times: object, solve: SolveWithin
 ) -> LimitedDecision:
-    """The cut of least cost that keeps the limit, of those that are chosen from a table.
+    """The cut of least cost that keeps the limit, of those that are chosen from a table; of all, where a solver is there.
+
+    Args:
+        solve: from the objective, the conditions and the cost of the best known cut to the cheapest of all cuts that keep the
+            limit, None if none does, and a lower bound of what these cost; or to None where it cannot be computed.
 
     Raises:
         DecisionError: none keeps it; names the one that comes nearest. Or there are other op times than the table's.
@@ -55,11 +62,22 @@ def decide_limited(
         )
     keeping = [(*_point(objective, cut, conditions), index) for index, cut in enumerate(chosen)]
     keeping = [each for each in keeping if each[1] <= objective.limit]
-    if not keeping:
+    cost, _, index = min(keeping, default=(inf, inf, -1))
+    at_least, cut, source = _lower_bound(table, conditions, objective), chosen[index], "table"
+    is_open = not keeping or cost - at_least > NEGLIGIBLE_GAP * cost
+    if is_open and len(chosen) == len(table.cuts):
+        solved = solve(objective, conditions, cost if keeping else None)
+        if solved is not None:
+            found, least = solved
+            if found is None:
+                raise _nothing_keeps(table, chosen, conditions, objective, proved=True)
+            source, at_least = "solver", max(at_least, least)
+            if objective.cost(found, conditions) < cost:
+                cost, cut = objective.cost(found, conditions), found
+    if cost == inf:
         raise _nothing_keeps(table, chosen, conditions, objective)
-    cost, _, index = min(keeping)
-    gap = cost - _lower_bound(table, conditions, objective)
-    return LimitedDecision(chosen[index], conditions.numbers, table, objective, gap if gap > NEGLIGIBLE_GAP * cost else 0.0)
+    gap = cost - at_least
+    return LimitedDecision(cut, conditions.numbers, table, objective, gap if gap > NEGLIGIBLE_GAP * cost else 0.0, source)
 
 
 def _point(objective: Limited, cut: Cut, conditions: Conditions) -> Point:
@@ -75,11 +93,13 @@ def _lower_bound(table: CutTable, conditions: Conditions, objective: Limited) ->
     return max(largest_bound(points, objective.limit, weights, table.proof.gap or 0.0), 0.0)
 
 
-def _nothing_keeps(table: CutTable, chosen: Sequence[Cut], conditions: Conditions, objective: Limited) -> DecisionError:
+def _nothing_keeps(
+    table: CutTable, chosen: Sequence[Cut], conditions: Conditions, objective: Limited, *, proved: bool = False
+) -> DecisionError:
     nearest = min(chosen, key=lambda cut: weighed(objective.used(conditions), cut, conditions))
     lowest = weighed(objective.used(conditions), nearest, conditions)
     all_there = table.proved and len(chosen) == len(table.cuts)
-    proved = all_there and table.box.contains(equivalent(objective.used(conditions), conditions, table.box))
+    proved = proved or (all_there and table.box.contains(equivalent(objective.used(conditions), conditions, table.box)))
     least, show = ("fastest", show_seconds) if objective.budget_j is None else ("most frugal", show_joules)
     return DecisionError(
         f"no {'' if proved else 'known '}cut of {table.name} keeps to {objective.shown} at "
@@ -137,7 +157,7 @@ class LimitedDecision(Decision):
         what latency is worth), seconds with a budget. 0 where the cut is optimal.
     """
 
-    __slots__ = ("gap", "objective")
+    __slots__ = ("gap", "objective", "source")
 
     def __init__(
         self,
@@ -146,9 +166,10 @@ class LimitedDecision(Decision):
         table: CutTable,
         objective: Limited,
         gap: float,
+        source: str,
     ) -> None:
         super().__init__(cut, given, table)
-        self.objective, self.gap = objective, gap
+        self.objective, self.gap, self.source = objective, gap, source
 
     @property
     def energy_j(self) -> float:
@@ -185,11 +206,25 @@ class LimitedDecision(Decision):
     def __reduce__(self) -> tuple[Any, ...]:
         cut, given, table = self.cut, self._given, self._table
         place = next((index for index, each in enumerate(table.cuts) if each is cut), None)
-        return _limited_again, (type(self), table, cut if place is None else place, given, self.objective, self.gap)
+        return _limited_again, (
+            type(self),
+            table,
+            cut if place is None else place,
+            given,
+            self.objective,
+            self.gap,
+            self.source,
+        )
 
 
 def _limited_again(
-    kind: Callable[..., LimitedDecision], table: CutTable, cut: Cut | int, given: Any, objective: Limited, gap: float
+    kind: Callable[..., LimitedDecision],
+    table: CutTable,
+    cut: Cut | int,
+    given: Any,
+    objective: Limited,
+    gap: float,
+    source: str,
 ) -> LimitedDecision:
     """A decision that was pickled; a cut of the table is that table's own."""
-    return kind(table.cuts[cut] if isinstance(cut, int) else cut, given, table, objective, gap)
+    return kind(table.cuts[cut] if isinstance(cut, int) else cut, given, table, objective, gap, source)

@@ -19,17 +19,18 @@ if TYPE_CHECKING:
     from cic.decision.conditions import Conditions
     from cic.decision.cut import Cut
     from cic.decision.cut_table import CutTable
+    from cic.decision.limited import SolveWithin
     from cic.decision.throughput import Solve, Throughput
 
 
 def decide_otherwise(
     decide: Callable[..., Decision],
     solve_stages: Solve,
+    solve_within: SolveWithin,
     table: CutTable,
     conditions: Conditions,
     objective: Energy | Limited | Throughput | str | None,
     batch: int | None,
-    *,
     op_times: Mapping[str, tuple[float, float]] | None,
     among: Collection[str] | None,
     chosen: Sequence[Cut],
@@ -37,8 +38,8 @@ def decide_otherwise(
     """What `SplittingModel.decide` answers where an objective or a batch is given.
 
     Args:
-        decide: of that model, by latency. solve_stages: of it, too. chosen: the cuts of its table with the ids `among`. The
-            others: as of `decide`.
+        decide: of that model, by latency. solve_stages, solve_within: of it, too; see `cic.decision.throughput` and
+            `cic.decision.limited`. chosen: the cuts of its table with the ids `among`. The others: as of `decide`.
     """
     objective = named(objective)
 
@@ -56,7 +57,7 @@ def decide_otherwise(
             return decide_throughput(table, chosen, conditions, objective, op_times, solve_stages)
         from cic.decision.limited import decide_limited
 
-        return decide_limited(table, chosen, conditions, objective, op_times)
+        return decide_limited(table, chosen, conditions, objective, op_times, solve_within)
 
     if batch is None:
         return by_latency(conditions) if objective is None else by(objective, conditions)

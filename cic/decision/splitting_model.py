@@ -8,7 +8,7 @@ from cic.decision.answer import BestKnownDecision, Decision, RoundedDecision, So
 from cic.decision.cic_file import PARTS, check_writable, pack, parsed, read, unpack, write
 from cic.decision.conditions import Conditions
 from cic.decision.cut import Cut
-from cic.decision.cut_table import CutTable, read_table, rows_to_search, table_document
+from cic.decision.cut_table import CutTable, just_above, read_table, rows_to_search, table_document
 from cic.decision.units import bits_per_second, factor, seconds, shown
 from cic.errors import ArtifactError, CicError, CodecError, DecisionError
 
@@ -106,7 +106,7 @@ class SplittingModel:
             from cic.decision.other_questions import decide_otherwise
 
             conditions = self._conditions(bandwidth, rtt, downlink, device_slowdown, server_slowdown)
-            solvers, chosen = (self.decide, self.solve_stages), self._among(among)
+            solvers, chosen = (self.decide, self.solve_stages, self._solve_within), self._among(among)
             return decide_otherwise(
                 *solvers, self.table, conditions, objective, batch, op_times=op_times, among=among, chosen=chosen
             )
@@ -320,19 +320,28 @@ class SplittingModel:
         kind = SolvedDecision if solved.exact else RoundedDecision
         return kind(solved.cut or self._cut_of(solved), conditions.numbers, self.table)
 
+    def _solve_within(
+        self, objective: Limited, conditions: Conditions, known_cost: float | None
+    ) -> tuple[Cut | None, float] | None:
+        """The cheapest cut that keeps a limit, None if none does, and a lower bound; None if nothing is there to compute it."""
+        try:
+            from cic.decision.off_table.solving_within import solve_within
+
+            solver = self._solver(None)
+            found = None if solver is None else solve_within(solver, objective, conditions, known_cost)
+        except ImportError:  # of scipy
+            return None
+        if found is None:
+            return None
+        solved = found.solved
+        return None if solved is None else solved.cut or self._cut_of(solved), found.at_least
+
     def _cut_of(self, solved: Solved) -> Cut:
         """A cut that is not in the table."""
         return Cut(solved.cut_id, solved.features, lambda: self.graph().names(solved.device_ops), solved.codecs)
 
     def __repr__(self) -> str:
         return f"SplittingModel({self.name!r}, {len(self.cuts)} cuts, {len(self.break_points)} break points)"
-
-
-def just_above(number: float) -> float:
-    """The next larger float, of a positive one. The module `math` knows it, too, but takes longer to load than a table."""
-    above = number * (1 + 2**-52)  # by one unit in the last place, or by two
-    between = (number + above) / 2
-    return between if between > number else above
 
 
 def load(path: str | PathLike[str]) -> SplittingModel:

@@ -64,6 +64,12 @@ def test_constraints(run: Callable[..., dict]) -> None:
     assert all(row["apart"] < 1e-6 for row in figures["networks"])
 
 
+def test_energy(run: Callable[..., dict]) -> None:
+    cells = run("objectives.energy")["cells"]
+    assert all(cell["proved"] and 0 <= cell["saved"] < 1 and cell["split_gain"] >= 1 - 1e-9 for cell in cells)
+    assert any(cell["differs"] for cell in cells)
+
+
 def test_compile_time(run: Callable[..., dict], tmp_path: Path) -> None:
     figures = run("decision.compile_time", "squeezenet1_1")
     assert set(figures["models"]) == {"squeezenet1_1"}

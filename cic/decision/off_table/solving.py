@@ -24,11 +24,11 @@ from cic.decision.proof import NEGLIGIBLE_GAP
 from cic.decision.stored_graph import StoredGraph
 from cic.decision.units import shown
 from cic.errors import ArtifactError, DecisionError
-from mincut.bound_tree import keeps
+from mincut.bound_tree import Bound, keeps
 from mincut.codecs import cheapest_codecs
 from mincut.errors import MincutError, TooManyError
 from mincut.prepared import prepare
-from mincut.problem import LARGEST_COST, BoolArray, Features, IntArray
+from mincut.problem import LARGEST_COST, BoolArray, Features, IntArray, Problem
 from mincut.scaling import fine_prices
 from mincut.stage_front import StageBox, stage_front
 from mincut.weighted import solve_weighted
@@ -85,8 +85,8 @@ class OffTable:
         sides = [self._prepared[0].feasible, np.ones(self._problem.op_count, dtype=np.bool_)]
         allowed = [side for side in sides if self._problem.violation(side) is None]
         self._simple = [(side, self._problem.features(side)) for side in allowed]
-        rows = limit_rows(graph)
-        self._bounds = [] if rows is None else rows(self._problem)
+        self._limits = limit_rows(graph)
+        self._bounds = self.bounds_of(self._problem)
         # The cuts of the table keep within all limits, whatever ops take.
         self._within = [
             (side_of(self._problem, ops), codecs_of(graph, self._problem, cut, side_of(self._problem, ops)))
@@ -115,9 +115,20 @@ class OffTable:
             on_device, codec = min(
                 self._within, key=lambda each: _cost(with_times(each[0], problem.features(*each)), unit_costs)
             )
+        found = self.as_cut(on_device, codec, exact)
+        if op_times is None:
+            return found
+        return replace(found, cut=None, features=with_times(on_device, problem.features(on_device, codec)))
+
+    def as_cut(self, on_device: BoolArray, codec: IntArray | None, exact: bool) -> Solved:
+        """A placement at the profiled op times, and which cut of the table it is.
+
+        Args:
+            on_device: bool[n]. codec: int64[m], which form each tensor crosses in; None where tensors have none.
+        """
         names = self._names(on_device, codec)
-        known = self._known.get((on_device.tobytes(), names)) if op_times is None else None
-        features = with_times(on_device, problem.features(on_device, codec)) if known is None else Features(*known.features)
+        known = self._known.get((on_device.tobytes(), names))
+        features = self.features(on_device, codec) if known is None else Features(*known.features)
         cut_id = self._emitted.get(on_device.tobytes(), "not-emitted")
         return Solved(known, cut_id, features, tuple(np.flatnonzero(on_device).tolist()), names, exact)
 
@@ -141,11 +152,26 @@ class OffTable:
         on_device, codec = found.placements[0], found.codecs[0]
         if self._bounds and not keeps(whole, self._bounds, on_device, codec):
             return None
-        names = self._names(on_device, codec)
-        known = self._known.get((on_device.tobytes(), names)) if op_times is None else None
-        features = whole.features(on_device, codec) if known is None else Features(*known.features)
-        cut_id = self._emitted.get(on_device.tobytes(), "not-emitted")
-        return Solved(known, cut_id, features, tuple(np.flatnonzero(on_device).tolist()), names, True)
+        solved = self.as_cut(on_device, codec, exact=True)
+        return solved if op_times is None else replace(solved, cut=None, features=whole.features(on_device, codec))
+
+    def features(self, on_device: BoolArray, codec: IntArray | None) -> Features:
+        """Of a placement, at the profiled op times."""
+        return self._problem.features(on_device, codec)
+
+    def bounds_of(self, problem: Problem) -> list[Bound]:
+        """What every cut of the model keeps within, as rows of one of `problems`."""
+        return [] if self._limits is None else list(self._limits(problem))
+
+    @property
+    def problems(self) -> list[Problem]:
+        """A placement is allowed if one of these allows it."""
+        return [prepared.problem for prepared in self._prepared]
+
+    @property
+    def simple(self) -> list[Features]:
+        """Features of placements that need no search."""
+        return [features for _, features in self._simple]
 
     def _cheapest(
         self, device_ns: IntArray, server_ns: IntArray, unit_costs: Sequence[float], simple_costs: Sequence[float]

@@ -92,6 +92,19 @@ def test_outside_the_box_no_limit_is_broken(traced: object) -> None:
     assert slow.cut.upload_bytes == 0
 
 
+def test_a_deadline_beside_limits_breaks_neither(traced: object) -> None:
+    model, energy = compiled_with(traced, Limits(upload="40kB")), cic.Energy(0.5, 6.0, 4.0, 0.3)
+    for uplink in (1e6, 1e7, 1e8):
+        fastest = model.decide(uplink).latency_s
+        for more in (1.02, 1.1, 1.5):
+            decision = model.decide(uplink, objective=energy.with_deadline(fastest * more))
+            assert decision.optimal
+            assert decision.cut.upload_bytes <= 40_000
+            assert decision.latency_s <= fastest * more
+            kept = [cut for cut in model.cuts if cut.latency_s(decision.conditions) <= fastest * more]
+            assert decision.energy_j <= min(energy.joules(cut, decision.conditions) for cut in kept) * (1 + 1e-9)
+
+
 @pytest.mark.parametrize(
     ("limits", "options", "message"),
     [

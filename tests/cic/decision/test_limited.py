@@ -20,6 +20,13 @@ from cic.errors import DecisionError, UnitError
 from tests.cic.decision.brute_force import AMOUNTS, numbers, priced
 from tests.cic.hand_made import random_conditions, splitting_model, unfinished
 
+
+@pytest.fixture(autouse=True)
+def without_a_solver(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a device that has nothing but Python."""
+    monkeypatch.setattr(SplittingModel, "_solve_within", lambda *_: None)
+
+
 USUAL = Energy(compute_w=4.2, send_w=3.1, receive_w=2.9, wait_w=2.4)
 
 

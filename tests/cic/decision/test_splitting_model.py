@@ -11,7 +11,8 @@ import pytest
 from benchmarks.harness.hand_made import random_conditions
 from benchmarks.harness.random_problems import network_shaped, small_problem
 from cic.decision.conditions import Box, Conditions
-from cic.decision.splitting_model import SplittingModel, just_above
+from cic.decision.cut_table import just_above
+from cic.decision.splitting_model import SplittingModel
 from cic.errors import DecisionError, UnitError
 from tests.cic.decision.brute_force import AMOUNTS, lowest_latency, numbers
 from tests.cic.hand_made import lowered, splitting_model
