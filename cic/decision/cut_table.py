@@ -80,6 +80,8 @@ class CutTable(Frozen):
             raise ArtifactError(
                 f"information and proof are {shown((self.information, self.proof))}; Provenance and StoredProof are expected"
             )
+        if self.stream is not None:
+            _check_stream(self.stream, len(self.cuts))
 
     @property
     def proved(self) -> bool:
@@ -96,6 +98,13 @@ class CutTable(Frozen):
     def default_conditions(self, uplink_bps: float) -> Conditions:
         """The conditions assumed when only the uplink is known."""
         return Conditions(uplink_bps, uplink_bps * self.default_downlink_ratio, self.default_rtt_s)
+
+
+def _check_stream(stream: Any, cuts: int) -> None:
+    from cic.decision.stream_proof import StreamProof
+
+    if not isinstance(stream, StreamProof) or len(stream.extra) >= cuts:
+        raise ArtifactError(f"stream is {shown(stream)}; a StreamProof that leaves a cut for latency is expected, or None")
 
 
 def _check_cuts(cuts: Any) -> None:
