@@ -81,7 +81,8 @@ def main() -> None:
         {"problems": counted, "networks": rows},
     )  # fmt: skip
     report.publish(options.results)
-    sys.exit(not report.kept)
+    if not report.kept:
+        sys.exit(1)
 
 
 def limited(plain: PlainProblem, forms: Sequence[Sequence[Form]], asked: Asked, box: Box) -> SplittingModel:

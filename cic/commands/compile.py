@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from cic.compilation.limits import Limits
+    from cic.decision.splitting_model import SplittingModel
 
 SUMMARY = "work out every cut of a model that can be optimal between two machines"
 
@@ -145,6 +146,13 @@ def run(arguments: Namespace) -> int:
             progress=tell,
         )
     compiled.save(arguments.output)
+    _show(compiled, traced_s)
+    print(f"\nwrote {arguments.output}")
+    return 0
+
+
+def _show(compiled: SplittingModel, traced_s: float) -> None:
+    """What was found, and how long it took."""
     for warning in machine_warnings(compiled):
         _tell(f"warning: {warning}")
     information = compiled.information
@@ -155,8 +163,6 @@ def run(arguments: Namespace) -> int:
     print_cuts(compiled)
     print()
     print_break_points(compiled)
-    print(f"\nwrote {arguments.output}")
-    return 0
 
 
 def _read_dynamic(texts: list[str]) -> dict[str, dict[int, str]] | None:

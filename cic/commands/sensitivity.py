@@ -1,4 +1,4 @@
-"""sensitivity: how much bandwidth, load and memory pressure matter to where a network is best cut; needs nothing but Python."""
+"""sensitivity: how much bandwidth, load and memory pressure matter to the best cut; needs nothing but Python."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from cic.sensitivity.effects import Sensitivity
     from cic.sensitivity.states import StateTable
 
-SUMMARY = "say how much bandwidth, load and memory pressure matter to where a network is best cut"
+SUMMARY = "how much bandwidth, load and memory pressure matter to the best cut; needs nothing but Python"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
