@@ -22,6 +22,8 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., dict]:
 
 def _run(monkeypatch: pytest.MonkeyPatch, folder: Path, benchmark: str, *arguments: str) -> dict:
     monkeypatch.setattr(sys, "argv", [benchmark, "--quick", "--results", str(folder), *arguments])
+    # Another test may have imported it, and `runpy` then warns.
+    monkeypatch.delitem(sys.modules, f"benchmarks.{benchmark}", raising=False)
     runpy.run_module(f"benchmarks.{benchmark}", run_name="__main__", alter_sys=True)
     name = benchmark.rpartition(".")[2]
     written = (folder / f"{name}.md").read_text(encoding="utf-8")
