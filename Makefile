@@ -83,7 +83,7 @@ test-torch:  ## the tests that use torch, with another one in a .venv-torch-… 
 	@touch $@
 
 BENCHMARKS := decision.decision_time decision.cold_start decision.compile_time decision.million_decisions decision.throughput decision.compression \
-	decision.tiers decision.constraints decision.solver_kernels tiers.three_machines halves.emitted_speed halves.emission_time \
+	decision.tiers decision.constraints decision.solver_kernels tiers.three_machines objectives.energy objectives.sensitivity halves.emitted_speed halves.emission_time \
 	halves.bundle_size halves.batches serving.overhead
 # What of benchmarks/ no target runs, and why, is said in benchmarks/README.md; a test compares.
 WIRE := wire.wire_table wire.accuracy wire.codec_speed
