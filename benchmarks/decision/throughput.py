@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from benchmarks.harness.bounded_oracles import crossing_tensors, placements
 from benchmarks.harness.plain_problem import PlainProblem
-from benchmarks.harness.random_problems import AMOUNTS, small_problem
+from benchmarks.harness.random_problems import AMOUNTS, small_problem_with_codecs
 from benchmarks.harness.report import Report, Section, Target, shared_options, show_ratio, show_time
 from benchmarks.harness.stage_program import shortest_interval_ns
 from benchmarks.harness.torchvision_zoo import DEVICE, SERVER, classification_models, load
@@ -33,7 +33,7 @@ from cic.compilation.stream_cuts import stream_box
 from cic.decision.conditions import Box
 from mincut.errors import InfeasibleError
 from mincut.prepared import PreparedProblem, prepare
-from mincut.problem import MODEL_INPUT, Features, Problem, make_problem
+from mincut.problem import MODEL_INPUT, Features, Problem
 from mincut.scaling import fine_prices
 from mincut.stage_front import StageBox, StageFront, stage_front
 
@@ -82,20 +82,7 @@ def brute_force(count: int) -> dict[str, int]:
     rng, solved, compared = random.Random(2001), 0, 0
     box = StageBox.of(price_box(stream_box(Box())))
     while solved < count:
-        plain = small_problem(rng, 7, amounts=AMOUNTS)
-        codecs = [
-            [(rng.choice(AMOUNTS), rng.choice(AMOUNTS), rng.choice(AMOUNTS)) for _ in range(rng.randint(1, 3))]
-            for _ in plain.tensors
-        ]
-        problem = make_problem(
-            plain.device_ns,
-            plain.server_ns,
-            [(producer, readers, 0) for producer, readers, _, _ in plain.tensors],
-            download_bytes=plain.download_bytes,
-            pinned=plain.pinned,
-            may_cross=[may_cross for _, _, _, may_cross in plain.tensors],
-            codecs=codecs,
-        )
+        plain, codecs, problem = small_problem_with_codecs(rng, 7, AMOUNTS)
         try:
             front = stage_front(problem, box)
         except InfeasibleError:

@@ -10,8 +10,8 @@ import numpy as np
 
 from benchmarks.harness.bounded_oracles import PlainRow
 from benchmarks.harness.plain_problem import PlainProblem
-from benchmarks.harness.random_problems import small_problem
-from mincut.problem import Problem, make_problem
+from benchmarks.harness.random_problems import problem_with_codecs, small_problem
+from mincut.problem import Problem
 from mincut.rows import Row, row_of
 
 AMOUNTS = [0, 0, 1, 2, 3, 7, 20, 100, 1234]
@@ -28,15 +28,7 @@ def bounded_problem(rng: random.Random, most_ops: int) -> tuple[PlainProblem, Pl
 
 def to_rows(plain: PlainProblem, rows: Sequence[PlainRow]) -> tuple[Problem, list[Row]]:
     """The problem, and the rows as `mincut` has them. The codecs of the problem have no times and no bytes of their own."""
-    problem = make_problem(
-        plain.device_ns,
-        plain.server_ns,
-        [(producer, readers, 0) for producer, readers, _, _ in plain.tensors],
-        download_bytes=plain.download_bytes,
-        pinned=plain.pinned,
-        may_cross=[may_cross for _, _, _, may_cross in plain.tensors],
-        codecs=[[(0, 0, 0)] * len(each) for each in rows[0].crossing] or None,
-    )
+    problem = problem_with_codecs(plain, [[(0, 0, 0)] * len(each) for each in rows[0].crossing] or None)
     return problem, [
         row_of(
             problem,

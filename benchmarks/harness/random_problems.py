@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from fractions import Fraction
 
 from hypothesis import strategies as st
@@ -13,6 +14,10 @@ from mincut.problem import Prices, Problem, make_problem
 
 AMOUNTS = [0, 0, 1, 2, 7, 100, 12_345, 10**6, 10**9, 10**12]
 PRICES = [0, 1, 2, 3, 10, 1000, 10**5]
+
+
+Codec = tuple[int, int, int]
+"""Wire bytes, device ns and server ns."""
 
 
 def to_problem(plain: PlainProblem) -> Problem:
@@ -141,3 +146,28 @@ def weights_inside(rng: random.Random, box: PriceBox) -> tuple[Fraction, ...]:
     upload = inside(box.upload)
     offload = Fraction(rng.choice([0, 1, 1000, 10**7]))
     return inside(box.device), inside(box.server), upload, upload * inside(box.download_per_upload), offload
+
+
+def problem_with_codecs(plain: PlainProblem, codecs: Sequence[Sequence[Codec]] | None) -> Problem:
+    """A drawn problem whose tensors have these codecs each; their own bytes count for nothing then."""
+    return make_problem(
+        plain.device_ns,
+        plain.server_ns,
+        [(producer, readers, 0) for producer, readers, _, _ in plain.tensors],
+        download_bytes=plain.download_bytes,
+        pinned=plain.pinned,
+        may_cross=[may_cross for _, _, _, may_cross in plain.tensors],
+        codecs=codecs,
+    )
+
+
+def small_problem_with_codecs(
+    rng: random.Random, most_ops: int, amounts: list[int]
+) -> tuple[PlainProblem, list[list[Codec]], Problem]:
+    """A small problem whose tensors have one to three codecs: better ones, worse ones, equal ones, free ones."""
+    plain = small_problem(rng, most_ops, amounts=amounts)
+    codecs = [
+        [(rng.choice(amounts), rng.choice(amounts), rng.choice(amounts)) for _ in range(rng.randint(1, 3))]
+        for _ in plain.tensors
+    ]
+    return plain, codecs, problem_with_codecs(plain, codecs)

@@ -8,13 +8,19 @@ import pytest
 
 from benchmarks.decision import rising_capacities
 from benchmarks.decision.sweep import _rising_chains, sweep
-from benchmarks.harness.random_problems import network_shaped, random_prices, small_chain, small_problem, to_problem
+from benchmarks.harness.random_problems import (
+    network_shaped,
+    random_prices,
+    small_chain,
+    small_problem,
+    small_problem_with_codecs,
+    to_problem,
+)
 from mincut import problem as problems
 from mincut.errors import InfeasibleError, MincutError
 from mincut.network import build
 from mincut.problem import Prices, Problem
 from mincut.solver import solve
-from tests.mincut.test_codecs import with_codecs
 
 MODERATE = [0, 0, 1, 2, 7, 100, 12_345, 10**6, 10**9]
 
@@ -108,7 +114,7 @@ def test_negative_prices_are_refused() -> None:
 def test_a_sweep_over_codecs_answers_the_same() -> None:
     rng = random.Random(502)
     for _ in range(400):
-        problem = with_codecs(rng, 8, MODERATE)[2]
+        problem = small_problem_with_codecs(rng, 8, MODERATE)[2]
         try:
             build(problem)
         except InfeasibleError:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from benchmarks.harness.plain_problem import PlainProblem
-from benchmarks.harness.random_problems import AMOUNTS, price_box, random_prices, small_problem, weights_inside
+from benchmarks.harness.random_problems import AMOUNTS, price_box, random_prices, small_problem_with_codecs, weights_inside
 from mincut.certificate import certify
 from mincut.codecs import make_codecs, without
 from mincut.errors import BadProblemError, CertificateError, InfeasibleError
@@ -25,30 +25,11 @@ from tests.oracles.codec_brute_force import Codec, closed_sets_with_codecs
 MODERATE = [0, 1, 2, 7, 100, 12_345, 10**6]
 
 
-def with_codecs(rng: random.Random, most_ops: int, amounts: list[int]) -> tuple[PlainProblem, list[list[Codec]], Problem]:
-    """A small problem whose tensors have one to three codecs: better ones, worse ones, equal ones, free ones."""
-    plain = small_problem(rng, most_ops, amounts=amounts)
-    codecs = [
-        [(rng.choice(amounts), rng.choice(amounts), rng.choice(amounts)) for _ in range(rng.randint(1, 3))]
-        for _ in plain.tensors
-    ]
-    problem = make_problem(
-        plain.device_ns,
-        plain.server_ns,
-        [(producer, readers, 0) for producer, readers, _, _ in plain.tensors],
-        download_bytes=plain.download_bytes,
-        pinned=plain.pinned,
-        may_cross=[may_cross for _, _, _, may_cross in plain.tensors],
-        codecs=codecs,
-    )
-    return plain, codecs, problem
-
-
 def test_the_optimum_of_five_thousand_problems() -> None:
     rng = random.Random(501)
     solved = 0
     while solved < 5000:
-        plain, codecs, problem = with_codecs(rng, 6, AMOUNTS)
+        plain, codecs, problem = small_problem_with_codecs(rng, 6, AMOUNTS)
         truth = closed_sets_with_codecs(plain, codecs)
         try:
             network = build(problem)
@@ -67,7 +48,7 @@ def test_the_optimum_of_five_thousand_problems() -> None:
 def test_prepared_problems_answer_the_same() -> None:
     rng, tested = random.Random(502), 0
     for _ in range(400):
-        _, _, problem = with_codecs(rng, 8, MODERATE)
+        _, _, problem = small_problem_with_codecs(rng, 8, MODERATE)
         try:
             prepared = prepare(problem)
         except InfeasibleError:
@@ -86,7 +67,7 @@ def test_the_envelope_holds_the_best_of_every_side_and_codec_anywhere_in_the_box
     rng = random.Random(503)
     several = 0
     for _ in range(150):
-        plain, codecs, problem = with_codecs(rng, 6, MODERATE)
+        plain, codecs, problem = small_problem_with_codecs(rng, 6, MODERATE)
         box = price_box(rng)
         try:
             found = envelope(problem, box)
@@ -113,7 +94,7 @@ def test_a_missing_codec_does_not_pass_the_proof() -> None:
     rng = random.Random(504)
     refused = 0
     for _ in range(100):
-        _, _, problem = with_codecs(rng, 6, MODERATE)
+        _, _, problem = small_problem_with_codecs(rng, 6, MODERATE)
         box = price_box(rng)
         try:
             found = envelope(problem, box)

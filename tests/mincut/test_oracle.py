@@ -9,7 +9,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from benchmarks.harness.random_problems import network_shaped, price_box, to_problem, weights_inside
+from benchmarks.harness.random_problems import network_shaped, price_box, small_problem_with_codecs, to_problem, weights_inside
 from mincut.bound_tree import Bound
 from mincut.codecs import without
 from mincut.errors import CertificateError, InfeasibleError
@@ -19,7 +19,6 @@ from mincut.problem import Problem
 from mincut.proof import prove
 from mincut.rows import feature_rows, row_of
 from tests.draws import draws
-from tests.mincut.test_codecs import with_codecs
 from tests.oracles.codec_brute_force import closed_sets_with_codecs
 
 MODERATE = [0, 1, 2, 7, 100, 12_345]
@@ -39,7 +38,7 @@ def cost(features: np.ndarray, weights: tuple[Fraction, ...]) -> Fraction:
 def test_no_placement_within_the_bounds_beats_the_table_anywhere_in_the_box() -> None:
     rng, tested, bound = random.Random(1520), 0, 0
     for _ in range(draws(400)):
-        plain, codecs, problem = with_codecs(rng, 5, MODERATE)
+        plain, codecs, problem = small_problem_with_codecs(rng, 5, MODERATE)
         sets, box = closed_sets_with_codecs(plain, codecs), price_box(rng)
         memory = np.array([rng.choice([0, 1, 3, 9]) for _ in range(problem.op_count)], dtype=np.int64)
         limits = limits_of(memory, rng.choice([0, 3, 9, 20]), rng.choice([0, 9, 200, 10**5]))
@@ -68,7 +67,7 @@ def test_no_placement_within_the_bounds_beats_the_table_anywhere_in_the_box() ->
 def test_alternatives_keep_the_bounds_of_their_own_forms() -> None:
     rng, tested = random.Random(1521), 0
     for _ in range(draws(400)):
-        plain, _, problem = with_codecs(rng, 5, MODERATE)
+        plain, _, problem = small_problem_with_codecs(rng, 5, MODERATE)
         if problem.codecs is None or not (problem.codecs.counts > 1).any():
             continue
         forbidden = []

@@ -8,13 +8,13 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from benchmarks.harness.random_problems import AMOUNTS, network_shaped, to_problem
+from benchmarks.harness.random_problems import AMOUNTS, network_shaped, small_problem_with_codecs, to_problem
 from mincut.errors import InfeasibleError, MincutError, TooManyError
 from mincut.lower_envelope import PriceBox
 from mincut.oracle import Candidate
 from mincut.problem import BoolArray, Problem, make_problem
 from mincut.stage_front import StageBox, StageFront, minimal, stage_front
-from tests.mincut.test_codecs import MODERATE, with_codecs
+from tests.mincut.test_codecs import MODERATE
 from tests.oracles.codec_brute_force import closed_sets_with_codecs
 
 ONE = (Fraction(1), Fraction(1))
@@ -44,7 +44,7 @@ def intervals(prices: list[float], amounts: np.ndarray) -> np.ndarray:
 def test_no_closed_set_under_any_codecs_has_a_shorter_interval_anywhere(amounts: list[int]) -> None:
     rng, solved = random.Random(71), 0
     for index in range(150):
-        plain, codecs, problem = with_codecs(rng, 6, amounts)
+        plain, codecs, problem = small_problem_with_codecs(rng, 6, amounts)
         truth = closed_sets_with_codecs(plain, codecs)
         box = PROFILED if index % 2 else any_box(rng)
         try:
