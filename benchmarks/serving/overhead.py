@@ -16,8 +16,6 @@ import http.client
 import multiprocessing
 import os
 import socket
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
@@ -33,11 +31,11 @@ import torch
 from torch import nn
 
 from benchmarks.harness.report import Report, Section, Target, shared_options, show_time
+from benchmarks.serving.own_server import ask, serving
 from benchmarks.serving.real_triton import served
 from cic.codec.tensors import Array
 from cic.engine.opening import open_half
-from cic.protocol.answer import read_answer
-from cic.protocol.request import JSON_LENGTH, coded_inputs, write_request
+from cic.protocol.request import coded_inputs, write_request
 from cic.protocol.spoken_tail import SpokenTail, bundle_name, spoken_tail
 from cic.trace.fx.torch_trace import trace
 from codegen.bundle.bundle import write_bundle
@@ -71,7 +69,7 @@ def main() -> None:
         bundle = _bundle(Path(folder))
         for engine, format_name in ENGINES.items():
             with ExitStack() as stack:
-                addresses = {"cic serve": stack.enter_context(_serving(bundle, engine))}
+                addresses = {"cic serve": stack.enter_context(serving(bundle, engine))}
                 if options.triton:
                     write_triton_repository(bundle, Path(folder) / engine / "repository", format_name=format_name)
                     addresses["Triton"] = stack.enter_context(
@@ -115,7 +113,7 @@ def _measured(tail: Tail, addresses: dict[str, str], echo: socket.socket, rounds
     calls: dict[str, Callable[[], object]] = {
         "tail alone": tail.run,
         "bytes alone": lambda: _there_and_back(echo, memoryview(tail.arrays[0]).cast("B"), back),
-        **{name: lambda link=link: _ask(link, tail) for name, link in links.items()},  # type: ignore[misc]
+        **{name: lambda link=link: ask(link, tail.spoken, tail.arrays).times for name, link in links.items()},  # type: ignore[misc]
     }
     taken: dict[str, list[float]] = {name: [] for name in calls}
     times = []
@@ -133,16 +131,6 @@ def _measured(tail: Tail, addresses: dict[str, str], echo: socket.socket, rounds
     return {"sent_bytes": sent, "answer_bytes": back, "taken_s": taken, "stages_us": _stages(times), "overhead": _bytes(tail)}
 
 
-def _ask(link: http.client.HTTPConnection, tail: Tail) -> Any:
-    headers, buffers = write_request(tail.spoken, "1", coded_inputs(tail.spoken, tail.arrays))
-    link.request("POST", f"/v2/models/{tail.spoken.name}/infer", iter(buffers), headers)
-    with link.getresponse() as response:
-        body = response.read()
-    assert response.status == 200, body
-    length = int(response.headers[JSON_LENGTH])
-    return read_answer(body[:length], memoryview(body)[length:], tail.spoken, "1").times
-
-
 def _bytes(tail: Tail) -> dict[str, int]:
     """Bytes of a request besides its tensors: the JSON, and the header of HTTP as `http.client` writes it."""
     headers, buffers = write_request(tail.spoken, "1", coded_inputs(tail.spoken, tail.arrays))
@@ -154,19 +142,6 @@ def _bytes(tail: Tail) -> dict[str, int]:
 def _stages(times: list[Any]) -> dict[str, float]:
     names = ("receive_us", "queue_us", "decode_us", "compute_us", "encode_us")
     return {name: median(getattr(each, name) for each in times) for name in names}
-
-
-@contextmanager
-def _serving(bundle: Path, engine: str) -> Iterator[str]:
-    command = [sys.executable, "-m", "cic", "serve", str(bundle), "--port", "0", "--engine", engine]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        told = process.stderr.readline()
-        try:
-            assert told.startswith("serving "), told + process.stderr.read()
-            yield told.split()[-1]
-        finally:
-            process.terminate()
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from cic.cost.stopwatch import optimise
 from cic.cost.timing import Run
 from cic.engine.engine_name import EngineName
 from codegen.calls.torch_calls import PROCESSOR, on_device
-from codegen.formats.torchscript import freeze_to, move_made_tensors, quiet_torchscript
+from codegen.formats.torchscript import freeze_to, move_made_tensors, plain_on_card, quiet_torchscript
 from codegen.silence import silence
 
 Maker = Callable[[fx.GraphModule, Sequence[torch.Tensor]], Run]
@@ -59,7 +59,7 @@ def _scripted_on(device: str) -> Maker:
             file.seek(0)
             program = torch.jit.load(file, map_location=device)
             move_made_tensors(program, device)
-        return _there_and_back(program, given, device)
+        return _there_and_back(plain_on_card(program, device), given, device)
 
     return made
 

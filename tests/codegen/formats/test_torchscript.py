@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from codegen.formats.torchscript import TorchScriptEmitter, move_made_tensors, quiet_torchscript
+from codegen.formats.torchscript import TorchScriptEmitter, move_made_tensors, plain_on_card, quiet_torchscript
 from tests.codegen.resident_memory import assert_let_go, told_by_linux
 
 
@@ -31,3 +31,15 @@ def test_a_program_makes_its_tensors_on_the_device_that_runs_it() -> None:
     constants = program.graph.findAllNodes("prim::Constant")
     made_on = [node.s("value") for node in constants if node.output().type().kind() == "DeviceObjType"]
     assert made_on == ["cuda:1"]
+
+
+def test_a_program_on_a_card_is_not_compiled_and_the_executor_is_as_before() -> None:
+    """Torch would compile it at its second run, for a minute or more."""
+
+    def program(x: torch.Tensor) -> bool:
+        return bool(torch._C._get_graph_executor_optimize())
+
+    before = torch._C._get_graph_executor_optimize()
+    assert plain_on_card(program, "cuda:1")(torch.zeros(1)) is False
+    assert torch._C._get_graph_executor_optimize() == before
+    assert plain_on_card(program, "cpu") is program
