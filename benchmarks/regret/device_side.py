@@ -32,9 +32,9 @@ from codegen.manifest import read_manifest
 SESSION = "session"
 PATIENCE_S = 120.0
 WARM_UPS = 2
-# A quota's period begins anew, and what a connection still has to do is done.
+# What a connection still has to do is done.
 PAUSE_S = 0.01
-SETTLING_S = 10.0
+SETTLING_S = 30.0
 
 Parts = tuple[float, float, float]
 """Seconds on the device, on the server, and on the link."""

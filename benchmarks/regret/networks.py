@@ -57,7 +57,7 @@ def prepare(folder: Path, name: str, shares: tuple[float, ...] = SHARES) -> None
             _ended(testbed.run_on_server(_profile(folder, name, "server")))
     for share in shares:
         if not (folder / f"{name}.{share:g}.json").exists():
-            with Testbed(share) as testbed:
+            with Testbed(share, quota=True) as testbed:
                 _ended(testbed.run_on_device(_profile(folder, name, f"{share:g}")))
         if not compiled_path(folder, name, share).exists():
             _run([sys.executable, "-m", MODULE, "compile", name, str(folder), f"{share:g}"])

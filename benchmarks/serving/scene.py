@@ -1,4 +1,4 @@
-"""What faults and soak run on: a network worth splitting, its server behind a faulty proxy, its device under a quota."""
+"""What faults and soak run on: a network worth splitting, its server behind a faulty proxy, its device with a part of a core."""
 
 from __future__ import annotations
 

@@ -2,9 +2,10 @@
 
 The link is a pair of virtual Ethernet cards, each shaped by a token bucket (`tc-tbf`) of one packet, or of 0.25 ms above 50
 Mbit/s. What is in a bucket passes at any rate: with one of 64 kB, 100 kB go at 25 Mbit/s over a link of 10. What is asked for
-is what the payload of a TCP transfer gets; the rate of the bucket is higher by the headers. The device's processes share a
-quota of one core, counted in 5 ms by a control group; so much is to the credit of work that begins after a pause. Linux, root,
-iproute2. `benchmarks.testbed.fault_proxy` does what a bucket cannot: delay, jitter, stalls, resets, truncation.
+is what the payload of a TCP transfer gets; the rate of the bucket is higher by the headers. The device's core is held by
+`benchmarks.testbed.brake` for a part of each half millisecond or so, as if it were slower; while ops are profiled it is a quota of
+a control group instead, which `cic profile` can see and take into account. Linux, root, iproute2.
+`benchmarks.testbed.fault_proxy` does what a bucket cannot: delay, jitter, stalls, resets, truncation.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ BURST_BYTES, BURST_S = 1_600, 2.5e-4
 PACKET_BYTES, PAYLOAD_BYTES = 1514, 1448
 # Room for what TCP has under way: where a queue overflows, latency tells of retransmissions.
 QUEUE_BYTES = 4_000_000
-# The kernel refuses less than 1 ms in a period.
+# The kernel refuses less than 1 ms in a period of a quota, and lets real-time processes have 95 % of a core.
 LEAST_SHARE = 0.001 / PERIOD_S
 SLOWEST_BPS = 8_000.0
 # What has a core to itself goes before all other work of the machine.
@@ -73,6 +74,7 @@ class Testbed:
     """Device and server, ready to run commands; a context manager.
 
     device_share: of a core, at least 0.2; None: a whole one. cores: of device and server; where there is one, they share it.
+    quota: hold the device back by a quota, in slots of a millisecond and more, instead of the brake.
 
     Raises:
         TestbedMissingError: the kernel, the rights or a program is missing; says which.
@@ -83,11 +85,14 @@ class Testbed:
     device: Host
     server: Host
 
-    def __init__(self, device_share: float | None = None, cores: tuple[int, int] | None = None) -> None:
+    def __init__(
+        self, device_share: float | None = None, cores: tuple[int, int] | None = None, *, quota: bool = False
+    ) -> None:
         if device_share is not None and not LEAST_SHARE <= device_share <= 1:
             raise ValueError(f"the device's share of a core is {device_share}; from {LEAST_SHARE} to 1 is possible")
-        self._share = device_share
+        self._share, self._quota = device_share, quota
         self._cores = cores or two_cores()
+        self._brake: subprocess.Popen[bytes] | None = None
         self._open = ExitStack()
         self._started: list[subprocess.Popen[Any]] = []
 
@@ -108,13 +113,11 @@ class Testbed:
                 Host(*each) for each in zip(names, groups, self._cores, cards, (DEVICE_ADDRESS, SERVER_ADDRESS), strict=True)
             )
             self.slow_down(self._share)
-            if self._share is not None:
-                clock = [sys.executable, "-m", "benchmarks.testbed.quick_clock", str(self.device.core)]
-                self._started.append(subprocess.Popen(clock, cwd=REPOSITORY))
             self._open = opening.pop_all()
         return self
 
     def __exit__(self, *raised: object) -> None:
+        self._release()
         for process in self._started:
             process.kill()
             process.wait()
@@ -138,7 +141,19 @@ class Testbed:
     def slow_down(self, device_share: float | None) -> None:
         """Give the device this share of its core from now on; None: all of it."""
         assert self.device.group is not None
-        self.device.group.limit(device_share, PERIOD_S)
+        if self._quota:
+            self.device.group.limit(device_share, PERIOD_S)
+            return
+        self._release()
+        if device_share is not None and device_share < 1:
+            brake = [sys.executable, "-m", "benchmarks.testbed.brake", str(self.device.core), str(device_share)]
+            self._brake = subprocess.Popen(brake, cwd=REPOSITORY)
+
+    def _release(self) -> None:
+        if self._brake is not None:
+            self._brake.kill()
+            self._brake.wait()
+            self._brake = None
 
     def shape(self, uplink_bps: float | None, downlink_bps: float | None = None) -> None:
         """From now on TCP's payload passes at these rates; None: as fast as it can. Connections stay, and so do their queues.
