@@ -15,8 +15,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import torch
-
 import cic
 from benchmarks.halves.emitted_speed import build
 from benchmarks.harness.report import write_json
@@ -55,9 +53,9 @@ def add(path: Path, network: str, ops: list[str], machine: str, seconds: list[fl
     body: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"networks": {}}
     row = body["networks"].setdefault(network, {"ops": ops, "machines": {}})
     if row["ops"] != ops:
-        raise SystemExit(f"{network} has {len(ops)} ops here, and others or {len(row['ops'])} in {path}: trace it with the same torch")
+        raise SystemExit(f"{network} has other ops here than in {path}: trace it with the same torch")
     row["machines"][machine] = seconds
-    body["source"] = "measured by python -m benchmarks.made_data.op_seconds; seconds of one inference, batch 1, 224 x 224 pixels"
+    body["source"] = "measured by python -m benchmarks.made_data.op_seconds; seconds, batch 1, 224 x 224 pixels"
     write_json(path, body)
 
 

@@ -57,8 +57,8 @@ def published(rows: Sequence[dict[str, Any]]) -> Report:
         {"cells": list(rows)},
         (
             "Device and server are namespaces on one machine: the device has "
-            f"{' or '.join(f'{share:.0%}' for share in shares)} of a core, of which it is given a part in every millisecond, the server all "
-            "of another. The link between them is shaped by token buckets of one packet, up and down alike. Medians of "
+            f"{' or '.join(f'{share:.0%}' for share in shares)} of a core, a part of each millisecond, the server all of "
+            "another. The link between them is shaped by token buckets of one packet, up and down alike. Medians of "
             f"{min(row['rounds'] for row in rows)} rounds, in each of which every cut of the table took its turn.",
             "Networks are torchvision's with random weights, as ONNX, run by ONNX Runtime; the input is the pixels of a "
             "photograph, and tensors may cross in as little as four bits.",

@@ -1,10 +1,10 @@
 """A server with a card: do profile, table and halves hold on one, and does a server on it answer what the processor answers?
 
-    OMP_NUM_THREADS=1 python -m benchmarks.serving.card      # on a machine with a card of NVIDIA; writes benchmarks/results/card.{md,json}
+    OMP_NUM_THREADS=1 python -m benchmarks.serving.card      # needs a card of NVIDIA; writes benchmarks/results/card.{md,json}
 
 A network is profiled on the card with each engine that has one, compiled for a board beside it, and emitted. `cic serve` runs
 the tails on the card, in a process of its own, and every cut is asked in turn with what its head gives on the processor. The
-server says with each answer what computing took it; copies to the card and back are a part of that, in profile and server alike.
+server says with each answer what computing took it; copies to the card and back are a part of that, here and in the profile.
 Without a card nothing is measured, which is said.
 """
 

@@ -19,7 +19,9 @@ from cic.protocol.spoken_tail import SpokenTail
 def serving(bundle: Path, engine: str, threads: int = 1) -> Iterator[str]:
     """The URL of a server on loopback that answers for a bundle until the end of the block."""
     told = ["--port", "0", "--engine", engine, "--threads", str(threads)]
-    with subprocess.Popen([sys.executable, "-m", "cic", "serve", str(bundle), *told], stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [sys.executable, "-m", "cic", "serve", str(bundle), *told], stderr=subprocess.PIPE, text=True
+    ) as process:
         assert process.stderr is not None
         line = process.stderr.readline()
         try:

@@ -1,4 +1,4 @@
-"""What faults and soak run on: a network worth splitting, its server behind a faulty proxy, its device with a part of a core."""
+"""What faults and soak run on: a network worth splitting, its server behind a faulty proxy, its device slowed down."""
 
 from __future__ import annotations
 

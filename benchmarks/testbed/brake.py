@@ -1,11 +1,11 @@
-"""A process that holds a core most of the time, in turns of a fraction of a millisecond: all else there runs as on a slower one.
+"""A process that holds a core most of the time, in turns of a millisecond: all else there runs as on a slower one.
 
     python -m benchmarks.testbed.brake CORE SHARE
 
 A quota of a control group has slots of 1 ms at least. What needs a little more than a slot waits for the next one, and a group
-that was idle has up to a period to its credit: under a fifth of a core the same network took 43 ms after a pause of the link and
-55 ms after none. The brake knows no credit: it holds the core until its part of the time since it began was held. Runs of 1 to 40 ms
-of processor time, after pauses of 0 to 50 ms, all take the same multiple within 2 %.
+that was idle has up to a period to its credit: under a fifth of a core the same network took 43 ms after a pause of the link
+and 55 ms after none. The brake knows no credit: it holds the core until its part of the time since it began was held. Runs of 2
+to 40 ms of processor time, after pauses of 0 to 50 ms, all took the same multiple within 2 %.
 """
 
 from __future__ import annotations

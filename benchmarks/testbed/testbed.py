@@ -3,8 +3,8 @@
 The link is a pair of virtual Ethernet cards, each shaped by a token bucket (`tc-tbf`) of one packet, or of 0.25 ms above 50
 Mbit/s. What is in a bucket passes at any rate: with one of 64 kB, 100 kB go at 25 Mbit/s over a link of 10. What is asked for
 is what the payload of a TCP transfer gets; the rate of the bucket is higher by the headers. The device's core is held by
-`benchmarks.testbed.brake` for a part of each half millisecond or so, as if it were slower; while ops are profiled it is a quota of
-a control group instead, which `cic profile` can see and take into account. Linux, root, iproute2.
+`benchmarks.testbed.brake` for a part of each millisecond, as if it were slower; while ops are profiled, it has a quota of a
+control group instead, which `cic profile` can see and take into account. Linux, root, iproute2.
 `benchmarks.testbed.fault_proxy` does what a bucket cannot: delay, jitter, stalls, resets, truncation.
 """
 
@@ -85,9 +85,7 @@ class Testbed:
     device: Host
     server: Host
 
-    def __init__(
-        self, device_share: float | None = None, cores: tuple[int, int] | None = None, *, quota: bool = False
-    ) -> None:
+    def __init__(self, device_share: float | None = None, cores: tuple[int, int] | None = None, *, quota: bool = False) -> None:
         if device_share is not None and not LEAST_SHARE <= device_share <= 1:
             raise ValueError(f"the device's share of a core is {device_share}; from {LEAST_SHARE} to 1 is possible")
         self._share, self._quota = device_share, quota

@@ -63,7 +63,7 @@ def test_testbed_shapes_the_first_bytes_and_a_running_connection_and_slows_the_d
             for rate, size in ((10e6, 100_000), (50e6, 300_000), (4e6, 50_000)):
                 testbed.shape(rate)
                 assert min(asked(size) for _ in range(4)) == pytest.approx(8 * size / rate, rel=0.06)
-            # 40 ms of processor time at a fourth of a core, and 2 ms at once: neither waits for a slot, or has one to its credit.
+            # 40 ms of processor time, and 2 ms: neither waits for a slot, or has one to its credit.
             assert 0.155 < min(asked(-40) for _ in range(3)) < 0.19
             assert 0.007 < min(asked(-2) for _ in range(5)) < 0.0105
             testbed.slow_down(None)
