@@ -3,7 +3,8 @@
     OMP_NUM_THREADS=1 python -m benchmarks.serving.faults       # writes benchmarks/results/faults.json, .md and .html
 
 On the testbed: a device with a part of a core, a link of 100 Mbit/s, a server behind a proxy. A fault begins before an
-inference and ends after it; the server is killed by SIGKILL and started anew. Every answer is compared with that of the whole model.
+inference and ends after it; the server is killed by SIGKILL and started anew. Every answer is compared with that of the whole
+model.
 """
 
 from __future__ import annotations
