@@ -83,13 +83,13 @@ test-torch:  ## the tests that use torch, with another one in a .venv-torch-… 
 	@touch $@
 
 BENCHMARKS := decision.decision_time decision.cold_start decision.compile_time decision.million_decisions decision.throughput decision.compression \
-	decision.tiers decision.constraints decision.solver_kernels tiers.three_machines objectives.energy objectives.sensitivity halves.emitted_speed halves.emission_time \
+	decision.tiers decision.constraints decision.solver_kernels tiers.three_machines tiers.scission objectives.energy objectives.sensitivity halves.emitted_speed halves.emission_time \
 	halves.bundle_size halves.batches serving.overhead
 # What of benchmarks/ no target runs, and why, is said in benchmarks/README.md; a test compares.
 WIRE := wire.wire_table wire.accuracy wire.codec_speed
 PAY := pay.pay pay.measured
 # WORK: where networks, profiles, halves and the lines of what was measured are kept; a run that was broken off goes on there.
-REGRET := regret.regret regret.traces
+REGRET := regret.regret regret.traces regret.frames
 TRUST := trust.accuracy_evidence cost.profile_accuracy cost.profile_quota cost.catalogue_accuracy halves.hidden_aliases \
 	trust.interruptions trust.attack.splitting_model trust.attack.manifest trust.attack.peers trust.attack.payloads \
 	trust.attack.replies trust.attack.server serving.faults serving.soak

@@ -47,8 +47,8 @@ def bundle_path(folder: Path, name: str, share: float) -> Path:
     return folder / f"{name}-{share:g}.split"
 
 
-def prepare(folder: Path, name: str, shares: tuple[float, ...] = SHARES) -> None:
-    """Export, profile on both hosts of the testbed, compile and emit a network, each once."""
+def prepare(folder: Path, name: str, shares: tuple[float, ...] = SHARES, *, streams: bool = False) -> None:
+    """Export, profile on both hosts of the testbed, compile and emit a network, each once. streams: with the cuts for these."""
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / f"{name}.onnx").exists():
         _run([sys.executable, "-m", MODULE, "export", name, str(folder)])
@@ -60,7 +60,9 @@ def prepare(folder: Path, name: str, shares: tuple[float, ...] = SHARES) -> None
             with Testbed(share, quota=True) as testbed:
                 _ended(testbed.run_on_device(_profile(folder, name, f"{share:g}")))
         if not compiled_path(folder, name, share).exists():
-            _run([sys.executable, "-m", MODULE, "compile", name, str(folder), f"{share:g}"])
+            _run(
+                [sys.executable, "-m", MODULE, "compile", name, str(folder), f"{share:g}", *(["--streams"] if streams else [])]
+            )
 
 
 def _profile(folder: Path, name: str, where: str) -> list[str]:
@@ -96,7 +98,7 @@ def export(name: str, folder: Path) -> None:
     onnx_ir.save(program.model, folder / f"{name}.onnx")
 
 
-def compile_and_emit(name: str, folder: Path, share: float) -> None:
+def compile_and_emit(name: str, folder: Path, share: float, *, streams: bool) -> None:
     """Write the splitting model and the bundle, and the photograph as the halves take it."""
     import numpy as np
 
@@ -112,6 +114,7 @@ def compile_and_emit(name: str, folder: Path, share: float) -> None:
         server=folder / f"{name}.server.json",
         box=cic.Box(("500kbps", "500Mbps"), (1, 1), (0, "20ms"), (0.5, 2), (0.5, 4)),
         precision=cic.Precision("int4", input=FORM),
+        throughput=streams,
     )
     cic.emit(folder / f"{name}.onnx", model, bundle_path(folder, name, share))
     model.save(compiled_path(folder, name, share))
@@ -135,16 +138,17 @@ def main() -> None:
     options.add_argument("name", choices=NETWORKS)
     options.add_argument("folder", type=Path)
     options.add_argument("share", type=float, nargs="?", default=0.0)
+    options.add_argument("--streams", action="store_true", help="compile with the cuts that streams need, too")
     given = options.parse_args()
     started = perf_counter()
     if given.step == "export":
         export(given.name, given.folder)
     elif given.step == "compile":
-        compile_and_emit(given.name, given.folder, given.share)
+        compile_and_emit(given.name, given.folder, given.share, streams=given.streams)
     elif given.step == "emit":
         emit_new(given.name, given.folder, given.share)
     else:
-        prepare(given.folder, given.name)
+        prepare(given.folder, given.name, streams=given.streams)
     print(f"{given.step} {given.name} {given.share or ''}: {perf_counter() - started:.0f} s", file=sys.stderr)
 
 

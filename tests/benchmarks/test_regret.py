@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from benchmarks.regret import found, traces
+from benchmarks.regret import found, frames, traces
 from benchmarks.regret.clairvoyant import CutParts, clairvoyant_mean_s, shaped, static_mean_s
+from benchmarks.regret.device_side import SESSION
 from benchmarks.regret.regret import read_lines
 from benchmarks.testbed.traces import all_traces, made
 
@@ -49,6 +50,29 @@ def test_regret_is_over_the_fastest_cut_and_over_the_better_extreme() -> None:
     before, after, session = report.sections[0].rows
     assert before[1:3] == ("0 of 2", "100.0%") and after[1:3] == ("2 of 2", "0.0%") and session[2] == "10.0%"
     assert report.sections[1].rows[1][3] == "10.0%"
+
+
+def streamed(cut: str, interval_s: float, rate: float) -> dict[str, Any]:
+    terms = [interval_s, interval_s / 2, interval_s / 4, 0.0, 0.001]
+    return {"cut": cut, "interval_s": interval_s, "terms_s": terms, "frames_per_second": rate, "latency_s": 2 * interval_s}
+
+
+def test_frames_are_compared_with_what_was_predicted_and_with_the_best_other_cut() -> None:
+    shortest, latency = streamed("cut-02", 0.1, 9.5), streamed("cut-01", 0.125, 8.0)
+    ways = {
+        frames.SHORTEST: shortest,
+        frames.LATENCY: latency,
+        "server-only": streamed("server-only", 0.5, 2.1),
+        SESSION: shortest,
+    }
+    row = {"network": "net", "share": 0.5, "uplink_bps": 5e6, "ways": ways}
+    assert frames.off(shortest) == pytest.approx(-0.05) and frames.gain(row) == pytest.approx(9.5 / 8)
+    report = frames.published([row])
+    assert report.kept and "5.0%" in report.headline
+    assert report.sections[0].rows[0][3:7] == ("device", "10.00", "9.50", "-5.0%")
+    ways[frames.LATENCY] = streamed("cut-01", 0.125, 12.0)
+    worse = frames.published([row, row | {"ways": ways | {frames.SHORTEST: streamed("cut-02", 0.1, 8.0)}}])
+    assert [target.kept for target in worse.targets] == [False, False]
 
 
 def test_a_session_is_compared_with_the_clairvoyant_over_all_traces() -> None:
