@@ -1,8 +1,8 @@
 """Scission's search, re-implemented from its description: all partitions of a chain over device, edge and cloud, one by one.
 
 Lockhart, Harvey, Imai, Willis, Varghese, Scission (UCC 2020), and its README. The first blocks run on the device, the next ones
-on a machine at the edge, the others on one in the cloud; each may be left out, and the device then sends to the next one that is
-used. A partition takes the times of its blocks on their machines and, for each transfer, a ping and the bytes over a bandwidth;
+on a machine at the edge, the others on one in the cloud; each may be left out, and the device then sends to the next one used.
+A partition takes the times of its blocks on their machines and, for each transfer, a ping and the bytes over a bandwidth;
 the picture is on the device, the answer stays where it is made. A query makes all partitions, keeps those that its criteria
 allow, and sorts them by latency.
 

@@ -1,7 +1,7 @@
 """The device of the testbed streams: frame after frame through one cut after another, as a session by throughput runs them.
 
-Each line of the standard input is a cell, as JSON; each is answered with a line: for every way its cut, the interval between two
-answers that is predicted, and when the answers came.
+Each line of the standard input is a cell, as JSON; each is answered with a line: for every way its cut, the predicted interval
+between two answers, and how many came in a second.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sys
 import time
 from collections import Counter
 from dataclasses import dataclass
-from itertools import repeat
+from itertools import pairwise, repeat
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -101,7 +101,7 @@ def stream(told: Given, cut: Cut | None, frames: int) -> dict[str, Any]:
         "settled": settled,
         "frames": frames,
         "frames_per_second": (len(counted) - 1) / (last - first),
-        "longest_gap_s": max(after - before for before, after in zip(counted, counted[1:], strict=False)),
+        "longest_gap_s": max(after - before for before, after in pairwise(counted)),
         "latency_s": median(latencies_s[WARM_UPS:]),
         "ran": dict(ran),
     }

@@ -1,4 +1,4 @@
-"""Of a chain of blocks over device, edge and cloud every partition that can be optimal, by minimum cuts; and the look-up in them.
+"""Every partition of a chain over device, edge and cloud that can be optimal, by minimum cuts; and the look-up among them.
 
 A pipeline is a choice of machines that all have something to do; its links and pings are then fixed. Its last machine has a
 block iff the last block is pinned to it. Of three machines the one in between has a block iff some block is pinned to it: that
@@ -268,9 +268,9 @@ class _Pipeline:
         spent_ns = int(np.array(self.chain.ns[self.names[0]], dtype=np.int64)[before].sum())
         bounds = []
         for place in range(self.far + 1):
-            for factors, most in _limits(self.rules(place), place, self.far + 1):
+            for factors, limit in _limits(self.rules(place), place, self.far + 1):
                 here, there = factors[-2], factors[-1]
-                most -= factors[0] * spent_ns
+                most = limit - factors[0] * spent_ns
                 most -= sum(factor * int(ns.sum()) for factor, ns in ((here, near), (there, far)) if factor < 0)
                 row = row_of(
                     last,

@@ -113,5 +113,4 @@ def test_scission(run: Callable[..., dict]) -> None:
     figures = run("tiers.scission")
     assert {row["network"] for row in figures["timed"]} == {"nasnetmobile"}
     assert all(one == other for row in figures["cells"] for one, other in row["found_ns"].values())
-    assert any(one is None for row in figures["cells"] for one, _ in row["found_ns"].values())
     assert len(figures["readme"]) == 5 and all(row["printed"] == row["enumerated"] for row in figures["readme"])
