@@ -10,6 +10,7 @@ import json
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise, repeat
 from pathlib import Path
@@ -27,6 +28,7 @@ from cic.decision.splitting_model import SplittingModel
 from cic.decision.throughput import Throughput
 from cic.emission.bundle_check import emitted_cuts
 from cic.protocol.spoken_tail import bundle_name
+from cic.session.record import TERMS, Terms
 from cic.session.remote_server import RemoteServer
 from cic.session.server_address import server_address
 from cic.session.session import Session
@@ -88,7 +90,7 @@ def stream(told: Given, cut: Cut | None, frames: int) -> dict[str, Any]:
     server = told.url if cut is None or cut.offloads else None
     came_s: list[float] = []
     ran: Counter[str] = Counter()
-    latencies_s = []
+    latencies_s, parts = [], []
     with Session(told.bundle, told.model, server, cuts=ids, objective="throughput") as session:
         settled = session.warm_up(SETTLING_S)
         with session.stream(repeat(told.photograph, WARM_UPS + frames), ahead=AHEAD) as answers:
@@ -96,6 +98,7 @@ def stream(told: Given, cut: Cut | None, frames: int) -> dict[str, Any]:
                 came_s.append(time.perf_counter())
                 ran[f"{inference.cut_id} {','.join(inference.record.codecs)}".strip()] += 1
                 latencies_s.append(inference.latency_s)
+                parts.append(inference.record.measured)
     first, *_, last = counted = came_s[WARM_UPS - 1 :]
     return {
         "settled": settled,
@@ -103,8 +106,15 @@ def stream(told: Given, cut: Cut | None, frames: int) -> dict[str, Any]:
         "frames_per_second": (len(counted) - 1) / (last - first),
         "longest_gap_s": max(after - before for before, after in pairwise(counted)),
         "latency_s": median(latencies_s[WARM_UPS:]),
+        "measured_terms_s": _medians(parts[WARM_UPS:]),
         "ran": dict(ran),
     }
+
+
+def _medians(parts: Sequence[Terms]) -> list[float]:
+    """Of each term over those frames whose term was measured; what frames wait for is a part of theirs."""
+    columns = ([told for each in parts if (told := getattr(each, name)) is not None] for name in TERMS[:-1])
+    return [round(median(column), 6) if column else 0.0 for column in columns]
 
 
 def _frames(interval_s: float, seconds: float) -> int:
