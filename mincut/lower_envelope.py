@@ -45,6 +45,8 @@ from mincut.rays import RayCone, Vector, rank
 
 Range = tuple[Fraction, Fraction]
 UPLOAD, DOWNLOAD = 2, 3
+ALL_AXES = (0, 1, UPLOAD, DOWNLOAD)
+"""Every price but that of offloading."""
 
 
 @dataclass(frozen=True)
@@ -203,7 +205,7 @@ def _first_placements(problem: Problem, parts: Sequence[Part | BoundedPart], lim
 
 def price_axes(problem: Problem) -> tuple[int, ...]:
     """The prices that matter for the envelope, by (a) and (b) above."""
-    return (0, 1, UPLOAD) if downloads_are_constant(problem) else (0, 1, UPLOAD, DOWNLOAD)
+    return (0, 1, UPLOAD) if downloads_are_constant(problem) else ALL_AXES
 
 
 def envelope_cone(box: PriceBox, axes: tuple[int, ...], features: Sequence[Features]) -> tuple[RayCone, int]:

@@ -50,6 +50,7 @@ def bare_model(
         information=provenance(0, 0),
         proof=proof,
         stream=None,
+        few=None,
     )
     graph = StoredGraph(
         ops=(), tensors=(), cuts=((),) * len(cuts), alternatives=(), inputs=NO_CALL, calibration=None, limits=None

@@ -8,7 +8,8 @@ from time import perf_counter
 from cic.commands.arguments import add_model, model_files, model_name, number, read_box, read_model_and_call, read_pairs
 from cic.commands.output import check_not_read, check_output_file
 from cic.commands.progress_bar import shown_progress
-from cic.commands.show import machine_warnings, print_break_points, print_cuts
+from cic.commands.show import few_described, machine_warnings, print_break_points, print_cuts
+from cic.commands.terminal import print_text
 from cic.decision.conditions import Conditions
 from cic.decision.units import seconds
 from cic.errors import InputError
@@ -55,6 +56,12 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--throughput",
         action="store_true",
         help="add the cuts that give a stream most answers a second, on machines as fast as profiled",
+    )
+    parser.add_argument(
+        "--most-cuts",
+        type=int,
+        metavar="N",
+        help="keep so many cuts, those that lose least anywhere in the box, with the proof of what they lose; default: all",
     )
     _add_precision(parser)
 
@@ -143,6 +150,7 @@ def run(arguments: Namespace) -> int:
             limits=limits,
             uncertainty=uncertainty,
             throughput=arguments.throughput,
+            most_cuts=arguments.most_cuts,
             progress=tell,
         )
     compiled.save(arguments.output)
@@ -163,6 +171,9 @@ def _show(compiled: SplittingModel, traced_s: float) -> None:
     print_cuts(compiled)
     print()
     print_break_points(compiled)
+    if compiled.table.few is not None:
+        print()
+        print_text(few_described(compiled))
 
 
 def _read_dynamic(texts: list[str]) -> dict[str, dict[int, str]] | None:

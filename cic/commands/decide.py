@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from cic.decision.answer import Decision
+    from cic.decision.splitting_model import SplittingModel
 
 CONDITIONS = ("uplink_bps", "downlink_bps", "rtt_s", "device_slowdown", "server_slowdown")
 
@@ -55,7 +56,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> int:
-    decision = load(arguments.file).decide(
+    model = load(arguments.file)
+    decision = model.decide(
         arguments.bandwidth,
         rtt=arguments.rtt,
         downlink=arguments.downlink,
@@ -76,7 +78,7 @@ def run(arguments: Namespace) -> int:
         sent = ", ".join(name if codec == "raw" else f"{name} as {codec}" for name, codec in short.items()) or "nothing"
         print_text(f"sends {show_bytes(decision.upload_bytes)} ({sent}), gets back {show_bytes(decision.download_bytes)}")
     if decision.outside or not decision.optimal:
-        print(f"cic: {_doubt(decision)}", file=sys.stderr)
+        print(f"cic: {_doubt(decision, model)}", file=sys.stderr)
     return 0
 
 
@@ -98,7 +100,7 @@ def read_objective(arguments: Namespace) -> Energy | Limited | str | None:
     return energy if arguments.budget is None else energy.with_budget(arguments.budget)
 
 
-def _doubt(decision: Decision) -> str:
+def _doubt(decision: Decision, model: SplittingModel) -> str:
     """Outside which range of the box a decision lies, and how far it is to be believed."""
     if isinstance(getattr(decision, "decided", decision), LimitedDecision) and not decision.optimal:
         return "this is the best cut known that keeps the limit, not proved optimal"
@@ -107,6 +109,8 @@ def _doubt(decision: Decision) -> str:
             "this is the cut known with most answers a second, not proved optimal (with cic-compiler[solve] installed the best "
             "would be computed; compile with --throughput to have it in the table)"
         )
+    if not decision.outside and model.table.few is not None:
+        return f"this is the best cut known, not proved optimal, since {model.table.few.in_words(model.proof.gap or 0.0)}"
     if not decision.outside:
         return "this is the best cut known, not proved optimal, since the search for cuts was left unfinished"
     where = f"outside what was compiled for: {'; '.join(decision.outside)}"

@@ -54,6 +54,7 @@ def solver_document(model: SplittingModel) -> dict[str, Any]:
         "box": {name: list(getattr(model.box, name)) for name in BOX},
         "information": plain(model.information.fields()),
         "proof": plain(model.proof),
+        **({} if model.table.few is None else {"few": plain(model.table.few)}),
         "calibration": plain(graph.calibration),
     }
 

@@ -11,6 +11,7 @@ from cic.commands.table import print_table
 from cic.commands.terminal import print_text
 from cic.commands.where_best import where_best
 from cic.decision.cut import SERVER_ONLY, short_name
+from cic.decision.few_cuts import rounded_down
 from cic.decision.payoff import payoff_of, splits_of
 from cic.decision.splitting_model import load
 from cic.decision.units import seconds, show_bandwidth, show_bytes, show_seconds
@@ -109,11 +110,17 @@ def print_cuts(model: SplittingModel, emitted: dict[str, int] | None = None) -> 
     print_table(
         columns,
         rows,
-        title=f"{model.name}: every cut that can be optimal{_batch_said(model)}",
+        title=f"{model.name}: {_kept_said(model)}{_batch_said(model)}",
         left=("cut", "codec", "best at", "emitted"),
         words=("best at",),
         drop=("error", "down", "ops on device", "top1 kept", "server", "device", "up", "head", "emitted"),
     )
+
+
+def _kept_said(model: SplittingModel) -> str:
+    if model.table.few is None:
+        return "every cut that can be optimal"
+    return f"{len(model.cut_by_id)} of the {model.table.few.of} cuts that can be optimal"
 
 
 def _batch_said(model: SplittingModel) -> str:
@@ -166,6 +173,8 @@ def print_payoff(model: SplittingModel) -> None:
     print_table(columns, rows, title=title, left=("split", "codec"), drop=("pays below", "up"))
     print_text(_payoff_said(found, splits))
     print_text(_box_said(model, splits))
+    if model.table.few is not None:
+        print_text("These are the cuts that were kept; of those left out nothing is said here")
     whole = model.cut_by_id.get(SERVER_ONLY)
     if whole is not None and not any(whole.codecs):
         print_text(
@@ -275,13 +284,29 @@ def _print_provenance(model: SplittingModel) -> None:
         print_text(_codecs_described(information.codecs))
     if stored := model.stored_codecs:
         print_text(f"Stored for codecs: {len(stored)} transforms of tensors, {show_bytes(sum(map(len, stored.values())))}")
-    if proof.complete:
+    if model.table.few is not None:
+        print_text(few_described(model))
+    elif proof.complete:
         print_text(
             f"Proof: at each of the {len(proof.rays)} corners of the lower envelope a minimum cut was compared with it "
             f"({proof.solves} solved, largest gap {proof.gap:g}): no other cut is faster anywhere in the box"
         )
     else:
         print_text(f"Proof: not complete; {proof.solves} minimum cuts were solved before the search was stopped")
+
+
+def few_described(model: SplittingModel) -> str:
+    """Of a table that keeps a few cuts: what they lose, and whether others would lose less."""
+    few, proof = model.table.few, model.proof
+    assert few is not None and proof.gap is not None
+    kept = len(model.cut_by_id)
+    text = (
+        f"Proof: at each of the {len(proof.rays)} corners of the lower envelope a minimum cut was compared with it "
+        f"({proof.solves} solved): {few.in_words(proof.gap)}"
+    )
+    if few.at_least is None:
+        return text
+    return f"{text}. No other {kept} lose less than {rounded_down(few.at_least)}, by the word of the solver that chose them"
 
 
 def _codecs_described(asked: CodecProvenance) -> str:

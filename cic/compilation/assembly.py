@@ -74,6 +74,7 @@ def assemble(
         information=information,
         proof=stored_proof(chosen.found),
         stream=None,
+        few=None,
     )
     kept = {digest: stored[digest] for digest in sorted(needed_digests(table, graph)) if digest in stored}
     check_complete(kept, cuts, table.name)

@@ -76,6 +76,7 @@ def compile(
     most_minimum_cuts: int = 20_000,
     dynamic: Dynamic | None = None,
     throughput: Box | bool = False,
+    most_cuts: int | None = None,
     progress: Tell | None = None,
 ) -> SplittingModel:
     """Work out every cut of a model that can be optimal between two machines.
@@ -102,14 +103,15 @@ def compile(
             (`cic.decision.batch`). Default: all shapes are fixed.
         throughput: True adds the cuts that give a stream most answers a second at any bandwidth of the box, on machines as fast
             as profiled; a `cic.Box` says in which other conditions besides (`cic.decision.throughput`). Default: none is added.
+        most_cuts: the table keeps so many, those that lose least anywhere in the box, and the proof of what they lose
+            (`cic.compilation.few_cuts`). Default: all that can be optimal.
         progress: told what is going on, see `cic.progress`; print will do.
 
     Raises:
         TraceError, CostError, CompileError.
     """
     _check_conditions(box, defaults)
-    if not isinstance(throughput, Box | bool):
-        raise ArgumentError(f"throughput is {shown(throughput)}; give True, or a cic.Box of conditions")
+    _check_table(throughput, most_cuts)
     tell = teller(progress)
     asked = precision_of(precision)
     check_number(most_minimum_cuts, "the most minimum cuts", 1, 10**9, whole=True)
@@ -143,9 +145,18 @@ def compile(
     inputs = describe_inputs(traced.args, traced.kwargs, () if opened is None else opened.axes)
     batch = None if opened is None else opened.size
     fastest = assemble(lowered, chosen, box, usual, inputs, information, examined.stored, batch)
+    return _as_asked(fastest, throughput, most_cuts, tell)
+
+
+def _as_asked(fastest: SplittingModel, throughput: Box | bool, most_cuts: int | None, tell: Tell) -> SplittingModel:
+    """The table with the cuts for streams, too, or with the best few."""
+    if most_cuts is not None:
+        from cic.compilation.few_cuts import with_few_cuts  # scipy takes a while to load
+
+        return with_few_cuts(fastest, most_cuts, progress=tell)
     if throughput is False:
         return fastest
-    return with_stream_cuts(fastest, stream_box(box) if throughput is True else throughput, progress=tell)
+    return with_stream_cuts(fastest, stream_box(fastest.box) if throughput is True else throughput, progress=tell)
 
 
 def _traced(
@@ -218,6 +229,19 @@ def assumed(defaults: Conditions | None, box: Box) -> Conditions:
     if not box.contains(usual):
         raise CompileError(f"the default rtt {told.rtt_s:g} s and downlink ratio {ratio:g} must lie inside the box, {box!r}")
     return usual
+
+
+def _check_table(throughput: Any, most_cuts: Any) -> None:
+    if not isinstance(throughput, Box | bool):
+        raise ArgumentError(f"throughput is {shown(throughput)}; give True, or a cic.Box of conditions")
+    if most_cuts is None:
+        return
+    check_number(most_cuts, "most_cuts", 2, 10**9, whole=True)
+    if throughput is not False:
+        raise ArgumentError(
+            f"most_cuts is {most_cuts}, and throughput is asked for; of cuts for streams none can be left out with a proof, "
+            "so leave one of both away"
+        )
 
 
 def _check_conditions(box: Any, defaults: Any) -> None:

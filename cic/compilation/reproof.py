@@ -3,7 +3,8 @@
 Nothing is traced, measured or run. The cuts that are known keep their ids, whether they can still be optimal or not, since
 their halves may have been emitted; cuts that can be optimal now come in besides, under ids of their own. Where an accuracy was
 asked for, a new cut loses no more than some known one, as it was never run on calibration inputs
-(`cic.decision.off_table.problem.shown_forbidden`).
+(`cic.decision.off_table.problem.shown_forbidden`). A table of a few cuts keeps these and no others, and what
+they lose is proved anew.
 """
 
 from __future__ import annotations
@@ -53,12 +54,25 @@ def reproved(
     try:
         problem = stored_problem(graph)
         forbidden = [sorted(pairs) for pairs in shown_forbidden(model.table, graph, problem)]
+        if model.table.few is not None:
+            return _few_again(model, graph, problem, forbidden, tell)
         found = _envelope(model, problem, forbidden, limit_rows(graph), most_solves, tell)
     except (MincutError, CompressError) as error:
         raise CompileError(f"the corrected times of {model.name} give no table: {error}") from error
     sides = zip(found.placements, found.codecs, strict=True)
     renewed = with_cuts(model, graph, problem, sides, proof=stored_proof(found), forbidden=forbidden, emitted=emitted)
     return renewed if model.table.stream is None else with_stream_cuts(renewed, model.table.stream.box, emitted=emitted)
+
+
+def _few_again(
+    model: SplittingModel, graph: StoredGraph, problem: Problem, forbidden: Sequence[Sequence[tuple[int, int]]], tell: Tell
+) -> SplittingModel:
+    """The same few cuts at other times. Of what others would lose at these nobody knows."""
+    from cic.compilation.few_cuts import with_loss  # scipy takes a while to load
+
+    assert model.table.few is not None
+    same = with_cuts(model, graph, problem, (), proof=model.proof, forbidden=forbidden)
+    return with_loss(same, model.table.few.replaced(at_least=None), progress=tell)
 
 
 def _envelope(

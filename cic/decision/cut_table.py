@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
+    from cic.decision.few_cuts import FewCuts
     from cic.decision.stored_graph import Names, StoredGraph
     from cic.decision.stream_proof import StreamProof
     from codegen.checked_json import Fields
@@ -35,6 +36,7 @@ class CutTable(Frozen):
     batch: of the example, if the batch is open (`cic.decision.batch`); None if all shapes are fixed.
     information: where it comes from, for people. proof: prices at which minimum cuts were checked.
     stream: where it holds the cuts that are best for streams, too; None if these were not asked for.
+    few: how a few cuts were chosen of those that can be optimal; None if all of them are there.
 
     Raises:
         ArtifactError: the cuts, break points and their order do not make a table. UnitError: a default is no such number.
@@ -48,6 +50,7 @@ class CutTable(Frozen):
         "cuts",
         "default_downlink_ratio",
         "default_rtt_s",
+        "few",
         "information",
         "name",
         "proof",
@@ -64,6 +67,7 @@ class CutTable(Frozen):
     information: Provenance
     proof: StoredProof
     stream: StreamProof | None
+    few: FewCuts | None
 
     def check(self) -> None:
         """Raise unless a look-up in this table always finds a cut."""
@@ -82,10 +86,12 @@ class CutTable(Frozen):
             )
         if self.stream is not None:
             _check_stream(self.stream, len(self.cuts))
+        if self.few is not None:
+            _check_few(self.few, self.proof)
 
     @property
     def proved(self) -> bool:
-        """Is every look-up inside the box optimal, up to `NEGLIGIBLE_GAP`? Not if the search for cuts was left unfinished."""
+        """Is every look-up inside the box optimal, up to `NEGLIGIBLE_GAP`? Not if it may lack a cut."""
         return self.proof.holds
 
     @property
@@ -105,6 +111,16 @@ def _check_stream(stream: Any, cuts: int) -> None:
 
     if not isinstance(stream, StreamProof) or len(stream.extra) >= cuts:
         raise ArtifactError(f"stream is {shown(stream)}; a StreamProof that leaves a cut for latency is expected, or None")
+
+
+def _check_few(few: Any, proof: StoredProof) -> None:
+    from cic.decision.few_cuts import FewCuts
+
+    if not isinstance(few, FewCuts) or proof.complete or proof.gap is None:
+        raise ArtifactError(
+            f"few is {shown(few)}, and the proof says complete={proof.complete}, gap={proof.gap}; FewCuts beside a proof that "
+            "is not complete and has a gap are expected, or None"
+        )
 
 
 def _check_cuts(cuts: Any) -> None:
@@ -157,6 +173,7 @@ def table_document(table: CutTable) -> dict[str, Any]:
         "information": table.information,
         "proof": table.proof,
         **({} if table.stream is None else {"stream": table.stream}),
+        **({} if table.few is None else {"few": table.few}),
     }
 
 
@@ -190,6 +207,7 @@ def read_table(document: Any, graph: Callable[[], StoredGraph], made: str) -> Cu
         information=read_provenance(fields.object("information"), made),
         proof=read_proof(fields.object("proof")),
         stream=_stream(fields, len(cuts)) if "stream" in fields else None,
+        few=_few(fields) if "few" in fields else None,
     )
     # A look-up by the bandwidth alone assumes them, and says that it is proved.
     if not all(table.box.contains(table.default_conditions(uplink_bps)) for uplink_bps in table.box.uplink_bps):
@@ -208,6 +226,12 @@ def _stream(fields: Fields, cuts: int) -> StreamProof:
     from cic.decision.stream_proof import read_stream_proof  # most files have none
 
     return read_stream_proof(fields.object("stream"), cuts)
+
+
+def _few(fields: Fields) -> FewCuts:
+    from cic.decision.few_cuts import read_few_cuts  # most files have none
+
+    return read_few_cuts(fields.object("few"))
 
 
 def _cut(row: Any, details: Callable[[], Names], codecs: Sequence[str], accuracy: Any, fields: Fields) -> Cut:

@@ -17,7 +17,7 @@ NEGLIGIBLE_GAP = 1e-6
 class StoredProof(Frozen):
     """What `cic.compilation.verification` checks anew.
 
-    complete: was the search for cuts finished?
+    complete: was the search for cuts finished, and does the table have all that it found?
     gap: no cut is faster than the table's best anywhere in the box by more than this, relative; None if nobody knows.
     solves: minimum cuts that were computed.
     rays: the prices at which they were, one for each corner of the lower envelope, in whole numbers: of a ns on the device and

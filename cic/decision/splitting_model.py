@@ -167,7 +167,7 @@ class SplittingModel:
 
     @property
     def proved(self) -> bool:
-        """Is every look-up inside the box optimal, up to `NEGLIGIBLE_GAP`? Not if the search for cuts was left unfinished."""
+        """Is every look-up inside the box optimal, up to `NEGLIGIBLE_GAP`? Not if it may lack a cut."""
         return self.table.proved
 
     @property

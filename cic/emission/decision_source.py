@@ -90,6 +90,8 @@ def _facts(model: SplittingModel) -> tuple[tuple[str, str], ...]:
 
 
 def _proof(model: SplittingModel) -> str:
+    if model.table.few is not None:
+        return model.table.few.in_words(model.proof.gap or 0.0)
     if not model.proved:
         return "unfinished: the cuts are the best that were found, not proved optimal"
     count, gap = len(model.proof.rays), model.proof.gap

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from math import inf
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from mincut.lower_envelope import envelope
 from mincut.problem import Problem
 from mincut.proof import prove
 from mincut.sections import cut_at_joints
+from mincut.table_choice import choose
 
 
 def test_whole_tables_are_proved_and_tables_that_lack_a_cut_are_refused() -> None:
@@ -71,3 +73,23 @@ def beside_a_dead_end(problem: Problem) -> Problem:
         wire_bytes=problem.wire_bytes,
         may_cross=problem.may_cross,
     )
+
+
+def test_what_placements_lose_is_proved_without_those_that_were_left_out() -> None:
+    """The same loss comes of the table that they were chosen from; a smaller one that is promised is refused."""
+    rng, lost = random.Random(64), 0
+    for _ in range(12):
+        problem, box = to_problem(network_shaped(rng, rng.randint(20, 80))), price_box(rng)
+        found = envelope(problem, box)
+        always = [place for place, side in enumerate(found.placements) if side.all()]
+        kept = choose(found.features, range(len(found.features)), always, 2, box)
+        sides = [found.placements[place] for place in kept.groups]
+        proof = prove(problem, box, sides, most_loss=inf)
+        assert proof.gap == pytest.approx(kept.loss, rel=1e-6, abs=1e-6)
+        assert proof.gap >= kept.loss * (1 - 1e-12)
+        assert prove(problem, box, sides, most_loss=proof.gap).gap == proof.gap
+        if kept.loss > 1e-3:
+            lost += 1
+            with pytest.raises(CertificateError, match="a placement costs"):
+                prove(problem, box, sides, most_loss=kept.loss * 0.99)
+    assert lost > 4
