@@ -28,13 +28,15 @@ from codegen.split import Half, OutputSource, WireTensor
 FORMAT = "cic-split"
 # Version 3 has a digest of the manifest itself, and one of the weights; in version 4 bare files are compressed and
 # end with a digest of their weights' places; version 5 has contents of codecs; version 6 says which libraries a half
-# needs; version 7 which axes of an answer are open, version 8 which are those of the batch.
-VERSION = 8
+# needs; version 7 which axes of an answer are open, version 8 which are those of the batch; version 9 has the model's name.
+VERSION = 9
 FILE_NAME = "manifest.json"
 WEIGHTS_FOLDER, CODECS_FOLDER = "weights", "codecs"
 LARGEST_CODEC_BYTES = 64 * 2**20
 # A bundle of a hundred cuts with a thousand weights each takes about 20 MB.
 LARGEST_FILE_BYTES = 64 * 2**20
+
+LONGEST_SERVED_NAME = 100
 
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
 _PATH = re.compile(rf"{_NAME.pattern}(/{_NAME.pattern}){{0,8}}")
@@ -161,6 +163,7 @@ class Manifest:
 
     model_digest: of the graph, weights_digest: of the weights (`codegen.weights.weights_digest`): halves fit together only if
     both are the same. weights: the size of each shared weight by its digest. codecs: that of each content of a codec.
+    name: with which the names of its tails on servers begin.
     """
 
     model_digest: str
@@ -172,6 +175,7 @@ class Manifest:
     cuts: tuple[CutRecord, ...]
     weights: Mapping[str, int] = field(default_factory=dict)
     codecs: Mapping[str, int] = field(default_factory=dict)
+    name: str = "model"
 
     def __post_init__(self) -> None:
         ids = [cut.id for cut in self.cuts]
@@ -185,6 +189,11 @@ class Manifest:
             if cut.id == cut_id:
                 return cut
         raise CodegenError(f"there is no cut {cut_id!r}; known cuts: {', '.join(cut.id for cut in self.cuts)}")
+
+
+def served_name(text: str) -> str:
+    """Return a model's name as those of its tails on servers can begin, which stand in addresses and name directories."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.")[:LONGEST_SERVED_NAME] or "model"
 
 
 def write_manifest(directory: Path, manifest: Manifest) -> None:
@@ -291,6 +300,7 @@ def _manifest_of(fields: Fields) -> Manifest:
         cuts=tuple(_cut(cut, weights, codecs) for cut in fields.objects("cuts")),
         weights=weights,
         codecs=codecs,
+        name=fields.matching("name", _NAME, _A_NAME),
     )
 
 

@@ -23,7 +23,6 @@ from cic.decision.cut import Cut
 from cic.decision.splitting_model import SplittingModel
 from cic.emission.bundle_check import emitted_cuts
 from cic.engine.opening import open_half
-from cic.protocol.spoken_tail import bundle_name
 from cic.session.remote_server import RemoteServer
 from cic.session.server_address import server_address
 from cic.session.session import Session
@@ -84,7 +83,8 @@ def given(arguments: Sequence[str]) -> Given:
     """Loaded, and connected to the server."""
     path, folder, url, photograph = arguments
     model, bundle = cic.load(path), Path(folder)
-    remote = RemoteServer(server_address(url), read_manifest(bundle), bundle_name(bundle))
+    manifest = read_manifest(bundle)
+    remote = RemoteServer(server_address(url), manifest, manifest.name)
     emitted = emitted_cuts(model, bundle)
     statics = {cut.label: StaticCut(bundle, cut, remote) for cut in model.cuts if cut.id in emitted}
     return Given(model, bundle, url, [np.load(photograph)], remote, statics)
@@ -93,7 +93,8 @@ def given(arguments: Sequence[str]) -> Given:
 def measure(told: Given, cell: dict[str, Any]) -> dict[str, Any]:
     """One cell: rounds of all ways at the bandwidths that the link has now."""
     model, bundle, url, inputs, statics = told.model, told.bundle, told.url, told.inputs, told.statics
-    remote = RemoteServer(server_address(url), read_manifest(bundle), bundle_name(bundle))
+    manifest = read_manifest(bundle)
+    remote = RemoteServer(server_address(url), manifest, manifest.name)
     health = [remote.health(PATIENCE_S).last_byte_s for _ in range(15)]
     remote.close()
     taken: dict[str, list[Parts]] = {label: [] for label in statics}

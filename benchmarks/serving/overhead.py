@@ -36,7 +36,7 @@ from benchmarks.serving.real_triton import served
 from cic.codec.tensors import Array
 from cic.engine.opening import open_half
 from cic.protocol.request import coded_inputs, write_request
-from cic.protocol.spoken_tail import SpokenTail, bundle_name, spoken_tail
+from cic.protocol.spoken_tail import SpokenTail, spoken_tail
 from cic.trace.fx.torch_trace import trace
 from codegen.bundle.bundle import write_bundle
 from codegen.bundle.directory import CutPlan
@@ -100,7 +100,8 @@ def _bundle(folder: Path) -> Path:
 
 def _tail(bundle: Path, engine: str) -> Tail:
     opened = open_half(bundle, CUT, "tail", engine)
-    spoken = spoken_tail(read_manifest(bundle), CUT, bundle_name(bundle), counted=engine == "torchscript")
+    manifest = read_manifest(bundle)
+    spoken = spoken_tail(manifest, CUT, manifest.name, counted=engine == "torchscript")
     generator = np.random.default_rng(0)
     arrays: list[Array] = [generator.random(each.wire.shape, np.float32) for each in spoken.inputs]
     return Tail(spoken, arrays, lambda: opened.run(arrays))

@@ -16,7 +16,7 @@ from cic.errors import LinkError, ProtocolError
 from cic.protocol.answer import read_answer, read_failure
 from cic.protocol.metadata import ServedTail
 from cic.protocol.request import JSON_LENGTH, Coded, json_length, write_request
-from cic.protocol.spoken_tail import bundle_name, largest_answer_bytes
+from cic.protocol.spoken_tail import largest_answer_bytes
 from cic.session.http_connection import Reply
 from cic.session.remote_server import RemoteServer
 from cic.session.server_address import ServerAddress
@@ -36,7 +36,7 @@ class ServerTails:
 
     def __init__(self, bundle: Path, address: ServerAddress, name: str | None = None, batch: int | None = None) -> None:
         self._bundle, self._manifest = bundle, read_manifest(bundle)
-        self._remote = RemoteServer(address, self._manifest, name or bundle_name(bundle), batch)
+        self._remote = RemoteServer(address, self._manifest, name or manifest.name, batch)
         self._known: dict[str, ServedTail] = {}
         self._numbers = count(1)
         self.machine = str(address)

@@ -32,7 +32,13 @@ def add_arguments(parser: ArgumentParser) -> None:
         "model repository of the Triton Inference Server), or ray-serve (the tails as an application of Ray Serve)",
     )
     parser.add_argument("-o", "--output", required=True, metavar="PATH", help="to write, such as resnet50_cut.h or repository")
-    parser.add_argument("--prefix", metavar="NAME", help="of names in C, or of a server's models; default: the model's name")
+    parser.add_argument("--prefix", metavar="NAME", help="c: of names in it; default: the model's name")
+    parser.add_argument(
+        "--name",
+        metavar="NAME",
+        help="triton and ray-serve: that the names of the server's models begin with, which a session has to be told then; "
+        "default: the model's name",
+    )
     parser.add_argument(
         "--cut",
         action="append",
@@ -68,7 +74,7 @@ def run(arguments: Namespace) -> int:
         )
     check_output_file(arguments.output)
     check_not_read(arguments.output, arguments.file)
-    _refuse(arguments, ("cuts", "tail_format", "engine", "kserve"), "tails; the decision is exported with all cuts")
+    _refuse(arguments, ("cuts", "name", "tail_format", "engine", "kserve"), "tails; the decision is exported with all cuts")
     export_decision(load(arguments.file), arguments.output, arguments.format, prefix=arguments.prefix)
     print(f"wrote {arguments.output}")
     return 0
@@ -89,7 +95,8 @@ def _half(arguments: Namespace) -> int:
     from codegen.formats.emitter import format_called, formats
 
     check_output_file(arguments.output)
-    _refuse(arguments, ("prefix", "tail_format", "engine", "kserve"), "tails on servers; a half is written as -o ends")
+    _refuse(arguments, ("name", "tail_format", "engine", "kserve"), "tails on servers; a half is written as -o ends")
+    _refuse(arguments, ("prefix",), "names in C")
     if arguments.cuts is None or len(arguments.cuts) != 1:
         raise EmitError(f"--format {arguments.format} writes one file; say of which cut with one --cut ID")
     called = format_called(PurePath(arguments.output).suffix)
@@ -104,7 +111,8 @@ def _ray_serve(arguments: Namespace) -> int:
 
     check_output_directory(arguments.output)
     _refuse(arguments, ("cuts", "kserve"), f"the format {TRITON!r}")
-    options = {"model": arguments.prefix, "engine": arguments.engine, "format_name": arguments.tail_format}
+    _refuse(arguments, ("prefix",), "names in C; models on servers have a --name")
+    options = {"name": arguments.name, "engine": arguments.engine, "format_name": arguments.tail_format}
     for model in export_ray_serve(arguments.file, arguments.output, **options).models:
         print(model)
     print(f"wrote {arguments.output}; there, `serve run serve.yaml` serves it")
@@ -113,16 +121,18 @@ def _ray_serve(arguments: Namespace) -> int:
 
 def _triton(arguments: Namespace) -> int:
     from cic.emission.emitted_halves import export_inference_service, export_triton
-    from cic.protocol.spoken_tail import bundle_name
 
     _refuse(arguments, ("engine",), f"the format {RAY_SERVE!r}")
+    _refuse(arguments, ("prefix",), "names in C; models on servers have a --name")
     print("writing tails", file=sys.stderr)
-    options = {"cuts": arguments.cuts, "model": arguments.prefix, "format_name": arguments.tail_format}
-    for model in export_triton(arguments.file, arguments.output, **options):
+    options = {"cuts": arguments.cuts, "name": arguments.name, "format_name": arguments.tail_format}
+    models = export_triton(arguments.file, arguments.output, **options)
+    for model in models:
         print(model.name)
     print(f"wrote {arguments.output}")
     if arguments.kserve is not None:
         path = f"{arguments.output.rstrip('/')}.kserve.yaml"
-        export_inference_service(path, arguments.kserve, model=arguments.prefix or bundle_name(arguments.file))
+        common = models[0].name.removesuffix(f"_{models[0].cut_id}")
+        export_inference_service(path, arguments.kserve, model=common)
         print(f"wrote {path}")
     return 0

@@ -29,7 +29,7 @@ def add_session(parser: ArgumentParser) -> None:
     group.add_argument("--token-file", metavar="FILE", help="with the token that the server asks for")
     group.add_argument("--ca", metavar="FILE", help="PEM, with the certificates to trust; default: those of this system")
     group.add_argument("--certificate", metavar="FILE", help="PEM, with this device's certificate and key")
-    group.add_argument("--name", metavar="NAME", help="that the server's models begin with; default: the bundle's")
+    group.add_argument("--name", metavar="NAME", help="that the server's models begin with; default: the model's name")
     group.add_argument("--engine", metavar="NAME", help="that runs the halves; default: onnxruntime where it can")
     group.add_argument("--deadline", metavar="TIME", help="within which each answer is due")
     group.add_argument("--memory-limit", metavar="SIZE", help="of the halves that are loaded at once, such as 200MB")

@@ -25,7 +25,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--engine", metavar="NAME", help="that runs the tails, such as onnxruntime; default: the first")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="of the engine; default: 1")
     parser.add_argument("--queue", type=int, default=16, metavar="N", help="requests that may wait for their turn; default: 16")
-    parser.add_argument("--name", metavar="NAME", help="that the names of the models begin with; default: the bundle's")
+    parser.add_argument("--name", metavar="NAME", help="that the names of the models begin with; default: the model's")
     parser.add_argument("--max-body", metavar="SIZE", help="of a request, such as 4MB; default: what the bundle allows")
     parser.add_argument("--tls-certificate", metavar="FILE", help="PEM, with those that it is signed by")
     parser.add_argument("--tls-key", metavar="FILE", help="PEM, without a password")

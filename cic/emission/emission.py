@@ -120,6 +120,7 @@ def emit(
                 progress=counted(tell, steps),
                 replace=replace,
                 codecs=splitting_model.stored_codecs,
+                name=splitting_model.name,
             )
 
 

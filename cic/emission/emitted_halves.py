@@ -14,6 +14,7 @@ from cic.decision.cut import Cut
 from cic.emission.emitted_cut import EmittedCut
 from cic.engine.engine_name import engine_name
 from cic.errors import ArtifactError, EmitError
+from cic.inputs.former_names import renamed
 from codegen.errors import as_codegen_error, codegen_error_as
 from codegen.files.atomic import write_whole
 from codegen.loading import export_half as write_half
@@ -89,19 +90,20 @@ def export_half(
         return write_half(directory, cut_id, half, destination, format_name)
 
 
+@renamed(model="name")
 def export_triton(
     directory: str | Path,
     repository: str | Path,
     *,
     cuts: Sequence[str] | None = None,
-    model: str | None = None,
+    name: str | None = None,
     format_name: str | None = None,
 ) -> tuple[TritonModel, ...]:
     """Write the tails of an emitted model as a model repository of the Triton Inference Server, one model a cut.
 
     Args:
         cuts: ids of the cuts; None: all whose tail takes and returns tensors.
-        model: the text that the models' names begin with; None: the directory's name up to its first dot.
+        name: what the models' names begin with; None: the model's own, as `cic serve` and sessions have it.
         format_name: "torchscript" or "onnx"; None: the first of the two that the directory has.
 
     Raises:
@@ -112,16 +114,16 @@ def export_triton(
     check_path(repository, "the model repository")
     check_texts(cuts, "the cuts to export")
     check_text(format_name, "format_name", or_none=True)
-    check_text(model, "model", or_none=True)
+    check_text(name, "the name of the models", or_none=True)
     with codegen_error_as(EmitError):
-        return write_triton_repository(directory, repository, model=model, cuts=cuts, format_name=format_name)
+        return write_triton_repository(directory, repository, name=name, cuts=cuts, format_name=format_name)
 
 
 def export_ray_serve(
     directory: str | Path,
     destination: str | Path,
     *,
-    model: str | None = None,
+    name: str | None = None,
     engine: str | None = None,
     format_name: str | None = None,
 ) -> RayApplication:
@@ -129,7 +131,7 @@ def export_ray_serve(
 
     Args:
         destination: a new directory.
-        model: the text that the models' names begin with; None: the directory's name up to its first dot.
+        name: what the models' names begin with; None: the model's own, as `cic serve` and sessions have it.
         engine: that runs the tails there, see `cic.engine.engine_name`; None: the first that suits them.
         format_name: the format of the tails; None: the first of each cut.
 
@@ -138,15 +140,12 @@ def export_ray_serve(
     """
     check_path(directory, "the directory of the emitted model")
     check_path(destination, "the directory of the application")
-    check_text(model, "model", or_none=True)
+    check_text(name, "the name of the models", or_none=True)
     check_text(engine, "the engine", or_none=True)
     check_text(format_name, "format_name", or_none=True)
-    from cic.protocol.spoken_tail import bundle_name  # needs numpy, which a half of torch does not
-
     named = None if engine is None else str(engine_name(engine))
-    prefix = bundle_name(directory) if model is None else model
     with codegen_error_as(EmitError):
-        return write_ray_application(directory, destination, model=prefix, engine=named, format_name=format_name)
+        return write_ray_application(directory, destination, name=name, engine=named, format_name=format_name)
 
 
 def export_inference_service(path: str | Path, storage: str, *, model: str) -> None:

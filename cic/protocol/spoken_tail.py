@@ -10,7 +10,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from math import prod
-from pathlib import Path
 
 from cic.codec.registry import LONGEST_NAME, largest_payload_bytes
 from cic.errors import ProtocolError
@@ -98,8 +97,9 @@ def spoken_tail(
 ) -> SpokenTail:
     """The tail of a cut, from what the manifest says.
 
-    prefix: of the model's name; see `bundle_name`. counted: tensors are INPUT__0 … and OUTPUT__0 …, as in a repository of
-        TorchScript tails; else they have their own names, as in one of ONNX tails.
+    prefix: of the model's name; by default `manifest.name`.
+    counted: tensors are INPUT__0 … and OUTPUT__0 …, as in a repository of TorchScript tails; else they have their own names, as
+        in one of ONNX tails.
     stored: see `codegen.bundle.codecs.read_codecs`.
     Raises CodegenError if there is no such cut, ProtocolError if a tensor is of a type that cannot be sent, or the name
         would not be one.
@@ -118,11 +118,6 @@ def spoken_tail(
     for tensor in (*spoken[0], *spoken[1]):
         datatype_of(tensor.wire.dtype)
     return SpokenTail(name, cut_id, spoken[0], spoken[1], manifest.model_digest, manifest.weights_digest, stored or {})
-
-
-def bundle_name(bundle: str | Path) -> str:
-    """What the names of a bundle's models begin with: the name of its directory up to the first dot."""
-    return Path(bundle).absolute().name.partition(".")[0]
 
 
 def largest_json_bytes(tail: SpokenTail) -> int:

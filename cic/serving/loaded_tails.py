@@ -13,7 +13,7 @@ from cic.codec.tensors import Array, carrier
 from cic.engine.engine import Engine
 from cic.engine.opening import open_half
 from cic.errors import ArtifactError, EngineError
-from cic.protocol.spoken_tail import SpokenTail, bundle_name, largest_json_bytes, largest_request_bytes, spoken_tail
+from cic.protocol.spoken_tail import SpokenTail, largest_json_bytes, largest_request_bytes, spoken_tail
 from cic.serving.server_options import ServerOptions
 from codegen.errors import as_codegen_error, codegen_error_as
 from codegen.manifest import CutRecord, Manifest, read_manifest
@@ -40,9 +40,7 @@ class LoadedTail:
 
 def no_such_model(names: Collection[str]) -> str:
     """What a peer is told that asks for a model which is not among these."""
-    told = f"there is no such model; there are {', '.join(names)}"
-    hint = "; they begin with the name of the bundle's directory here, and where it is another one there, give a session name=…"
-    return told[:_LONGEST_LIST] + hint
+    return f"there is no such model; there are {', '.join(names)}"[:_LONGEST_LIST]
 
 
 def served_cuts(manifest: Manifest, bundle: Path) -> tuple[CutRecord, ...]:
@@ -68,7 +66,7 @@ def load_tails(bundle: Path, options: ServerOptions) -> dict[str, LoadedTail]:
 
 
 def _loaded(manifest: Manifest, bundle: Path, options: ServerOptions) -> Iterator[LoadedTail]:
-    prefix = options.name or bundle_name(bundle)
+    prefix = options.name or manifest.name
     for cut in served_cuts(manifest, bundle):
         engine = open_half(bundle, cut.id, "tail", options.engine, options.threads)
         loaded = engine.cut

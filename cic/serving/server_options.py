@@ -13,7 +13,7 @@ from cic.errors import InputError
 class ServerOptions:
     """Where a server listens, what it loads, who may ask, and what is too much.
 
-    name: what the names of the models begin with; None: the name of the bundle's directory up to its first dot.
+    name: what the names of the models begin with; None: the name of the model in the bundle's manifest.
     engine, threads: see `cic.engine.opening.open_half`. queue: so many requests wait for the one that is computed; more are
         refused. max_body: bytes of a request; None: what the manifest allows.
     insecure: may be reached from elsewhere without TLS.

@@ -30,6 +30,8 @@ HEALTH = "/v2/health/ready"
 _LARGEST_METADATA_BYTES = 1 << 20
 _LARGEST_FAILURE_BYTES = 1 << 16
 _US = 1e-6
+_NO_SUCH_MODEL = (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND)
+"""With which servers answer who asks for a model that they do not have: Triton with the first, others with the second."""
 
 
 class RefusedError(LinkError):
@@ -51,7 +53,7 @@ class Answered:
 class RemoteServer:
     """Tails of one bundle on one server. Thread-safe.
 
-    prefix: of the models' names, see `cic.protocol.spoken_tail.bundle_name`. batch: of all requests, if it is open.
+    prefix: of the models' names, by default `manifest.name`. batch: of all requests, if it is open.
     """
 
     def __init__(self, address: ServerAddress, manifest: Manifest, prefix: str, batch: int | None = None) -> None:
@@ -71,7 +73,7 @@ class RemoteServer:
             RefusedError: it has no such tail, or one of another bundle. LinkError: it cannot be reached.
         """
         own = spoken_tail(self._manifest, cut_id, self._prefix, counted=True, stored=stored)
-        served: ServedTail = _as_refusal(read_metadata, bytes(self._get(f"/v2/models/{own.name}", wait_s).body), own)
+        served: ServedTail = _as_refusal(read_metadata, self._metadata(own.name, wait_s), own)
         if not served.codecs:
             configuration = self._get(f"/v2/models/{own.name}/config", wait_s)
             _as_refusal(check_configuration, bytes(configuration.body), own)
@@ -79,6 +81,18 @@ class RemoteServer:
         with self._lock:
             self._tails[cut_id] = served
         return served
+
+    def _metadata(self, name: str, wait_s: float) -> bytes:
+        try:
+            return bytes(self._get(f"/v2/models/{name}", wait_s).body)
+        except RefusedError as error:
+            if error.status not in _NO_SUCH_MODEL:
+                raise
+            told = ProtocolError(
+                f"{error}; it was asked for {name}: if its names begin otherwise, give a session name=…, a command --name",
+                error.status,
+            )
+            raise RefusedError(told, error.wait_s) from error
 
     def forget(self) -> None:
         """Whatever was learned of the server may be another's by now."""

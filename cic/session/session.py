@@ -18,7 +18,6 @@ from cic.emission.bundle_check import check_bundle, emitted_cuts
 from cic.engine.engine_mismatch import engine_mismatch
 from cic.engine.opening import engine_of
 from cic.errors import ArtifactError, InputError
-from cic.protocol.spoken_tail import bundle_name
 from cic.session.forecast import Forecast, Parts
 from cic.session.inference import Inference, Means, Steps
 from cic.session.link_estimate import LinkEstimate
@@ -117,7 +116,7 @@ class Session:
         self._prober: Prober | None = None
         kept = DEVICE_ONLY if any(cut.id == DEVICE_ONLY for cut in chosen.values()) else None
         halves = LoadedHalves(bundle, manifest, engine, threads, memory_limit, kept, batch or 1)
-        remote = None if address is None else RemoteServer(address, manifest, name or bundle_name(bundle), batch)
+        remote = None if address is None else RemoteServer(address, manifest, name or manifest.name, batch)
         planner = _planner(splitting_model, chosen, interval_of if self._by_throughput else latency_of)
         self._means = Means(ModelCall(manifest, batch), halves, planner, remote, deadline_s=deadline_s)
         self._steps = Steps(self._means)

@@ -30,7 +30,7 @@ from codegen.calls.structure import leaf_count
 from codegen.errors import CodegenError, as_codegen_error
 from codegen.files.whole_directory import built_beside
 from codegen.formats.emitter import Emitter, emitter_of, format_called
-from codegen.manifest import CutRecord, FileRecord, HalfFiles, Manifest, write_manifest
+from codegen.manifest import CutRecord, FileRecord, HalfFiles, Manifest, served_name, write_manifest
 from codegen.split import Split
 from codegen.splitters.open_batch import at_batch
 from codegen.verification.equivalence import Progress, Tensors, check_alike, redraw, verify
@@ -49,6 +49,7 @@ def write_bundle(
     progress: Progress | None = None,
     replace: bool = False,
     codecs: Mapping[str, bytes] = MappingProxyType({}),
+    name: str | None = None,
 ) -> Manifest:
     """Split, write and verify every cut, and put the bundle at `directory`, added to what was emitted there before.
 
@@ -61,6 +62,7 @@ def write_bundle(
         three steps a cut.
     replace: an older bundle goes, whatever model it is of. Else what it has besides stays (`codegen.bundle.addition`).
     codecs: the contents that plans name, by SHA-256; others are left out.
+    name: of the model, which names of its tails on servers begin with; None: the directory's up to its first dot.
     Returns the manifest of all that is there. Raises CodegenError (UnsplittableError, MismatchError), also for what the file
     system refuses; then nothing is left behind and an older bundle stays as it was.
     """
@@ -69,7 +71,7 @@ def write_bundle(
         check_request(directory, plans, storage)
         check_codecs(plans, codecs)
         emitters = _emitters(source, formats)
-        outline = _outline(source, emitters)
+        outline = _outline(source, emitters, served_name(directory.name.partition(".")[0] if name is None else name))
         _check_inputs(outline, source.example_inputs, further_inputs)
         further_inputs = [*further_inputs, *_other_batches(source)]
         standing_bundle(directory, outline, plans, replace=replace)
@@ -99,7 +101,7 @@ def _emitters(source: Source, formats: Sequence[str] | None) -> list[Emitter]:
     return emitters
 
 
-def _outline(source: Source, emitters: Sequence[Emitter]) -> Manifest:
+def _outline(source: Source, emitters: Sequence[Emitter], name: str) -> Manifest:
     """What is known of the bundle before anything is written: the manifest without cuts."""
     versions: dict[str, str] = {}
     for emitter in emitters:
@@ -112,6 +114,7 @@ def _outline(source: Source, emitters: Sequence[Emitter]) -> Manifest:
         input_structure=source.input_structure,
         output_structure=source.output_structure,
         cuts=(),
+        name=name,
     )
 
 

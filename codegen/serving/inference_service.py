@@ -21,7 +21,7 @@ def inference_service(model: str, storage: str) -> str:
     name = re.sub(r"[^a-z0-9]+", "-", model.lower()).strip("-")
     if not _NAME.fullmatch(name):
         raise CodegenError(
-            f"{model!r} names no service of Kubernetes, which begins with a letter and has at most 63; choose a prefix"
+            f"{model!r} names no service of Kubernetes, which begins with a letter and has at most 63; choose another name"
         )
     if not _ADDRESS.fullmatch(storage):
         raise CodegenError(f"{storage!r:.80} is no address of a repository; give one such as pvc://models/repository")

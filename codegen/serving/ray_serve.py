@@ -40,22 +40,24 @@ def write_ray_application(
     bundle: str | Path,
     destination: str | Path,
     *,
-    model: str,
+    name: str | None = None,
     engine: str | None = None,
     format_name: str | None = None,
     largest_replicas: int = 4,
 ) -> RayApplication:
     """Write the directory, as a whole or not at all; it must not exist.
 
-    model: what the names of the models begin with. engine: by its name, as `cic serve --engine` takes it.
+    name: what the names of the models begin with; default: the name of the model in the bundle's manifest.
+    engine: by its name, as `cic serve --engine` takes it.
     format_name: the format of the tails to take along; default: the first that each cut was emitted in.
     Raises CodegenError if the bundle is damaged or has nothing for a server, or the directory cannot be written.
     """
     bundle, destination = Path(bundle), Path(destination).absolute()
-    if not _NAME.fullmatch(model):
-        raise CodegenError(f"the model name {model!r} stands in addresses: use letters, digits, '.', '_' and '-'")
+    if name is not None and not _NAME.fullmatch(name):
+        raise CodegenError(f"the model name {name!r} stands in addresses: use letters, digits, '.', '_' and '-'")
 
     def write(bundle: Path, manifest: Manifest) -> RayApplication:
+        model = manifest.name if name is None else name
         served = [cut for cut in manifest.cuts if cut.crossing and cut.returned]
         if not served:
             raise CodegenError(f"{bundle} has no cut whose tail takes and returns tensors, so there is nothing for a server")

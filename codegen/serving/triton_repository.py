@@ -78,7 +78,7 @@ def write_triton_repository(
     bundle: str | Path,
     repository: str | Path,
     *,
-    model: str | None = None,
+    name: str | None = None,
     cuts: Sequence[str] | None = None,
     format_name: str | None = None,
 ) -> tuple[TritonModel, ...]:
@@ -86,18 +86,18 @@ def write_triton_repository(
 
     repository: made if absent; a repository that is there keeps its other models, and none of them is replaced. Each model is
         whole or absent, and one that is there just as it is to be may be: so what was interrupted is finished by a repetition.
-    model: what the names of the models begin with; default: the name of the bundle's directory up to its first dot.
+    name: what the names of the models begin with; default: the name of the model in the bundle's manifest.
     cuts: ids; default: all whose tail takes and returns tensors (that of "everything on the device" does not).
     format_name: "torchscript" or "onnx"; default: the first of the two that the bundle has.
     Raises CodegenError if the bundle is damaged or lacks what is asked for, Triton cannot carry one of its tensors, or the
         package that reads and changes tails of this format is not installed.
     """
     bundle, repository = Path(bundle), Path(os.path.realpath(repository))
-    prefix = Path(os.path.abspath(bundle)).name.partition(".")[0] if model is None else model
-    if not re.fullmatch(_NAME, prefix):
-        raise CodegenError(f"the model name {prefix!r} names directories: use letters, digits, '.', '_' and '-'")
+    if name is not None and not re.fullmatch(_NAME, name):
+        raise CodegenError(f"the model name {name!r} names directories: use letters, digits, '.', '_' and '-'")
 
     def write(bundle: Path, manifest: Manifest) -> tuple[TritonModel, ...]:
+        prefix = manifest.name if name is None else name
         records = _chosen(manifest, bundle, cuts)
         chosen = _format_of(records, bundle, None if format_name is None else format_called(format_name))
         for record in records:

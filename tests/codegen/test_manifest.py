@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from codegen.errors import CodegenError
 from codegen.loading import load_cut
-from codegen.manifest import FILE_NAME, signed
+from codegen.manifest import FILE_NAME, served_name, signed
 
 
 def nested(depth: int) -> dict:
@@ -34,7 +37,7 @@ def edit_manifest(directory: Path, edit: Callable[[dict], object]) -> None:
     ("edit", "message"),
     [
         (lambda body: body.update(format="other"), "is not the manifest of an emitted model"),
-        (lambda body: body.update(version=1), "has format version 1, this program reads version 8"),
+        (lambda body: body.update(version=1), "has format version 1, this program reads version 9"),
         (lambda body: body.pop("cuts"), "is damaged: cuts is missing"),
         (lambda body: body["cuts"][0].pop("outputs"), r"is damaged: cuts\[0\].outputs is missing"),
         (
@@ -52,6 +55,7 @@ def edit_manifest(directory: Path, edit: Callable[[dict], object]) -> None:
         (lambda body: body.update(output_structure={"kind": "tensor", "leaf": 7}), "is tensor 7 where number 0 comes next"),
         (lambda body: body.update(output_structure={"kind": "none"}), "output_structure has 0 tensors, cut .* finds 1"),
         (lambda body: body["input_structure"]["items"].reverse(), "expected args and kwargs"),
+        (lambda body: body.update(name="../elsewhere"), "name is '../elsewhere', expected a name"),
         (lambda body: body.update(input_structure=nested(100)), "nested deeper than 64 levels"),
     ],
 )
@@ -99,3 +103,17 @@ def test_the_manifest_is_read_without_torch(bundle: Path):
     )
     done = subprocess.run([sys.executable, "-c", program, str(bundle)], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "cut-0"
+
+
+@given(st.text())
+def test_any_text_gives_a_name_that_can_be_served(text: str):
+    name = served_name(text)
+    assert re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}", name)
+    assert served_name(name) == name or len(text) > 100
+
+
+def test_names_that_can_be_served_stay():
+    for name in ("resnet50", "vit_base_patch16_224.augreg", "Small", "a-1"):
+        assert served_name(name) == name
+    assert served_name("torchvision:resnet 50") == "torchvision-resnet-50"
+    assert served_name("../") == served_name("") == "model"

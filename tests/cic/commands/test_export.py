@@ -93,7 +93,7 @@ def test_tails_are_exported_for_triton(bundle: Path, tmp_path: Path, capsys: pyt
 
 def test_tails_are_exported_for_ray_serve(bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     arguments = ["export", str(bundle), "--format", "ray-serve", "-o", str(tmp_path / "application")]
-    assert main([*arguments, "--tail-format", "onnx", "--engine", "onnxruntime", "--prefix", "small"]) == 0
+    assert main([*arguments, "--tail-format", "onnx", "--engine", "onnxruntime", "--name", "small"]) == 0
     assert "small_wide-1.2" in capsys.readouterr().out.splitlines()
     assert {path.name for path in (tmp_path / "application").iterdir()} == {"tails.py", "serve.yaml", "bundle"}
     assert main([*arguments, "--engine", "tensorrt"]) == 2

@@ -17,11 +17,11 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_repository_keeps_the_models_that_it_has(bundle: Path, tmp_path: Path) -> None:
-    (only,) = cic.export_triton(bundle, tmp_path / "repository", cuts=["wide-1.2"], model="a")
+    (only,) = cic.export_triton(bundle, tmp_path / "repository", cuts=["wide-1.2"], name="a")
     assert only.name == "a_wide-1.2"
     (tmp_path / "repository" / only.name / "config.pbtxt").write_text("of the user's")
     with pytest.raises(EmitError, match=r"has a model a_wide-1\.2 already; remove it or name the new ones otherwise"):
-        cic.export_triton(bundle, tmp_path / "repository", model="a")
+        cic.export_triton(bundle, tmp_path / "repository", name="a")
 
 
 def test_nothing_is_exported_into_the_bundle(bundle: Path, tmp_path: Path) -> None:

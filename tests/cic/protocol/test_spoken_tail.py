@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cic.errors import ProtocolError
-from cic.protocol.spoken_tail import bundle_name, spoken_tail
+from cic.protocol.spoken_tail import spoken_tail
 from codegen.errors import CodegenError
 from codegen.manifest import Manifest, read_manifest
 from codegen.serving.triton_repository import write_triton_repository
@@ -21,12 +21,12 @@ def manifest(mixed_bundle: Path) -> Manifest:
 @pytest.mark.parametrize("fixture", ["mixed_bundle", "onnx_bundle"])
 def test_names_are_those_of_a_triton_repository(fixture: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     bundle: Path = request.getfixturevalue(fixture)
-    models = write_triton_repository(bundle, tmp_path / "repository")
+    models, manifest = write_triton_repository(bundle, tmp_path / "repository"), read_manifest(bundle)
     assert len(models) == 2
     for model in models:
         counted = model.inputs[0] == "INPUT__0"
         assert counted == (fixture == "mixed_bundle")
-        tail = spoken_tail(read_manifest(bundle), model.cut_id, bundle_name(bundle), counted=counted)
+        tail = spoken_tail(manifest, model.cut_id, manifest.name, counted=counted)
         assert tail.name == model.name
         assert tuple(tensor.name for tensor in tail.inputs) == model.inputs
         assert tuple(tensor.name for tensor in tail.outputs) == model.outputs

@@ -37,6 +37,11 @@ def test_names_and_limits_are_those_of_the_options(mixed_bundle: Path) -> None:
         assert tail.platform == "cic_torchscript" and tail.largest_json_bytes < tail.largest_request_bytes
 
 
+def test_names_do_not_depend_on_where_a_bundle_lies(mixed_bundle: Path, tmp_path: Path) -> None:
+    shutil.copytree(mixed_bundle, tmp_path / "another place")
+    assert load_tails(tmp_path / "another place", OPTIONS).keys() == load_tails(mixed_bundle, OPTIONS).keys()
+
+
 def test_a_tail_of_onnx_has_the_names_of_its_graph(onnx_bundle: Path) -> None:
     tail = load_tails(onnx_bundle, replace(OPTIONS, engine="onnxruntime"))["plumbing_cut-1"]
     assert [each.name for each in tail.spoken.inputs] == [wire.name for wire in tail.engine.inputs]

@@ -17,7 +17,7 @@ from cic.errors import ProtocolError
 from cic.protocol.answer import ServerTimes, coded_outputs, write_answer, write_failure
 from cic.protocol.metadata import metadata_of
 from cic.protocol.request import JSON_LENGTH, read_request
-from cic.protocol.spoken_tail import SpokenTail, bundle_name, spoken_tail
+from cic.protocol.spoken_tail import SpokenTail, spoken_tail
 from codegen.manifest import read_manifest
 from tests.cic.session.scripted_server import request_of, scripted
 
@@ -93,7 +93,7 @@ def small_server(bundle: Path) -> Iterator[SmallServer]:
     tails = {}
     for record in manifest.cuts:
         if record.crossing:
-            tail = spoken_tail(manifest, record.id, bundle_name(bundle), counted=True)
+            tail = spoken_tail(manifest, record.id, manifest.name, counted=True)
             tails[tail.name] = (tail, open_half(bundle, record.id, "tail"))
     server = SmallServer(tails)
     with scripted(server.talk) as server.url:

@@ -32,7 +32,7 @@ def manifest(project: Project) -> Manifest:
 
 @pytest.fixture
 def remote(served: str, manifest: Manifest) -> Iterator[RemoteServer]:
-    server = RemoteServer(server_address(served), manifest, "small")
+    server = RemoteServer(server_address(served), manifest, manifest.name)
     yield server
     server.close()
 
@@ -64,7 +64,8 @@ def test_health_is_small(remote: RemoteServer) -> None:
 
 def test_refusals_have_their_status(remote: RemoteServer, project: Project, manifest: Manifest, served: str) -> None:
     another = RemoteServer(server_address(served), manifest, "another")
-    with pytest.raises(RefusedError) as caught:
+    told = r"there are Small_.*; it was asked for another_cut-01: if its names begin otherwise, give a session name=…"
+    with pytest.raises(RefusedError, match=told) as caught:
         another.learn("cut-01", {}, 5.0)
     assert caught.value.status == 404
     another.close()
@@ -79,10 +80,10 @@ def test_refusals_have_their_status(remote: RemoteServer, project: Project, mani
 
 
 def test_what_another_program_says_is_no_answer(manifest: Manifest) -> None:
-    for reply in (b"<html>", b"[]", b"{}", b'{"name": "small_cut-01"}'):
+    for reply in (b"<html>", b"[]", b"{}", b'{"name": "Small_cut-01"}'):
         whole = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(reply), reply)
         with scripted(replying(whole)) as url:
-            server = RemoteServer(server_address(url), manifest, "small")
+            server = RemoteServer(server_address(url), manifest, manifest.name)
             with pytest.raises(LinkError):
                 server.learn("cut-01", {}, 5.0)
             server.close()
@@ -92,7 +93,7 @@ def test_what_another_program_says_is_no_answer(manifest: Manifest) -> None:
 def test_a_busy_server_says_how_long(manifest: Manifest, after: str, wait_s: float | None) -> None:
     reply = f"HTTP/1.1 503 Busy\r\nRetry-After: {after}\r\nContent-Length: 0\r\n\r\n".encode()
     with scripted(replying(reply)) as url:
-        server = RemoteServer(server_address(url), manifest, "small")
+        server = RemoteServer(server_address(url), manifest, manifest.name)
         with pytest.raises(RefusedError) as caught:
             server.health(5.0)
         assert caught.value.wait_s == wait_s

@@ -22,7 +22,7 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_tail_can_be_loaded_from_it_and_no_head(mixed: Path, tmp_path: Path):
-    written = write_ray_application(mixed, tmp_path / "application", model="mixed")
+    written = write_ray_application(mixed, tmp_path / "application", name="mixed")
     assert written.models == ("mixed_server-only", "mixed_wide-1.2")
     bundle = tmp_path / "application" / "bundle"
     assert not list(bundle.rglob("head*"))
@@ -32,7 +32,7 @@ def test_every_tail_can_be_loaded_from_it_and_no_head(mixed: Path, tmp_path: Pat
 
 
 def test_the_application_names_its_bundle_and_the_configuration_names_the_application(mixed: Path, tmp_path: Path):
-    write_ray_application(mixed, tmp_path / "application", model="mixed", engine="torchscript:cuda")
+    write_ray_application(mixed, tmp_path / "application", name="mixed", engine="torchscript:cuda")
     tree = ast.parse((tmp_path / "application" / "tails.py").read_text())
     (call,) = [node.value for node in tree.body if isinstance(node, ast.Assign)]
     assert isinstance(call, ast.Call)
@@ -49,10 +49,10 @@ def test_the_application_names_its_bundle_and_the_configuration_names_the_applic
 
 def test_it_is_written_whole_or_not_at_all(mixed: Path, tmp_path: Path):
     with pytest.raises(CodegenError, match="stands in addresses"):
-        write_ray_application(mixed, tmp_path / "application", model="a/b\n")
+        write_ray_application(mixed, tmp_path / "application", name="a/b\n")
     with pytest.raises(CodegenError, match="not emitted as 'onnx'"):
-        write_ray_application(mixed, tmp_path / "application", model="mixed", format_name="onnx")
+        write_ray_application(mixed, tmp_path / "application", name="mixed", format_name="onnx")
     assert not list(tmp_path.iterdir())
     (tmp_path / "application").mkdir()
     with pytest.raises(CodegenError, match="exists already"):
-        write_ray_application(mixed, tmp_path / "application", model="mixed")
+        write_ray_application(mixed, tmp_path / "application", name="mixed")

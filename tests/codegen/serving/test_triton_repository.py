@@ -101,11 +101,11 @@ def test_every_tail_is_a_model_that_needs_no_cic(bundle: Path, format_name: str,
 def test_a_repository_keeps_its_other_models(bundle: Path, tmp_path: Path):
     repository = tmp_path / "repository"
     (repository / "other").mkdir(parents=True)
-    (only,) = write_triton_repository(bundle, repository, cuts=["wide-1.2"], model="a")
+    (only,) = write_triton_repository(bundle, repository, cuts=["wide-1.2"], name="a")
     assert only.name == "a_wide-1.2"
     (repository / only.name / "config.pbtxt").write_text("of the user's")
     with pytest.raises(CodegenError, match=r"has a model a_wide-1\.2 already; remove it or name the new ones otherwise"):
-        write_triton_repository(bundle, repository, model="a")
+        write_triton_repository(bundle, repository, name="a")
     assert sorted(path.name for path in repository.iterdir()) == ["a_wide-1.2", "other"]
     assert [path.name for path in tmp_path.iterdir()] == ["repository"]
 
@@ -158,7 +158,7 @@ def test_requests_that_cannot_be_met_are_refused(bundle: Path, tmp_path: Path):
         "mixed.split is emitted as torchscript, onnx, and Triton is to have exported_program": {
             "format_name": "exported_program"
         },
-        "the model name 'a/b' names directories": {"model": "a/b"},
+        "the model name 'a/b' names directories": {"name": "a/b"},
     }
     for message, options in refusals.items():
         with pytest.raises(CodegenError, match=message):

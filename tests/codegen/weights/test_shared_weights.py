@@ -352,7 +352,7 @@ def test_bundles_of_any_version_are_replaced(residual, copied: Path):
     body = json.loads((copied / FILE_NAME).read_text())
     body["version"] = 1
     (copied / FILE_NAME).write_text(json.dumps(signed(body)))
-    with pytest.raises(CodegenError, match="has format version 1, this program reads version 8; emit the model again"):
+    with pytest.raises(CodegenError, match="has format version 1, this program reads version 9; emit the model again"):
         load_cut(copied, "cut-0")
     with pytest.raises(CodegenError, match=r"cannot be added to .*has format version 1.*replace=True"):
         write_bundle(copied, traced.source, plans_of(traced)[:1], storage="inline")
