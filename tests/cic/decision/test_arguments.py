@@ -56,7 +56,7 @@ MODEL = splitting_model(network_shaped(random.Random(3), 12), cic.Box(), 0.01, 2
 NOWHERE = "/nowhere/at/all"
 COMPILE: dict[str, Any] = {"args": (torch.ones(2),), "device": "raspberry-pi-4b", "server": "i7-13700k"}
 # What is refused before anything is traced.
-EARLY = ("device", "server", "box", "defaults", "precision", "most_minimum_cuts")
+EARLY = ("device", "server", "box", "defaults", "precision", "most_minimum_cuts", "most_cuts")
 
 
 def _no_model(**changed: Any) -> object:

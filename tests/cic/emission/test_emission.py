@@ -24,7 +24,7 @@ def test_exported_networks_compile_and_their_cuts_are_verified(exported: tuple[t
     cuts = [compiled.cuts[0].id, compiled.cuts[len(compiled.cuts) // 2].id, compiled.cuts[-1].id]
     told: list[cic.Progress] = []
     manifest = cic.emit(path, compiled, tmp_path / "split", cuts=list(dict.fromkeys(cuts)), progress=told.append)
-    assert told[-1].done == told[-1].of == 3 * len(manifest.cuts)
+    assert told[-1].done == told[-1].of == 3 * len(manifest.cuts) and manifest.name == compiled.name
     x = torch.randn(1, 3, 64, 64)
     with torch.no_grad():
         expected = network(x)
