@@ -53,9 +53,9 @@ def reproved(
     tell = teller(progress)
     try:
         problem = stored_problem(graph)
-        forbidden = [sorted(pairs) for pairs in shown_forbidden(model.table, graph, problem)]
         if model.table.few is not None:
-            return _few_again(model, graph, problem, forbidden, tell)
+            return _few_again(model, graph, problem, tell)
+        forbidden = [sorted(pairs) for pairs in shown_forbidden(model.table, graph, problem)]
         found = _envelope(model, problem, forbidden, limit_rows(graph), most_solves, tell)
     except (MincutError, CompressError) as error:
         raise CompileError(f"the corrected times of {model.name} give no table: {error}") from error
@@ -64,14 +64,12 @@ def reproved(
     return renewed if model.table.stream is None else with_stream_cuts(renewed, model.table.stream.box, emitted=emitted)
 
 
-def _few_again(
-    model: SplittingModel, graph: StoredGraph, problem: Problem, forbidden: Sequence[Sequence[tuple[int, int]]], tell: Tell
-) -> SplittingModel:
-    """The same few cuts at other times. Of what others would lose at these nobody knows."""
+def _few_again(model: SplittingModel, graph: StoredGraph, problem: Problem, tell: Tell) -> SplittingModel:
+    """The same few cuts at other times, compared with all that compiling allowed. Of what others would lose nobody knows."""
     from cic.compilation.few_cuts import with_loss  # scipy takes a while to load
 
     assert model.table.few is not None
-    same = with_cuts(model, graph, problem, (), proof=model.proof, forbidden=forbidden)
+    same = with_cuts(model, graph, problem, (), proof=model.proof, forbidden=graph.alternatives)
     return with_loss(same, model.table.few.replaced(at_least=None), progress=tell)
 
 
