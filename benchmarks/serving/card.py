@@ -29,7 +29,7 @@ from benchmarks.harness.report import Report, Section, Target, shared_options, s
 from benchmarks.serving.own_server import ask, serving
 from cic.codec.tensors import Array, array_of, tensor_of
 from cic.engine.opening import open_half
-from cic.protocol.spoken_tail import bundle_name, spoken_tail
+from cic.protocol.spoken_tail import spoken_tail
 from codegen.manifest import read_manifest
 from codegen.verification.agreement import relative_error
 
@@ -115,7 +115,8 @@ def _asked(
     expected: torch.Tensor,
     requests: int,
 ) -> Asked:
-    spoken = spoken_tail(read_manifest(bundle), cut.id, bundle_name(bundle), counted=ENGINES[engine] == "torchscript")
+    manifest = read_manifest(bundle)
+    spoken = spoken_tail(manifest, cut.id, manifest.name, counted=ENGINES[engine] == "torchscript")
     answers = [ask(link, spoken, crossing) for _ in range(requests + requests // 5)][requests // 5 :]
     computed_s = median(answer.times.compute_us for answer in answers if answer.times is not None) / 1e6
     difference = relative_error(tensor_of(answers[-1].outputs[0].copy(), "float32"), expected)
