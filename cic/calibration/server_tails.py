@@ -36,7 +36,7 @@ class ServerTails:
 
     def __init__(self, bundle: Path, address: ServerAddress, name: str | None = None, batch: int | None = None) -> None:
         self._bundle, self._manifest = bundle, read_manifest(bundle)
-        self._remote = RemoteServer(address, self._manifest, name or manifest.name, batch)
+        self._remote = RemoteServer(address, self._manifest, name or self._manifest.name, batch)
         self._known: dict[str, ServedTail] = {}
         self._numbers = count(1)
         self.machine = str(address)

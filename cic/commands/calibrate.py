@@ -29,9 +29,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--token-file", metavar="FILE", help="with the token that the server asks for")
     parser.add_argument("--ca", metavar="FILE", help="certificates to trust in place of the system's")
     parser.add_argument("--certificate", metavar="FILE", help="this device's certificate and key, for a server that asks")
-    parser.add_argument(
-        "--name", metavar="NAME", help="that the names of the server's models begin with; default: the model's"
-    )
+    parser.add_argument("--name", metavar="NAME", help="that the names of the server's models begin with; default: the model's")
     parser.add_argument(
         "--repeat", type=int, default=15, metavar="N", help="runs of each cut, of which the median counts; default: 15"
     )

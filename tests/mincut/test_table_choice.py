@@ -60,9 +60,7 @@ def test_no_other_choice_of_as_many_loses_less() -> None:
             assert set(always) <= set(found.groups) and len(found.groups) <= most
             assert found.loss == pytest.approx(loss_by_programs(features, found.groups, box), rel=1e-5, abs=1e-6)
             others = [place for place in range(len(features)) if place not in always]
-            least = min(
-                loss_by_programs(features, [*always, *more], box) for more in combinations(others, most - len(always))
-            )
+            least = min(loss_by_programs(features, [*always, *more], box) for more in combinations(others, most - len(always)))
             assert found.loss <= least + 1e-5 * (1 + least)
             assert found.at_least == found.loss
             lost += found.loss > 0.01
