@@ -70,7 +70,7 @@ def test_kept_cuts_stay_as_they_are_and_the_file_says_what_they_lose(whole: Spli
     few = loads(dumps(with_few_cuts(whole, 4)))
     known = {cut.id: (cut.features, cut.device_ops, cut.crossing) for cut in whole.cuts}
     assert all(known[cut.id] == (cut.features, cut.device_ops, cut.crossing) for cut in few.cuts)
-    assert verify(few).gap == few.proof.gap and few.table == loads(dumps(few)).table
+    assert verify(few).gap == few.proof.gap and dumps(loads(dumps(few))) == dumps(few)
     assert b'"few"' not in dumps(whole), "a file with all cuts is no larger"
     rng = random.Random(92)
     for _ in range(100):
@@ -121,7 +121,7 @@ def _check(whole: SplittingModel, few: SplittingModel) -> None:
 
 
 def test_cuts_with_codecs_stay_with_their_side(compiled: SplittingModel) -> None:
-    few = with_few_cuts(compiled, 3)
+    few = with_few_cuts(compiled, 2)
     _check(compiled, few)
     for cut_id in few.cut_by_id:
         assert [cut.codecs for cut in few.cuts if cut.id == cut_id] == [cut.codecs for cut in compiled.cuts if cut.id == cut_id]
@@ -129,7 +129,7 @@ def test_cuts_with_codecs_stay_with_their_side(compiled: SplittingModel) -> None
 
 
 def test_at_other_times_the_same_cuts_are_kept_and_the_loss_is_proved_anew(compiled: SplittingModel) -> None:
-    few, graph = with_few_cuts(compiled, 3), with_times(compiled.graph(), 1)
+    few, graph = with_few_cuts(compiled, 2), with_times(compiled.graph(), 1)
     graph = graph.replaced(cuts=few.graph().cuts)
     again = reproved(few, graph)
     assert [cut.label for cut in again.cuts] == [cut.label for cut in few.cuts]
