@@ -121,7 +121,6 @@ except cic.DecisionError as error:
         (["run", "x.split", "MODEL", "--server", "none"], "numpy", "device"),
         (["calibrate", "x.split", "MODEL", "-o", "x.cic"], "numpy", "device"),
         (["serve", "x.split"], "", "serve"),
-        (["export", "x.split", "--format", "ray-serve", "-o", "x"], "numpy", "device"),
         (["show", "MODEL", "--picture", "x.svg"], "matplotlib", "show"),
     ],
 )
