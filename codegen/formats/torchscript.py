@@ -70,7 +70,7 @@ class TorchScriptEmitter:
         """Trace `half` on `example`, freeze it and save it to `path`; CodegenError if torch cannot."""
         _refuse_regions(half, path)
         exact = bool(half.meta.get(EXACT))
-        half = copied(half)
+        half = copied(half, flat=True)
         try:
             sharing = observed_sharing(half, example)
             make_honest(sharing, fixed=not any(open_axes))
