@@ -1,4 +1,4 @@
-"""The fresh process of a verification: `python -m codegen.verify_process request.json…`.
+"""The fresh process of a verification: `python -m codegen.verify_process`, which is told the files of its requests in a line.
 
 Loads one half of every cut asked for from its files, runs it on stored tensors and stores what it returns, with which results
 share memory. Then it overwrites what was returned, as a caller may: the next run must not notice. At last it calls the half
@@ -30,13 +30,26 @@ from codegen.verification.tensor_file import read_tensors, write_tensors
 from codegen.verification.tensor_memory import elements_between, overlapping
 
 
-def main(request_files: Sequence[str]) -> int:
-    """Do what the requests say, as long as somebody waits for it; returns 0, or the code of the first that failed."""
+def main() -> int:
+    """Do what the requests say, as long as somebody waits for it; returns 0, or the code of the first that failed.
+
+    Their files are the list in the first line of the input, which may come long after torch is loaded.
+    """
+    request_files = json.loads(_first_line() or "[]")
     if len(request_files) > 1:
         return next((code for code in map(_answered_in_a_fork, request_files) if code), 0)
     Thread(target=_end_with_the_other, daemon=True).start()
-    answer(*request_files)
+    for request_file in request_files:
+        answer(request_file)
     return 0
+
+
+def _first_line() -> bytes:
+    """Nothing more is read than that, as forks wait for the end of the same input."""
+    line = b""
+    while not line.endswith(b"\n") and (byte := os.read(0, 1)):
+        line += byte
+    return line
 
 
 def _answered_in_a_fork(request_file: str) -> int:
@@ -142,7 +155,7 @@ def _longer(tensor: torch.Tensor, open_axes: Sequence[int]) -> torch.Tensor:
 
 
 if __name__ == "__main__":
-    ended = main(sys.argv[1:])
+    ended = main()
     if ended < 0:  # so that it is told as it happened
         os.kill(os.getpid(), -ended)
     sys.exit(ended)

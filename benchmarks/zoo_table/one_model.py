@@ -11,6 +11,7 @@ import tempfile
 import traceback
 import warnings
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from time import perf_counter, process_time
@@ -28,6 +29,7 @@ from cic.trace.fx.flat_model import evaluating
 from cic.trace.fx.traced_model import TracedModel
 from cic.trace.onnx.onnx_model import OnnxModel
 from cic.trace.traced import Traced
+from codegen.bundle import bundle
 from codegen.calls.structure import describe
 from codegen.errors import MismatchError
 from codegen.manifest import Manifest
@@ -48,7 +50,8 @@ def take_the_whole_way(name: str, specimen: Specimen, verifier: Verifier, row_fi
     """Run a model and leave its row in `row_file`: status "verified", "refused", "wrong" or "failed", and figures."""
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
-    equivalence._run_fresh = verifier.run  # a fork instead of a new interpreter
+    # A fork instead of a new interpreter.
+    equivalence._run_fresh, bundle.started_ahead = verifier.run, nullcontext
     row: dict[str, Any] = {"status": "running", "phase": "start", "seconds": {}}
 
     def enter(phase: str) -> None:

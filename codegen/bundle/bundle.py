@@ -34,6 +34,7 @@ from codegen.manifest import CutRecord, FileRecord, HalfFiles, Manifest, served_
 from codegen.split import Split
 from codegen.splitters.open_batch import at_batch
 from codegen.verification.equivalence import Progress, Tensors, check_alike, redraw, verify
+from codegen.verification.fresh_halves import started_ahead
 
 
 def write_bundle(
@@ -77,7 +78,7 @@ def write_bundle(
         standing_bundle(directory, outline, plans, replace=replace)
         # First of all: what the whole cannot do, no half can, and then nothing need be written.
         input_sets, expected = _answered(source.whole() if whole is None else whole, source.example_inputs, further_inputs)
-        with built_beside(directory) as building:
+        with started_ahead(), built_beside(directory) as building:
             sizes: dict[str, int] = {}
             cuts = [_write_cut(building, plan, source, emitters, storage, sizes, progress) for plan in plans]
             stored_codecs = write_codecs(building, plans, codecs)

@@ -21,24 +21,21 @@ from __future__ import annotations
 
 import json
 import math
-import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from threading import Thread
-from typing import Any
 
 import torch
 
 from codegen.calls.structure import leaf_names
 from codegen.errors import CodegenError, MismatchError
-from codegen.fresh_process import fresh_command, fresh_environment
 from codegen.manifest import CutRecord, Manifest, OutputCheck, Verification
 from codegen.rounding import Step
 from codegen.split import Half, WireTensor
 from codegen.verification.agreement import TOLERANCES, ZERO, largest, relative_error, wide
+from codegen.verification.fresh_halves import run_fresh as _run_fresh
 from codegen.verification.tensor_file import read_tensors, write_tensors
 from codegen.verification.tensor_memory import overlapping
 
@@ -319,48 +316,3 @@ def _run_halves(
     for together in [requests] if sys.platform.startswith("linux") else [[request] for request in requests]:
         _run_fresh(together, scratch, progress)
     return runs
-
-
-def _run_fresh(requests: Sequence[Mapping[str, Any]], scratch: Path, progress: Progress | None) -> None:
-    """Answer the requests in order by `codegen.verify_process` in a new interpreter, with as many threads as this one."""
-    threads = torch.get_num_threads()
-    files = [scratch / f"request-{request['half']}.json" for request in requests]
-    for request, file in zip(requests, files, strict=True):
-        file.write_text(json.dumps({**request, "threads": threads}), encoding="utf-8")
-    command, environment = fresh_command("codegen.verify_process", list(map(str, files))), fresh_environment(threads)
-    finished = 0
-    pipe = subprocess.PIPE
-    with subprocess.Popen(
-        command, env=environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True, errors="replace"
-    ) as process:
-        assert process.stdin is not None and process.stdout is not None and process.stderr is not None
-        told: list[str] = []
-        listener = Thread(target=told.extend, args=(process.stderr,), daemon=True)
-        listener.start()
-        try:
-            for line in process.stdout:
-                finished += 1
-                if progress is not None:
-                    progress(line.strip())
-            process.wait()
-            listener.join()
-        except BaseException:
-            process.kill()  # else leaving this block would wait for the rest of its work
-            process.stdin.close()
-            process.stdout.read()  # its forks hold it, and use the files of this verification until they are gone, too
-            raise
-    if process.returncode:
-        lines = "".join(told).strip().splitlines()
-        raise CodegenError(
-            f"the process that verifies each {_half_after(requests, finished)} ended with code {process.returncode}:"
-            f" {lines[-1] if lines else 'it said nothing'}"
-        )
-
-
-def _half_after(requests: Sequence[Mapping[str, Any]], finished: int) -> str:
-    """Which half is run when so many of all jobs are finished."""
-    for request in requests:
-        finished -= len(request["jobs"])
-        if finished < 0:
-            break
-    return str(request["half"])

@@ -6,11 +6,13 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from codegen.bundle import bundle
 from codegen.errors import CodegenError
 from codegen.verification import equivalence
 
@@ -60,3 +62,4 @@ def one_verifying_process(verifying_process: subprocess.Popen[str], monkeypatch:
         raise CodegenError("the verifying process ended")
 
     monkeypatch.setattr(equivalence, "_run_fresh", run)
+    monkeypatch.setattr(bundle, "started_ahead", nullcontext)
