@@ -27,7 +27,6 @@ from cic.decision.cut import DEVICE_ONLY, SERVER_ONLY, Cut
 from cic.decision.splitting_model import SplittingModel
 from cic.decision.throughput import Throughput
 from cic.emission.bundle_check import emitted_cuts
-from cic.protocol.spoken_tail import bundle_name
 from cic.session.record import TERMS, Terms
 from cic.session.remote_server import RemoteServer
 from cic.session.server_address import server_address
@@ -123,7 +122,8 @@ def _frames(interval_s: float, seconds: float) -> int:
 
 
 def _round_trip_s(told: Given) -> float:
-    remote = RemoteServer(server_address(told.url), read_manifest(told.bundle), bundle_name(told.bundle))
+    manifest = read_manifest(told.bundle)
+    remote = RemoteServer(server_address(told.url), manifest, manifest.name)
     took_s = median(remote.health(PATIENCE_S).last_byte_s for _ in range(15))
     remote.close()
     return took_s
