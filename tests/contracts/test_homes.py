@@ -37,6 +37,7 @@ TESTED_BY = {
     "cic/compilation/cut_search.py": "cic/compilation/test_pipeline.py",
     "cic/compilation/known_cuts.py": "cic/compilation/test_reproof.py",
     "cic/compilation/lowering.py": "cic/compilation/test_pipeline.py",
+    "cic/control/controlled_device.py": "cic/control/test_controller.py",
     "cic/cost/measurement.py": "cic/cost/test_timing.py",
     "cic/decision/cut.py": "cic/decision/test_splitting_model.py",
     "cic/decision/cut_table.py": "cic/decision/test_graph_document.py",
