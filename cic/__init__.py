@@ -34,17 +34,20 @@ if TYPE_CHECKING:
     from cic.calibration.calibrate import calibrate
     from cic.compilation.limits import Limits
     from cic.compilation.pipeline import compile, profile
+    from cic.compilation.sizes import compile_sizes
     from cic.compilation.tiers import compile_tiers
     from cic.cost.machine import Machine
     from cic.cost.powers import energy_of
     from cic.cost.profile import Profile, load_profile
     from cic.decision.energy import Energy
+    from cic.decision.sized_model import SizedModel, load_sizes
     from cic.decision.throughput import Throughput
     from cic.decision.tiered_loading import load_tiers
     from cic.decision.tiered_model import TieredModel
     from cic.emission.decision_source import export_decision
     from cic.emission.emission import emit
     from cic.emission.emitted_halves import export_half, export_triton, load_cut
+    from cic.emission.sized_emission import emit_sizes
     from cic.emission.tiered_emission import emit_tiers, load_tiered_cut
     from cic.precision.precision import Precision
     from cic.progress import Progress
@@ -61,11 +64,14 @@ _LATER = {
     "Throughput": "cic.decision.throughput",
     "calibrate": "cic.calibration.calibrate",
     "compile": "cic.compilation.pipeline",
+    "compile_sizes": "cic.compilation.sizes",
     "compile_tiers": "cic.compilation.tiers",
     "profile": "cic.compilation.pipeline",
     "emit": "cic.emission.emission",
+    "emit_sizes": "cic.emission.sized_emission",
     "emit_tiers": "cic.emission.tiered_emission",
     "load_tiered_cut": "cic.emission.tiered_emission",
+    "load_sizes": "cic.decision.sized_model",
     "load_tiers": "cic.decision.tiered_loading",
     "export_half": "cic.emission.emitted_halves",
     "export_triton": "cic.emission.emitted_halves",
@@ -78,6 +84,7 @@ _LATER = {
     "Progress": "cic.progress",
     "AsyncSession": "cic.session.async_session",
     "Session": "cic.session.session",
+    "SizedModel": "cic.decision.sized_model",
     "TieredModel": "cic.decision.tiered_model",
     "load_profile": "cic.cost.profile",
     "trace_model": "cic.trace.any_model",
@@ -107,6 +114,7 @@ __all__ = [
     "Profile",
     "Progress",
     "Session",
+    "SizedModel",
     "SplittingModel",
     "Throughput",
     "TieredModel",
@@ -114,8 +122,10 @@ __all__ = [
     "UnitError",
     "calibrate",
     "compile",
+    "compile_sizes",
     "compile_tiers",
     "emit",
+    "emit_sizes",
     "emit_tiers",
     "energy_of",
     "export_decision",
@@ -124,6 +134,7 @@ __all__ = [
     "load",
     "load_cut",
     "load_profile",
+    "load_sizes",
     "load_tiered_cut",
     "load_tiers",
     "profile",
