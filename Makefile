@@ -18,7 +18,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-install test-draws test-triton test-torch lint pytest bench bench-wire bench-pay bench-regret bench-trust zoo zoo-detection map clean
+.PHONY: help install demo test test-install test-draws test-triton test-torch lint pytest bench bench-wire bench-pay bench-regret bench-adaptation bench-trust zoo zoo-detection map clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r name what; do \
@@ -90,6 +90,7 @@ WIRE := wire.wire_table wire.accuracy wire.codec_speed
 PAY := pay.pay pay.measured
 # WORK: where networks, profiles, halves and the lines of what was measured are kept; a run that was broken off goes on there.
 REGRET := regret.regret regret.traces regret.frames
+ADAPTATION := adaptation.adaptation
 TRUST := trust.accuracy_evidence cost.profile_accuracy cost.profile_quota cost.catalogue_accuracy halves.hidden_aliases \
 	trust.interruptions trust.attack.splitting_model trust.attack.manifest trust.attack.peers trust.attack.payloads \
 	trust.attack.replies trust.attack.server serving.faults serving.soak
@@ -116,6 +117,11 @@ bench-regret: $(STAMP)  ## is the decided cut the fastest by the clock, and does
 		$(BIN)/python -m benchmarks.$$each $(if $(WORK),--work $(WORK)) || failed="$$failed $$each"; done; \
 		test -z "$$failed" || { echo "make: not as promised:$$failed"; exit 1; }
 
+bench-adaptation: $(STAMP)  ## how soon does a session without a profile find the best cut, beside bandits and hill climbing? half an hour
+	@failed=; for each in $(ADAPTATION); do echo "── $$each"; \
+		$(BIN)/python -m benchmarks.$$each $(if $(WORK),--work $(WORK)) || failed="$$failed $$each"; done; \
+		test -z "$$failed" || { echo "make: not as promised:$$failed"; exit 1; }
+
 bench-trust: $(STAMP)  ## are answers right and promises kept: few samples, quotas, prices, kills, attacks, faults, a soak; two hours, quiet
 	@failed=; for each in $(TRUST); do echo "── $$each"; \
 		$(BIN)/python -m benchmarks.$$each || failed="$$failed $$each"; done; \
@@ -133,7 +139,7 @@ map:  ## write the map of all files, docs/map.md, and the list of all errors, do
 	@$(PYTHON) -m docs.written_pages
 
 clean:  ## delete .venv, caches and the demo's output
-	rm -rf $(VENV) .venv-torch-* demo-output examples/trained/weights benchmarks/pay/materials benchmarks/regret/materials build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-torch-* demo-output examples/trained/weights benchmarks/pay/materials benchmarks/regret/materials benchmarks/adaptation/materials build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(STAMP): pyproject.toml constraints.txt

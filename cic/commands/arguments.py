@@ -144,9 +144,13 @@ def optional_number(text: str | None, what: str) -> float | None:
     return None if text is None else number(text, what)
 
 
-def read_box(uplink: str, ranges: Sequence[str]) -> Box:
-    """A box from --uplink LOW..HIGH and --box NAME=LOW..HIGH. Raises InputError naming the range that is wrong."""
+def read_box(uplink: str, ranges: Sequence[str], usual: Box) -> Box:
+    """A box from --uplink LOW..HIGH and --box NAME=LOW..HIGH; slowdowns that are not named are those of `usual`.
+
+    Raises InputError naming the range that is wrong.
+    """
     chosen: dict[str, Any] = {"uplink": _bounds(uplink, "--uplink")}
+    chosen |= {"device_slowdown": usual.device_slowdown, "server_slowdown": usual.server_slowdown}
     for text in ranges:
         name, separator, value = text.partition("=")
         if not separator or name not in ("rtt", *_RATIOS):

@@ -26,7 +26,7 @@ SUMMARY = "work out every cut of a model that can be optimal between two machine
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    machine = "a profile file or a name that `cic machines` lists"
+    machine = 'a profile file, a name that `cic machines` lists, or "unknown"'
     add_model(parser)
     parser.add_argument("--device", required=True, metavar="MACHINE", help=machine)
     parser.add_argument("--server", required=True, metavar="MACHINE", help=machine)
@@ -116,20 +116,21 @@ def _add_constraints(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> int:
     from cic.compilation.pipeline import assumed, compile, trace_for
     from cic.cost.pricing import resolve
+    from cic.cost.unknown_machine import usual_box
     from cic.precision.precision import Precision
 
     # Whatever can be wrong on the command line is found before the model is built, which may take long.
     check_output_file(arguments.output)
     read = arguments.device, arguments.server, *(arguments.calibration or ())
     check_not_read(arguments.output, *model_files(arguments), *read)
-    box = read_box(arguments.uplink, arguments.box)
+    device, server = resolve(arguments.device, "the device"), resolve(arguments.server, "the server")
+    box = read_box(arguments.uplink, arguments.box, usual_box(device, server))
     pins, limits, dynamic = read_pairs(arguments.pin, "--pin"), _read_limits(arguments.limit), _read_dynamic(arguments.dynamic)
     uncertainty = number(arguments.uncertainty, "--uncertainty")
     defaults = Conditions(1.0, number(arguments.downlink_ratio, "--downlink-ratio"), seconds(arguments.rtt, "--rtt"))
     assumed(defaults, box)
     codecs, calibration = _codecs(arguments.precision), _read_calibration(arguments.calibration)
     precision = Precision(codecs, calibration, arguments.accuracy, arguments.input_form, arguments.train)
-    device, server = resolve(arguments.device, "the device"), resolve(arguments.server, "the server")
     _tell(f"building {arguments.model}")
     model, (args, kwargs) = read_model_and_call(arguments)
     with shown_progress() as tell:

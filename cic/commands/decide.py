@@ -11,6 +11,7 @@ from cic.decision.answer import BatchDecision
 from cic.decision.cut import short_name
 from cic.decision.energy import Energy, Limited
 from cic.decision.limited import LimitedDecision
+from cic.decision.provenance import NOTHING_KNOWN
 from cic.decision.splitting_model import load
 from cic.decision.throughput import ThroughputDecision
 from cic.decision.units import show_bytes, show_seconds, watts
@@ -66,6 +67,8 @@ def run(arguments: Namespace) -> int:
         objective=read_objective(arguments),
         batch=arguments.batch,
     )
+    for side in model.information.unknown_sides:
+        print(f"cic: {side}: {NOTHING_KNOWN}", file=sys.stderr)
     if arguments.json:
         print(json.dumps(decision_document(decision), indent=1))
         return 0

@@ -34,6 +34,7 @@ def add_session(parser: ArgumentParser) -> None:
     group.add_argument("--deadline", metavar="TIME", help="within which each answer is due")
     group.add_argument("--memory-limit", metavar="SIZE", help="of the halves that are loaded at once, such as 200MB")
     group.add_argument("--records", metavar="FILE", help="to append a line for each inference to, as `cic report` reads it")
+    group.add_argument("--learnt", metavar="FILE", help="to keep what is learnt of machines that were unknown when compiling")
 
 
 def run_session(arguments: Namespace, model: SplittingModel, call: Call) -> int:
@@ -90,6 +91,7 @@ def _session(arguments: Namespace, model: SplittingModel) -> Session:
         memory_limit=None if arguments.memory_limit is None else byte_count(arguments.memory_limit, "--memory-limit"),
         deadline_s=None if arguments.deadline is None else seconds(arguments.deadline, "--deadline"),
         records=arguments.records,
+        learnt=arguments.learnt,
         batch=arguments.batch,
     )
 

@@ -13,6 +13,7 @@ from cic.commands.where_best import where_best
 from cic.decision.cut import SERVER_ONLY, short_name
 from cic.decision.few_cuts import rounded_down
 from cic.decision.payoff import payoff_of, splits_of
+from cic.decision.provenance import NOTHING_KNOWN
 from cic.decision.splitting_model import load
 from cic.decision.units import seconds, show_bandwidth, show_bytes, show_seconds
 
@@ -249,7 +250,8 @@ def machine_warnings(model: SplittingModel) -> list[str]:
     """What the profiles that a model was compiled from warn of, and what the figures of machines say little about, by side."""
     sides = (("device", model.information.device), ("server", model.information.server))
     measured = [f"{side} profile: {machine.warning}" for side, machine in sides if machine.warning]
-    return measured + [f"{side}: {doubt}" for side, machine in sides for doubt in machine.doubts]
+    unknown = [f"{side}: {NOTHING_KNOWN}" for side in model.information.unknown_sides]
+    return unknown + measured + [f"{side}: {doubt}" for side, machine in sides for doubt in machine.doubts]
 
 
 def _accuracy(cut: Cut) -> tuple[str, str]:

@@ -23,6 +23,7 @@ from cic.cost.measure import measure
 from cic.cost.pixel_prices import pixel_op_seconds
 from cic.cost.pricing import Source, resolve
 from cic.cost.profile import Profile
+from cic.cost.unknown_machine import usual_box
 from cic.decision.arguments import check_number, check_text
 from cic.decision.conditions import Box, Conditions
 from cic.decision.splitting_model import SplittingModel
@@ -86,8 +87,10 @@ def compile(
             made of one, which also gives it a name, and shapes that an ONNX file leaves open.
         args, kwargs: example inputs; they fix the shapes. For an exported program or a traced model its own are used. An ONNX
             file needs them only where it leaves shapes open.
-        device, server: a profile file, the name of a machine in the catalogue, a `Machine`, a `Profile` or any `CostSource`.
-        box: ranges of all conditions; decisions inside it are proved optimal. Default: `cic.Box()`, 50 kbit/s to 10 Gbit/s.
+        device, server: a profile file, the name of a machine in the catalogue, a `Machine`, a `Profile`, any
+            `CostSource`, or "unknown": then a session finds out (`cic.cost.unknown_machine`).
+        box: ranges of all conditions; decisions inside it are proved optimal. Default: `cic.Box()`, 50 kbit/s to 10 Gbit/s, and
+            slowdowns from 1/64 to 64 of a machine that is unknown.
         defaults: what `decide` assumes when not told: its rtt, and its downlink relative to its uplink. Default: no rtt, and a
             downlink as fast as the uplink.
         precision: what may be lost where tensors cross: a `cic.Precision`, or the codecs alone. Default: nothing, tensors cross
@@ -117,7 +120,7 @@ def compile(
     check_number(most_minimum_cuts, "the most minimum cuts", 1, 10**9, whole=True)
     started = perf_counter()
     device_cost, server_cost = resolve(device, "the device"), resolve(server, "the server")
-    box = box or Box()
+    box = box or usual_box(device_cost, server_cost)
     usual = assumed(defaults, box)
     if not is_traced(model):
         tell(Progress("tracing"))

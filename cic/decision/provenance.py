@@ -10,11 +10,16 @@ if TYPE_CHECKING:
 
     from codegen.checked_json import Fields
 
+UNKNOWN = "unknown"
+"""The name, and the kind, of a machine of which nothing is known."""
+NOTHING_KNOWN = "nothing is known of this machine, so its times are those of usual figures, until a session has measured some"
+
 
 class MachineProvenance(Frozen):
     """Whose times one side has.
 
-    kind: "machine" of the catalogue, or "profile" that was measured. name: of the machine, or of the profile's processor.
+    kind: "machine" of the catalogue, "profile" that was measured, or "unknown", where op times follow from usual figures.
+    name: of the machine, or of the profile's processor.
     source: where a machine's figures come from. doubts: what they say little about.
     digest, date: of a profile. engine: with which its times were measured, None where nothing says it.
     warning: what a reader of its times should know.
@@ -114,6 +119,12 @@ class Provenance(Frozen):
     def made(self) -> str:
         """Date and timings in one text: they differ whenever the same is compiled again."""
         return f"{self.date} {self.trace_s!r} {self.measure_s!r} {self.solve_s!r}"
+
+    @property
+    def unknown_sides(self) -> tuple[str, ...]:
+        """Which of "device" and "server" are machines of which nothing is known."""
+        sides = ("device", self.device), ("server", self.server)
+        return tuple(side for side, machine in sides if machine.kind == UNKNOWN)
 
     def row(self) -> dict[str, Any]:
         """The rest, which is the same whenever the same is compiled."""

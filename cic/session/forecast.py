@@ -15,6 +15,7 @@ from cic.decision.cut import Cut
 from cic.session.averages import Average
 from cic.session.link_estimate import Exchanged, LinkEstimate
 from cic.session.load_estimate import LoadEstimate
+from cic.session.machine_estimate import MachineEstimate
 from cic.session.record import Terms
 
 OVERHEAD_UP_BYTES, OVERHEAD_DOWN_BYTES = 420, 330
@@ -60,12 +61,14 @@ class Forecast:
     """All that a session knows of link and machines. Not thread-safe.
 
     link: see `LinkEstimate`. device_s, server_s: what all of the network takes on either side, by the profile.
+    device, server: what is known of the machines; another estimate may take their places.
     Times are those of one monotonic clock, in seconds.
     """
 
     def __init__(self, link: LinkEstimate, device_s: float = 0.0, server_s: float = 0.0) -> None:
         self.link = link
-        self.device, self.server = LoadEstimate(device_s), LoadEstimate(server_s, _CALMS_S)
+        self.device: MachineEstimate = LoadEstimate(device_s)
+        self.server: MachineEstimate = LoadEstimate(server_s, _CALMS_S)
         self._sizes: dict[str, tuple[Average, Average]] = {}
         self._seen_bytes: dict[str, tuple[float, float]] = {}
 

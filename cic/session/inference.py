@@ -31,6 +31,7 @@ from cic.session.forecast import Parts
 from cic.session.http_connection import OverdueError
 from cic.session.link_estimate import Exchanged
 from cic.session.loaded_halves import LoadedHalves
+from cic.session.measured_parts import measured_parts
 from cic.session.model_call import ModelCall
 from cic.session.own_requests import OwnRequests
 from cic.session.planning import Plan, Planner
@@ -102,7 +103,8 @@ class Running:
 class Seen(NamedTuple):
     """What one inference showed. device_s: None if other halves were loaded meanwhile, which slows the device down by itself.
 
-    exchanged: None if no server was asked. served_s: as of `Forecast.saw_exchange`. at_s: when it was over.
+    exchanged: None if no server was asked. served_s: as of `Forecast.saw_exchange`. parts: what it took, loading included.
+    at_s: when it was over.
     """
 
     label: str
@@ -110,6 +112,7 @@ class Seen(NamedTuple):
     device_s: float | None
     exchanged: Exchanged | None
     served_s: float | None
+    parts: Parts
     at_s: float
 
 
@@ -181,7 +184,7 @@ class Means:
         return self.ahead
 
     def tell(self) -> None:
-        """Tell the forecast all that was seen, in its order. The lock is held."""
+        """Tell forecast and policy all that was seen, in its order. The lock is held."""
         forecast = self.planner.forecast
         while self.untold:
             seen = self.untold.popleft()
@@ -189,6 +192,7 @@ class Means:
                 forecast.saw_device(seen.label, seen.cut, seen.device_s, seen.at_s)
             if seen.exchanged is not None:
                 forecast.saw_exchange(seen.label, seen.cut, seen.exchanged, seen.at_s, served_s=seen.served_s)
+            self.planner.rule.saw(seen.label, seen.cut, seen.parts, seen.at_s)
 
     def plan_ahead(self, now_s: float) -> Plan:
         """Plan the next inference, since its beginning is where the device can spare time least. The lock is held."""
@@ -354,12 +358,14 @@ class Steps:
             return Terms(running.device_s, None, None, None, None, latency_s)
         device_s = None if running.disturbed or means.halves.busy else running.device_s + finish_s
         exchanged = None if answered is None else answered.seen
+        parts = Parts(latency_s)
+        if answered is not None:
+            parts = measured_parts(latency_s, latency_s - running.exchange_s, answered.seen, plan.conditions.rtt_s)
         with means.lock:
-            means.untold.append(Seen(plan.label, plan.cut, device_s, exchanged, running.served_s, now_s))
-            if answered is None:
-                return Parts(latency_s).terms
-            means.breaker.succeeded()
-        return measured_parts(latency_s, latency_s - running.exchange_s, answered.seen, plan.conditions.rtt_s).terms
+            means.untold.append(Seen(plan.label, plan.cut, device_s, exchanged, running.served_s, parts, now_s))
+            if answered is not None:
+                means.breaker.succeeded()
+        return parts.terms
 
     def _record(self, running: Running, measured: Terms, outcome: str) -> Record:
         plan, answered = running.plan, running.answered
@@ -385,16 +391,3 @@ class Steps:
         if self._means.server is None:
             raise ArtifactError("no cut can be run: there is no server, and device-only was not emitted; emit it, or name one")
         return self._means.server
-
-
-def measured_parts(latency_s: float, device_s: float, seen: Exchanged, rtt_s: float) -> Parts:
-    """The parts of an inference that the server answered: they add up to its latency.
-
-    The round trip cannot be seen apart, so it is the one that was estimated, or what there was room for.
-    """
-    exchange_s = latency_s - device_s
-    downlink_s = min(seen.last_byte_s - seen.first_byte_s, exchange_s)
-    server_s = min(seen.server_s, exchange_s - downlink_s)
-    rest_s = exchange_s - downlink_s - server_s
-    rtt_s = min(rtt_s, max(0.0, rest_s - seen.receive_s))
-    return Parts(device_s, rest_s - rtt_s, server_s, downlink_s, rtt_s)

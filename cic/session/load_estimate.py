@@ -62,6 +62,10 @@ class LoadEstimate:
             return self._slowdown
         return float(self._slowdown ** (0.5 ** (max(0.0, now_s - self._seen_s) / self._calms_s)))
 
+    def hoped_slowdown(self, now_s: float) -> float:
+        """The same: how far off it may be is not known."""
+        return self.slowdown(now_s)
+
     def factor(self, cut: str) -> float:
         """The factor of a cut beside that of the machine; 1 if it was never seen."""
         return self._own.get(cut, (1.0, 0.0))[0]

@@ -10,7 +10,7 @@ from cic.decision.cut import DEVICE_ONLY, SERVER_ONLY, Cut
 from cic.decision.units import show_bandwidth
 from cic.session.abandon_rule import latest_start_s
 from cic.session.forecast import Forecast, Parts
-from cic.session.switching_rule import SwitchingRule
+from cic.session.policy import Policy
 
 PROBE_WAIT_S = 0.2
 """A probe that takes longer has shown what it had to: so many bytes in that time."""
@@ -49,7 +49,7 @@ class Planner:
     cuts: those that are emitted, by their labels.
     """
 
-    def __init__(self, cuts: Mapping[str, Cut], forecast: Forecast, rule: SwitchingRule) -> None:
+    def __init__(self, cuts: Mapping[str, Cut], forecast: Forecast, rule: Policy) -> None:
         self.cuts, self.forecast, self.rule = cuts, forecast, rule
         self.last: Plan | None = None
         """The last plan, None before the first."""
@@ -98,15 +98,16 @@ class Planner:
     def worth_a_probe(self, possible: Callable[[Cut], bool], now_s: float) -> str | None:
         """The label of the cut to probe the link with; None if nothing is to be gained.
 
-        There is, if some possible cut would be faster than the one in use, were the uplink as good as it may be. The probe is
-        the one of those that say something of the bandwidth which costs least.
+        There is, if some possible cut would be faster than the one in use, were uplink and server as good as they may be. The
+        probe is the one of those that say something of the bandwidth which costs least.
         """
         link = self.forecast.link
         offloading = {label: cut for label, cut in self.cuts.items() if cut.offloads and possible(cut)}
         if not offloading:
             return None
         now, uplink_bps = self.forecast.conditions(now_s), link.up.hoped_bps(now_s)
-        hoped = Conditions(uplink_bps, max(now.downlink_bps, uplink_bps), now.rtt_s, now.device_slowdown, now.server_slowdown)
+        server = self.forecast.server.hoped_slowdown(now_s)
+        hoped = Conditions(uplink_bps, max(now.downlink_bps, uplink_bps), now.rtt_s, now.device_slowdown, server)
         best = min(self.rule.cost(parts) for parts in self.forecast.all_parts(offloading, hoped).values())
         if self.last is not None and self.last.label in self.cuts:
             used = self.rule.cost(self.forecast.parts(self.last.label, self.last.cut, hoped))

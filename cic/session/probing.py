@@ -19,6 +19,7 @@ from cic.decision.cut import Cut
 from cic.engine.engine import Array, Engine
 from cic.errors import CicError, LinkError
 from cic.session.inference import AHEAD_S, Means
+from cic.session.learnt_file import LearntFile
 from cic.session.planning import PROBE_WAIT_S, pause_after_probe_s
 from cic.session.remote_server import RemoteServer
 
@@ -32,11 +33,11 @@ _PROBE_WAIT_RTTS = 4.0
 class Prober:
     """Sends probes from a thread of its own, until it is closed; none while there are no inferences, but for the first.
 
-    server: that of `means`.
+    server: that of `means`. learnt: what is learnt is kept there now and then, since this thread is nobody's answer.
     """
 
-    def __init__(self, means: Means, server: RemoteServer) -> None:
-        self._means, self._server = means, server
+    def __init__(self, means: Means, server: RemoteServer, learnt: LearntFile | None = None) -> None:
+        self._means, self._server, self._learnt = means, server, learnt
         self._wake, self._closed = threading.Event(), False
         self._next_probe_s = self._asked_s = float("-inf")
         self._thread = threading.Thread(target=self._work, name="cic-probing", daemon=True)
@@ -78,6 +79,8 @@ class Prober:
             self._ask_health(now_s)
         elif closed and active:
             self._learn_or_probe(now_s)
+        if active and self._learnt is not None and self._learnt.due(now_s):
+            self._learnt.save(now_s, means.lock, means.tell, means.news)
 
     def _health_is_due(self, now_s: float) -> bool:
         return now_s - max(self._asked_s, self._means.planner.forecast.link.way_seen_s) >= HEALTH_S

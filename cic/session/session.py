@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,13 +17,16 @@ from cic.decision.units import shown
 from cic.emission.bundle_check import check_bundle, emitted_cuts
 from cic.engine.engine_mismatch import engine_mismatch
 from cic.engine.opening import engine_of
-from cic.errors import ArtifactError, InputError
-from cic.session.forecast import Forecast, Parts
+from cic.errors import ArgumentError, ArtifactError, InputError
+from cic.session.forecast import Forecast
 from cic.session.inference import Inference, Means, Steps
+from cic.session.learned_machines import LearnedMachines, learned_machines
+from cic.session.learnt_file import LearntFile
 from cic.session.link_estimate import LinkEstimate
 from cic.session.loaded_halves import LoadedHalves
 from cic.session.model_call import ModelCall
 from cic.session.planning import Planner
+from cic.session.policy import Policy
 from cic.session.probing import Prober
 from cic.session.record import RecordFile
 from cic.session.remote_server import RemoteServer
@@ -69,11 +72,15 @@ class Session:
         objective: None: as early an answer as possible; "throughput": as many answers a second as possible, from `stream`, of a
             model that was compiled and emitted with `throughput=True` best of all.
         batch: how many each call asks about together, of a model compiled with an open batch; None: as many as in the example.
+        policy: chooses the cut of each call, see `cic.session.policy`; None: the fastest, where that is likely to pay
+            (`cic.session.switching_rule`). Its `cost` says what is least, so no objective is named beside it.
+        learnt: a file that keeps what was learnt of machines that the splitting model was compiled for as "unknown", see
+            `cic.session.learnt_file`. None: the next session learns anew.
 
     Raises:
         ArtifactError: the directory does not belong to the splitting model, or lacks what is needed.
         EngineError: there is no such engine, or it cannot load a half. InputError: the server's address, a certificate, the
-            records' file or the limit of memory cannot be used.
+            files of records or of what was learnt, or the limit of memory cannot be used.
     """
 
     def __init__(
@@ -94,12 +101,15 @@ class Session:
         records: str | Path | None = None,
         batch: int | None = None,
         objective: Throughput | str | None = None,
+        policy: Policy | None = None,
+        learnt: str | Path | None = None,
     ) -> None:
         check_path(bundle, "the directory of the emitted model")
         check_text(server, "the server", or_none=True)
         check_text(name, "the name of the model", or_none=True)
         if deadline_s is not None:
             check_number(deadline_s, "deadline_s", 1e-6, 1e6)
+        _check_policy(policy, objective)
         if memory_limit is not None:
             check_number(memory_limit, "memory_limit", 1, 2**62, whole=True)
         splitting_model = model if isinstance(model, SplittingModel) else load(model)
@@ -112,12 +122,15 @@ class Session:
         if batch is not None and splitting_model.table.batch is not None:
             chosen = {label: cut.at_batch(batch, splitting_model.table.batch) for label, cut in chosen.items()}
         self._by_throughput = _is_throughput(objective)
+        learned = learned_machines(splitting_model)
+        self._learnt = None if learnt is None else LearntFile(learnt, splitting_model, learned, time.monotonic())
         self._records = None if records is None else RecordFile(records)
         self._prober: Prober | None = None
         kept = DEVICE_ONLY if any(cut.id == DEVICE_ONLY for cut in chosen.values()) else None
         halves = LoadedHalves(bundle, manifest, engine, threads, memory_limit, kept, batch or 1)
         remote = None if address is None else RemoteServer(address, manifest, name or manifest.name, batch)
-        planner = _planner(splitting_model, chosen, interval_of if self._by_throughput else latency_of)
+        rule = _rule(learned, throughput=self._by_throughput) if policy is None else policy
+        planner = _planner(splitting_model, chosen, rule, learned)
         self._means = Means(ModelCall(manifest, batch), halves, planner, remote, deadline_s=deadline_s)
         self._steps = Steps(self._means)
         halves.on_loaded, halves.on_trouble = self._loaded, self._means.news.append
@@ -125,7 +138,7 @@ class Session:
         if (other := engine_mismatch(splitting_model, "device", str(used))) is not None:
             self._means.news.append(other)
         if remote is not None:
-            self._prober = Prober(self._means, remote)
+            self._prober = Prober(self._means, remote, self._learnt)
 
     def infer(self, *args: Any, **kwargs: Any) -> Inference:
         """The model's answer to these arguments, and how it came about.
@@ -199,6 +212,10 @@ class Session:
             self._means.server.close()
         if self._records is not None:
             self._records.close()
+        if self._learnt is not None:
+            means = self._means
+            self._learnt.save(time.monotonic(), means.lock, means.tell, means.news)
+            means.tell_news()
 
     def __enter__(self) -> Self:
         return self
@@ -261,7 +278,23 @@ def _is_throughput(objective: Any) -> bool:
     return True
 
 
-def _planner(model: SplittingModel, cuts: dict[str, Cut], cost: Callable[[Parts], float]) -> Planner:
+def _check_policy(policy: Any, objective: Any) -> None:
+    if policy is None:
+        return
+    if not isinstance(policy, Policy) or isinstance(policy, type):
+        raise ArgumentError(f"the policy is {shown(policy)}; give an object with the methods of cic.session.policy.Policy")
+    if objective is not None:
+        raise ArgumentError(f"a policy and the objective {shown(objective)} are both given; a policy says itself what is least")
+
+
+def _rule(learned: LearnedMachines, *, throughput: bool) -> Policy:
+    if learned.by_side and not throughput:
+        return learned.rule()
+    return SwitchingRule(cost=interval_of if throughput else latency_of)
+
+
+def _planner(model: SplittingModel, cuts: dict[str, Cut], rule: Policy, learned: LearnedMachines) -> Planner:
     link = LinkEstimate(USUAL_UPLINK_BPS, model.default_downlink_ratio, model.default_rtt_s)
-    device_s, server_s = (max(cut.row[side] for cut in model.cuts) for side in (0, 1))
-    return Planner(cuts, Forecast(link, device_s, server_s), SwitchingRule(cost=cost))
+    forecast = Forecast(link, *(max(cut.row[side] for cut in model.cuts) for side in (0, 1)))
+    learned.into(forecast)
+    return Planner(cuts, forecast, rule)

@@ -18,23 +18,15 @@ risings to that cut that had to be taken back within two seconds; it is forgotte
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
+from cic.decision.cut import Cut
 from cic.session.abandon_rule import LATE
 from cic.session.forecast import Parts
+from cic.session.policy import Choice
 
 LEAST_GAIN = 0.01
 CAUTION = 0.5
 _TAKEN_BACK_S, _PEACE_S, _MOST_FAILURES = 2.0, 10.0, 4
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """cut: the label of the cut to use. fastest: that of the one predicted to be fastest. why: said for people."""
-
-    cut: str
-    fastest: str
-    why: str
 
 
 def latency_of(parts: Parts) -> float:
@@ -86,6 +78,9 @@ class SwitchingRule:
         """A cut was given up in the middle of an inference; it is not left because of that alone."""
         count, _ = self._failures.get(cut, (0, now_s))
         self._failures[cut] = min(count + 1, _MOST_FAILURES), now_s
+
+    def saw(self, label: str, cut: Cut, parts: Parts, now_s: float) -> None:
+        """Nothing is learned from single inferences that the forecast does not know."""
 
     def _change(self, cut: str, parts: Mapping[str, Parts], now_s: float, why: str) -> Choice:
         left = self._used

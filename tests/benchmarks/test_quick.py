@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import runpy
 import sys
 from collections.abc import Callable
@@ -10,6 +11,9 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+
+from benchmarks.harness.torchvision_zoo import load
+from cic.cost.pricing import price
 
 pytestmark = pytest.mark.real_interpreter
 
@@ -114,3 +118,23 @@ def test_scission(run: Callable[..., dict]) -> None:
     assert {row["network"] for row in figures["timed"]} == {"nasnetmobile"}
     assert all(one == other for row in figures["cells"] for one, other in row["found_ns"].values())
     assert len(figures["readme"]) == 5 and all(row["printed"] == row["enumerated"] for row in figures["readme"])
+
+
+def test_adaptation(run: Callable[..., dict], tmp_path: Path) -> None:
+    """With op times that are made up here: those of machines of the catalogue, each kind of op off by a factor of its own."""
+    graph = load("squeezenet1_1").traced.graph
+    draw, machines = random.Random(0), {"slow": "raspberry-pi-3b+", "middle": "snapdragon-835", "fast": "i7-13700k"}
+    off = {(name, kind): draw.uniform(0.6, 1.6) for name in machines for op in graph.ops for kind in op.kinds}
+    seconds = {
+        name: [off[name, op.kinds[0]] * op_s for op, op_s in zip(graph.ops, price(graph, machine), strict=True)]
+        for name, machine in machines.items()
+    }
+    network = {"ops": [op.name for op in graph.ops], "machines": seconds}
+    measured = tmp_path / "measured.json"
+    measured.write_text(json.dumps({"source": "made up", "networks": {"squeezenet1_1": network}}))
+    figures = run("adaptation.adaptation", "--measured", str(measured), "--work", str(tmp_path / "work"))
+    row = figures["rows"][0]
+    names = {"learning", "learning without probes", "clairvoyant", "static best", "Neurosurgeon"}
+    assert names | {"hill climbing", "epsilon-greedy", "µLinUCB"} <= row.keys()
+    assert all(0 <= each["clairvoyant"]["regret"] <= each["learning"]["regret"] + 1.0 for each in figures["rows"])
+    assert (tmp_path / "adaptation.png").stat().st_size > 10_000

@@ -15,8 +15,9 @@ import pytest
 
 import cic
 from cic.errors import CicWarning
-from cic.session.inference import AHEAD_S, Inference, measured_parts
+from cic.session.inference import AHEAD_S, Inference
 from cic.session.link_estimate import Exchanged
+from cic.session.measured_parts import measured_parts
 from cic.session.session import Session
 from tests.cic.session.conftest import DEVICE_S, Opened
 from tests.cic.session.scripted_server import scripted
