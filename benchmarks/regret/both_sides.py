@@ -50,13 +50,14 @@ def served(share: float, bundle: Path) -> Iterator[tuple[Testbed, str]]:
         serve = [sys.executable, "-m", "cic", "serve", str(bundle.resolve()), "--host", testbed.address, "--port", f"{PORT}"]
         server = testbed.run_on_server([*serve, "--insecure"], stderr=subprocess.PIPE, text=True)
         assert server.stderr is not None
-        until = monotonic() + STARTING_S
+        until, said = monotonic() + STARTING_S, ""
         while monotonic() < until:
             line = server.stderr.readline()
             if line.startswith("serving"):
                 break
             if not line:
-                raise SystemExit(f"the server ended with {server.wait()}")
+                raise SystemExit(f"the server ended with {server.wait()}: {said}")
+            said = line.strip()
             sleep(0.01)
         yield testbed, f"http://{testbed.address}:{PORT}"
 
