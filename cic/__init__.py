@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from cic.precision.precision import Precision
     from cic.progress import Progress
     from cic.session.async_session import AsyncSession
+    from cic.session.recorded_intervals import LatencyIntervals
     from cic.session.session import Session
     from cic.trace.any_model import trace_model
 
@@ -83,6 +84,7 @@ _LATER = {
     "Profile": "cic.cost.profile",
     "Progress": "cic.progress",
     "AsyncSession": "cic.session.async_session",
+    "LatencyIntervals": "cic.session.recorded_intervals",
     "Session": "cic.session.session",
     "SizedModel": "cic.decision.sized_model",
     "TieredModel": "cic.decision.tiered_model",
@@ -107,6 +109,7 @@ __all__ = [
     "EmitError",
     "Energy",
     "InputError",
+    "LatencyIntervals",
     "Limits",
     "LinkError",
     "Machine",

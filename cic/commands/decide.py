@@ -12,6 +12,7 @@ from cic.decision.cut import short_name
 from cic.decision.energy import Energy, Limited
 from cic.decision.limited import LimitedDecision
 from cic.decision.provenance import NOTHING_KNOWN
+from cic.decision.quantile import QuantileDecision
 from cic.decision.splitting_model import load
 from cic.decision.throughput import ThroughputDecision
 from cic.decision.units import show_bytes, show_seconds, watts
@@ -50,6 +51,8 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="throughput: the cut that gives a stream most answers a second; default: latency, or with --power energy",
     )
     parser.add_argument("--batch", type=int, metavar="N", help="answered together, by a model compiled with an open batch")
+    parser.add_argument("--records", metavar="FILE", help="of a session: decide for the time that most calls keep, --quantile")
+    parser.add_argument("--quantile", metavar="Q", help="with --records: the share of calls, between 0 and 1; default: 0.95")
     limit = parser.add_mutually_exclusive_group()
     limit.add_argument("--deadline", metavar="TIME", help="with --power: the least energy within a latency such as 80ms")
     limit.add_argument("--budget", metavar="ENERGY", help="with --power: the least latency for an energy such as 500mJ")
@@ -66,6 +69,7 @@ def run(arguments: Namespace) -> int:
         server_slowdown=optional_number(arguments.server_slowdown, "--server-slowdown"),
         objective=read_objective(arguments),
         batch=arguments.batch,
+        **read_intervals(arguments, model),
     )
     for side in model.information.unknown_sides:
         print(f"cic: {side}: {NOTHING_KNOWN}", file=sys.stderr)
@@ -103,10 +107,29 @@ def read_objective(arguments: Namespace) -> Energy | Limited | str | None:
     return energy if arguments.budget is None else energy.with_budget(arguments.budget)
 
 
+def read_intervals(arguments: Namespace, model: SplittingModel) -> dict[str, Any]:
+    """What --records and --quantile ask for, as arguments of `SplittingModel.decide`.
+
+    Raises:
+        InputError: naming the one that is wrong.
+    """
+    quantile = optional_number(arguments.quantile, "--quantile")
+    if arguments.records is None:
+        if quantile is not None:
+            raise InputError("--quantile is a share of recorded latencies, which needs --records, too")
+        return {}
+    from cic.session.recorded_intervals import LatencyIntervals
+
+    intervals = LatencyIntervals.from_records(arguments.records, model)
+    return {"quantile": 0.95 if quantile is None else quantile, "intervals": intervals}
+
+
 def _doubt(decision: Decision, model: SplittingModel) -> str:
     """Outside which range of the box a decision lies, and how far it is to be believed."""
     if isinstance(getattr(decision, "decided", decision), LimitedDecision) and not decision.optimal:
         return "this is the best cut known that keeps the limit, not proved optimal"
+    if isinstance(decision, QuantileDecision) and not decision.optimal:
+        return "this is the cut known with the least time that so many calls keep, not proved optimal"
     if isinstance(getattr(decision, "decided", decision), ThroughputDecision) and not decision.optimal:
         return (
             "this is the cut known with most answers a second, not proved optimal (with cic-compiler[solve] installed the best "
@@ -166,4 +189,5 @@ def decision_document(decision: Decision) -> dict[str, Any]:
         **({"interval_s": interval_s} if (interval_s := getattr(decision, "interval_s", None)) is not None else {}),
         **({"batch": decision.batch} if isinstance(decision, BatchDecision) else {}),
         **({"gap": gap} if (gap := getattr(decision, "gap", None)) is not None else {}),
+        **({"quantile": decision.quantile, "upper_s": decision.upper_s} if isinstance(decision, QuantileDecision) else {}),
     }

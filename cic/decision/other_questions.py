@@ -1,4 +1,4 @@
-"""Decisions by energy, with a limit, by throughput, or for a batch: under equivalent conditions, or from the same table.
+"""Decisions by energy, a limit, throughput, a quantile, or for a batch: under equivalent conditions, or by the table.
 
 Standard library only.
 """
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from cic.decision.cut import Cut
     from cic.decision.cut_table import CutTable
     from cic.decision.limited import SolveWithin
+    from cic.decision.quantile import Factors
     from cic.decision.throughput import Solve, Throughput
 
 
@@ -31,15 +32,17 @@ def decide_otherwise(
     conditions: Conditions,
     objective: Energy | Limited | Throughput | str | None,
     batch: int | None,
+    share: tuple[float | None, Factors | None],
     op_times: Mapping[str, tuple[float, float]] | None,
     among: Collection[str] | None,
     chosen: Sequence[Cut],
 ) -> Decision:
-    """What `SplittingModel.decide` answers where an objective or a batch is given.
+    """What `SplittingModel.decide` answers where an objective, a batch or a quantile is given.
 
     Args:
         decide: of that model, by latency. solve_stages, solve_within: of it, too; see `cic.decision.throughput` and
-            `cic.decision.limited`. chosen: the cuts of its table with the ids `among`. The others: as of `decide`.
+            `cic.decision.limited`. share: quantile and intervals. chosen: the cuts of its table with the ids `among`. The rest:
+            as of `decide`.
     """
     objective = named(objective)
 
@@ -59,6 +62,15 @@ def decide_otherwise(
 
         return decide_limited(table, chosen, conditions, objective, op_times, solve_within)
 
+    if share != (None, None):
+        if objective is not None or batch is not None or op_times is not None:
+            raise DecisionError(
+                "a quantile is given together with an objective, a batch or op_times; it is one of recorded latencies, so leave"
+                " the others out"
+            )
+        from cic.decision.quantile import decide_by_quantile
+
+        return decide_by_quantile(by_latency(conditions), table, chosen, *share)
     if batch is None:
         return by_latency(conditions) if objective is None else by(objective, conditions)
     from cic.decision.batch import moved_into, per_compiled_batch, ratio_of

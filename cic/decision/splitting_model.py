@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from cic.decision.energy import Energy, Limited
     from cic.decision.off_table.solving import OffTable, Solved
     from cic.decision.pareto import ParetoFront
+    from cic.decision.quantile import Factors as LatencyIntervals
     from cic.decision.stored_graph import StoredGraph
     from cic.decision.throughput import Throughput
 
@@ -81,6 +82,8 @@ class SplittingModel:
         among: Collection[str] | None = None,
         objective: Energy | Limited | Throughput | str | None = None,
         batch: int | None = None,
+        quantile: float | None = None,
+        intervals: LatencyIntervals | None = None,
     ) -> Decision:
         """The best cut right now.
 
@@ -96,19 +99,20 @@ class SplittingModel:
                 `ThroughputDecision`. None: latency.
             batch: how many are answered together, by a model that was compiled with an open batch; answers a `BatchDecision`.
                 None: as many as in the example. `op_times` are those of the example's batch in any case.
+            quantile, intervals: by the least time that this share of calls keeps (`cic.decision.quantile.QuantileDecision`).
 
         Raises:
             UnitError: a value cannot be understood (zero, negative, NaN, unknown unit).
             DecisionError: an op in `op_times` does not exist, or `among` names no cut of the table, or both are given, or a
                 batch is given and shapes are fixed; or no cut keeps the limit of the objective.
         """
-        if objective is not None or batch is not None:
+        if objective is not None or batch is not None or quantile is not None or intervals is not None:
             from cic.decision.other_questions import decide_otherwise
 
             conditions = self._conditions(bandwidth, rtt, downlink, device_slowdown, server_slowdown)
             solvers, chosen = (self.decide, self.solve_stages, self._solve_within), self._among(among)
             return decide_otherwise(
-                *solvers, self.table, conditions, objective, batch, op_times=op_times, among=among, chosen=chosen
+                *solvers, self.table, conditions, objective, batch, (quantile, intervals), op_times, among, chosen
             )
         if among is not None:
             conditions = self._conditions(bandwidth, rtt, downlink, device_slowdown, server_slowdown)
@@ -267,12 +271,9 @@ class SplittingModel:
         cuts = [] if isinstance(ids, str) else [cut for cut in self.cuts if cut.id in ids]
         if not cuts:
             raise DecisionError(
-                f"among is {shown(ids)}; ids of cuts are expected, of which {self.name} has {self._shown_ids()}"
+                f"among is {shown(ids)}; ids of cuts are expected, of which {self.name} has {shown(', '.join(self.cut_by_id))}"
             )
         return cuts
-
-    def _shown_ids(self) -> str:
-        return shown(", ".join(self.cut_by_id))
 
     def _decide_among(
         self, conditions: Conditions, op_times: Mapping[str, tuple[float, float]] | None, ids: Collection[str]

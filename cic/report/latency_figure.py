@@ -23,7 +23,7 @@ _MARGIN_FOR_EXTREMES = 6.0
 
 
 def latency_figure(run: RunRecords) -> Element:
-    """Measured latencies as dots, predictions for either side alone as lines; fallbacks are crosses."""
+    """Measured latencies as dots, predictions for either side alone and the upper bound as lines; fallbacks are crosses."""
     plot = Plot(time_scale(run.times_s[-1], _LEFT, _RIGHT), _latency_scale(run))
     drawn = element("g", clip_path="url(#latency-clip)")
     for kind, style in ((REMOTE, "split"), (LOCAL, "local")):
@@ -32,6 +32,8 @@ def latency_figure(run: RunRecords) -> Element:
     drawn.append(plot.line([(time, record.server_only_s) for time, record in run.timed], "server"))
     if any(record.deadline_s for record in run.records):
         drawn.append(plot.line([(time, record.deadline_s) for time, record in run.timed], "deadline"))
+    if any(record.upper_s for record in run.records):
+        drawn.append(plot.line([(time, record.upper_s) for time, record in run.timed], "upper"))
     failed = [(time, record.measured.latency_s) for time, record in run.timed if record.kind == FALLBACK]
     drawn.append(plot.crosses(failed, "fallback"))
     title = "Latency over time"
@@ -62,7 +64,8 @@ def _legend(run: RunRecords) -> Element:
         ("line", "server", "predicted for server-only"),
     ]
     deadline = [("line", "deadline", "deadline")] if any(record.deadline_s for record in run.records) else []
-    return legend([*(entry for kind, entry in entries if kind in kinds), *lines, *deadline])
+    upper = [("line", "upper", "said for 95 % of all cases")] if any(record.upper_s for record in run.records) else []
+    return legend([*(entry for kind, entry in entries if kind in kinds), *lines, *deadline, *upper])
 
 
 def _description(run: RunRecords) -> str:

@@ -78,6 +78,9 @@ def _tiles(run: RunRecords) -> Element:
     ]
     if any(record.deadline_s is not None for record in run.records):
         tiles.append(("later than the deadline", f"{sum(late(record) for record in run.records):,}"))
+    said = [record.bounded for record in run.records if record.bounded is not None]
+    if said:
+        tiles.append(("within the time that was said for 95 %", f"{sum(said) / len(said):.1%}"))
     shown = [element("div", element("dt", name), element("dd", value)) for name, value in tiles if value]
     return element("dl", *shown, class_="tiles")
 

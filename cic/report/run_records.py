@@ -5,19 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from cic.errors import InputError
-from cic.session.record import FALLBACK, older_file, record_of
-from codegen.files.regular_file import open_regular
+from cic.session.record import FALLBACK
+from cic.session.record_reading import read_records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import BinaryIO
 
     from cic.session.record import Record
 
-_LARGEST_BYTES = 1 << 32
-_LONGEST_LINE = 1 << 20
 # A record is written when its inference ends, so records that overlap may stand in another order than they began. None
 # takes this long; a clock that is set back further is that of a device that was started anew.
 _OVERLAP_S = 3600.0
@@ -53,38 +49,10 @@ def read_run(path: str | Path) -> RunRecords:
     Raises:
         InputError: it cannot be read, holds no record, or a line is none; names the file and the line.
     """
-    records, unfinished = _records_of(path)
-    if (older := older_file(path)).is_file():
-        records = [*_records_of(older)[0], *records]
-    if not records:
-        raise InputError(f"{path} holds no records; name a file that a session with records=… wrote")
+    records, unfinished = read_records(path)
     placed = sorted(zip(_times_s(records), records, strict=True), key=lambda pair: pair[0])
     times_s = tuple(time_s - placed[0][0] for time_s, _ in placed)
     return RunRecords(Path(path).name, tuple(record for _, record in placed), times_s, unfinished)
-
-
-def _records_of(path: str | Path) -> tuple[list[Record], bool]:
-    try:
-        file, _ = open_regular(path, _LARGEST_BYTES)
-        with file:
-            return _read(file, path)
-    except OSError as error:
-        raise InputError(f"{path}: records cannot be read: {error.strerror or error}") from error
-
-
-def _read(file: BinaryIO, path: str | Path) -> tuple[list[Record], bool]:
-    """The records, and whether an unfinished one follows them."""
-    records: list[Record] = []
-    number = 0
-    while line := file.readline(_LONGEST_LINE):
-        number += 1
-        try:
-            records.append(record_of(line))
-        except InputError as error:
-            if not line.endswith(b"\n") and len(line) < _LONGEST_LINE:
-                return records, True
-            raise InputError(f"{path}, line {number}: {error}") from error
-    return records, False
 
 
 def _times_s(records: Sequence[Record]) -> list[float]:

@@ -12,13 +12,16 @@ local answers. Standard library only.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
 LATE = 1.8
 LIKELY_DELAYS = 2.0
 _SLACK_S = 2e-3
 _SHORTEST_WAIT_S = 2e-3
-# By how much a local answer may take longer than on average, and what comes before and after it.
-_LOCAL_MARGIN, _LOCAL_SLACK_S = 1.15, 3e-3
+LOCAL_MARGIN = 1.15
+"""By what factor a local answer may take longer than predicted, as long as none was seen."""
+# What comes before and after it.
+_LOCAL_SLACK_S = 3e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,7 @@ class Patience:
     expected_s: predicted. local_s: what the local answer takes from then on; None if there is none to be had.
     deadline_s: when an answer is due, None if never; with no local answer it is the end, as patience_s is.
     reply_s: predicted from the arrival of all bytes to the end of the reply, as part of `expected_s`.
+    margin: by what factor the local answer may take longer; infinite: the deadline does not rely on it.
     """
 
     expected_s: float
@@ -44,6 +48,7 @@ class Patience:
     deadline_s: float | None
     patience_s: float
     reply_s: float = 0.0
+    margin: float = LOCAL_MARGIN
     _replied_s: float | None = None
     _looked_s: float = 0.0
     _arrived_bytes: int = 0
@@ -82,11 +87,11 @@ class Patience:
             return self.patience_s
         if self.local_s is None:
             return min(self.deadline_s, self.patience_s)
-        last_start_s = latest_start_s(self.deadline_s, self.local_s)
+        last_start_s = -inf if self.margin == inf else latest_start_s(self.deadline_s, self.local_s, self.margin)
         # If the local answer would be late whenever it began, the server has all the time.
         return last_start_s if last_start_s > 0 else max(self.deadline_s, 0.0)
 
 
-def latest_start_s(deadline_s: float, local_s: float) -> float:
-    """When a local answer that takes `local_s` on average must begin to be there by the deadline; below 0: it cannot be."""
-    return deadline_s - _LOCAL_MARGIN * local_s - _LOCAL_SLACK_S
+def latest_start_s(deadline_s: float, local_s: float, margin: float = LOCAL_MARGIN) -> float:
+    """When a local answer that is predicted to take `local_s` must begin to be there by the deadline; below 0: it cannot be."""
+    return deadline_s - margin * local_s - _LOCAL_SLACK_S

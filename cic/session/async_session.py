@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from cic.decision.arguments import check_number
 from cic.errors import InputError
-from cic.session.inference import Inference
+from cic.session.inference_result import Inference
 from cic.session.session import Session
 
 if TYPE_CHECKING:

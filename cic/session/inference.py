@@ -29,6 +29,8 @@ from cic.session.abandon_rule import Patience
 from cic.session.circuit_breaker import CircuitBreaker
 from cic.session.forecast import Parts
 from cic.session.http_connection import OverdueError
+from cic.session.inference_result import Inference
+from cic.session.intervals import Promise
 from cic.session.link_estimate import Exchanged
 from cic.session.loaded_halves import LoadedHalves
 from cic.session.measured_parts import measured_parts
@@ -52,35 +54,12 @@ _BUSY_S = 1.0
 _NOISES = 2.0
 
 
-@dataclass(frozen=True, slots=True)
-class Inference:
-    """An answer and how it came about. output: the model's own. record: all the rest."""
-
-    output: Any
-    record: Record
-
-    @property
-    def cut_id(self) -> str:
-        """The cut that was decided for."""
-        return self.record.cut_id
-
-    @property
-    def why(self) -> str:
-        return self.record.why
-
-    @property
-    def outcome(self) -> str:
-        """ "remote", "local", or "fallback: " and why the device computed the answer after all."""
-        return self.record.outcome
-
-    @property
-    def latency_s(self) -> float:
-        return self.record.measured.latency_s
-
-
 @dataclass(slots=True)
 class Running:
-    """An inference under way; times are those of `time.monotonic`. disturbed: halves were being loaded when it began."""
+    """An inference under way; times are those of `time.monotonic`. disturbed: halves were being loaded when it began.
+
+    due_s: seconds from the beginning that the answer is due in, None if it is not.
+    """
 
     request_id: str
     began_s: float
@@ -90,6 +69,7 @@ class Running:
     as_torch: bool
     head: Engine
     disturbed: bool
+    due_s: float | None
     results: tuple[Array, ...] = ()
     tail: ServedTail | None = None
     coded: tuple[Coded, ...] = ()
@@ -103,8 +83,9 @@ class Running:
 class Seen(NamedTuple):
     """What one inference showed. device_s: None if other halves were loaded meanwhile, which slows the device down by itself.
 
-    exchanged: None if no server was asked. served_s: as of `Forecast.saw_exchange`. parts: what it took, loading included.
-    at_s: when it was over.
+    exchanged: None if no server was asked. served_s: as of `Forecast.saw_exchange`. parts: what it took, loading included; None
+    if it was not answered as it was planned. at_s: when it was over. promise, latency_s: what was said of it, and what it took.
+    local: what a local answer was predicted to take and took, if there was one.
     """
 
     label: str
@@ -112,15 +93,19 @@ class Seen(NamedTuple):
     device_s: float | None
     exchanged: Exchanged | None
     served_s: float | None
-    parts: Parts
+    parts: Parts | None
     at_s: float
+    promise: Promise
+    latency_s: float
+    local: tuple[float, float] | None
 
 
 @dataclass
 class Means:
     """What inferences are made with; shared by all threads of a session. lock: held to read or change planner and breaker.
 
-    server: None if there is none. deadline_s: from the beginning of an inference; None: none.
+    server: None if there is none. deadline_s: from the beginning of an inference; None: none. due_s: that of the last one, for
+        which the next is planned ahead.
     ahead: the plan of the next inference, and when it was made; None: something has changed since.
     untold: what was seen of inferences and the forecast was not told yet. Nobody waits for that: it is told when the next plan
         is made, between inferences by the prober, else at the beginning of the next one.
@@ -133,6 +118,7 @@ class Means:
     server: RemoteServer | None
     breaker: CircuitBreaker = field(default_factory=CircuitBreaker)
     deadline_s: float | None = None
+    due_s: float | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
     last_arrays: list[Array] | None = None
     last_used_s: float = float("-inf")
@@ -177,27 +163,33 @@ class Means:
         """Can the device answer without any server?"""
         return any(not cut.offloads for cut in self.planner.cuts.values())
 
-    def planned(self, now_s: float) -> Plan:
-        """The plan of an inference that begins now. The lock is held."""
+    def planned(self, now_s: float, due_s: float | None = None) -> Plan:
+        """The plan of an inference that begins now and is due in so many seconds. The lock is held."""
+        if due_s != self.due_s:
+            self.ahead, self.due_s = None, due_s
         if self.ahead is None or self.untold or now_s - self.ahead_s > AHEAD_S or not self.usable(self.ahead.cut):
             return self.plan_ahead(now_s)
         return self.ahead
 
     def tell(self) -> None:
-        """Tell forecast and policy all that was seen, in its order. The lock is held."""
-        forecast = self.planner.forecast
+        """Tell forecast, policy and intervals all that was seen, in its order. The lock is held."""
+        forecast, intervals = self.planner.forecast, self.planner.intervals
         while self.untold:
             seen = self.untold.popleft()
+            intervals.saw(seen.promise, seen.latency_s)
+            if seen.local is not None:
+                intervals.saw_local(*seen.local)
             if seen.device_s is not None:
                 forecast.saw_device(seen.label, seen.cut, seen.device_s, seen.at_s)
             if seen.exchanged is not None:
                 forecast.saw_exchange(seen.label, seen.cut, seen.exchanged, seen.at_s, served_s=seen.served_s)
-            self.planner.rule.saw(seen.label, seen.cut, seen.parts, seen.at_s)
+            if seen.parts is not None:
+                self.planner.rule.saw(seen.label, seen.cut, seen.parts, seen.at_s)
 
     def plan_ahead(self, now_s: float) -> Plan:
         """Plan the next inference, since its beginning is where the device can spare time least. The lock is held."""
         self.tell()
-        plan = self.planner.plan(self.usable, self.loadable, now_s, self.deadline_s)
+        plan = self.planner.plan(self.usable, self.loadable, now_s, self.due_s)
         if not self.breaker.closed and not plan.cut.offloads:
             plan = replace(plan, why=f"{plan.why}; the server is left alone: {self.breaker.reason}")
         self.ahead, self.ahead_s = plan, now_s
@@ -237,8 +229,8 @@ class Steps:
         self._prefix, self._numbers = secrets.token_hex(3), itertools.count()
         self._own = OwnRequests()
 
-    def on_device(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Running:
-        """Decide, run the head, and encode what crosses.
+    def on_device(self, args: Sequence[Any], kwargs: Mapping[str, Any], due_s: float | None = None) -> Running:
+        """Decide, run the head, and encode what crosses. due_s: seconds until an answer is due; None: as the session says.
 
         Raises:
             InputError: the call is not the model's, or the session is closed or another process's. EngineError: the head cannot
@@ -248,13 +240,14 @@ class Steps:
         means, began_s, wall_s = self._means, time.monotonic(), time.time()
         means.check_process()
         arrays, as_torch = means.call.flatten(args, kwargs)
+        due_s = means.deadline_s if due_s is None else due_s
         with means.lock:
-            plan = means.planned(began_s)
+            plan = means.planned(began_s, due_s)
             means.last_arrays, means.last_used_s = arrays, began_s
         means.halves.wish(plan.wished)
         head = means.halves.get((plan.cut.id, "head")) or means.halves.load((plan.cut.id, "head"))
         request_id = f"{self._prefix}-{next(self._numbers):x}"
-        running = Running(request_id, began_s, wall_s, plan, arrays, as_torch, head, means.halves.busy)
+        running = Running(request_id, began_s, wall_s, plan, arrays, as_torch, head, means.halves.busy, due_s)
         running.results = head.run(arrays)
         if plan.cut.offloads:
             self._encode(running)
@@ -304,7 +297,7 @@ class Steps:
         Raises the LinkError, CodecError or ProtocolError that kept the server from answering if the device cannot either, and
         InputError if the session was closed meanwhile.
         """
-        began_s = time.monotonic()
+        began_s, expected_s = time.monotonic(), self._local_s(running)
         outcome = LOCAL
         if running.failure is not None:
             output = self._local_answer(running, running.failure)
@@ -314,17 +307,17 @@ class Steps:
             output = self._assembled(running, running.head, running.results, returned)
             outcome = LOCAL if running.answered is None else REMOTE
         now_s = time.monotonic()
-        measured = self._learn(running, now_s - began_s, now_s)
+        measured = self._learn(running, now_s - began_s, expected_s, now_s)
         return Inference(output, self._record(running, measured, outcome))
 
     def _patience(self, running: Running, before: int) -> Patience:
         """before: so many requests of this device the server has to answer first."""
         means, now_s = self._means, time.monotonic()
-        deadline_s = None if means.deadline_s is None else running.began_s + means.deadline_s - now_s
+        deadline_s = None if running.due_s is None else running.began_s + running.due_s - now_s
         parts = running.plan.parts
         expected_s = parts.exchange_s + _NOISES * means.planner.forecast.link.rtt_noise_s + before * parts.server_s
         reply_s = (1 + before) * parts.server_s + parts.downlink_s
-        return Patience(expected_s, self._local_s(running), deadline_s, PATIENCE_S, reply_s)
+        return Patience(expected_s, self._local_s(running), deadline_s, PATIENCE_S, reply_s, running.plan.margin)
 
     def _local_s(self, running: Running) -> float | None:
         """How long the device would take to finish by itself; None if it cannot."""
@@ -350,22 +343,27 @@ class Steps:
     def _assembled(self, running: Running, head: Engine, results: Sequence[Array], returned: Sequence[Array]) -> Any:
         return self._means.call.assemble(head.cut.record, results, returned, as_torch=running.as_torch)
 
-    def _learn(self, running: Running, finish_s: float, now_s: float) -> Terms:
-        """What the inference took, which the forecast is told later."""
+    def _learn(self, running: Running, finish_s: float, expected_s: float | None, now_s: float) -> Terms:
+        """What the inference took, which the forecast is told later. expected_s: what a local answer was predicted to take."""
         means, plan, answered = self._means, running.plan, running.answered
-        latency_s = now_s - running.began_s
-        if running.failure is not None:
-            return Terms(running.device_s, None, None, None, None, latency_s)
-        device_s = None if running.disturbed or means.halves.busy else running.device_s + finish_s
+        latency_s, failed = now_s - running.began_s, running.failure is not None
+        disturbed = running.disturbed or means.halves.busy
+        device_s = None if disturbed or failed else running.device_s + finish_s
+        local = None
+        if answered is None and expected_s is not None and not disturbed:
+            local = (expected_s, finish_s) if failed else (plan.parts.device_s, latency_s)
         exchanged = None if answered is None else answered.seen
-        parts = Parts(latency_s)
+        parts = None if failed else Parts(latency_s)
         if answered is not None:
             parts = measured_parts(latency_s, latency_s - running.exchange_s, answered.seen, plan.conditions.rtt_s)
         with means.lock:
-            means.untold.append(Seen(plan.label, plan.cut, device_s, exchanged, running.served_s, parts, now_s))
+            seen = Seen(
+                plan.label, plan.cut, device_s, exchanged, running.served_s, parts, now_s, plan.promise, latency_s, local
+            )
+            means.untold.append(seen)
             if answered is not None:
                 means.breaker.succeeded()
-        return parts.terms
+        return Terms(running.device_s, None, None, None, None, latency_s) if parts is None else parts.terms
 
     def _record(self, running: Running, measured: Terms, outcome: str) -> Record:
         plan, answered = running.plan, running.answered
@@ -384,7 +382,8 @@ class Steps:
             upload_bytes=0 if answered is None else answered.seen.bytes_up,
             download_bytes=0 if answered is None else answered.seen.bytes_down,
             outcome=outcome,
-            deadline_s=self._means.deadline_s,
+            deadline_s=running.due_s,
+            upper_s=plan.promise.upper_s,
         )
 
     def _server(self) -> RemoteServer:

@@ -36,6 +36,11 @@ class ModelCall:
         arrays = [_array(tensor, wire, name) for tensor, wire, name in zip(tensors, self._inputs, self._names, strict=True)]
         return arrays, "torch" in sys.modules and any(type(each).__module__.startswith("torch") for each in tensors)
 
+    def takes(self, name: str) -> bool:
+        """Do calls give an argument by this name?"""
+        _, named = self._manifest.input_structure["items"]
+        return name in named["keys"]
+
     def assemble(self, record: CutRecord, head_results: Sequence[Array], returned: Sequence[Array], *, as_torch: bool) -> Any:
         """The model's own answer, from the results of both halves of a cut."""
         halves = {"head": head_results, "tail": returned}

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from cic.decision.conditions import Conditions
 from cic.decision.cut import DEVICE_ONLY, SERVER_ONLY, Cut
 from cic.decision.units import show_bandwidth
-from cic.session.abandon_rule import latest_start_s
+from cic.session.abandon_rule import LOCAL_MARGIN
+from cic.session.deadline_rule import likeliest, margins_in_time
 from cic.session.forecast import Forecast, Parts
+from cic.session.intervals import Expected, Intervals, Promise
 from cic.session.policy import Policy
 
 PROBE_WAIT_S = 0.2
@@ -30,7 +32,8 @@ class Plan:
 
     label, cut: what to run. wished: the id of the cut that would be run if it were loaded. why: the reason, for people.
     conditions: as estimated. parts: predicted for the cut. local_s: predicted for device-only, None if it was not emitted;
-    server_only_s: likewise.
+    server_only_s: likewise. promise: within what time it will be over. in_time: can the cut be relied on to keep the deadline?
+    None without one. margin: as of `cic.session.abandon_rule.Patience`.
     """
 
     label: str
@@ -41,6 +44,9 @@ class Plan:
     parts: Parts
     local_s: float | None
     server_only_s: float | None
+    promise: Promise
+    in_time: bool | None = None
+    margin: float = LOCAL_MARGIN
 
 
 class Planner:
@@ -51,6 +57,7 @@ class Planner:
 
     def __init__(self, cuts: Mapping[str, Cut], forecast: Forecast, rule: Policy) -> None:
         self.cuts, self.forecast, self.rule = cuts, forecast, rule
+        self.intervals = Intervals()
         self.last: Plan | None = None
         """The last plan, None before the first."""
         self._local, self._server_only = ([label for label, cut in cuts.items() if cut.id == cut_id] for cut_id in EXTREMES)
@@ -61,28 +68,28 @@ class Planner:
         """What to do now.
 
         usable: can this cut be run at once? loadable: could it be, once its head is loaded? If no cut is usable, a loadable
-        one is chosen, and if there is none either, any. deadline_s: that the device can keep is not risked: a cut is left out
-        after whose failure it could not.
+        one is chosen, and if there is none either, any. deadline_s: see `cic.session.deadline_rule`.
         """
         conditions = self.forecast.conditions(now_s)
         parts = self.forecast.all_parts(self.cuts, conditions)
         took_s = {label: each.latency_s for label, each in parts.items()}
         costs_s = {label: self.rule.cost(each) for label, each in parts.items()}
         local_s = self._fastest(self._local, took_s)
-        safe = self._safe(took_s, local_s, deadline_s)
-        ready = {label: parts[label] for label in safe if usable(self.cuts[label])}
-        later = [label for label in safe if label in ready or loadable(self.cuts[label])]
-        choice = self.rule.choose(
-            ready or {label: parts[label] for label in later} or parts, self.forecast.link.spread(now_s), now_s
-        )
-        chosen, wished = choice.cut, min(later or parts, key=costs_s.__getitem__)
-        why = choice.why
+        spread = self.forecast.link.spread(now_s)
+        margins = self._margins(parts, local_s, spread, deadline_s)
+        ready = [label for label in parts if usable(self.cuts[label])]
+        later = [label for label in parts if label in ready or loadable(self.cuts[label])]
+        able = ready or later or list(parts)
+        tried = [label for label in able if label in margins]
+        if not tried and deadline_s is not None:
+            tried = likeliest(able, self.cuts, parts, self.intervals, spread, deadline_s)
+        choice = self.rule.choose({label: parts[label] for label in tried}, spread, now_s)
+        wished = min([label for label in later if label in margins] or later or parts, key=costs_s.__getitem__)
+        chosen, why = choice.cut, choice.why
         if wished not in ready and costs_s[wished] < costs_s[chosen]:
             why += f"; {wished} is faster and not ready"
-        if len(safe) < len(parts):
-            fastest = min(parts, key=costs_s.__getitem__)
-            if fastest not in safe and costs_s[fastest] < costs_s[chosen]:
-                why += f"; {fastest} is faster and would risk the deadline"
+        if len(margins) < len(parts):
+            why += _risked(chosen, margins, costs_s)
         self.last = Plan(
             chosen,
             self.cuts[chosen],
@@ -92,6 +99,9 @@ class Planner:
             parts[chosen],
             local_s,
             self._fastest(self._server_only, took_s),
+            self.intervals.promise(self.intervals.expected(parts[chosen], spread, offloads=bool(self.cuts[chosen].offloads))),
+            None if deadline_s is None else chosen in margins,
+            margins.get(chosen, LOCAL_MARGIN),
         )
         return self.last
 
@@ -123,15 +133,33 @@ class Planner:
         costs = self.forecast.all_parts(saying, now)
         return min(costs, key=lambda label: pause_after_probe_s(costs[label].device_s, costs[label].exchange_s))
 
-    def _safe(self, took_s: Mapping[str, float], local_s: float | None, deadline_s: float | None) -> Collection[str]:
-        """The labels of cuts that can be tried, and the device still answer by the deadline if it can at all."""
-        if deadline_s is None or local_s is None or (last_s := latest_start_s(deadline_s, local_s)) < 0:
-            return took_s.keys()
-        return [label for label, cut in self.cuts.items() if not cut.offloads or took_s[label] <= last_s]
+    def expected(self, label: str, now_s: float) -> Expected:
+        """What is known of an inference with this cut."""
+        cut, forecast = self.cuts[label], self.forecast
+        parts = forecast.parts(label, cut, forecast.conditions(now_s))
+        return self.intervals.expected(parts, forecast.link.spread(now_s), offloads=bool(cut.offloads))
+
+    def _margins(
+        self, parts: Mapping[str, Parts], local_s: float | None, spread: float, deadline_s: float | None
+    ) -> Mapping[str, float]:
+        """As of `margins_in_time`; of all cuts if there is no deadline."""
+        if deadline_s is None:
+            return dict.fromkeys(parts, LOCAL_MARGIN)
+        return margins_in_time(self.cuts, parts, self.intervals, spread, local_s, deadline_s)
 
     def _fastest(self, labels: Sequence[str], took_s: Mapping[str, float]) -> float | None:
         """Predicted for the best of the cuts with these labels, which differ in their codecs."""
         return min([took_s[label] for label in labels], default=None)
+
+
+def _risked(chosen: str, margins: Mapping[str, float], costs_s: Mapping[str, float]) -> str:
+    """What the deadline has to do with the choice, for people."""
+    if chosen not in margins:
+        return "; no cut is sure to keep the deadline"
+    fastest = min(costs_s, key=costs_s.__getitem__)
+    if fastest not in margins and costs_s[fastest] < costs_s[chosen]:
+        return f"; {fastest} is faster and would risk the deadline"
+    return ""
 
 
 def pause_after_probe_s(device_s: float, exchange_s: float) -> float:

@@ -18,6 +18,7 @@ from cic.codec.tensors import carrier
 from cic.decision.cut import Cut
 from cic.engine.engine import Array, Engine
 from cic.errors import CicError, LinkError
+from cic.session.http_connection import OverdueError
 from cic.session.inference import AHEAD_S, Means
 from cic.session.learnt_file import LearntFile
 from cic.session.planning import PROBE_WAIT_S, pause_after_probe_s
@@ -149,6 +150,8 @@ class Prober:
         if head is None or served is None:
             return
         device_s, last_arrays = 0.0, means.last_arrays
+        with means.lock:
+            expected = means.planner.expected(label, began_s)
         try:
             results = head.run(last_arrays or _made_up(head, means.call.batch))
             device_s = time.monotonic() - began_s
@@ -157,10 +160,15 @@ class Prober:
             answered = self._server.ask(served.tail, "probe", coded, wait_s=wait_s)
         except LinkError as error:
             means.failed(error)
+            if isinstance(error, OverdueError):
+                with means.lock:
+                    means.planner.intervals.probed(expected, time.monotonic() - began_s)
         else:
             now_s = time.monotonic()
             with means.lock:
                 means.tell()
+                if last_arrays is not None:
+                    means.planner.intervals.probed(expected, now_s - began_s)
                 means.planner.forecast.saw_exchange(label, cut, answered.seen, now_s, real=last_arrays is not None)
                 means.plan_ahead(now_s)
         finally:

@@ -61,7 +61,8 @@ class Record:
         the same, the fastest with any codec; None where the splitting model has no such cut.
     measured: what it took. upload_bytes, download_bytes: sent and received, with headers.
     outcome: "remote", "local" (the cut is device-only), or "fallback: " and why the device computed the answer after all.
-    deadline_s: seconds from the start that the answer was due in, or None.
+    deadline_s: seconds from the start that the answer was due in, or None. upper_s: it was said to take at most so long in 95
+        of 100 cases (`cic.session.intervals`); None where nothing could be said, and in records of older versions.
     """
 
     request_id: str
@@ -79,6 +80,7 @@ class Record:
     download_bytes: int
     outcome: str
     deadline_s: float | None = None
+    upper_s: float | None = None
 
     @property
     def kind(self) -> str:
@@ -89,6 +91,11 @@ class Record:
     def reason(self) -> str:
         """Of a fallback; otherwise empty."""
         return self.outcome.partition(":")[2].strip()
+
+    @property
+    def bounded(self) -> bool | None:
+        """Did it take at most as long as was said before? None where nothing was said."""
+        return None if self.upper_s is None else self.measured.latency_s <= self.upper_s
 
 
 def line_of(record: Record) -> str:
@@ -137,6 +144,7 @@ def record_of(line: bytes | str) -> Record:
         download_bytes=fields.count("download_bytes"),
         outcome=outcome,
         deadline_s=_time(fields, "deadline_s"),
+        upper_s=_time(fields, "upper_s") if "upper_s" in fields else None,
     )
 
 

@@ -13,13 +13,16 @@ from cic.decision.conditions import Conditions
 from cic.decision.cut import DEVICE_ONLY, Cut
 from cic.decision.splitting_model import SplittingModel, load
 from cic.decision.throughput import Throughput
-from cic.decision.units import shown
+from cic.decision.units import seconds, shown
 from cic.emission.bundle_check import check_bundle, emitted_cuts
 from cic.engine.engine_mismatch import engine_mismatch
 from cic.engine.opening import engine_of
 from cic.errors import ArgumentError, ArtifactError, InputError
+from cic.session.expectation import Expectation
 from cic.session.forecast import Forecast
-from cic.session.inference import Inference, Means, Steps
+from cic.session.inference import Means, Steps
+from cic.session.inference_result import Inference
+from cic.session.intervals import TOLD
 from cic.session.learned_machines import LearnedMachines, learned_machines
 from cic.session.learnt_file import LearntFile
 from cic.session.link_estimate import LinkEstimate
@@ -44,6 +47,7 @@ if TYPE_CHECKING:
 USUAL_UPLINK_BPS = 2e6
 """Assumed until something was measured; an inference before that is computed here, if device-only was emitted."""
 
+_DEADLINES_S = 1e-6, 1e6
 # Looking takes the time of a planning, which a slow device has better use for while it loads.
 _SETTLING_LOOK_S = 0.05
 
@@ -66,8 +70,8 @@ class Session:
         cuts: ids of the cuts to choose from; None: all that are emitted.
         engine, threads: see `cic.engine.opening.open_half`.
         memory_limit: bytes that loaded halves may have, by the sizes of their files. None: no limit.
-        deadline_s: seconds within which each call is to be answered. Where the device can keep it, it is not risked: the server
-            is asked only if there is time to answer here after it failed, and waited for as long as there is.
+        deadline_s: seconds within which each call is to be answered, unless it has another `deadline`. It is risked in one of
+            a hundred cases at most where the device can keep it, as far as can be learnt: see `cic.session.deadline_rule`.
         records: a file that a line is appended to for each inference; see `cic.session.record`.
         objective: None: as early an answer as possible; "throughput": as many answers a second as possible, from `stream`, of a
             model that was compiled and emitted with `throughput=True` best of all.
@@ -108,7 +112,7 @@ class Session:
         check_text(server, "the server", or_none=True)
         check_text(name, "the name of the model", or_none=True)
         if deadline_s is not None:
-            check_number(deadline_s, "deadline_s", 1e-6, 1e6)
+            check_number(deadline_s, "deadline_s", *_DEADLINES_S)
         _check_policy(policy, objective)
         if memory_limit is not None:
             check_number(memory_limit, "memory_limit", 1, 2**62, whole=True)
@@ -131,7 +135,7 @@ class Session:
         remote = None if address is None else RemoteServer(address, manifest, name or manifest.name, batch)
         rule = _rule(learned, throughput=self._by_throughput) if policy is None else policy
         planner = _planner(splitting_model, chosen, rule, learned)
-        self._means = Means(ModelCall(manifest, batch), halves, planner, remote, deadline_s=deadline_s)
+        self._means = Means(ModelCall(manifest, batch), halves, planner, remote, deadline_s=deadline_s, due_s=deadline_s)
         self._steps = Steps(self._means)
         halves.on_loaded, halves.on_trouble = self._loaded, self._means.news.append
         used = engine_of(bundle, next(iter(chosen.values())).id, engine)
@@ -143,18 +147,43 @@ class Session:
     def infer(self, *args: Any, **kwargs: Any) -> Inference:
         """The model's answer to these arguments, and how it came about.
 
+        deadline: besides the model's own arguments: seconds, or a text such as "80ms", in which this call is to be answered;
+            None: `deadline_s`. A model with an argument of that name gets it, and its calls have the deadline of the session.
+
         Raises:
             InputError: the call is not what the model was compiled for, or the session is closed, or was opened by the process
             of which this is a fork. EngineError: the head cannot compute with the values.
             LinkError, CodecError: the server gave no answer, and this device cannot answer by itself.
+            UnitError, ArgumentError: the deadline is no time.
         """
-        running = self._steps.on_device(args, kwargs)
+        due_s = None if self._means.call.takes("deadline") else _due_s(kwargs.pop("deadline", None))
+        running = self._steps.on_device(args, kwargs, due_s)
         self._steps.on_link(running)
         return self._recorded(self._steps.finish(running))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The model's answer; see `infer`."""
         return self.infer(*args, **kwargs).output
+
+    def decide(self, quantile: float = TOLD, *, deadline: float | str | None = None) -> Expectation:
+        """What the next call would be answered with, and within what time with the probability `quantile`.
+
+        deadline: of that call, as of `infer`. Nothing is computed or sent.
+
+        Raises:
+            ArgumentError: the quantile is not from 0.01 to 0.9999, or the deadline is no time. UnitError: as of `infer`.
+            InputError: in a fork of the process that opened it.
+        """
+        check_number(quantile, "quantile", 0.01, 0.9999)
+        due_s, means = _due_s(deadline), self._means
+        means.check_process()
+        with means.lock:
+            plan = means.planned(time.monotonic(), means.deadline_s if due_s is None else due_s)
+            intervals, expected = means.planner.intervals, plan.promise.expected
+            upper_s, calibrated = intervals.upper_s(expected, quantile), intervals.enough(expected, quantile)
+        return Expectation(
+            plan.cut.id, plan.cut.codecs, expected.latency_s, quantile, upper_s, calibrated, plan.in_time, plan.why
+        )
 
     def stream(self, inputs: Iterable[Any], *, ahead: int | None = None) -> Stream:
         """The inferences of many inputs, in their order: while one is on the link, the next is on the device.
@@ -252,6 +281,15 @@ def _emitted(model: SplittingModel, bundle: Path, wanted: Collection[str] | None
         lacking = "any cut of the splitting model" if offloading else "the cut device-only, and no server is named"
         raise ArtifactError(f"{bundle} lacks {lacking}; emit it with `cic emit`")
     return cuts
+
+
+def _due_s(deadline: float | str | None) -> float | None:
+    """The seconds in which one call is due; None: as the session says."""
+    if deadline is None:
+        return None
+    due_s = seconds(deadline, "deadline")
+    check_number(due_s, "deadline", *_DEADLINES_S)
+    return due_s
 
 
 def _batch(model: SplittingModel, manifest: Manifest, batch: int | None) -> int | None:

@@ -13,7 +13,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from cic.session.inference import Inference, Running, Steps
+from cic.session.inference import Running, Steps
+from cic.session.inference_result import Inference
 
 if TYPE_CHECKING:
     from types import TracebackType

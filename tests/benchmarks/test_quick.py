@@ -120,8 +120,9 @@ def test_scission(run: Callable[..., dict]) -> None:
     assert len(figures["readme"]) == 5 and all(row["printed"] == row["enumerated"] for row in figures["readme"])
 
 
-def test_adaptation(run: Callable[..., dict], tmp_path: Path) -> None:
-    """With op times that are made up here: those of machines of the catalogue, each kind of op off by a factor of its own."""
+@pytest.fixture
+def measured(tmp_path: Path) -> tuple[str, ...]:
+    """Options that name op times made up here: those of the catalogue, each kind of op off by a factor of its own."""
     graph = load("squeezenet1_1").traced.graph
     draw, machines = random.Random(0), {"slow": "raspberry-pi-3b+", "middle": "snapdragon-835", "fast": "i7-13700k"}
     off = {(name, kind): draw.uniform(0.6, 1.6) for name in machines for op in graph.ops for kind in op.kinds}
@@ -130,11 +131,26 @@ def test_adaptation(run: Callable[..., dict], tmp_path: Path) -> None:
         for name, machine in machines.items()
     }
     network = {"ops": [op.name for op in graph.ops], "machines": seconds}
-    measured = tmp_path / "measured.json"
-    measured.write_text(json.dumps({"source": "made up", "networks": {"squeezenet1_1": network}}))
-    figures = run("adaptation.adaptation", "--measured", str(measured), "--work", str(tmp_path / "work"))
+    file = tmp_path / "measured.json"
+    file.write_text(json.dumps({"source": "made up", "networks": {"squeezenet1_1": network}}))
+    return "--measured", str(file), "--work", str(tmp_path / "work")
+
+
+def test_adaptation(run: Callable[..., dict], measured: tuple[str, ...], tmp_path: Path) -> None:
+    figures = run("adaptation.adaptation", *measured)
     row = figures["rows"][0]
     names = {"learning", "learning without probes", "clairvoyant", "static best", "Neurosurgeon"}
     assert names | {"hill climbing", "epsilon-greedy", "µLinUCB"} <= row.keys()
     assert all(0 <= each["clairvoyant"]["regret"] <= each["learning"]["regret"] + 1.0 for each in figures["rows"])
     assert (tmp_path / "adaptation.png").stat().st_size > 10_000
+
+
+def test_deadlines(run: Callable[..., dict], measured: tuple[str, ...]) -> None:
+    figures = run("adaptation.deadlines", *measured)
+    for rows in figures["coverage"].values():
+        assert all(0 <= each["within"] <= each["inferences"] for each in rows.values())
+    rows = figures["deadlines"]
+    assert {row["session"] for row in rows} == {"with intervals", "fixed margin"} and len(rows) == 8
+    assert all(0 <= row["kept"] <= row["could"] <= row["count"] == 120 for row in rows)
+    assert all(row["kept"] <= row["kept_of_all"] <= row["count"] for row in rows)
+    assert sum(row["kept"] for row in rows) > 0.9 * sum(row["could"] for row in rows)

@@ -74,13 +74,17 @@ for decision in (
     print(decision.cut_id, decision.latency_s, decision.terms, decision.crossing, decision.device_ops, decision.why)
 print(model.stored_codecs)
 try:
+    cic.LatencyIntervals.from_records("absent.jsonl", model)
+except cic.CicError as error:
+    print(error)
+try:
     model.codec("int8")
 except cic.CicError as error:
     print(error)
 """
     result = run(code, model_file)
     assert result.returncode == 0, result.stderr
-    assert len(result.stdout.splitlines()) == 5
+    assert len(result.stdout.splitlines()) == 6 and "absent.jsonl: records cannot be read" in result.stdout
     assert result.stdout.endswith("codecs need the package numpy, which is not installed here: pip install numpy\n")
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import re
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 import cic
 from cic.cli import main
+from cic.decision.quantile import QuantileDecision
 from cic.decision.throughput import ThroughputDecision
 from tests.cic.conftest import Project, answer
 
@@ -117,3 +120,30 @@ def test_decide_by_throughput_says_what_the_library_says(
     assert "the cut known with most answers a second" in capsys.readouterr().err
     assert main([*map(str, asked), "--power", "rpi4/lte"]) == 2
     assert "--objective throughput and --power are both given" in capsys.readouterr().err
+
+
+def test_decide_by_a_quantile_says_what_the_library_says(
+    capsys: pytest.CaptureFixture[str], project: Project, tmp_path: Path
+) -> None:
+    records = tmp_path / "run.jsonl"
+    with cic.Session(project.split, project.file, records=records) as session:
+        picture = np.zeros((1, 3, 64, 64), np.float32)
+        for _ in range(20):
+            session(picture)
+    model = cic.load(project.file)
+    decision = model.decide("2Mbps", quantile=0.9, intervals=cic.LatencyIntervals.from_records(records, model))
+    assert isinstance(decision, QuantileDecision)
+    asked = ("decide", project.file, "2Mbps", "--records", records)
+    told = json.loads(answer(capsys, *asked, "--quantile", "0.9", "--json"))
+    assert (told["cut"], told["upper_s"], told["quantile"], told["why"]) == (
+        decision.cut_id,
+        decision.upper_s,
+        0.9,
+        decision.why,
+    )
+    assert "in 0.95 of all cases" in answer(capsys, *asked)
+    for wrong, words in ((("--quantile", "0.99"), "too few inferences"), (("--quantile", "high"), "--quantile")):
+        assert main([*map(str, asked), *wrong]) == 2
+        assert words in capsys.readouterr().err
+    assert main(["decide", str(project.file), "2Mbps", "--quantile", "0.9"]) == 2
+    assert "needs --records, too" in capsys.readouterr().err

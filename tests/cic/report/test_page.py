@@ -89,6 +89,19 @@ def test_without_extremes_there_is_nothing_to_compare_with(tmp_path: Path) -> No
     assert "of the better of" not in words and "an unknown date" in words
 
 
+def test_the_share_of_what_was_within_its_time_is_told(tmp_path: Path) -> None:
+    factors = [0.5, 2.0, 2.0, 2.0] * 10
+    records = [
+        replace(each, upper_s=each.measured.latency_s * factor) for each, factor in zip(made_run(40), factors, strict=True)
+    ]
+    words = words_of(tree_of(page_of(tmp_path, records)))
+    assert "within the time that was said for 95 %" in words and "75.0%" in words and "said for 95 % of all cases" in words
+    words = words_of(tree_of(page_of(tmp_path, [replace(record, upper_s=None) for record in records])))
+    assert "said for 95 %" not in words, "older records say nothing"
+    some = [replace(record, upper_s=None) if number % 3 else record for number, record in enumerate(records)]
+    assert "said for 95 % of all cases" in words_of(tree_of(page_of(tmp_path, some)))
+
+
 def test_a_page_of_many_records_stays_small(tmp_path: Path) -> None:
     assert len(page_of(tmp_path, made_run(4000))) < 120_000
 

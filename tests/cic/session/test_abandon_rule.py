@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from math import inf
 
 from cic.session.abandon_rule import LATE, Patience, Progress
 
@@ -75,3 +76,20 @@ def test_a_deadline_leaves_the_device_its_time() -> None:
 def test_where_the_device_cannot_answer_the_server_has_all_the_time() -> None:
     assert waited(Patience(0.01, None, None, 60.0), 0) == 60.0
     assert waited(Patience(0.01, None, 5.0, 60.0), 0) == 5.0
+
+
+def test_a_deadline_that_does_not_rely_on_the_device_is_the_end() -> None:
+    """The device would be late if it began after 20 ms; who relies on the server waits on, as long as that is sooner."""
+    relying = Patience(0.03, 0.06, 0.08, 60.0, margin=inf)
+    assert relying.first_look_s() == LATE * 0.03 + 0.002
+    assert Patience(0.03, 0.06, 0.08, 60.0, margin=1.0).first_look_s() <= 0.08 - 0.06
+    assert waited(Patience(0.05, 5.0, 0.08, 60.0, margin=inf), 1e9) == 0.08
+
+
+def test_a_margin_is_what_the_device_is_left() -> None:
+    draw = random.Random(4)
+    for _ in range(200):
+        expected_s, local_s, deadline_s = (draw.uniform(0.001, 1.0) for _ in range(3))
+        margin = draw.uniform(1.0, 2.0)
+        given_up_s = waited(Patience(expected_s, local_s, deadline_s, 60.0, margin=margin), draw.choice([0, 1e5, 1e9]))
+        assert given_up_s + margin * local_s <= deadline_s or deadline_s < margin * local_s + 0.003

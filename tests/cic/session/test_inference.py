@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import socket
 import threading
 import time
@@ -15,7 +16,8 @@ import pytest
 
 import cic
 from cic.errors import CicWarning
-from cic.session.inference import AHEAD_S, Inference
+from cic.session.inference import AHEAD_S
+from cic.session.inference_result import Inference
 from cic.session.link_estimate import Exchanged
 from cic.session.measured_parts import measured_parts
 from cic.session.session import Session
@@ -294,3 +296,61 @@ def test_a_plan_is_not_lost_when_a_head_becomes_loaded_meanwhile(session: Sessio
         assert means.planned(now_s) is ahead
     loading.join()
     assert means.ahead is None
+
+
+def test_each_call_may_have_a_deadline_of_its_own(session: Session, image: Array, expected: Array) -> None:
+    for deadline, due_s in (("5s", 5.0), (2.5, 2.5), (None, None), ("100us", 1e-4)):
+        inference = session.infer(image, deadline=deadline)
+        check(inference, expected)
+        assert inference.record.deadline_s == (None if due_s is None else pytest.approx(due_s))
+    assert "no cut is sure to keep the deadline" in inference.why
+    assert np.allclose(session(image, deadline="5s"), expected, rtol=1e-4, atol=1e-5)
+    for wrong in ("80", "soon", -1, 0, float("nan"), [], True, 1e9):
+        with pytest.raises(cic.CicError, match="deadline"):
+            session.infer(image, deadline=wrong)
+
+
+def test_a_server_that_is_slow_now_and_then_does_not_cost_the_deadline(
+    session: Session, server: SmallServer, image: Array, expected: Array
+) -> None:
+    due_s, draw = DEVICE_S * 5, random.Random(0)
+    for _ in range(16):
+        server.delay_s = draw.choice([0.0, 0.0, 0.05, 0.5])
+        with session._means.lock:
+            session._means.breaker.succeeded()
+        inference = session.infer(image, deadline=due_s)
+        check(inference, expected)
+        assert inference.latency_s < 1.1 * due_s
+        assert server.delay_s < 0.5 or inference.outcome != "remote"
+
+
+def test_what_a_call_is_expected_to_take_is_told_before(session: Session, image: Array) -> None:
+    for _ in range(12):
+        last = session.infer(image)
+    usual, rare = session.decide(0.5), session.decide(0.99)
+    assert usual.cut_id == last.cut_id and usual.codecs == last.record.codecs
+    assert usual.calibrated and usual.in_time is None and "in 0.5 of all calls" in usual.why
+    assert not rare.calibrated and rare.why.endswith("by a prior, since too few calls were seen")
+    assert usual.upper_s is not None and rare.upper_s is not None and rare.upper_s > 3.9 * rare.latency_s > 0
+    assert usual.upper_s < rare.upper_s
+    upper_s = session.decide().upper_s
+    assert session.infer(image).record.upper_s == pytest.approx(upper_s)
+    assert session.decide(deadline="10s").in_time and not session.decide(deadline="50us").in_time
+    for wrong in (0.0, 1.0, "95%", True, None):
+        with pytest.raises(cic.ArgumentError, match="quantile"):
+            session.decide(wrong)  # type: ignore[arg-type]
+
+
+def test_local_answers_teach_how_long_they_take(session: Session, server: SmallServer, image: Array, expected: Array) -> None:
+    """Those after a failure, too, whose beginning is late."""
+    means = session._means
+    before = len(means.planner.intervals._local)
+    server.refuse = (500, "")
+    for _ in range(2):
+        inference = session.infer(image)
+        assert inference.outcome.startswith("fallback")
+        with means.lock:
+            means.tell()
+            means.breaker.succeeded()
+    assert len(means.planner.intervals._local) == before + 2
+    assert 1.0 <= means.planner.intervals.local_margin <= 2.0

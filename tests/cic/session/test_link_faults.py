@@ -19,7 +19,7 @@ from cic.serving.server_options import ServerOptions
 from cic.serving.tail_server import TailServer
 from cic.session import loaded_halves
 from cic.session.circuit_breaker import CircuitBreaker
-from cic.session.inference import Inference
+from cic.session.inference_result import Inference
 from cic.session.session import Session
 from tests.cic.conftest import Project
 from tests.cic.session.conftest import DEVICE_S, SlowEngine

@@ -64,3 +64,7 @@ def test_answers_have_the_model_s_structure(call: ModelCall) -> None:
     tensors = call.assemble(RECORD, (hidden,), (scores,), as_torch=True)
     assert tensors["scores"].dtype == torch.bfloat16 and tensors["scores"].tolist() == [1.0, 2.0]
     assert tensors["more"][0].tolist() == [5.0]
+
+
+def test_arguments_that_are_given_by_name_are_known(call: ModelCall) -> None:
+    assert call.takes("mask") and not call.takes("ids") and not call.takes("deadline")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Collection
+from math import exp, inf
 
 import pytest
 
@@ -116,3 +118,46 @@ def test_by_throughput_the_device_works_on_where_latency_would_leave_all_to_the_
     # The extremes are pipelines, too.
     assert by_throughput(1e4).plan(every, every, 0.3).label == DEVICE_ONLY
     assert by_throughput(1e9).plan(every, every, 0.3).label == SERVER_ONLY
+
+
+def experienced(uplink_bps: float, noise: float, count: int = 300) -> Planner:
+    """One that has seen the server answer so often, with log-normal noise."""
+    chosen, draw = planner(uplink_bps), random.Random(2)
+    expected = chosen.expected(SERVER_ONLY, 0.3)
+    for _ in range(count):
+        chosen.intervals.probed(expected, expected.latency_s * exp(draw.gauss(0.0, noise)))
+    return chosen
+
+
+def test_a_server_that_is_known_to_be_in_time_is_asked_though_the_device_could_not_answer_after_it() -> None:
+    naive, knowing = planner(100e6), experienced(100e6, 0.1)
+    fast = knowing.plan(every, every, 0.3)
+    assert fast.label == SERVER_ONLY and fast.local_s is not None
+    due_s = 1.2 * fast.local_s
+    assert naive.plan(every, every, 0.3, due_s).label == DEVICE_ONLY
+    plan = knowing.plan(every, every, 0.3, due_s)
+    assert (plan.label, plan.in_time, plan.margin) == (SERVER_ONLY, True, inf)
+    # Neither keeps this one; the server is more likely to.
+    plan = knowing.plan(every, every, 0.3, fast.parts.latency_s)
+    assert (plan.label, plan.in_time) == (SERVER_ONLY, False) and "no cut is sure to keep the deadline" in plan.why
+    assert fast.in_time is None
+
+
+def test_a_plan_promises_a_time_that_is_kept_as_often_as_it_says() -> None:
+    for noise in (0.02, 0.1, 0.4):
+        chosen, draw, kept = experienced(100e6, noise), random.Random(3), 0
+        for _ in range(1000):
+            plan = chosen.plan(every, every, 0.3)
+            latency_s = plan.parts.latency_s * exp(draw.gauss(0.0, noise))
+            assert plan.promise.upper_s is not None
+            kept += latency_s <= plan.promise.upper_s
+            chosen.intervals.saw(plan.promise, latency_s)
+        assert 930 <= kept <= 970
+
+
+def test_what_the_device_can_answer_in_time_is_not_left_to_a_server_that_varies() -> None:
+    shaky = experienced(100e6, 1.5)
+    local_s = shaky.plan(every, every, 0.3).local_s
+    assert local_s is not None
+    plan = shaky.plan(every, every, 0.3, 1.16 * local_s + 0.003)
+    assert plan.label == DEVICE_ONLY and plan.in_time and "server-only is faster and would risk" in plan.why

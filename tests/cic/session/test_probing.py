@@ -58,3 +58,18 @@ def test_a_server_that_is_back_is_asked_by_a_probe_first(
     assert session.infer(image).outcome == "local"
     wait_for(lambda: session._means.breaker.closed)
     until_remote(session, image)
+
+
+def test_what_a_probe_takes_counts_though_nobody_was_promised_it(
+    opened: Opened, slow_device: None, server: SmallServer, image: Array
+) -> None:
+    session = opened(server.url, remote=True)
+    planner, scores = session._means.planner, session._means.planner.intervals._server
+    assert session._prober is not None and planner.last is not None and session.conditions.rtt_s > 0
+    before, label = len(scores), planner.last.label
+    session._prober._probe(label, planner.cuts[label])
+    assert len(scores) == before + 1
+    server.silent = True
+    session._prober._probe(label, planner.cuts[label])
+    server.silent = False
+    assert len(scores) == before + 2 and scores.largest > 0, "one that is given up took as long as it had at least"

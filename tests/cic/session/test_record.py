@@ -31,6 +31,7 @@ RECORD = Record(
     download_bytes=4_000,
     outcome="fallback: the server did not answer within 200 ms",
     deadline_s=0.25,
+    upper_s=0.09,
 )
 
 
@@ -52,6 +53,13 @@ def test_fields_of_a_later_version_are_ignored() -> None:
     assert record_of(json.dumps({**json.loads(line_of(RECORD)), "mood": "good"})) == RECORD
 
 
+def test_records_of_older_versions_promise_nothing() -> None:
+    document = json.loads(line_of(RECORD))
+    del document["upper_s"]
+    assert record_of(json.dumps(document)) == replace(RECORD, upper_s=None)
+    assert (RECORD.bounded, replace(RECORD, upper_s=0.3).bounded, replace(RECORD, upper_s=None).bounded) == (False, True, None)
+
+
 def test_numbers_that_json_does_not_have_are_not_written() -> None:
     with pytest.raises(ValueError, match="JSON compliant"):
         line_of(replace(RECORD, device_only_s=math.nan))
@@ -69,7 +77,7 @@ def test_a_field_that_does_not_fit_is_named(field: str, value: object) -> None:
     except InputError as error:
         assert field in str(error)
     else:
-        assert (field, value) in [("codecs", []), ("started_s", -1), ("wall_time_s", -1)]
+        assert (field, value) in [("codecs", []), ("started_s", -1), ("wall_time_s", -1), ("upper_s", "absent")]
 
 
 @pytest.mark.parametrize(

@@ -365,3 +365,29 @@ def test_answers_of_any_length_come_back_as_they_are(tmp_path: Path) -> None:
                     for name, tensor in expected.items():
                         torch.testing.assert_close(inference.output[name], tensor)
     assert len(lengths) > 1
+
+
+class Dated(nn.Module):
+    """A model that has an argument of the name that a session has, too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Linear(8, 4)
+
+    def forward(self, x: torch.Tensor, deadline: torch.Tensor) -> torch.Tensor:
+        return self.first(x) * deadline
+
+
+def test_a_model_gets_an_argument_of_its_own_that_is_called_deadline(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network, x, deadline = Dated().eval(), torch.randn(1, 8), torch.randn(1, 4)
+    compiled = cic.compile(network, (x,), {"deadline": deadline}, device=WEAK, server=STRONG)
+    with unverified_bundles():
+        cic.emit(network, compiled, tmp_path / "dated.split", cuts=["device-only"])
+    with Session(tmp_path / "dated.split", compiled, deadline_s=5.0) as session:
+        inference = session.infer(x, deadline=deadline)
+        torch.testing.assert_close(inference.output, network(x, deadline))
+        assert inference.record.deadline_s == 5.0
+        with pytest.raises(InputError, match="deadline: compiled for a tensor"):
+            session.infer(x, deadline="80ms")
+        assert session.decide(deadline="80ms").in_time
