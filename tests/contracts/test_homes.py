@@ -47,6 +47,7 @@ TESTED_BY = {
     "cic/errors.py": "hostile/test_error_catalogue.py",
     "cic/graph.py": "cic/trace/fx/test_torch_trace.py",
     "cic/precision/wire_form.py": "cic/precision/test_target_search.py",
+    "cic/report/latency_figure.py": "cic/report/test_page.py",
     "cic/runtime/far_tail.py": "cic/runtime/test_rehearsal.py",
     "cic/trace/any_model.py": "cic/emission/test_emission.py",
     "cic/trace/fx/propagation.py": "cic/trace/fx/test_torch_trace.py",
