@@ -90,7 +90,7 @@ WIRE := wire.wire_table wire.accuracy wire.codec_speed
 PAY := pay.pay pay.measured
 # WORK: where networks, profiles, halves and the lines of what was measured are kept; a run that was broken off goes on there.
 REGRET := regret.regret regret.traces regret.frames
-ADAPTATION := adaptation.adaptation adaptation.deadlines
+ADAPTATION := adaptation.adaptation adaptation.deadlines adaptation.control
 TRUST := trust.accuracy_evidence cost.profile_accuracy cost.profile_quota cost.catalogue_accuracy halves.hidden_aliases \
 	trust.interruptions trust.attack.splitting_model trust.attack.manifest trust.attack.peers trust.attack.payloads \
 	trust.attack.replies trust.attack.server serving.faults serving.soak

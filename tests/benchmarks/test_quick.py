@@ -154,3 +154,12 @@ def test_deadlines(run: Callable[..., dict], measured: tuple[str, ...]) -> None:
     assert all(0 <= row["kept"] <= row["could"] <= row["count"] == 120 for row in rows)
     assert all(row["kept"] <= row["kept_of_all"] <= row["count"] for row in rows)
     assert sum(row["kept"] for row in rows) > 0.9 * sum(row["could"] for row in rows)
+
+
+def test_control(run: Callable[..., dict], tmp_path: Path) -> None:
+    rows = run("adaptation.control", "--work", str(tmp_path / "work"))["rows"]
+    assert {row["kind"] for row in rows} == {"all cuts", "chain cuts", "independent frames", "moving bandwidth", "greedy"}
+    exact = [row for row in rows if row["kind"] not in ("moving bandwidth", "greedy")]
+    assert all(row["gap"] <= row["certified"] + 1e-9 and row["proved"] == 1 for row in exact)
+    assert all(row["optimum"] >= row["least"] * (1 - 1e-9) for row in rows)
+    assert (tmp_path / "control.png").stat().st_size > 10_000
