@@ -44,7 +44,7 @@ class Row:
     times, v: as of `TIMES`; 0 for greedy. penalty: J or s a frame, on average. optimum: the program's, for the conditions of
     this run and its cuts; least: for the conditions and all cuts. gap: above the optimum; certified: how much it is at most.
     stationary: B / V; both None for greedy. waiting: frames, on average; power: its queue. rate, power_kept: of the target, 1
-    where there is none.    proved: the share of choices. cuts: how many were used.
+    where there is none. proved: the share of choices. cuts: how many were used.
     """
 
     case: str
