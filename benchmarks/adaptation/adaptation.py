@@ -32,7 +32,9 @@ from benchmarks.testbed.traces import Trace, all_traces
 from cic.session.learned_machines import learned_machines
 
 INFERENCES = 100
-LEVELS_BPS = (5e6, 20e6, 80e6)
+LEVELS = (0.5, 1.0, 2.0)
+"""Medians of the uplink, times the one at which device-only and server-only take equally long: where deciding is hard."""
+_LEAST_BPS, _MOST_BPS = 1e6, 1e9
 PAIRS = 4
 # A pair of which the device is not this much slower has nothing to offload.
 _LEAST_RATIO = 1.5
@@ -64,7 +66,7 @@ def main() -> int:
     pairs = [(name, *pair) for name in names for pair in pairs_of(measured, name)[:most]]
     tables = {(name, *pair): tables_of(measured, name, *pair, folder=given.work) for name, *pair in pairs}
     scenes = list(scenes_of(tables, all_traces()[:: 4 if given.quick else 1]))
-    levels = LEVELS_BPS[:1] if given.quick else LEVELS_BPS
+    levels = LEVELS[:1] if given.quick else LEVELS
     jumps = {kind: list(jumps_of(tables, kind, levels)) for kind in ("server", "bandwidth")}
     report = examined(scenes, jumps, given)
     report.publish(given.results)
@@ -86,7 +88,7 @@ def pairs_of(measured: MeasuredOps, network: str) -> list[tuple[str, str]]:
 def scenes_of(tables: Mapping[tuple[str, str, str], Tables], traces: Sequence[Trace]) -> Iterator[tuple[Setting, Scene]]:
     """Every network on every pair over every trace, whose medians take turns at three levels."""
     for place, (key, trace) in enumerate(product(tables, traces)):
-        level = LEVELS_BPS[(place + place // len(traces)) % len(LEVELS_BPS)]
+        level = LEVELS[(place + place // len(traces)) % len(LEVELS)] * tie_bps(tables[key])
         world = World(tables[key], trace.with_median(level))
         yield Setting(*key, trace.name, level), Scene(world, _other(tables, key).works, INFERENCES, seed=place)
 
@@ -95,7 +97,8 @@ def jumps_of(
     tables: Mapping[tuple[str, str, str], Tables], kind: str, levels: Sequence[float]
 ) -> Iterator[tuple[Setting, Scene]]:
     """Every network on every pair with two jumps, there and back."""
-    for place, (key, level) in enumerate(product(tables, levels)):
+    for place, (key, times) in enumerate(product(tables, levels)):
+        level = times * tie_bps(tables[key])
         bps, load = (level, level, level), CALM
         if kind == "server":
             load = Load((0.0, *_JUMPS_S), (1.0, 1.0, 1.0), (1.0, _TIMES, 1.0))
@@ -104,6 +107,15 @@ def jumps_of(
         trace = Trace(f"{kind} jumps", "made: jumps there and back", (0.0, *_JUMPS_S), bps, _END_S)
         scene = Scene(World(tables[key], trace, load), _other(tables, key).works, None, _END_S, place)
         yield Setting(*key, trace.name, level), scene
+
+
+def tie_bps(tables: Tables) -> float:
+    """The uplink at which device-only and server-only take equally long; the fastest there is where they never do."""
+    device = next(work for work in tables.works.values() if not work.offloads)
+    server = next(work for work in tables.works.values() if work.device_s == 0 and work.offloads)
+    left_s = device.device_s - server.server_s - World(tables, all_traces()[0]).rtt_s
+    bits = server.up_bits + server.down_bits
+    return min(max(bits / left_s, _LEAST_BPS), _MOST_BPS) if left_s > 0 else _MOST_BPS
 
 
 def _other(tables: Mapping[tuple[str, str, str], Tables], key: tuple[str, str, str]) -> Tables:
@@ -260,10 +272,10 @@ def _networks(scenes: Sequence[tuple[Setting, Scene]], runs: Sequence[Followed])
 
 def _notes(scenes: Sequence[tuple[Setting, Scene]], best: Mapping[str, tuple[str, Any]]) -> tuple[str, ...]:
     pairs = dict.fromkeys((setting.device, setting.server) for setting, _ in scenes)
-    levels = ", ".join(f"{level / 1e6:g}" for level in LEVELS_BPS)
+    levels = ", ".join(f"{level:g}" for level in LEVELS)
     return (
         f"{len(scenes)} scenes. Device and server: {'; '.join(f'{device} and {server}' for device, server in pairs)}. "
-        f"Traces are scaled to medians of {levels} Mbit/s in turn.",
+        f"Traces are scaled to medians of {levels} times the uplink at which device-only and server-only take equally long.",
         "Best configurations, by the regret in every eighth scene: "
         + "; ".join(f"{name}: {described}" for name, (described, _) in best.items())
         + ".",
