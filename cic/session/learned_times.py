@@ -10,7 +10,8 @@ so the filter (Kalman 1960; linearised as in Jazwinski, "Stochastic Processes an
 start in a few steps: the first time that is measured tells s for all cuts, later ones of other cuts tell the r_k. Variances
 say how much is known, which probing needs (`cic.session.learning_rule`).
 
-At first s may be anything within a factor of e^3 with a probability of 95 %, r_k within e, e_c within a fifth. s drifts, since
+At first s may be anything within a factor of e^3 with a probability of 95 %, r_k within e (that of
+starts within e^3), e_c within a fifth. s drifts, since
 load and temperature do; the others stay. A jump is noticed by the innovation in its standard deviations: beyond `ONCE`, or
 beyond `TWICE` two times in a row on the same side. What has jumped then is s, so its variance grows by the square of the
 innovation. One measurement alone changes the slowdown by a factor of two at most then, as a program that was paused once is
@@ -31,7 +32,7 @@ from cic.session.averages import LowestOf
 from cic.session.work_shares import GROUPS, Shares
 from codegen.checked_json import Fields, is_number
 
-SCALE_SD, GROUP_SD, OWN_SD, NOISE_SD = 1.5, 0.5, 0.1, 0.1
+SCALE_SD, START_SD, GROUP_SD, OWN_SD, NOISE_SD = 1.5, 1.5, 0.5, 0.1, 0.1
 DRIFT_SD = 0.05
 """Of s after a second; after t seconds the square root of t times as much."""
 LATER_SD = 0.5
@@ -80,6 +81,7 @@ class LearnedTimes:
         self._variances[0][0] = SCALE_SD**2
         for place in range(1, len(self._state)):
             self._variances[place][place] = GROUP_SD**2
+        self._variances[1 + GROUPS.index("starts")][1 + GROUPS.index("starts")] = START_SD**2
         self._own: dict[str, tuple[float, float]] = {}
         self._noise, self._top_s, self._surprise = NOISE_SD**2, 0.0, 0.0
         self.jumps = 0
