@@ -49,6 +49,8 @@ KEPT = 0.99
 """The share of deadlines that is to be kept."""
 WINDOW = 256
 """Scores that are remembered of each kind."""
+SETTLING = 3
+"""Of each kind the first ones are not: they tell what was believed of machines and link before anything was measured."""
 
 _STEP = 0.1
 _MOST_QUANTILES = 16
@@ -85,11 +87,11 @@ class Scores:
     """The last scores of one kind, and how each quantile of them adapts. Not thread-safe.
 
     prior: the bound of a score of doubt 1 as long as too few were seen. quantiles: that adapt from the first score on. most:
-        so many are remembered.
+        so many are remembered. settling: the first ones are not.
     """
 
-    def __init__(self, prior: float, quantiles: tuple[float, ...] = (), most: int = WINDOW) -> None:
-        self._prior, self._most = prior, most
+    def __init__(self, prior: float, quantiles: tuple[float, ...] = (), most: int = WINDOW, settling: int = 0) -> None:
+        self._prior, self._most, self._settling = prior, most, settling
         self._last: deque[float] = deque()
         self._sorted: list[float] = []
         self._misses = {quantile: 1.0 - quantile for quantile in quantiles}
@@ -137,7 +139,10 @@ class Scores:
         self.remember(missed / doubt)
 
     def remember(self, score: float) -> None:
-        """Let a score take the place of the oldest."""
+        """Let a score take the place of the oldest, unless it is one of the first."""
+        if self._settling:
+            self._settling -= 1
+            return
         self._last.append(score)
         if len(self._last) > self._most:
             del self._sorted[bisect_left(self._sorted, self._last.popleft())]
@@ -158,8 +163,9 @@ class Intervals:
     """The intervals of one session. Not thread-safe."""
 
     def __init__(self) -> None:
-        self._device, self._server = Scores(_DEVICE_PRIOR, (TOLD, KEPT)), Scores(_SERVER_PRIOR, (TOLD, KEPT))
-        self._local = Scores(log(LOCAL_MARGIN), (KEPT,))
+        self._device = Scores(_DEVICE_PRIOR, (TOLD, KEPT), settling=SETTLING)
+        self._server = Scores(_SERVER_PRIOR, (TOLD, KEPT), settling=SETTLING)
+        self._local = Scores(log(LOCAL_MARGIN), (KEPT,), settling=SETTLING)
 
     def expected(self, parts: Parts, spread: float, *, offloads: bool) -> Expected:
         """What is known of an inference whose parts are predicted. spread: as of `LinkEstimate.spread`."""

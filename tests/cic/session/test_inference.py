@@ -18,6 +18,7 @@ import cic
 from cic.errors import CicWarning
 from cic.session.inference import AHEAD_S
 from cic.session.inference_result import Inference
+from cic.session.intervals import SETTLING
 from cic.session.link_estimate import Exchanged
 from cic.session.measured_parts import measured_parts
 from cic.session.session import Session
@@ -344,13 +345,12 @@ def test_what_a_call_is_expected_to_take_is_told_before(session: Session, image:
 def test_local_answers_teach_how_long_they_take(session: Session, server: SmallServer, image: Array, expected: Array) -> None:
     """Those after a failure, too, whose beginning is late."""
     means = session._means
-    before = len(means.planner.intervals._local)
     server.refuse = (500, "")
-    for _ in range(2):
+    for _ in range(SETTLING + 2):
         inference = session.infer(image)
         assert inference.outcome.startswith("fallback")
         with means.lock:
             means.tell()
             means.breaker.succeeded()
-    assert len(means.planner.intervals._local) == before + 2
+    assert len(means.planner.intervals._local) == 2
     assert 1.0 <= means.planner.intervals.local_margin <= 2.0

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from cic.session.abandon_rule import LOCAL_MARGIN
 from cic.session.forecast import Parts
-from cic.session.intervals import KEPT, TOLD, WINDOW, Expected, Intervals, Promise, Scores
+from cic.session.intervals import KEPT, SETTLING, TOLD, WINDOW, Expected, Intervals, Promise, Scores
 
 SERVER, DEVICE = Expected(True, 0.1, 0.1), Expected(False, 0.1, 1.0)
 
@@ -89,8 +89,32 @@ def test_the_share_holds_for_a_link_that_drifts_and_jumps(quantile: float, under
     assert abs(late / inferences - (1 - quantile)) <= allowed
 
 
-def test_before_enough_is_seen_a_prior_and_the_worst_that_was_seen_answer() -> None:
+def settled() -> Intervals:
+    """A session that has seen as many of each kind as say nothing yet."""
     intervals = Intervals()
+    for _ in range(SETTLING):
+        intervals.saw(intervals.promise(DEVICE), 0.1)
+        intervals.saw(intervals.promise(SERVER), 0.1)
+        intervals.saw_local(0.1, 0.1)
+    return intervals
+
+
+def test_what_was_believed_before_anything_was_measured_says_nothing() -> None:
+    """An unknown machine's first predictions may be off by a factor of fifty."""
+    intervals = Intervals()
+    for _ in range(SETTLING):
+        intervals.saw(intervals.promise(SERVER), 5.0)
+        intervals.saw_local(0.1, 5.0)
+    assert intervals.local_margin == LOCAL_MARGIN
+    for _ in range(100):
+        intervals.saw(intervals.promise(SERVER), 0.1)
+        intervals.saw_local(0.1, 0.1)
+    assert intervals.promise(SERVER).upper_s == pytest.approx(0.1)
+    assert intervals.local_margin <= LOCAL_MARGIN
+
+
+def test_before_enough_is_seen_a_prior_and_the_worst_that_was_seen_answer() -> None:
+    intervals = settled()
     for expected, factor in ((DEVICE, 2.0), (SERVER, 4.0)):
         assert intervals.promise(expected).upper_s == pytest.approx(factor * 0.1)
         assert not intervals.enough(expected, TOLD) and intervals.surely_s(expected) == inf
@@ -134,7 +158,7 @@ def test_who_depends_on_a_link_that_is_not_known_is_given_more() -> None:
 
 
 def test_the_chance_is_the_share_of_what_was_seen() -> None:
-    intervals = Intervals()
+    intervals = settled()
     assert intervals.chance(SERVER, 0.41) == 1.0 and intervals.chance(SERVER, 0.39) == 0.0
     for step in range(1, 100):
         intervals.probed(SERVER, 0.1 + step * 1e-3)
@@ -144,7 +168,7 @@ def test_the_chance_is_the_share_of_what_was_seen() -> None:
 
 
 def test_the_margin_of_local_answers_is_what_they_need() -> None:
-    intervals, rng = Intervals(), random.Random(5)
+    intervals, rng = settled(), random.Random(5)
     assert intervals.local_margin == LOCAL_MARGIN
     intervals.saw_local(0.1, 0.09)
     assert intervals.local_margin == LOCAL_MARGIN
