@@ -57,7 +57,10 @@ def run_fresh(requests: Sequence[Mapping[str, Any]], scratch: Path, progress: Ca
     files = [scratch / f"request-{request['half']}.json" for request in requests]
     for request, file in zip(requests, files, strict=True):
         file.write_text(json.dumps({**request, "threads": torch.get_num_threads()}), encoding="utf-8")
-    process = _ahead.pop() if _ahead else _fresh_process()
+    try:
+        process = _ahead.pop()
+    except IndexError:  # there is none, or another thread was quicker
+        process = _fresh_process()
     assert process.stdin is not None and process.stdout is not None and process.stderr is not None
     finished = 0
     told: list[str] = []
