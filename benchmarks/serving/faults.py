@@ -28,6 +28,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=10_000, help="inferences")
     options = parser.parse_args()
     count, share = (200, 0.2) if options.quick else (options.count, SHARE)
+    options.results.mkdir(parents=True, exist_ok=True)
     try:
         with scene() as made:
             made.testbed.shape(UPLINK_BPS)
