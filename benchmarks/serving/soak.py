@@ -66,6 +66,7 @@ def main() -> None:
     parser = shared_options(__doc__, "half a minute")
     parser.add_argument("--minutes", type=float, default=30.0)
     options = parser.parse_args()
+    options.results.mkdir(parents=True, exist_ok=True)
     seconds = 30.0 if options.quick else 60 * options.minutes
     try:
         with scene() as made:
