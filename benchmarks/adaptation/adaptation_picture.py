@@ -7,6 +7,8 @@ from itertools import accumulate
 from pathlib import Path
 from statistics import mean
 
+from cic.pictures.figure import write_figure
+
 COLOURS = ("#0b6e4f", "#5fb49c", "#9aa1a9", "#6c757d", "#b3541e", "#3d5a98", "#8c4b8f", "#c2a33a")
 INK = "#444444"
 
@@ -35,6 +37,4 @@ def draw(regrets: Mapping[str, Sequence[Sequence[float]]], path: Path) -> None:
     for side in ("top", "right"):
         panel.spines[side].set_visible(False)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".part.png")
-    figure.savefig(temporary)
-    temporary.replace(path)
+    write_figure(figure, path)

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from cic.pictures.figure import write_figure
+
 INK = "#444444"
 COLOURS = {"all cuts": "#0b6e4f", "chain cuts": "#b3541e"}
 COLUMNS = 4
@@ -42,6 +44,4 @@ def draw(rows: Sequence[dict[str, Any]], path: Path) -> None:
     axes[0][0].legend(fontsize=6, frameon=False)
     figure.supxlabel("frames in the fuller queue, on average; V grows to the right", fontsize=9, color=INK)
     figure.supylabel("penalty over the optimum", fontsize=9, color=INK)
-    temporary = path.with_suffix(".part.png")
-    figure.savefig(temporary)
-    temporary.replace(path)
+    write_figure(figure, path)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.pay.gains import AROUND, Cell
+from cic.pictures.figure import write_figure
 
 COLOURS = {"grids": "#9aa1a9", "transforms": "#0b6e4f", "trained": "#b3541e"}
 INK = "#444444"
@@ -49,6 +50,4 @@ def draw(found: Sequence[Cell], path: Path) -> None:
     figure.supxlabel("uplink over B0, where device-only and server-only take equally long", fontsize=9, color=INK)
     figure.supylabel("times faster than the better of both", fontsize=9, color=INK)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".part.png")
-    figure.savefig(temporary)
-    temporary.replace(path)
+    write_figure(figure, path)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from cic.pictures.figure import write_figure
+
 COLOURS = {"fp32": "#9aa1a9", "fp16": "#3a5a9b", "int8": "#b3541e", "int4": "#0b6e4f"}
 INK = "#444444"
 
@@ -37,6 +39,4 @@ def draw(gains: Mapping[str, Mapping[str, Sequence[float]]], path: Path) -> None
     panels[0].set_ylabel("times faster than the better of\ndevice-only and server-only", fontsize=9, color=INK)
     panels[0].legend(fontsize=8, frameon=False, title="on the wire, down to", title_fontsize=8)
     figure.suptitle("Raspberry Pi 4 and desktop, uint8 pixels to the server, tensors compressed as measured", fontsize=10)
-    temporary = path.with_suffix(".part.png")
-    figure.savefig(temporary)
-    temporary.replace(path)
+    write_figure(figure, path)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pickle
 import random
+from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -53,30 +55,44 @@ def asked(model: SplittingModel, conditions: Conditions, objective: Limited, **g
     return decision
 
 
-def test_the_optimum_by_brute_force_lies_between_both_bounds() -> None:
-    rng, box, optimal, open_, impossible = random.Random(60), Box(), 0, 0, 0
-    for _ in range(50):
+def cases(
+    seed: int, problems: int, each: int
+) -> Iterator[tuple[SplittingModel, Conditions, Limited, float | None, Callable[[], LimitedDecision]]]:
+    """Small random problems under random conditions and limits: with the optimum by brute force, and what asks for ours."""
+    rng, box = random.Random(seed), Box()
+    for _ in range(problems):
         plain = numbers(small_problem(rng, 8, amounts=AMOUNTS))
         model = splitting_model(plain, box)
-        for _ in range(8):
+        for _ in range(each):
             conditions = Conditions(*random_conditions(rng, box))
             objective = drawn(rng, plain, conditions)
-            true = least(plain, conditions, objective)
-            try:
-                decision = asked(model, conditions, objective)
-            except DecisionError as error:
-                # Where the table is proved to hold what uses least, nothing keeps the limit indeed.
-                assert true is None or "no known cut" in str(error)
-                impossible += true is None
-                continue
-            assert true is not None
-            cost, slack = objective.cost(decision.cut, conditions), 1e-6 * true + 1e-15
-            used = decision.latency_s if objective.budget_j is None else decision.energy_j
-            assert used <= objective.limit
-            assert cost - decision.gap - slack <= true <= cost + slack
-            assert decision.optimal == (decision.gap == 0)
-            optimal += decision.optimal
-            open_ += not decision.optimal
+            yield (
+                model,
+                conditions,
+                objective,
+                least(plain, conditions, objective),
+                partial(asked, model, conditions, objective),
+            )
+
+
+def test_the_optimum_by_brute_force_lies_between_both_bounds() -> None:
+    optimal = open_ = impossible = 0
+    for _, conditions, objective, true, ask in cases(60, problems=50, each=8):
+        try:
+            decision = ask()
+        except DecisionError as error:
+            # Where the table is proved to hold what uses least, nothing keeps the limit indeed.
+            assert true is None or "no known cut" in str(error)
+            impossible += true is None
+            continue
+        assert true is not None
+        cost, slack = objective.cost(decision.cut, conditions), 1e-6 * true + 1e-15
+        used = decision.latency_s if objective.budget_j is None else decision.energy_j
+        assert used <= objective.limit
+        assert cost - decision.gap - slack <= true <= cost + slack
+        assert decision.optimal == (decision.gap == 0)
+        optimal += decision.optimal
+        open_ += not decision.optimal
     assert optimal > 100 and open_ > 20 and impossible > 5, (optimal, open_, impossible)
 
 

@@ -6,37 +6,30 @@ import random
 
 import pytest
 
-from benchmarks.harness.random_problems import network_shaped, small_problem
-from cic.decision.conditions import Box, Conditions
+from benchmarks.harness.random_problems import network_shaped
+from cic.decision.conditions import Box
 from cic.decision.energy import Energy
 from cic.decision.splitting_model import SplittingModel
 from cic.errors import DecisionError
-from tests.cic.decision.brute_force import AMOUNTS, numbers
-from tests.cic.decision.test_limited import asked, drawn, least
-from tests.cic.hand_made import random_conditions, splitting_model
+from tests.cic.decision.test_limited import asked, cases
+from tests.cic.hand_made import splitting_model
 
 
 def test_the_optimum_is_that_of_brute_force_over_all_closed_sets() -> None:
-    rng, box, solved, better, impossible = random.Random(65), Box(), 0, 0, 0
-    for _ in range(40):
-        plain = numbers(small_problem(rng, 8, amounts=AMOUNTS))
-        model = splitting_model(plain, box)
-        for _ in range(4):
-            conditions = Conditions(*random_conditions(rng, box))
-            objective = drawn(rng, plain, conditions)
-            true = least(plain, conditions, objective)
-            try:
-                decision = asked(model, conditions, objective)
-            except DecisionError as error:
-                assert true is None and "no known" not in str(error)
-                impossible += 1
-                continue
-            assert true is not None and decision.optimal
-            assert objective.cost(decision.cut, conditions) == pytest.approx(true, rel=1e-6, abs=1e-15)
-            used = decision.latency_s if objective.budget_j is None else decision.energy_j
-            assert used <= objective.limit
-            solved += decision.source == "solver"
-            better += decision.cut not in model.cuts
+    solved = better = impossible = 0
+    for model, conditions, objective, true, ask in cases(65, problems=40, each=4):
+        try:
+            decision = ask()
+        except DecisionError as error:
+            assert true is None and "no known" not in str(error)
+            impossible += 1
+            continue
+        assert true is not None and decision.optimal
+        assert objective.cost(decision.cut, conditions) == pytest.approx(true, rel=1e-6, abs=1e-15)
+        used = decision.latency_s if objective.budget_j is None else decision.energy_j
+        assert used <= objective.limit
+        solved += decision.source == "solver"
+        better += decision.cut not in model.cuts
     assert solved > 20, (solved, better, impossible)
 
 
